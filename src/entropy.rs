@@ -1,0 +1,50 @@
+//! Where masking keys and handshake nonces come from.
+
+/// A source of unpredictable bytes, for masking keys ([RFC 6455 §5.3]) and handshake nonces ([RFC 6455 §4.1]).
+///
+/// Both must come from a strong source of entropy: a peer that could predict masking keys could choose the bytes that
+/// a client puts on the wire ([RFC 6455 §10.3]). The default is the operating system's generator (feature
+/// `os-entropy`); implement this trait where there is none, or to make a test repeatable.
+///
+/// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+/// [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
+/// [RFC 6455 §10.3]: https://www.rfc-editor.org/rfc/rfc6455#section-10.3
+pub trait Entropy: Send + Sync {
+    /// Fills `dest` with unpredictable bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`] when no bytes can be had. Nothing is sent then.
+    fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError>;
+}
+
+/// No unpredictable bytes could be had, so nothing that needs them was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no entropy available for masking keys or nonces")]
+#[non_exhaustive]
+pub struct EntropyError;
+
+impl EntropyError {
+    /// The error, for implementations of [`Entropy`].
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "an error is not a default value")]
+    pub const fn new() -> Self {
+        Self
+    }
+}
+
+/// The operating system's generator. Without feature `os-entropy` there is none, and every fill is refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsEntropy;
+
+impl Entropy for OsEntropy {
+    #[cfg(feature = "os-entropy")]
+    fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError> {
+        getrandom::fill(dest).map_err(|_| EntropyError)
+    }
+
+    #[cfg(not(feature = "os-entropy"))]
+    fn fill(&self, _dest: &mut [u8]) -> Result<(), EntropyError> {
+        Err(EntropyError)
+    }
+}

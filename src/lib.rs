@@ -1,0 +1,17 @@
+//! The WebSocket protocol as a sans-IO core, with thin shells.
+#![cfg_attr(not(feature = "std"), no_std)]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+mod config;
+mod entropy;
+mod negotiated;
+mod role;
+
+pub use crate::{
+    config::{Config, Delivery, Limits, PingPolicy, Timers},
+    entropy::{Entropy, EntropyError, OsEntropy},
+    negotiated::Negotiated,
+    role::Role,
+};

@@ -1,0 +1,65 @@
+//! What the opening handshake settled, handed from `handshake` to `connection`.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use crate::role::Role;
+
+/// The outcome of an opening handshake: everything a [`Connection`](crate::Connection) must know about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Negotiated {
+    role: Role,
+    subprotocol: Option<Box<str>>,
+    leftover: Vec<u8>,
+}
+
+impl Negotiated {
+    /// An outcome without subprotocol, extension or leftover bytes, for handshakes that were done elsewhere.
+    #[must_use]
+    pub const fn new(role: Role) -> Self {
+        Self {
+            role,
+            subprotocol: None,
+            leftover: Vec::new(),
+        }
+    }
+
+    /// Sets the subprotocol that both sides agreed on.
+    #[must_use]
+    pub fn with_subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
+        self.subprotocol = Some(subprotocol.into());
+        self
+    }
+
+    /// Sets the bytes that arrived behind the head: the first bytes of the peer's frames.
+    #[must_use]
+    pub fn with_leftover(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.leftover = bytes.into();
+        self
+    }
+
+    /// Which side of the connection this endpoint is.
+    #[must_use]
+    pub const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// The subprotocol that both sides agreed on, if any ([RFC 6455 §1.9]).
+    ///
+    /// [RFC 6455 §1.9]: https://www.rfc-editor.org/rfc/rfc6455#section-1.9
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The bytes that arrived behind the head.
+    #[must_use]
+    pub fn leftover(&self) -> &[u8] {
+        &self.leftover
+    }
+
+    /// Takes the bytes that arrived behind the head.
+    #[must_use]
+    pub fn take_leftover(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.leftover)
+    }
+}
