@@ -1,17 +1,30 @@
 //! The WebSocket protocol as a sans-IO core, with thin shells.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 extern crate alloc;
 
 mod config;
+mod connection;
 mod entropy;
+pub mod frame;
+mod message;
 mod negotiated;
 mod role;
+mod utf8;
+
+pub use bytes::{Buf, Bytes};
 
 pub use crate::{
     config::{Config, Delivery, Limits, PingPolicy, Timers},
+    connection::{
+        Closure, Connection, Event, Fin, Fragment, Inbound, Outbound, Output, ProtocolError, ReadyState, RecvBuffer,
+        SendError, Side, Time, Timer,
+    },
     entropy::{Entropy, EntropyError, OsEntropy},
+    frame::{CloseCode, CloseFrame},
+    message::{Message, MessageKind, Payload, Text},
     negotiated::Negotiated,
     role::Role,
 };

@@ -1,0 +1,198 @@
+//! Assembly of a message that does not lie in the receive buffer as one piece: large, fragmented, or cut by a read.
+
+use alloc::{string::String, vec::Vec};
+use core::mem;
+
+use crate::{
+    connection::{Fin, error::ProtocolError, inbound::Found},
+    frame::MaskingKey,
+    message::{Message, MessageKind, Payload, Text},
+    utf8::CutCodePoint,
+};
+
+/// Bytes that must have arrived before the rest of a frame is read straight into the message buffer.
+///
+/// Below it, reads go through the receive buffer, so that an announced length alone never costs memory.
+const DIRECT: usize = 16 << 10;
+
+/// The buffer of the message that is being assembled. It is kept for the next one until [`release`](Self::release).
+#[derive(Debug)]
+pub(super) struct Assembly {
+    store: Store,
+    /// Bytes of a binary message that are there; the vector may be initialised further.
+    filled: usize,
+    /// Text: the code point that the last piece cut.
+    cut: CutCodePoint,
+}
+
+/// One allocation serves both kinds. Text is a `String` from its first byte, so that it is never checked twice.
+#[derive(Debug)]
+enum Store {
+    Text(String),
+    Binary(Vec<u8>),
+}
+
+impl Assembly {
+    pub(super) const fn new() -> Self {
+        Self {
+            store: Store::Binary(Vec::new()),
+            filled: 0,
+            cut: CutCodePoint::EMPTY,
+        }
+    }
+
+    /// Starts an empty message.
+    pub(super) fn begin(&mut self, kind: MessageKind) {
+        self.filled = 0;
+        self.cut = CutCodePoint::EMPTY;
+        match (&mut self.store, kind) {
+            (Store::Text(text), MessageKind::Text) => text.clear(),
+            (Store::Text(text), MessageKind::Binary) => self.store = Store::Binary(mem::take(text).into_bytes()),
+            (Store::Binary(bytes), MessageKind::Text) => {
+                bytes.clear();
+                self.store = Store::Text(String::from_utf8(mem::take(bytes)).unwrap_or_default());
+            }
+            (Store::Binary(_), MessageKind::Binary) => {}
+        }
+    }
+
+    /// Adds a piece of payload, which is unmasked on the way.
+    pub(super) fn push(&mut self, piece: &mut [u8], key: Option<MaskingKey>) -> Result<(), ProtocolError> {
+        match &mut self.store {
+            Store::Text(text) => {
+                if let Some(key) = key {
+                    key.apply(piece);
+                }
+                let (head, rest) = piece.split_at(self.cut.missing().min(piece.len()));
+                if let Some(code_point) = self.cut.complete(head).map_err(|_| ProtocolError::InvalidUtf8)? {
+                    text.push_str(code_point);
+                }
+                if !rest.is_empty() {
+                    text.push_str(self.cut.check_piece(rest).map_err(|_| ProtocolError::InvalidUtf8)?);
+                }
+            }
+            Store::Binary(bytes) => {
+                let end = self.filled + piece.len();
+                if let Some(room) = bytes.get_mut(self.filled..end) {
+                    room.copy_from_slice(piece);
+                    if let Some(key) = key {
+                        key.apply(room);
+                    }
+                } else {
+                    bytes.truncate(self.filled);
+                    match key {
+                        Some(key) => key.apply_into(piece, bytes),
+                        None => bytes.extend_from_slice(piece),
+                    }
+                }
+                self.filled = end;
+            }
+        }
+        Ok(())
+    }
+
+    /// Room to read up to `remaining` bytes of payload into, for a binary message that is already long.
+    ///
+    /// It is at most as long as what has arrived, so the buffer at most doubles.
+    pub(super) fn direct_space(&mut self, remaining: usize) -> Option<&mut [u8]> {
+        let Store::Binary(bytes) = &mut self.store else {
+            return None;
+        };
+        if self.filled < DIRECT || remaining < DIRECT {
+            return None;
+        }
+        let end = self.filled + remaining.min(bytes.len().saturating_sub(self.filled).max(self.filled));
+        if end > bytes.len() {
+            bytes.reserve_exact(end - bytes.len());
+            bytes.resize(end, 0);
+        }
+        Some(&mut bytes[self.filled..end])
+    }
+
+    /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
+    pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) {
+        if let Store::Binary(bytes) = &mut self.store {
+            let end = self.filled + n;
+            if let Some(key) = key {
+                key.apply(&mut bytes[self.filled..end]);
+            }
+            self.filled = end;
+        }
+    }
+
+    /// How many bytes the cut code point of a text lacks, 0 to 3.
+    pub(super) fn missing(&self) -> usize {
+        self.cut.missing()
+    }
+
+    /// Prepares a piece of payload for delivery as a fragment, instead of adding it.
+    ///
+    /// The piece, which lies at `start` of the receive buffer, is unmasked; of text it is at most as long as what the
+    /// cut code point lacks, if there is one. Returns `None` if there is nothing to deliver yet.
+    pub(super) fn cut_fragment(
+        &mut self,
+        kind: MessageKind,
+        piece: &mut [u8],
+        key: Option<MaskingKey>,
+        start: usize,
+        fin: Fin,
+    ) -> Result<Option<Found>, ProtocolError> {
+        if let Some(key) = key {
+            key.apply(piece);
+        }
+        let mut len = piece.len();
+        if kind == MessageKind::Text {
+            if self.cut.missing() > 0 {
+                if let Some(code_point) = self.cut.complete(piece).map_err(|_| ProtocolError::InvalidUtf8)? {
+                    return Ok(Some(Found::CodePoint(code_point.len(), fin)));
+                }
+                len = 0;
+            } else {
+                len = self.cut.split_piece(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
+            }
+            // §8.1: a text may not end inside a code point.
+            if fin == Fin::Last && !self.cut.is_empty() {
+                return Err(ProtocolError::InvalidUtf8);
+            }
+        }
+        let nothing = len == 0 && fin == Fin::More;
+        Ok((!nothing).then_some(Found::Fragment(kind, start..start + len, fin)))
+    }
+
+    /// The code point, `len` bytes long, that [`cut_fragment`](Self::cut_fragment) found complete.
+    pub(super) fn code_point(&self, len: usize) -> Result<&str, ProtocolError> {
+        self.cut.last(len).map_err(|_| ProtocolError::InvalidUtf8)
+    }
+
+    /// Ends the message: what was pushed is all of it.
+    pub(super) fn finish(&mut self) -> Result<(), ProtocolError> {
+        match &mut self.store {
+            // §8.1: a text may not end inside a code point.
+            Store::Text(_) if !self.cut.is_empty() => return Err(ProtocolError::InvalidUtf8),
+            Store::Text(_) => {}
+            Store::Binary(bytes) => bytes.truncate(self.filled),
+        }
+        Ok(())
+    }
+
+    /// Lends the finished message.
+    pub(super) fn lend(&mut self) -> Message<'_> {
+        match &mut self.store {
+            Store::Text(text) => Message::Text(Text::assembled(text)),
+            Store::Binary(bytes) => Message::Binary(Payload::assembled(bytes)),
+        }
+    }
+
+    /// Frees the buffer.
+    pub(super) fn release(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Bytes that the buffer occupies.
+    pub(super) fn capacity(&self) -> usize {
+        match &self.store {
+            Store::Text(text) => text.capacity(),
+            Store::Binary(bytes) => bytes.capacity(),
+        }
+    }
+}

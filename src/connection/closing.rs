@@ -1,0 +1,193 @@
+//! The closing handshake as pure transitions ([RFC 6455 §7]).
+//!
+//! ```text
+//!            close()                     the peer's Close
+//!   OPEN ---------------> CLOSE SENT ------------------------+
+//!    |                                                       v
+//!    |  the peer's Close (its answer is queued at once)   HANDSHAKE DONE
+//!    +---------------------------------------------------->  |  server: shut down, drain until the end
+//!    |                                                       |  client: wait for the end
+//!    |  fault (its Close is queued at once)                  v
+//!    +--------------> FAILED: shut down, drain ---------> CLOSED  (end of the transport, or deadline)
+//! ```
+//!
+//! [RFC 6455 §7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
+
+use alloc::boxed::Box;
+
+use crate::{
+    connection::error::ProtocolError,
+    frame::{CloseCode, CloseFrame},
+    role::Role,
+};
+
+/// Where a connection is in its life ([RFC 6455 §4.1, §7.1]).
+///
+/// There is no state for the opening handshake: a [`Connection`](crate::Connection) exists only behind one.
+///
+/// [RFC 6455 §4.1, §7.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadyState {
+    /// Messages flow both ways.
+    Open,
+    /// A Close was sent or received, or the connection failed. Keep writing, reading and watching the deadline.
+    Closing,
+    /// It is over, and the transport can be dropped.
+    Closed,
+}
+
+/// Who did something: this endpoint or the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// This endpoint.
+    Local,
+    /// The peer.
+    Peer,
+}
+
+/// How a connection ended or is ending ([RFC 6455 §7.1]).
+///
+/// [RFC 6455 §7.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closure<'a> {
+    /// Who sent a Close first, or failed the connection. When the transport just ended, that was the peer.
+    pub initiator: Side,
+    /// The code of the peer's Close: 1005 if it had none, 1006 if there was no Close (so far).
+    pub code: CloseCode,
+    /// The reason of the peer's Close.
+    pub reason: &'a str,
+    /// The code of the Close that was sent: `None` if none was, 1005 if it had none.
+    pub sent: Option<CloseCode>,
+    /// Why this endpoint failed the connection, if it did.
+    pub failure: Option<ProtocolError>,
+    /// Whether the transport ended behind a completed closing handshake ([RFC 6455 §7.1.4]).
+    ///
+    /// [RFC 6455 §7.1.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.4
+    pub clean: bool,
+}
+
+/// The state of the closing handshake. It holds no frames and no time, only what happened.
+#[derive(Debug)]
+pub(crate) struct Closing {
+    role: Role,
+    initiator: Option<Side>,
+    sent: Option<CloseCode>,
+    received: Option<(CloseCode, Box<str>)>,
+    failure: Option<ProtocolError>,
+    /// The transport delivers no more bytes.
+    eof: bool,
+    /// The transport is given up, with whatever waits to be written.
+    abandoned: bool,
+}
+
+impl Closing {
+    pub(super) const fn new(role: Role) -> Self {
+        Self {
+            role,
+            initiator: None,
+            sent: None,
+            received: None,
+            failure: None,
+            eof: false,
+            abandoned: false,
+        }
+    }
+
+    // What happened.
+
+    /// A Close with this code (1005 for none) was queued.
+    pub(super) fn on_sent(&mut self, code: CloseCode) {
+        self.initiator.get_or_insert(Side::Local);
+        self.sent.get_or_insert(code);
+    }
+
+    /// The peer's Close arrived.
+    pub(super) fn on_received(&mut self, frame: Option<CloseFrame<'_>>) {
+        self.initiator.get_or_insert(Side::Peer);
+        let (code, reason) = frame.map_or((CloseCode::NO_STATUS, ""), |frame| (frame.code, frame.reason));
+        self.received.get_or_insert_with(|| (code, reason.into()));
+    }
+
+    /// The connection failed. The first failure is the one that counts.
+    pub(super) fn on_failure(&mut self, error: ProtocolError) -> ProtocolError {
+        self.initiator.get_or_insert(Side::Local);
+        *self.failure.get_or_insert(error)
+    }
+
+    /// The transport delivers no more bytes, which without the peer's Close is a failure of its own (§7.1.5: 1006).
+    pub(super) fn on_eof(&mut self) {
+        self.eof = true;
+        if self.received.is_none() && self.failure.is_none() {
+            self.initiator.get_or_insert(Side::Peer);
+            self.failure = Some(ProtocolError::ConnectionLost);
+            self.abandoned = true;
+        }
+    }
+
+    /// The transport is of no more use.
+    pub(super) fn on_abandoned(&mut self) {
+        self.abandoned = true;
+    }
+
+    // What follows from it.
+
+    /// Whether nothing has happened yet: messages may be sent.
+    #[inline]
+    pub(super) fn is_open(&self) -> bool {
+        self.initiator.is_none()
+    }
+
+    pub(super) fn is_close_sent(&self) -> bool {
+        self.sent.is_some()
+    }
+
+    /// Whether both Close frames were exchanged.
+    pub(super) fn is_handshake_done(&self) -> bool {
+        self.sent.is_some() && self.received.is_some()
+    }
+
+    /// The failure, if there is one.
+    #[inline]
+    pub(crate) fn failure(&self) -> Option<ProtocolError> {
+        self.failure
+    }
+
+    pub(super) fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    pub(super) fn ready_state(&self, flushed: bool) -> ReadyState {
+        if self.abandoned || (self.eof && flushed) {
+            ReadyState::Closed
+        } else if self.is_open() {
+            ReadyState::Open
+        } else {
+            ReadyState::Closing
+        }
+    }
+
+    /// Whether the write side of the transport is to be shut down, once everything is flushed.
+    pub(super) fn wants_shutdown(&self) -> bool {
+        // §7.1.1: the server closes first; after a failure whoever failed does.
+        let first = self.role == Role::Server && self.is_handshake_done();
+        !self.abandoned && (first || self.eof || self.failure.is_some())
+    }
+
+    pub(super) fn closure(&self, flushed: bool) -> Option<Closure<'_>> {
+        let initiator = self.initiator?;
+        let (code, reason) = match &self.received {
+            Some((code, reason)) => (*code, &**reason),
+            None => (CloseCode::ABNORMAL, ""),
+        };
+        let ended = self.ready_state(flushed) == ReadyState::Closed;
+        Some(Closure {
+            initiator,
+            code,
+            reason,
+            sent: self.sent,
+            failure: self.failure,
+            clean: ended && self.is_handshake_done() && self.failure.is_none(),
+        })
+    }
+}

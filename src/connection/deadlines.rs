@@ -1,0 +1,224 @@
+//! Timers as data: what is due when, and what happens then.
+//!
+//! Nothing here is touched per message. A deadline is armed, with the time told by `handle_timeout`, when somebody asks
+//! for the next one and finds it unarmed; when it is due, counters of bytes tell whether anything happened meanwhile.
+
+use core::{fmt, ops::Add, time::Duration};
+
+use crate::{
+    config::Timers,
+    connection::{Inbound, Outbound, error::ProtocolError},
+};
+
+/// A moment: the time since an origin that the caller picks once per connection, on a clock that never goes back.
+///
+/// With `std`, the origin is an `Instant` and this is its `elapsed()`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(Duration);
+
+impl Time {
+    /// The origin itself. As a deadline: due at once.
+    pub const ZERO: Self = Self(Duration::ZERO);
+
+    /// The moment this long after the origin.
+    #[must_use]
+    pub const fn from_origin(elapsed: Duration) -> Self {
+        Self(elapsed)
+    }
+
+    /// How long after the origin this is.
+    #[must_use]
+    pub const fn since_origin(self) -> Duration {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero if it is not.
+    #[must_use]
+    pub const fn since(self, earlier: Self) -> Duration {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+impl Add<Duration> for Time {
+    type Output = Self;
+
+    fn add(self, duration: Duration) -> Self {
+        Self(self.0.saturating_add(duration))
+    }
+}
+
+/// Which deadline passed; see [`Timers`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Timer {
+    /// The closing handshake was not finished in time.
+    Close,
+    /// The peer took no output for too long.
+    Write,
+    /// The peer sent nothing for too long.
+    Idle,
+    /// The peer sent nothing after a keepalive Ping: it is dead.
+    Keepalive,
+}
+
+impl fmt::Display for Timer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Close => "closing handshake",
+            Self::Write => "stalled write",
+            Self::Idle => "idle peer",
+            Self::Keepalive => "no answer to a keepalive ping",
+        })
+    }
+}
+
+/// Idle time is measured in this many steps, so that it fires at most one step late.
+const IDLE_STEPS: u8 = 4;
+
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    timers: Timers,
+    close: Option<Time>,
+    write: Option<Watch>,
+    keepalive: Option<Watch>,
+    /// Whether the keepalive Ping is sent, and its answer is what is waited for.
+    pinged: bool,
+    idle: Option<Watch>,
+    idle_steps: u8,
+}
+
+/// A deadline that only counts if a counter of bytes stands still until then.
+#[derive(Clone, Copy, Debug)]
+struct Watch {
+    due: Time,
+    mark: u64,
+}
+
+impl Deadlines {
+    pub(super) const fn new(timers: Timers) -> Self {
+        Self {
+            timers,
+            close: None,
+            write: None,
+            keepalive: None,
+            pinged: false,
+            idle: None,
+            idle_steps: 0,
+        }
+    }
+
+    /// The next deadline; [`Time::ZERO`] if one must be armed first.
+    pub(super) fn next(&self, outbound: &Outbound) -> Option<Time> {
+        if outbound.closing.is_abandoned() {
+            return None;
+        }
+        let armed = |watch: Option<Watch>| watch.map_or(Time::ZERO, |watch| watch.due);
+        let open = outbound.closing.is_open();
+        [
+            (!open && self.timers.close.is_some()).then(|| self.close.unwrap_or(Time::ZERO)),
+            (outbound.wants_write() && self.timers.write.is_some()).then(|| armed(self.write)),
+            (open && self.timers.keepalive.is_some()).then(|| armed(self.keepalive)),
+            (open && self.timers.idle.is_some()).then(|| armed(self.idle)),
+            outbound.probe.wants_time().then_some(Time::ZERO),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Arms what is unarmed and does what is due.
+    pub(super) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+        outbound.probe.on_time(now);
+        if outbound.closing.is_abandoned() {
+            return;
+        }
+        if self.is_write_stalled(now, outbound) {
+            inbound.end();
+            outbound.fail(ProtocolError::TimedOut(Timer::Write));
+            return outbound.abandon();
+        }
+        if outbound.closing.is_open() {
+            self.handle_keepalive(now, inbound, outbound);
+            self.handle_idle(now, inbound, outbound);
+        }
+        self.handle_close(now, outbound);
+    }
+
+    fn handle_close(&mut self, now: Time, outbound: &mut Outbound) {
+        let Some(timeout) = self.timers.close else { return };
+        if outbound.closing.is_open() {
+            return;
+        }
+        if now >= *self.close.get_or_insert(now + timeout) {
+            if !outbound.is_close_exchanged() {
+                outbound.fail(ProtocolError::TimedOut(Timer::Close));
+            }
+            outbound.abandon();
+        }
+    }
+
+    fn is_write_stalled(&mut self, now: Time, outbound: &Outbound) -> bool {
+        let Some(timeout) = self.timers.write else { return false };
+        outbound.wants_write() && Watch::look(&mut self.write, now, timeout, outbound.written()) == Seen::Still
+    }
+
+    fn handle_keepalive(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+        let Some(interval) = self.timers.keepalive else { return };
+        match Watch::look(&mut self.keepalive, now, interval, inbound.received()) {
+            Seen::NotDue => {}
+            Seen::Moved => self.pinged = false,
+            Seen::Still if self.pinged => {
+                inbound.end();
+                outbound.fail(ProtocolError::TimedOut(Timer::Keepalive));
+                outbound.abandon();
+            }
+            Seen::Still => {
+                outbound.measure_latency();
+                if let (Some(timeout), Some(watch)) = (self.timers.pong, &mut self.keepalive) {
+                    watch.due = now + timeout;
+                    self.pinged = true;
+                }
+            }
+        }
+    }
+
+    fn handle_idle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+        let Some(timeout) = self.timers.idle else { return };
+        let step = timeout / u32::from(IDLE_STEPS);
+        match Watch::look(&mut self.idle, now, step, inbound.received()) {
+            Seen::NotDue => {}
+            Seen::Moved => self.idle_steps = 0,
+            Seen::Still => self.idle_steps += 1,
+        }
+        if self.idle_steps >= IDLE_STEPS {
+            inbound.end();
+            outbound.fail(ProtocolError::TimedOut(Timer::Idle));
+        }
+    }
+}
+
+/// What a look at a [`Watch`] shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seen {
+    NotDue,
+    /// It was due, or not armed, and the counter has moved since.
+    Moved,
+    /// It was due, and the counter has not moved since.
+    Still,
+}
+
+impl Watch {
+    /// Looks whether `count` stood still for the whole time. Arms the watch anew, unless it is not due.
+    fn look(watch: &mut Option<Self>, now: Time, timeout: Duration, count: u64) -> Seen {
+        let seen = match watch {
+            Some(watch) if now < watch.due => return Seen::NotDue,
+            Some(watch) if watch.mark == count => Seen::Still,
+            _ => Seen::Moved,
+        };
+        *watch = Some(Self {
+            due: now + timeout,
+            mark: count,
+        });
+        seen
+    }
+}

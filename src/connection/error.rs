@@ -1,0 +1,152 @@
+//! Faults of the peer and of the transport, and refused calls of this side.
+
+use crate::{
+    connection::deadlines::Timer,
+    frame::{CloseCode, ClosePayloadError, FrameError, Rsv},
+};
+
+/// Why a connection failed ([RFC 6455 §7.1.7]). It is terminal.
+///
+/// Where the transport still works, a Close frame with [`close_code`](Self::close_code) is already queued when this is
+/// returned, behind everything else; no input is processed any more.
+///
+/// [RFC 6455 §7.1.7]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.7
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum ProtocolError {
+    /// A frame header that no endpoint may send.
+    #[error("invalid frame header: {0}")]
+    Frame(#[from] FrameError),
+    /// A reserved bit is set that no negotiated extension gives a meaning ([RFC 6455 §5.2]).
+    ///
+    /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    #[error("reserved bits {:#05b} without an extension", .0.bits())]
+    ReservedBits(Rsv),
+    /// A client sent an unmasked frame ([RFC 6455 §5.1](https://www.rfc-editor.org/rfc/rfc6455#section-5.1)).
+    #[error("unmasked frame from a client")]
+    UnmaskedFrame,
+    /// A server sent a masked frame ([RFC 6455 §5.1](https://www.rfc-editor.org/rfc/rfc6455#section-5.1)).
+    #[error("masked frame from a server")]
+    MaskedFrame,
+    /// A continuation frame with no message to continue ([RFC 6455 §5.4]).
+    ///
+    /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+    #[error("continuation frame without a message to continue")]
+    UnexpectedContinuation,
+    /// A new message began before the fragmented one was finished ([RFC 6455 §5.4]).
+    ///
+    /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+    #[error("new message inside a fragmented one")]
+    InterleavedMessage,
+    /// A frame is larger than [`Limits::max_frame_size`](crate::Limits::max_frame_size).
+    #[error("frame too big")]
+    FrameTooBig,
+    /// A message is larger than [`Limits::max_message_size`](crate::Limits::max_message_size).
+    #[error("message too big")]
+    MessageTooBig,
+    /// A message has more fragments than [`Limits::max_fragments`](crate::Limits::max_fragments).
+    #[error("message of too many fragments")]
+    TooManyFragments,
+    /// A text message is not UTF-8 ([RFC 6455 §8.1](https://www.rfc-editor.org/rfc/rfc6455#section-8.1)).
+    #[error("text is not UTF-8")]
+    InvalidUtf8,
+    /// A Close frame has a payload that it may not have.
+    #[error("invalid close payload: {0}")]
+    ClosePayload(#[from] ClosePayloadError),
+    /// The transport ended without a closing handshake ([RFC 6455 §7.1.5]): code 1006.
+    ///
+    /// [RFC 6455 §7.1.5]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.5
+    #[error("connection lost without a closing handshake")]
+    ConnectionLost,
+    /// A deadline of [`Timers`](crate::Timers) passed.
+    #[error("timed out: {0}")]
+    TimedOut(Timer),
+}
+
+impl ProtocolError {
+    /// The code of the Close frame that was queued for the peer, or 1006 where no frame can reach it any more.
+    #[must_use]
+    pub const fn close_code(&self) -> CloseCode {
+        match self {
+            Self::Frame(_)
+            | Self::ReservedBits(_)
+            | Self::UnmaskedFrame
+            | Self::MaskedFrame
+            | Self::UnexpectedContinuation
+            | Self::InterleavedMessage
+            | Self::ClosePayload(ClosePayloadError::Truncated | ClosePayloadError::InvalidCode(_)) => {
+                CloseCode::PROTOCOL_ERROR
+            }
+            Self::FrameTooBig | Self::MessageTooBig => CloseCode::TOO_BIG,
+            Self::TooManyFragments => CloseCode::POLICY,
+            Self::InvalidUtf8 | Self::ClosePayload(ClosePayloadError::InvalidUtf8) => CloseCode::INVALID_PAYLOAD,
+            Self::TimedOut(Timer::Idle) => CloseCode::GOING_AWAY,
+            Self::ConnectionLost | Self::TimedOut(_) => CloseCode::ABNORMAL,
+        }
+    }
+}
+
+/// Why a call to send something was refused. Nothing of it reached the output.
+///
+/// `T` is what was to be sent; it is handed back where trying again can help.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError<T = ()> {
+    /// The output is past [`Limits::output_high_water`](crate::Limits::output_high_water): the peer reads too slowly.
+    /// Write some of it, then try again.
+    #[error("output queue is full")]
+    Full(T),
+    /// A Close frame was sent or received, or the connection failed: nothing may follow ([RFC 6455 §5.5.1]).
+    ///
+    /// [RFC 6455 §5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
+    #[error("the connection is closing")]
+    Closing(T),
+    /// A fragmented message is open and must be finished first ([RFC 6455 §5.4]).
+    ///
+    /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+    #[error("a fragmented message is open")]
+    MessageOpen(T),
+    /// A Ping or Pong payload is longer than 125 bytes ([RFC 6455 §5.5]).
+    ///
+    /// [RFC 6455 §5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
+    #[error("control payload of over 125 bytes")]
+    ControlTooLong,
+    /// A close reason is longer than 123 bytes ([RFC 6455 §5.5](https://www.rfc-editor.org/rfc/rfc6455#section-5.5)).
+    #[error("close reason of over 123 bytes")]
+    ReasonTooLong,
+    /// A close code that may not be sent, or not by this role ([RFC 6455 §7.4]).
+    ///
+    /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
+    #[error("close code {0} may not be sent")]
+    InvalidCloseCode(CloseCode),
+    /// No masking key could be had ([`EntropyError`](crate::EntropyError)).
+    #[error("no entropy available for a masking key")]
+    NoEntropy(T),
+}
+
+impl<T> SendError<T> {
+    /// What was to be sent, where it is handed back.
+    #[must_use]
+    pub fn into_unsent(self) -> Option<T> {
+        match self {
+            Self::Full(unsent) | Self::Closing(unsent) | Self::MessageOpen(unsent) | Self::NoEntropy(unsent) => {
+                Some(unsent)
+            }
+            Self::ControlTooLong | Self::ReasonTooLong | Self::InvalidCloseCode(_) => None,
+        }
+    }
+
+    /// The same error without what was to be sent.
+    #[must_use]
+    pub fn without_unsent(&self) -> SendError {
+        match *self {
+            Self::Full(_) => SendError::Full(()),
+            Self::Closing(_) => SendError::Closing(()),
+            Self::MessageOpen(_) => SendError::MessageOpen(()),
+            Self::ControlTooLong => SendError::ControlTooLong,
+            Self::ReasonTooLong => SendError::ReasonTooLong,
+            Self::InvalidCloseCode(code) => SendError::InvalidCloseCode(code),
+            Self::NoEntropy(_) => SendError::NoEntropy(()),
+        }
+    }
+}

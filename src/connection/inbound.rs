@@ -1,0 +1,533 @@
+//! The receiving direction: received bytes in, events out.
+
+use core::ops::Range;
+
+use crate::{
+    config::{Config, Delivery},
+    connection::{Event, Fin, Fragment, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
+    frame::{CloseFrame, FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
+    message::{Message, MessageKind},
+    role::Role,
+    utf8,
+};
+
+/// Bytes that can be left unread when all events were taken: any frame header, or any control frame but its last byte.
+const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
+
+/// The receiving half of a [`Connection`](crate::Connection).
+///
+/// It holds all parse state, so reads can be cut, cancelled and resumed anywhere. The sending half is passed to
+/// [`next_event`](Self::next_event), which queues automatic replies there and nowhere else.
+///
+/// ```text
+///                 header complete, payload complete and unfragmented
+///          +----------------------------------------------------------> lent from the receive buffer
+///          |
+///  unread bytes ---> header ---> payload arrives ---> assembled (Delivery::Messages) ---> lent from its own buffer
+///          ^                            |
+///          +------- next fragment ------+-----------> lent piece by piece (Delivery::Fragments)
+/// ```
+#[derive(Debug)]
+pub struct Inbound {
+    role: Role,
+    delivery: Delivery,
+    /// Whether input has an effect: until a Close was received or the connection failed.
+    ended: bool,
+    /// Whether [`space`](Self::space) handed out the message buffer rather than the receive buffer.
+    direct: bool,
+    /// Whether the transport delivers no more bytes.
+    eof: bool,
+    max_fragments: u32,
+    max_frame_size: u64,
+    max_message_size: u64,
+    buffer: RecvBuffer,
+    frame: Option<OpenFrame>,
+    message: Option<OpenMessage>,
+    assembly: Assembly,
+    received: u64,
+}
+
+/// A data frame whose payload is arriving.
+#[derive(Clone, Copy, Debug)]
+struct OpenFrame {
+    fin: bool,
+    remaining: u64,
+    key: Option<MaskingKey>,
+}
+
+/// A message of which frames are still to come, or whose only frame is arriving.
+#[derive(Clone, Copy, Debug)]
+struct OpenMessage {
+    kind: MessageKind,
+    fragments: u32,
+    len: u64,
+}
+
+/// What [`Inbound::parse`] found, and where it lies. It borrows nothing, so it can be kept while
+/// the buffers are not lent yet.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Text(Range<usize>),
+    Binary(Range<usize>),
+    Assembled,
+    Fragment(MessageKind, Range<usize>, Fin),
+    /// A fragment of text that is just the code point which earlier pieces had cut.
+    CodePoint(usize, Fin),
+    Ping(Range<usize>),
+    Pong(Range<usize>),
+    Close(Range<usize>),
+}
+
+impl Found {
+    /// Whether it concerns the sending half as well, through [`Inbound::settle`].
+    pub(crate) fn is_control(&self) -> bool {
+        matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Close(_))
+    }
+}
+
+/// What came of a look at the frame whose payload is arriving.
+enum Progress {
+    Found(Found),
+    FrameDone,
+    NeedsBytes,
+}
+
+impl Inbound {
+    pub(super) fn new(role: Role, config: &Config) -> Self {
+        let limits = &config.limits;
+        // What is assembled in memory must fit an address space, also one of 32 bits.
+        let most = match config.delivery {
+            Delivery::Messages => isize::MAX as u64,
+            Delivery::Fragments => u64::MAX,
+        };
+        Self {
+            role,
+            delivery: config.delivery,
+            ended: false,
+            direct: false,
+            eof: false,
+            max_fragments: limits.max_fragments,
+            max_frame_size: limits.max_frame_size,
+            max_message_size: limits.max_message_size.min(most),
+            buffer: RecvBuffer::default(),
+            frame: None,
+            message: None,
+            assembly: Assembly::new(),
+            received: 0,
+        }
+    }
+
+    /// The room to read received bytes into; tell with [`advance`](Self::advance) how many it were.
+    ///
+    /// The room is initialised memory of unspecified content. For a long binary message it is the message's own buffer,
+    /// so that its payload is never copied. It is empty only while so many events wait to be taken with
+    /// [`next_event`](Self::next_event) that nothing more fits.
+    pub fn space(&mut self) -> &mut [u8] {
+        let direct = self
+            .direct_remaining()
+            .and_then(|remaining| self.assembly.direct_space(remaining));
+        self.direct = direct.is_some();
+        match direct {
+            Some(room) => room,
+            None => self.buffer.spare(),
+        }
+    }
+
+    /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
+    pub fn advance(&mut self, n: usize) {
+        self.received += n as u64;
+        if !core::mem::take(&mut self.direct) {
+            return self.buffer.fill(n);
+        }
+        if let Some(frame) = &mut self.frame {
+            self.assembly.direct_fill(n, frame.key);
+            frame.advance(n);
+        }
+    }
+
+    /// Takes over received bytes from a buffer of the caller's, by copying them.
+    ///
+    /// The receive buffer grows to what it must hold; take the events after each call to keep it small.
+    pub fn receive(&mut self, bytes: &[u8]) {
+        let mut rest = bytes;
+        while let Some(room) = self.direct_remaining().and_then(|n| self.assembly.direct_space(n)) {
+            let n = room.len().min(rest.len());
+            if n == 0 {
+                break;
+            }
+            room[..n].copy_from_slice(&rest[..n]);
+            rest = &rest[n..];
+            self.direct = true;
+            self.advance(n);
+        }
+        self.received += rest.len() as u64;
+        self.buffer.push(rest);
+    }
+
+    /// Notes that the transport delivers no more bytes. Events that are already here still come first.
+    pub fn receive_eof(&mut self) {
+        self.eof = true;
+    }
+
+    /// The next event, or `None` when more bytes are needed.
+    ///
+    /// What the event lends stays valid until the next call on this connection. Automatic replies (the Pong of a Ping,
+    /// the Close of a Close) are in `outbound` when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`] when the peer broke the protocol or a limit, when the transport ended without a closing
+    /// handshake, or when a deadline passed. It is terminal, comes after all events before it, and is returned again
+    /// by further calls.
+    #[inline]
+    pub fn next_event<'a>(&'a mut self, outbound: &mut Outbound) -> Result<Option<Event<'a>>, ProtocolError> {
+        let found = match self.parse() {
+            Ok(Some(found)) => found,
+            Ok(None) => return self.exhausted(outbound).map(|()| None),
+            Err(error) => return Err(outbound.fail(error)),
+        };
+        if found.is_control() {
+            self.settle(&found, outbound)?;
+        }
+        match self.lend(found) {
+            Ok(event) => Ok(Some(event)),
+            Err(error) => Err(outbound.fail(error)),
+        }
+    }
+
+    /// Looks for the next event without touching the sending half.
+    ///
+    /// After a control frame (see [`Found::is_control`]) [`settle`](Self::settle) must follow. An error must be told
+    /// the sending half with [`Outbound::fail`].
+    #[inline]
+    pub(crate) fn parse(&mut self) -> Result<Option<Found>, ProtocolError> {
+        let found = self.parse_frames();
+        if found.is_err() {
+            self.end();
+        }
+        found
+    }
+
+    fn parse_frames(&mut self) -> Result<Option<Found>, ProtocolError> {
+        loop {
+            if self.frame.is_some() {
+                match self.continue_frame()? {
+                    Progress::Found(found) => return Ok(Some(found)),
+                    Progress::FrameDone => {}
+                    Progress::NeedsBytes => return Ok(None),
+                }
+            }
+            if self.ended {
+                // CL-14: what comes after the peer's Close, or after a failure, is discarded.
+                self.buffer.clear();
+                return Ok(None);
+            }
+            let unread = self.buffer.unread();
+            let (header, header_len) = match FrameHeader::decode(unread) {
+                Ok(Some(decoded)) => decoded,
+                Ok(None) => {
+                    self.check_start(unread)?;
+                    return Ok(None);
+                }
+                Err(error @ (FrameError::OverlongLength | FrameError::LengthTopBit)) => {
+                    // What the first two bytes show comes first, as it would if they had arrived alone.
+                    self.check_start(unread)?;
+                    return Err(error.into());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            let available = unread.len() - header_len;
+            self.check_rules(header.opcode, header.rsv, header.masking_key.is_some())?;
+
+            if header.opcode.is_control() {
+                #[expect(clippy::cast_possible_truncation, reason = "at most 125, as `decode` checked")]
+                let len = header.payload_len as usize;
+                if available < len {
+                    return Ok(None);
+                }
+                let _ = self.buffer.consume(header_len);
+                let payload = self.take_payload(len, header.masking_key);
+                return Ok(Some(match header.opcode {
+                    Opcode::Ping => Found::Ping(payload),
+                    Opcode::Pong => Found::Pong(payload),
+                    _ => {
+                        self.end();
+                        Found::Close(payload)
+                    }
+                }));
+            }
+
+            // FR-24: the limits are checked before anything else is done with an announced length.
+            let len = header.payload_len;
+            if len > self.max_frame_size {
+                return Err(ProtocolError::FrameTooBig);
+            }
+            if len > self.max_message_size {
+                return Err(ProtocolError::MessageTooBig);
+            }
+            let whole = header.fin && self.message.is_none() && self.delivery == Delivery::Messages;
+            if whole && len <= available as u64 {
+                let _ = self.buffer.consume(header_len);
+                #[expect(clippy::cast_possible_truncation, reason = "no more than what is available")]
+                let payload = self.take_payload(len as usize, header.masking_key);
+                return Ok(Some(match header.opcode {
+                    Opcode::Text => Found::Text(payload),
+                    _ => Found::Binary(payload),
+                }));
+            }
+            self.open_frame(&header)?;
+            let _ = self.buffer.consume(header_len);
+        }
+    }
+
+    /// Settles what could not be settled while events were left: the end of the transport, and any failure.
+    pub(crate) fn exhausted(&self, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+        if self.eof {
+            outbound.on_eof();
+        }
+        outbound.closing.failure().map_or(Ok(()), Err)
+    }
+
+    /// Applies a control frame to the sending half: the Pong or Close that answers it is queued there.
+    pub(crate) fn settle(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+        match found {
+            Found::Ping(payload) => outbound.on_ping(self.buffer.slice(payload.clone())),
+            Found::Pong(payload) => outbound.on_pong(self.buffer.slice(payload.clone())),
+            Found::Close(payload) => match CloseFrame::decode(self.buffer.slice(payload.clone())) {
+                Ok(frame) => outbound.on_close(frame),
+                Err(error) => return Err(outbound.fail(error.into())),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Lends what was found. Text in the receive buffer is checked here, since only the check makes a `&str` of it.
+    #[inline]
+    pub(crate) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+        let event = match found {
+            Found::Text(payload) => match utf8::check(self.buffer.slice(payload)) {
+                Ok(text) => Event::Message(text.into()),
+                Err(_) => {
+                    self.ended = true;
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+            },
+            Found::Binary(payload) => Event::Message(self.buffer.slice(payload).into()),
+            Found::Assembled => Event::Message(self.assembly.lend()),
+            Found::Fragment(MessageKind::Binary, payload, fin) => Event::Fragment(Fragment {
+                data: self.buffer.slice(payload).into(),
+                fin,
+            }),
+            Found::Fragment(MessageKind::Text, payload, fin) => match utf8::check(self.buffer.slice(payload)) {
+                Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
+                Err(_) => {
+                    self.ended = true;
+                    self.frame = None;
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+            },
+            Found::CodePoint(len, fin) => match self.assembly.code_point(len) {
+                Ok(text) => Event::Fragment(Fragment {
+                    data: Message::from(text),
+                    fin,
+                }),
+                Err(error) => return Err(error),
+            },
+            Found::Ping(payload) => Event::Ping(self.buffer.slice(payload)),
+            Found::Pong(payload) => Event::Pong(self.buffer.slice(payload)),
+            // `settle` has decoded it before and found no fault.
+            Found::Close(payload) => Event::Close(CloseFrame::decode(self.buffer.slice(payload))?),
+        };
+        Ok(event)
+    }
+
+    /// Lends the connection a buffer to receive into, in place of the one that it would make for itself.
+    ///
+    /// Returns the buffer that is not needed: the given one, if the connection has one that is no smaller, or else the
+    /// connection's former one.
+    pub fn give_buffer(&mut self, buffer: RecvBuffer) -> RecvBuffer {
+        self.buffer.give(buffer)
+    }
+
+    /// Takes the receive buffer away, to be lent to another connection.
+    ///
+    /// If a few bytes of an unfinished frame are in it, the connection keeps just those. Returns `None` if there is no
+    /// buffer, or if events are left in it: take those first.
+    pub fn take_buffer(&mut self) -> Option<RecvBuffer> {
+        self.buffer.take(MAX_UNREAD)
+    }
+
+    /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
+    pub fn release(&mut self) {
+        drop(self.take_buffer());
+        if self.message.is_none() {
+            self.assembly.release();
+        }
+    }
+
+    /// Bytes of heap that the receiving half holds.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.buffer.capacity() + self.assembly.capacity()
+    }
+
+    /// Bytes received in all, so that a timer can see whether the peer is silent.
+    pub(crate) fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Whether more bytes can come, and there is room for them.
+    pub(crate) fn wants_read(&self) -> bool {
+        !self.eof && self.buffer.has_room()
+    }
+
+    /// Stops the effect of all further input.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.frame = None;
+        self.message = None;
+    }
+
+    /// Consumes and unmasks a payload that is complete in the receive buffer.
+    #[inline]
+    fn take_payload(&mut self, len: usize, key: Option<MaskingKey>) -> Range<usize> {
+        let range = self.buffer.consume(len);
+        if let Some(key) = key {
+            key.apply(self.buffer.slice_mut(range.clone()));
+        }
+        range
+    }
+
+    /// Applies the rules of the connection to the first two bytes of a header that is not complete (FR-20).
+    #[cold]
+    fn check_start(&self, unread: &[u8]) -> Result<(), ProtocolError> {
+        let &[first, second, ..] = unread else {
+            return Ok(());
+        };
+        match Opcode::from_bits(first & 0x0F) {
+            Some(opcode) => self.check_rules(opcode, Rsv::from_bits(first >> 4), second & 0x80 != 0),
+            None => Ok(()), // `decode` refuses it
+        }
+    }
+
+    #[inline]
+    fn check_rules(&self, opcode: Opcode, rsv: Rsv, masked: bool) -> Result<(), ProtocolError> {
+        // §5.2: reserved bits are 0 unless an extension was negotiated.
+        if rsv != Rsv::NONE {
+            return Err(ProtocolError::ReservedBits(rsv));
+        }
+        // §5.1: a client masks every frame, a server none.
+        match self.role {
+            Role::Server if !masked => return Err(ProtocolError::UnmaskedFrame),
+            Role::Client if masked => return Err(ProtocolError::MaskedFrame),
+            _ => {}
+        }
+        // §5.4: the fragments of one message are not mixed with another.
+        match opcode {
+            Opcode::Continuation if self.message.is_none() => Err(ProtocolError::UnexpectedContinuation),
+            Opcode::Text | Opcode::Binary if self.message.is_some() => Err(ProtocolError::InterleavedMessage),
+            _ => Ok(()),
+        }
+    }
+
+    /// Starts a data frame whose payload is taken in pieces, within the limits of its message.
+    fn open_frame(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        let mut message = match self.message {
+            Some(message) => message,
+            None => {
+                let kind = match header.opcode {
+                    Opcode::Text => MessageKind::Text,
+                    _ => MessageKind::Binary,
+                };
+                self.assembly.begin(kind);
+                OpenMessage {
+                    kind,
+                    fragments: 0,
+                    len: 0,
+                }
+            }
+        };
+        // Both are below 2^63, so the sum cannot overflow.
+        message.len += header.payload_len;
+        if message.len > self.max_message_size {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        message.fragments = message.fragments.saturating_add(1);
+        if message.fragments > self.max_fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        self.message = Some(message);
+        self.frame = Some(OpenFrame {
+            fin: header.fin,
+            remaining: header.payload_len,
+            key: header.masking_key,
+        });
+        Ok(())
+    }
+
+    /// Takes what is there of the payload of the open frame.
+    fn continue_frame(&mut self) -> Result<Progress, ProtocolError> {
+        let (Some(frame), Some(message)) = (&mut self.frame, self.message) else {
+            return Ok(Progress::FrameDone);
+        };
+        let mut n = frame.remaining_or_less(self.buffer.unread().len());
+        if n == 0 && frame.remaining > 0 {
+            return Ok(Progress::NeedsBytes);
+        }
+        let in_pieces = self.delivery == Delivery::Fragments;
+        let missing = self.assembly.missing();
+        if in_pieces && missing > 0 {
+            // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
+            n = n.min(missing);
+        }
+        let key = frame.key;
+        frame.advance(n);
+        let frame_done = frame.remaining == 0;
+        let message_done = frame_done && frame.fin;
+        if frame_done {
+            self.frame = None;
+        }
+        if message_done {
+            self.message = None;
+        }
+
+        let range = self.buffer.consume(n);
+        let piece = self.buffer.slice_mut(range.clone());
+        if in_pieces {
+            let fin = if message_done { Fin::Last } else { Fin::More };
+            if let Some(found) = self.assembly.cut_fragment(message.kind, piece, key, range.start, fin)? {
+                return Ok(Progress::Found(found));
+            }
+        } else {
+            self.assembly.push(piece, key)?;
+            if message_done {
+                self.assembly.finish()?;
+                return Ok(Progress::Found(Found::Assembled));
+            }
+        }
+        Ok(if frame_done {
+            Progress::FrameDone
+        } else {
+            Progress::NeedsBytes
+        })
+    }
+
+    /// How much of the open frame may be read straight into the message buffer.
+    fn direct_remaining(&self) -> Option<usize> {
+        let frame = self.frame.as_ref()?;
+        let direct = self.delivery == Delivery::Messages && self.buffer.is_empty();
+        direct.then(|| frame.remaining_or_less(usize::MAX))
+    }
+}
+
+impl OpenFrame {
+    fn remaining_or_less(&self, n: usize) -> usize {
+        usize::try_from(self.remaining).map_or(n, |remaining| remaining.min(n))
+    }
+
+    fn advance(&mut self, n: usize) {
+        self.remaining -= n as u64;
+        self.key = self.key.map(|key| key.rotated(n));
+    }
+}

@@ -1,0 +1,291 @@
+//! The data phase of a connection, from the opening handshake to the end: bytes in, events out, bytes out.
+
+mod assemble;
+mod closing;
+mod deadlines;
+mod error;
+mod inbound;
+mod mask_keys;
+mod outbound;
+mod output;
+mod probe;
+mod recv_buffer;
+
+use core::time::Duration;
+
+use self::deadlines::Deadlines;
+use crate::{config::Config, frame::CloseFrame, message::Message, negotiated::Negotiated, role::Role};
+
+pub use self::{
+    closing::{Closure, ReadyState, Side},
+    deadlines::{Time, Timer},
+    error::{ProtocolError, SendError},
+    inbound::Inbound,
+    outbound::Outbound,
+    output::Output,
+    recv_buffer::RecvBuffer,
+};
+
+/// Something that arrived, lent until the next call on the connection.
+#[derive(Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// A whole message, with [`Delivery::Messages`](crate::Delivery::Messages).
+    Message(Message<'a>),
+    /// A piece of a message, with [`Delivery::Fragments`](crate::Delivery::Fragments).
+    Fragment(Fragment<'a>),
+    /// A Ping. Its Pong is already queued, unless that is left to the application.
+    Ping(&'a [u8]),
+    /// A Pong, whether it answers a Ping or not.
+    Pong(&'a [u8]),
+    /// The peer's Close; `None` if it had no code. The Close that answers it is already queued.
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// A piece of a message, as it arrived.
+///
+/// Where pieces begin and end carries no meaning: neither the peer's frames nor its messages can be told from it, but
+/// for the end of the message. A piece of text is whole code points.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment<'a> {
+    /// The payload, with the kind of the message.
+    pub data: Message<'a>,
+    /// Whether the message goes on.
+    pub fin: Fin,
+}
+
+/// Whether a message goes on behind a fragment ([RFC 6455 §5.4]).
+///
+/// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fin {
+    /// More fragments follow.
+    More,
+    /// This is the last.
+    Last,
+}
+
+/// A WebSocket connection behind its opening handshake, without I/O.
+///
+/// Received bytes go in, [`Event`]s come out; messages to send go in, bytes to write come out; deadlines come out, the
+/// time goes in. It reads no clock, takes no lock and does not care how the bytes are moved.
+///
+/// ```
+/// use websocket_proto::{Buf, Config, Connection, Event, Role};
+///
+/// let config = Config::new();
+/// let mut server = Connection::new(Role::Server, &config);
+///
+/// // Bytes from the transport: the masked text frame "Hello" of RFC 6455 §5.7.
+/// server.receive(&[0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]);
+///
+/// // Answer every message while it is lent: `split_mut` separates the direction it came from and the other one.
+/// let (inbound, outbound) = server.split_mut();
+/// while let Some(event) = inbound.next_event(outbound)? {
+///     if let Event::Message(message) = event {
+///         outbound.send(message).map_err(|error| error.without_unsent())?;
+///     }
+/// }
+/// assert_eq!(server.output().chunk(), b"\x81\x05Hello");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Connection {
+    inbound: Inbound,
+    outbound: Outbound,
+    deadlines: Deadlines,
+}
+
+impl Connection {
+    /// A connection whose opening handshake was done elsewhere.
+    #[must_use]
+    pub fn new(role: Role, config: &Config) -> Self {
+        Self {
+            inbound: Inbound::new(role, config),
+            outbound: Outbound::new(role, config),
+            deadlines: Deadlines::new(config.timers),
+        }
+    }
+
+    /// The connection that an opening handshake led to. Bytes that came behind the handshake are received at once.
+    #[must_use]
+    pub fn from_negotiated(negotiated: &mut Negotiated, config: &Config) -> Self {
+        let mut connection = Self::new(negotiated.role(), config);
+        connection.receive(&negotiated.take_leftover());
+        connection
+    }
+
+    /// The room to read received bytes into. See [`Inbound::space`].
+    pub fn space(&mut self) -> &mut [u8] {
+        self.inbound.space()
+    }
+
+    /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
+    pub fn advance(&mut self, n: usize) {
+        self.inbound.advance(n);
+    }
+
+    /// Takes over received bytes by copying them. See [`Inbound::receive`].
+    pub fn receive(&mut self, bytes: &[u8]) {
+        self.inbound.receive(bytes);
+    }
+
+    /// Notes that the transport delivers no more bytes.
+    ///
+    /// Call [`next_event`](Self::next_event) afterwards: behind the events that are left, it tells whether this was a
+    /// clean end.
+    pub fn receive_eof(&mut self) {
+        self.inbound.receive_eof();
+    }
+
+    /// The next event, or `None` when more bytes are needed or the connection is over.
+    ///
+    /// # Errors
+    ///
+    /// [`ProtocolError`], terminally; see [`Inbound::next_event`].
+    #[inline]
+    pub fn next_event(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
+        self.inbound.next_event(&mut self.outbound)
+    }
+
+    /// Queues a message.
+    ///
+    /// # Errors
+    ///
+    /// See [`Outbound::send`].
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        self.outbound.send(message)
+    }
+
+    /// Queues a fragment of a message.
+    ///
+    /// # Errors
+    ///
+    /// See [`Outbound::send_fragment`].
+    pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
+        self.outbound.send_fragment(data, fin)
+    }
+
+    /// Queues a Ping.
+    ///
+    /// # Errors
+    ///
+    /// See [`Outbound::ping`].
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.outbound.ping(payload)
+    }
+
+    /// Queues a Pong.
+    ///
+    /// # Errors
+    ///
+    /// See [`Outbound::pong`].
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.outbound.pong(payload)
+    }
+
+    /// Begins the closing handshake.
+    ///
+    /// # Errors
+    ///
+    /// See [`Outbound::close`].
+    pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), SendError> {
+        self.outbound.close(frame)
+    }
+
+    /// The bytes to write to the transport. See [`Output`].
+    #[inline]
+    pub fn output(&mut self) -> &mut Output {
+        self.outbound.output()
+    }
+
+    /// Whether bytes from the transport are of use: always, until it ends or so many events wait that nothing fits.
+    #[must_use]
+    pub fn wants_read(&self) -> bool {
+        self.inbound.wants_read() && !self.outbound.closing.is_abandoned()
+    }
+
+    /// Whether there is output to write.
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        self.outbound.wants_write()
+    }
+
+    /// Whether the write side of the transport should be shut down now ([RFC 6455 §7.1.1]).
+    ///
+    /// Then keep reading until the connection is [`ReadyState::Closed`], so that bytes of the peer that are under way
+    /// do not provoke a reset which destroys the Close.
+    ///
+    /// [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
+    #[must_use]
+    pub fn wants_shutdown(&self) -> bool {
+        !self.wants_write() && self.outbound.closing.wants_shutdown()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called next. It may change with every other call.
+    ///
+    /// [`Time::ZERO`] means at once: something happened that a deadline has to be set for.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.deadlines.next(&self.outbound)
+    }
+
+    /// Tells the time, and lets happen what is due. Calling it early or often is harmless.
+    ///
+    /// Call [`next_event`](Self::next_event) afterwards: it reports a deadline that ended the connection.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.deadlines.handle(now, &mut self.inbound, &mut self.outbound);
+    }
+
+    /// Queues a Ping whose answer is timed, unless one is under way. The keepalive does the same.
+    pub fn measure_latency(&mut self) {
+        self.outbound.measure_latency();
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.outbound.probe.latency()
+    }
+
+    /// Where the connection is in its life.
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        self.outbound.ready_state()
+    }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure<'_>> {
+        self.outbound.closure()
+    }
+
+    /// Gives the connection up: the transport failed, or is dropped without a closing handshake.
+    pub fn abort(&mut self) {
+        self.inbound.receive_eof();
+        self.inbound.end();
+        self.outbound.on_eof();
+        self.outbound.abandon();
+    }
+
+    /// The two directions, to be used at the same time: a message that one lends can be answered through the other.
+    #[inline]
+    pub fn split_mut(&mut self) -> (&mut Inbound, &mut Outbound) {
+        (&mut self.inbound, &mut self.outbound)
+    }
+
+    /// Frees every buffer that holds nothing: an idle connection then costs its own size only.
+    ///
+    /// Call it before waiting, if another event is not to be expected at once.
+    pub fn release(&mut self) {
+        self.inbound.release();
+        self.outbound.release();
+    }
+
+    /// Bytes of heap that the connection holds.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        self.inbound.allocated() + self.outbound.allocated()
+    }
+}

@@ -1,0 +1,438 @@
+//! The sending direction: messages in, bytes to write out.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    config::{Config, PingPolicy},
+    connection::{
+        Fin,
+        closing::{Closing, Closure, ReadyState},
+        error::{ProtocolError, SendError},
+        mask_keys::MaskKeys,
+        output::{MAX_INLINE, Output},
+        probe::Probe,
+    },
+    entropy::EntropyError,
+    frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
+    message::{Message, MessageKind},
+    role::Role,
+};
+
+/// Automatic Pongs that may wait in the output; of further Pings only the latest is answered (§5.5.3 allows that).
+const MAX_PONGS: u8 = 16;
+
+/// The sending half of a [`Connection`](crate::Connection).
+///
+/// Calls to send queue bytes and never write: what is queued is in [`output`](Self::output), to be written to the
+/// transport when it has room.
+#[derive(Debug)]
+pub struct Outbound {
+    high_water: usize,
+    pings: PingPolicy,
+    /// Automatic Pongs in the output that end before `pongs_end`.
+    pongs: u8,
+    pongs_end: u64,
+    /// The latest Ping that could not be answered at once.
+    ping: Option<Box<ControlPayload>>,
+    /// The fragmented message that is being sent.
+    message: Option<MessageKind>,
+    /// A client's supply of keys; a server masks nothing.
+    keys: Option<MaskKeys>,
+    output: Output,
+    pub(super) closing: Closing,
+    pub(super) probe: Probe,
+}
+
+/// The payload of a control frame.
+#[derive(Clone, Copy, Debug)]
+struct ControlPayload {
+    bytes: [u8; FrameHeader::MAX_CONTROL_LEN],
+    len: usize,
+}
+
+impl ControlPayload {
+    fn as_slice(&self) -> &[u8] {
+        &self.bytes[..self.len]
+    }
+}
+
+impl Default for ControlPayload {
+    fn default() -> Self {
+        Self {
+            bytes: [0; FrameHeader::MAX_CONTROL_LEN],
+            len: 0,
+        }
+    }
+}
+
+impl Outbound {
+    pub(super) fn new(role: Role, config: &Config) -> Self {
+        Self {
+            high_water: config.limits.output_high_water,
+            pings: config.pings,
+            pongs: 0,
+            pongs_end: 0,
+            ping: None,
+            message: None,
+            keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
+            output: Output::default(),
+            closing: Closing::new(role),
+            probe: Probe::default(),
+        }
+    }
+
+    /// Queues a message.
+    ///
+    /// A payload of up to 4 KiB, or one that is only lent, is copied; a larger owned one is queued as it is (and
+    /// masked in place by a client, if nobody else shares it).
+    ///
+    /// # Errors
+    ///
+    /// All hand the message back: [`SendError::Full`] when too much is queued already, [`SendError::Closing`] after a
+    /// Close or a failure, [`SendError::MessageOpen`] inside a fragmented message, [`SendError::NoEntropy`] when no
+    /// masking key can be had.
+    #[inline]
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        let message = message.into();
+        if self.message.is_some() {
+            return Err(SendError::MessageOpen(message));
+        }
+        self.push_data(opcode(message.kind()), Fin::Last, message)
+    }
+
+    /// Queues a fragment of a message ([RFC 6455 §5.4]), for one that is not known as a whole yet or too large for it.
+    ///
+    /// The first call begins a message, further ones go on with it, and the one with [`Fin::Last`] ends it. Text must
+    /// be cut between code points, which `&str` sees to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send); [`SendError::MessageOpen`] here means that the kind is not that of the message
+    /// which is open.
+    ///
+    /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
+    pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
+        let data = data.into();
+        let kind = data.kind();
+        let opcode = match self.message {
+            None => opcode(kind),
+            Some(open) if open == kind => Opcode::Continuation,
+            Some(_) => return Err(SendError::MessageOpen(data)),
+        };
+        self.push_data(opcode, fin, data)?;
+        self.message = (fin == Fin::More).then_some(kind);
+        Ok(())
+    }
+
+    /// Queues a Ping ([RFC 6455 §5.5.2]) with up to 125 bytes of payload, which the peer's Pong will repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::ControlTooLong`], [`SendError::Full`], [`SendError::Closing`] or [`SendError::NoEntropy`].
+    ///
+    /// [RFC 6455 §5.5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.2
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.push_control(Opcode::Ping, payload)
+    }
+
+    /// Queues a Pong ([RFC 6455 §5.5.3]): an unsolicited one, or the answer under
+    /// [`PingPolicy::Report`](crate::PingPolicy::Report).
+    ///
+    /// It does not take the place of an automatic Pong, nor the other way round.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::ControlTooLong`], [`SendError::Full`], [`SendError::Closing`] or [`SendError::NoEntropy`].
+    ///
+    /// [RFC 6455 §5.5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.push_control(Opcode::Pong, payload)
+    }
+
+    /// Begins the closing handshake ([RFC 6455 §7.1.2]) with a Close frame, behind all that is queued.
+    ///
+    /// `None` sends a Close without a code. Afterwards nothing more can be sent; keep reading until the connection is
+    /// [`Closed`](crate::ReadyState::Closed).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closing`] if a Close was already sent or the connection failed, [`SendError::ReasonTooLong`] above
+    /// 123 bytes, [`SendError::InvalidCloseCode`] for a code that may not be sent (by this role: 1010 is for clients).
+    ///
+    /// [RFC 6455 §7.1.2]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.2
+    pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), SendError> {
+        let frame = frame.into();
+        if let Some(CloseFrame { code, reason }) = frame {
+            let is_server = self.keys.is_none();
+            // §7.4.1: 1010 is sent by clients only.
+            if !code.is_sendable() || (is_server && code == CloseCode::EXTENSION_REQUIRED) {
+                return Err(SendError::InvalidCloseCode(code));
+            }
+            if reason.len() > CloseFrame::MAX_REASON_LEN {
+                return Err(SendError::ReasonTooLong);
+            }
+        }
+        if !self.closing.is_open() {
+            return Err(SendError::Closing(()));
+        }
+        self.push_close(frame)
+            .map_err(|EntropyError { .. }| SendError::NoEntropy(()))
+    }
+
+    /// The bytes to write to the transport.
+    #[inline]
+    pub fn output(&mut self) -> &mut Output {
+        if self.ping.is_some() {
+            self.answer_latest_ping();
+        }
+        &mut self.output
+    }
+
+    /// Whether so much is queued that messages are refused with [`SendError::Full`].
+    ///
+    /// An application that answers what it receives should take no further events then, until output was written.
+    #[inline]
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.output.len() >= self.high_water
+    }
+
+    /// Bytes queued and not written yet.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.output.len()
+    }
+
+    /// Whether there is output to write.
+    #[inline]
+    #[must_use]
+    pub fn wants_write(&self) -> bool {
+        !self.output.is_empty() || self.ping.is_some()
+    }
+
+    /// Frees buffers that hold nothing.
+    pub fn release(&mut self) {
+        self.output.release();
+        if self.output.is_empty()
+            && let Some(keys) = &mut self.keys
+        {
+            keys.release();
+        }
+    }
+
+    /// Bytes of heap that the sending half holds.
+    #[must_use]
+    pub fn allocated(&self) -> usize {
+        let ping = self.ping.as_deref().map_or(0, size_of_val);
+        let keys = self.keys.as_ref().map_or(0, MaskKeys::allocated);
+        self.output.allocated() + ping + keys
+    }
+
+    /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
+    pub(super) fn measure_latency(&mut self) {
+        if let Some(payload) = self.probe.start()
+            && self.ping(&payload).is_err()
+        {
+            self.probe.cancel();
+        }
+    }
+
+    /// Where the connection is in its life.
+    #[must_use]
+    pub fn ready_state(&self) -> ReadyState {
+        self.closing.ready_state(!self.wants_write())
+    }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure<'_>> {
+        self.closing.closure(!self.wants_write())
+    }
+
+    /// Whether both Close frames were exchanged, and this side's is written.
+    pub(super) fn is_close_exchanged(&self) -> bool {
+        self.closing.is_handshake_done() && !self.wants_write()
+    }
+
+    /// Bytes written since the connection began.
+    pub(super) fn written(&self) -> u64 {
+        self.output.written()
+    }
+
+    /// Answers a Ping, if that is left to the connection.
+    pub(super) fn on_ping(&mut self, payload: &[u8]) {
+        // MSG-21, CL-14: no Pong once a Close was sent or received.
+        if self.pings == PingPolicy::Report || !self.closing.is_open() {
+            return;
+        }
+        if self.output.written() >= self.pongs_end {
+            self.pongs = 0;
+        }
+        if self.pongs < MAX_PONGS && self.ping.is_none() {
+            self.pongs += 1;
+            self.push_pong(payload);
+        } else {
+            // SEC-09: whoever floods with Pings and reads no Pongs fills this one slot.
+            let slot = self.ping.get_or_insert_with(Box::default);
+            slot.bytes[..payload.len()].copy_from_slice(payload);
+            slot.len = payload.len();
+        }
+    }
+
+    /// Notes the answer to a Ping of this side.
+    pub(super) fn on_pong(&mut self, payload: &[u8]) {
+        self.probe.on_pong(payload);
+    }
+
+    /// Answers the peer's Close with the same code, unless a Close was already sent (§5.5.1).
+    pub(super) fn on_close(&mut self, frame: Option<CloseFrame<'_>>) {
+        self.closing.on_received(frame);
+        if !self.closing.is_close_sent() {
+            // Without entropy there is no masked Close; the transport is closed without one then.
+            let _ = self.push_close(frame.map(|frame| frame.code.into()));
+        }
+    }
+
+    /// Fails the connection (§7.1.7): queues the Close that says why, if one can still be sent.
+    ///
+    /// Returns the failure that counts, which is the first.
+    pub(crate) fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+        let error = self.closing.on_failure(error);
+        let code = error.close_code();
+        if !self.closing.is_close_sent() && code.is_sendable() {
+            let _ = self.push_close(Some(code.into()));
+        }
+        error
+    }
+
+    /// Gives the transport up, with all that waits for it.
+    pub(super) fn abandon(&mut self) {
+        self.closing.on_abandoned();
+        self.output.clear();
+        self.ping = None;
+    }
+
+    /// The transport delivers no more bytes.
+    pub(super) fn on_eof(&mut self) {
+        self.closing.on_eof();
+        if self.closing.is_abandoned() {
+            self.abandon();
+        }
+    }
+
+    #[inline]
+    fn push_data<'m>(&mut self, opcode: Opcode, fin: Fin, data: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+        // §5.5.1: no data after a Close.
+        if !self.closing.is_open() {
+            return Err(SendError::Closing(data));
+        }
+        if self.is_full() {
+            return Err(SendError::Full(data));
+        }
+        let Ok(masking_key) = self.next_key() else {
+            return Err(SendError::NoEntropy(data));
+        };
+        let payload = data.as_bytes();
+        let header = FrameHeader {
+            fin: fin == Fin::Last,
+            rsv: Rsv::NONE,
+            opcode,
+            masking_key,
+            payload_len: payload.len() as u64,
+        };
+        if payload.len() <= MAX_INLINE || !data.is_free_to_take() {
+            self.output.push_frame(&header, payload);
+        } else {
+            self.push_taken(&header, data.into_bytes());
+        }
+        Ok(())
+    }
+
+    /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.
+    fn push_taken(&mut self, header: &FrameHeader, payload: Bytes) {
+        match header.masking_key {
+            None => self.output.push_frame_shared(header, payload),
+            Some(key) => match payload.try_into_mut() {
+                Ok(mut own) => {
+                    key.apply(&mut own);
+                    self.output.push_frame_shared(header, BytesMut::freeze(own));
+                }
+                Err(shared) => self.output.push_frame(header, &shared),
+            },
+        }
+    }
+
+    fn push_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
+        // §5.5: at most 125 bytes.
+        if payload.len() > FrameHeader::MAX_CONTROL_LEN {
+            return Err(SendError::ControlTooLong);
+        }
+        if !self.closing.is_open() {
+            return Err(SendError::Closing(()));
+        }
+        if self.is_full() {
+            return Err(SendError::Full(()));
+        }
+        let pushed = self.push_control_frame(opcode, payload);
+        pushed.map_err(|EntropyError { .. }| SendError::NoEntropy(()))
+    }
+
+    fn push_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), EntropyError> {
+        // A Ping that waits for its answer gets it now: behind the Close nothing may follow.
+        if let Some(ping) = self.ping.take() {
+            self.push_pong(ping.as_slice());
+        }
+        let mut payload = Vec::new();
+        if let Some(frame) = frame {
+            frame.encode(&mut payload);
+        }
+        self.push_control_frame(Opcode::Close, &payload)?;
+        self.closing
+            .on_sent(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
+        Ok(())
+    }
+
+    fn push_pong(&mut self, payload: &[u8]) {
+        // Without entropy there is no Pong; the peer will find the connection dead.
+        let _ = self.push_control_frame(Opcode::Pong, payload);
+        self.pongs_end = self.output.end();
+    }
+
+    /// Answers the Ping that waits, once the Pongs before it are written.
+    #[cold]
+    fn answer_latest_ping(&mut self) {
+        if self.output.written() >= self.pongs_end
+            && let Some(ping) = self.ping.take()
+        {
+            self.pongs = 1;
+            self.push_pong(ping.as_slice());
+        }
+    }
+
+    fn push_control_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), EntropyError> {
+        let header = FrameHeader {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode,
+            masking_key: self.next_key()?,
+            payload_len: payload.len() as u64,
+        };
+        self.output.push_frame(&header, payload);
+        Ok(())
+    }
+
+    #[inline]
+    fn next_key(&mut self) -> Result<Option<MaskingKey>, EntropyError> {
+        self.keys.as_mut().map(MaskKeys::next).transpose()
+    }
+}
+
+#[inline]
+fn opcode(kind: MessageKind) -> Opcode {
+    match kind {
+        MessageKind::Text => Opcode::Text,
+        MessageKind::Binary => Opcode::Binary,
+    }
+}

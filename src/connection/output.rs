@@ -1,0 +1,280 @@
+//! The bytes that wait to be written, in order.
+
+use alloc::{collections::VecDeque, vec::Vec};
+
+use bytes::{Buf, Bytes};
+
+use crate::frame::FrameHeader;
+
+/// Payloads up to this many bytes are copied behind their header; longer ones that are owned are queued as they are.
+///
+/// Copying so few bytes costs less than one more slice in a vectored write.
+pub(super) const MAX_INLINE: usize = 4 << 10;
+
+/// Written bytes at the front of the arena that are worth reclaiming while others still wait.
+const RECLAIM: usize = 16 << 10;
+
+/// Bytes queued for the peer ([`bytes::Buf`]): write what [`chunk`](Buf::chunk) or
+/// [`chunks_vectored`](Buf::chunks_vectored) gives, then tell with [`advance`](Buf::advance) how many were taken.
+///
+/// All frames queued between two writes are here together, so one write sends them all. A write that takes only a part,
+/// or is cancelled, moves nothing but a cursor.
+///
+/// ```text
+///   arena     | written | headers, control frames, small payloads ...        |
+///                  read ^                ^ at           ^ at
+///   segments                             [large payload] [large payload]
+/// ```
+#[derive(Debug, Default)]
+pub struct Output {
+    arena: Vec<u8>,
+    read: usize,
+    segments: VecDeque<Segment>,
+    /// Bytes that wait, in the arena and the segments.
+    waiting: usize,
+    /// Bytes that were written since the connection began.
+    written: u64,
+}
+
+/// A payload of its own, which goes out when the arena is written up to `at`.
+#[derive(Debug)]
+struct Segment {
+    at: usize,
+    bytes: Bytes,
+}
+
+impl Output {
+    /// Bytes that wait to be written.
+    #[inline]
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiting
+    }
+
+    /// Whether nothing waits to be written.
+    #[inline]
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiting == 0
+    }
+
+    /// Bytes that were written since the connection began.
+    pub(super) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Where the end of what is queued lies in the stream of all bytes.
+    pub(super) fn end(&self) -> u64 {
+        self.written + self.waiting as u64
+    }
+
+    /// Queues a frame, whose payload is copied, and masked on the way if the header has a key.
+    #[inline]
+    pub(super) fn push_frame(&mut self, header: &FrameHeader, payload: &[u8]) {
+        self.push_header(header);
+        match header.masking_key {
+            Some(key) => key.apply_into(payload, &mut self.arena),
+            None => self.arena.extend_from_slice(payload),
+        }
+        self.waiting += payload.len();
+    }
+
+    /// Queues a frame whose payload, already masked if need be, goes out from where it lies.
+    pub(super) fn push_frame_shared(&mut self, header: &FrameHeader, payload: Bytes) {
+        self.push_header(header);
+        if !payload.is_empty() {
+            self.waiting += payload.len();
+            self.segments.push_back(Segment {
+                at: self.arena.len(),
+                bytes: payload,
+            });
+        }
+    }
+
+    #[inline]
+    fn push_header(&mut self, header: &FrameHeader) {
+        if self.read >= RECLAIM {
+            self.reclaim();
+        }
+        // A fixed number of bytes is cheaper to append than a computed one.
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let len = header.encode(&mut bytes);
+        let end = self.arena.len() + len;
+        self.arena.extend_from_slice(&bytes);
+        self.arena.truncate(end);
+        self.waiting += len;
+    }
+
+    /// Drops the written bytes of the arena, if they are at least half of it, so that the cost of moving the others
+    /// stays in proportion.
+    #[cold]
+    fn reclaim(&mut self) {
+        if self.read >= self.arena.len() / 2 {
+            self.arena.drain(..self.read);
+            for segment in &mut self.segments {
+                segment.at -= self.read;
+            }
+            self.read = 0;
+        }
+    }
+
+    /// Drops all that waits: the transport is gone.
+    pub(super) fn clear(&mut self) {
+        self.arena.clear();
+        self.read = 0;
+        self.segments.clear();
+        self.waiting = 0;
+    }
+
+    /// Frees the memory, if nothing waits.
+    pub(super) fn release(&mut self) {
+        if self.is_empty() {
+            (self.arena, self.segments) = (Vec::new(), VecDeque::new());
+        }
+    }
+
+    /// Bytes of heap.
+    pub(super) fn allocated(&self) -> usize {
+        let segments: usize = self.segments.iter().map(|segment| segment.bytes.len()).sum();
+        self.arena.capacity() + segments + self.segments.capacity() * size_of::<Segment>()
+    }
+
+    /// Where the run of arena bytes that is written next ends.
+    #[inline]
+    fn run_end(&self) -> usize {
+        self.segments.front().map_or(self.arena.len(), |segment| segment.at)
+    }
+}
+
+impl Buf for Output {
+    #[inline]
+    fn remaining(&self) -> usize {
+        self.waiting
+    }
+
+    #[inline]
+    fn chunk(&self) -> &[u8] {
+        match self.segments.front() {
+            Some(segment) if segment.at == self.read => &segment.bytes,
+            _ => &self.arena[self.read..self.run_end()],
+        }
+    }
+
+    fn advance(&mut self, n: usize) {
+        assert!(n <= self.waiting, "more bytes were written than waited");
+        self.waiting -= n;
+        self.written += n as u64;
+        let mut left = n;
+        while left > 0 {
+            match self.segments.front_mut() {
+                Some(segment) if segment.at == self.read => {
+                    let step = left.min(segment.bytes.len());
+                    segment.bytes.advance(step);
+                    if segment.bytes.is_empty() {
+                        self.segments.pop_front();
+                    }
+                    left -= step;
+                }
+                _ => {
+                    let step = left.min(self.run_end() - self.read);
+                    self.read += step;
+                    left -= step;
+                }
+            }
+        }
+        if self.waiting == 0 {
+            self.arena.clear();
+            self.read = 0;
+        }
+    }
+
+    #[cfg(feature = "std")]
+    fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+        let (mut used, mut read) = (0, self.read);
+        let mut add = |bytes: &'a [u8]| {
+            if !bytes.is_empty() && used < slices.len() {
+                slices[used] = std::io::IoSlice::new(bytes);
+                used += 1;
+            }
+            used < slices.len()
+        };
+        for segment in &self.segments {
+            if !(add(&self.arena[read..segment.at]) && add(&segment.bytes)) {
+                return used;
+            }
+            read = segment.at;
+        }
+        add(&self.arena[read..]);
+        used
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::{Opcode, Rsv};
+    use alloc::vec;
+
+    fn header(len: usize) -> FrameHeader {
+        FrameHeader {
+            fin: true,
+            rsv: Rsv::NONE,
+            opcode: Opcode::Binary,
+            masking_key: None,
+            payload_len: len as u64,
+        }
+    }
+
+    /// Every step width writes the same bytes, vectored or not.
+    #[test]
+    fn segments_keep_their_place_whatever_a_write_takes() {
+        let fill = || {
+            let mut output = Output::default();
+            output.push_frame(&header(3), b"abc");
+            output.push_frame_shared(&header(6), Bytes::from_static(b"shared"));
+            output.push_frame_shared(&header(0), Bytes::new());
+            output.push_frame_shared(&header(2), Bytes::from_static(b"xy"));
+            output.push_frame(&header(1), b"z");
+            output
+        };
+        let expected = b"\x82\x03abc\x82\x06shared\x82\x00\x82\x02xy\x82\x01z";
+        assert_eq!(fill().len(), expected.len());
+        for step in 1..=expected.len() {
+            let (mut output, mut written) = (fill(), vec![]);
+            while output.has_remaining() {
+                let chunk = output.chunk();
+                let n = chunk.len().min(step);
+                assert!(n > 0);
+                written.extend_from_slice(&chunk[..n]);
+                output.advance(n);
+            }
+            assert_eq!(written, expected, "step {step}");
+        }
+        #[cfg(feature = "std")]
+        for (step, width) in (1..=expected.len()).flat_map(|step| [1, 2, 3, 16].map(|width| (step, width))) {
+            let (mut output, mut written) = (fill(), vec![]);
+            while output.has_remaining() {
+                let mut slices = vec![std::io::IoSlice::new(&[]); width];
+                let used = output.chunks_vectored(&mut slices);
+                let bytes: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
+                let n = bytes.len().min(step);
+                written.extend_from_slice(&bytes[..n]);
+                output.advance(n);
+            }
+            assert_eq!(written, expected, "step {step}, {width} slices");
+        }
+    }
+
+    /// A peer that never lets the queue run empty does not make the written part grow.
+    #[test]
+    fn the_written_part_is_reclaimed() {
+        let mut output = Output::default();
+        output.push_frame(&header(100), &[0; 100]);
+        for _ in 0..10_000 {
+            output.push_frame(&header(100), &[0; 100]);
+            output.advance(102);
+        }
+        assert_eq!(output.len(), 102);
+        assert!(output.allocated() < 4 * RECLAIM, "{} bytes", output.allocated());
+    }
+}

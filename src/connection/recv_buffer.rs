@@ -1,0 +1,191 @@
+//! The receive buffer: an initialised buffer with two cursors.
+
+use alloc::{vec, vec::Vec};
+use core::ops::Range;
+
+/// A buffer that received bytes are read into.
+///
+/// Between reads a connection needs one only for the few bytes of a frame header or control frame that is not
+/// complete, so an event loop can own one buffer and lend it to whichever connection is readable:
+/// [`Inbound::give_buffer`](crate::Inbound::give_buffer) before the read,
+/// [`Inbound::take_buffer`](crate::Inbound::take_buffer) after the events.
+///
+/// ```text
+///     0        start        end        len
+///     +----------+-----------+----------+
+///     | consumed |  unread   |  spare   |   always initialised, so no read has to fill it first
+///     +----------+-----------+----------+
+/// ```
+#[derive(Debug, Default)]
+pub struct RecvBuffer {
+    bytes: Vec<u8>,
+    start: usize,
+    end: usize,
+}
+
+impl RecvBuffer {
+    /// Bytes of the buffer that a connection makes for itself when it is given none.
+    pub const DEFAULT_CAPACITY: usize = 16 << 10;
+
+    /// Bytes of the smallest buffer: any header or control frame fits, so that parsing never stalls for want of room.
+    const MIN_CAPACITY: usize = 256;
+
+    /// A buffer of this many bytes (at least 256), all of which are zeroed once, here.
+    #[must_use]
+    pub fn with_capacity(capacity: usize) -> Self {
+        Self {
+            bytes: vec![0; capacity.max(Self::MIN_CAPACITY)],
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// Bytes that the buffer holds at most.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether no received bytes wait in it.
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether unread bytes leave room for more.
+    pub(super) fn has_room(&self) -> bool {
+        self.bytes.len() < Self::MIN_CAPACITY || self.start > 0 || self.end < self.bytes.len()
+    }
+
+    #[inline]
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.bytes[self.start..self.end]
+    }
+
+    /// Makes the next `n` unread bytes consumed ones and tells where they are. They stay there until
+    /// [`spare`](Self::spare) or [`push`](Self::push).
+    #[inline]
+    pub(super) fn consume(&mut self, n: usize) -> Range<usize> {
+        debug_assert!(n <= self.end - self.start);
+        let start = self.start;
+        self.start += n;
+        start..self.start
+    }
+
+    /// Drops all unread bytes.
+    pub(super) fn clear(&mut self) {
+        self.start = self.end;
+    }
+
+    #[inline]
+    pub(super) fn slice(&self, range: Range<usize>) -> &[u8] {
+        &self.bytes[range]
+    }
+
+    #[inline]
+    pub(super) fn slice_mut(&mut self, range: Range<usize>) -> &mut [u8] {
+        &mut self.bytes[range]
+    }
+
+    /// The part that can be read into; empty only if unread bytes fill the buffer.
+    pub(super) fn spare(&mut self) -> &mut [u8] {
+        self.make_room();
+        if self.bytes.len() < Self::MIN_CAPACITY {
+            self.bytes.resize(Self::DEFAULT_CAPACITY, 0);
+        }
+        &mut self.bytes[self.end..]
+    }
+
+    /// Takes over `n` bytes that were read into the spare part.
+    ///
+    /// More than there is room for counts as all of it: a caller's mistake must not become a panic in its server.
+    #[inline]
+    pub(super) fn fill(&mut self, n: usize) {
+        debug_assert!(n <= self.bytes.len() - self.end, "advance() by more than space() had");
+        self.end += n.min(self.bytes.len() - self.end);
+    }
+
+    /// Appends received bytes, and grows if it must.
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.make_room();
+        let needed = self.end + bytes.len();
+        if needed > self.bytes.len() {
+            self.bytes.resize(needed, 0);
+        }
+        self.bytes[self.end..needed].copy_from_slice(bytes);
+        self.end = needed;
+    }
+
+    /// Moves the unread bytes to the front, if that is cheap or needed.
+    ///
+    /// When all events were taken, what is unread is less than a header or a control frame, so a move costs nothing.
+    fn make_room(&mut self) {
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+        } else if self.start > self.bytes.len() / 2 || (self.start > 0 && self.end == self.bytes.len()) {
+            self.bytes.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, self.end - self.start);
+        }
+    }
+
+    /// Takes the buffer away and leaves the unread bytes, if they are few, in one of just their size.
+    ///
+    /// Returns `None` if there is no buffer to take, or if over `most` bytes are unread.
+    pub(super) fn take(&mut self, most: usize) -> Option<Self> {
+        let unread = self.unread();
+        if self.bytes.len() <= most || unread.len() > most {
+            return None;
+        }
+        let rest = Self {
+            bytes: unread.to_vec(),
+            start: 0,
+            end: unread.len(),
+        };
+        let mut taken = core::mem::replace(self, rest);
+        (taken.start, taken.end) = (0, 0);
+        Some(taken)
+    }
+
+    /// Puts a larger buffer in place of this one. Returns the buffer that is not needed.
+    pub(super) fn give(&mut self, mut buffer: Self) -> Self {
+        let unread = self.end - self.start;
+        if buffer.bytes.len() <= self.bytes.len().max(unread) {
+            return buffer;
+        }
+        buffer.bytes[..unread].copy_from_slice(self.unread());
+        (buffer.start, buffer.end) = (0, unread);
+        core::mem::replace(self, buffer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_unread_survives_every_move() {
+        let mut buffer = RecvBuffer::with_capacity(256);
+        buffer.push(&[1; 250]);
+        let _ = buffer.consume(247);
+        assert!(buffer.spare().len() >= 128, "compacted");
+        assert_eq!(buffer.unread(), [1; 3]);
+
+        let taken = buffer.take(14).expect("three bytes are few");
+        assert_eq!((taken.capacity(), taken.is_empty()), (256, true));
+        assert_eq!((buffer.capacity(), buffer.unread()), (3, &[1; 3][..]));
+
+        let small = buffer.give(taken);
+        assert_eq!((small.capacity(), buffer.capacity()), (3, 256));
+        assert_eq!(buffer.unread(), [1; 3]);
+    }
+
+    #[test]
+    fn a_full_buffer_has_no_spare_part_but_takes_pushed_bytes() {
+        let mut buffer = RecvBuffer::with_capacity(256);
+        buffer.push(&[7; 256]);
+        assert!(buffer.spare().is_empty());
+        assert!(buffer.take(139).is_none());
+        buffer.push(&[8; 8]);
+        assert_eq!(buffer.unread().len(), 264);
+    }
+}

@@ -1,0 +1,199 @@
+//! Masking: XOR of the payload with a four-byte key ([RFC 6455 §5.3]).
+//!
+//! The loops work on fixed-size arrays, which the compiler turns into vector instructions for every target.
+//!
+//! [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
+
+use alloc::vec::Vec;
+
+/// Bytes that one step of the wide loop covers.
+const BLOCK: usize = 64;
+
+/// Bytes that [`MaskingKey::apply_into`] copies before it masks them, while they are in the first-level cache.
+const COPY: usize = 8 << 10;
+
+/// The key that a client masks the payload of one frame with ([RFC 6455 §5.3]).
+///
+/// Byte `i` of the payload is combined with byte `i mod 4` of the key. Masking and unmasking are the same operation.
+///
+/// ```
+/// use websocket_proto::frame::MaskingKey;
+///
+/// let key = MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]);
+/// let mut payload = *b"Hello";
+/// key.apply(&mut payload);
+/// assert_eq!(payload, [0x7f, 0x9f, 0x4d, 0x51, 0x58]); // the example of §5.7
+/// ```
+///
+/// [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct MaskingKey([u8; 4]);
+
+impl MaskingKey {
+    /// The key with these bytes, in the order of the wire. Every value is valid.
+    #[inline]
+    #[must_use]
+    pub const fn new(bytes: [u8; 4]) -> Self {
+        Self(bytes)
+    }
+
+    /// The four bytes, in the order of the wire.
+    #[inline]
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 4] {
+        self.0
+    }
+
+    /// The key for a payload of which the first `n` bytes are already done.
+    ///
+    /// A payload that arrives in pieces is unmasked piece by piece: each piece with the key that was rotated by the
+    /// length of the piece before it.
+    #[inline]
+    #[must_use]
+    pub const fn rotated(self, n: usize) -> Self {
+        // Counted in bits of a little-endian word, the byte that comes first is the lowest.
+        #[expect(clippy::cast_possible_truncation, reason = "below four")]
+        let shift = (n % 4) as u32 * 8;
+        Self(u32::from_le_bytes(self.0).rotate_right(shift).to_le_bytes())
+    }
+
+    /// Masks or unmasks `data` in place.
+    #[inline]
+    pub fn apply(self, data: &mut [u8]) {
+        if data.len() >= BLOCK {
+            self.apply_long(data);
+        } else {
+            self.apply_short(data);
+        }
+    }
+
+    /// Appends a masked or unmasked copy of `data` to `dest`.
+    #[inline]
+    pub fn apply_into(self, data: &[u8], dest: &mut Vec<u8>) {
+        dest.reserve(data.len());
+        // `COPY` is a multiple of four, so the key fits every piece as it is.
+        for piece in data.chunks(COPY) {
+            let start = dest.len();
+            dest.extend_from_slice(piece);
+            self.apply(&mut dest[start..]);
+        }
+    }
+
+    fn apply_long(self, data: &mut [u8]) {
+        let mut key = [0; BLOCK];
+        for quad in key.chunks_exact_mut(4) {
+            quad.copy_from_slice(&self.0);
+        }
+        let mut blocks = data.chunks_exact_mut(BLOCK);
+        for block in &mut blocks {
+            for (byte, key) in block.iter_mut().zip(&key) {
+                *byte ^= key;
+            }
+        }
+        self.apply_short(blocks.into_remainder());
+    }
+
+    #[inline]
+    fn apply_short(self, data: &mut [u8]) {
+        let half = u64::from(u32::from_le_bytes(self.0));
+        let word = half << 32 | half;
+        let (whole, rest) = (data.len() / 8 * 8, data.len() % 8);
+        if whole == 0 {
+            return self.apply_bytes(data);
+        }
+        for chunk in data[..whole].chunks_exact_mut(8) {
+            xor_word(chunk, word);
+        }
+        if rest > 0 {
+            // The last eight bytes once more, with zeros for those that are done.
+            let start = data.len() - 8;
+            xor_word(&mut data[start..], word << ((8 - rest) * 8));
+        }
+    }
+
+    #[inline]
+    fn apply_bytes(self, data: &mut [u8]) {
+        for (byte, key) in data.iter_mut().zip(self.0.iter().cycle()) {
+            *byte ^= key;
+        }
+    }
+}
+
+#[inline]
+fn xor_word(chunk: &mut [u8], word: u64) {
+    let mut bytes = [0; 8];
+    bytes.copy_from_slice(chunk);
+    chunk.copy_from_slice(&(u64::from_le_bytes(bytes) ^ word).to_le_bytes());
+}
+
+impl core::fmt::Debug for MaskingKey {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "MaskingKey({:08x})", u32::from_be_bytes(self.0))
+    }
+}
+
+impl From<[u8; 4]> for MaskingKey {
+    fn from(bytes: [u8; 4]) -> Self {
+        Self(bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    fn naive(key: [u8; 4], data: &[u8]) -> Vec<u8> {
+        data.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect()
+    }
+
+    fn sample(len: usize) -> Vec<u8> {
+        (0..len).map(|i| (i * 31 % 251) as u8).collect()
+    }
+
+    /// FR-12: byte i is combined with key byte i mod 4, for every length and alignment.
+    #[test]
+    fn equals_the_naive_loop() {
+        let key = [0x01, 0x80, 0x5a, 0xff];
+        for offset in 0..9 {
+            for len in (0..300).chain([1024, 4096, 65_537]) {
+                let data = sample(offset + len);
+                let mut masked = data.clone();
+                MaskingKey::new(key).apply(&mut masked[offset..]);
+                assert_eq!(&masked[..offset], &data[..offset]);
+                assert_eq!(
+                    masked[offset..],
+                    naive(key, &data[offset..]),
+                    "offset {offset}, length {len}"
+                );
+            }
+        }
+    }
+
+    /// FR-12: a payload in two pieces gives the same bytes as the whole.
+    #[test]
+    fn resumes_at_every_split() {
+        let key = MaskingKey::new([1, 2, 3, 4]);
+        let data = sample(70);
+        let whole = naive(key.to_bytes(), &data);
+        for split in 0..=data.len() {
+            let mut pieces = data.clone();
+            let (left, right) = pieces.split_at_mut(split);
+            key.apply(left);
+            key.rotated(split).apply(right);
+            assert_eq!(pieces, whole, "split at {split}");
+        }
+    }
+
+    #[test]
+    fn copies_behind_what_is_there() {
+        let key = MaskingKey::new([9, 8, 7, 6]);
+        for len in [0, 1, 7, 8, 63, 64, COPY - 1, COPY, COPY + 5, 3 * COPY] {
+            let data = sample(len);
+            let mut dest = vec![0xaa; 3];
+            key.apply_into(&data, &mut dest);
+            assert_eq!(dest[..3], [0xaa; 3]);
+            assert_eq!(dest[3..], naive(key.to_bytes(), &data), "length {len}");
+        }
+    }
+}
