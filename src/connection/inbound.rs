@@ -33,6 +33,10 @@ pub struct Inbound {
     delivery: Delivery,
     /// Whether input has an effect: until a Close was received or the connection failed.
     ended: bool,
+    /// The MASK bit that frames must have.
+    mask_bit: u8,
+    /// Payload bytes up to which [`parse_short`](Self::parse_short) may take a message.
+    short_limit: usize,
     /// Whether [`space`](Self::space) handed out the message buffer rather than the receive buffer.
     direct: bool,
     /// Whether the transport delivers no more bytes.
@@ -100,7 +104,18 @@ impl Inbound {
             Delivery::Messages => isize::MAX as u64,
             Delivery::Fragments => u64::MAX,
         };
+        let max_message_size = limits.max_message_size.min(most);
+        let short = match config.delivery {
+            Delivery::Messages => limits.max_frame_size.min(max_message_size).min(125),
+            Delivery::Fragments => 0,
+        };
         Self {
+            mask_bit: match role {
+                Role::Client => 0,
+                Role::Server => 0x80,
+            },
+            #[expect(clippy::cast_possible_truncation, reason = "at most 125")]
+            short_limit: short as usize,
             role,
             delivery: config.delivery,
             ended: false,
@@ -108,7 +123,7 @@ impl Inbound {
             eof: false,
             max_fragments: limits.max_fragments,
             max_frame_size: limits.max_frame_size,
-            max_message_size: limits.max_message_size.min(most),
+            max_message_size,
             buffer: RecvBuffer::default(),
             frame: None,
             message: None,
@@ -201,11 +216,50 @@ impl Inbound {
     /// the sending half with [`Outbound::fail`].
     #[inline]
     pub(crate) fn parse(&mut self) -> Result<Option<Found>, ProtocolError> {
+        if let Some(found) = self.parse_short() {
+            return Ok(Some(found));
+        }
         let found = self.parse_frames();
         if found.is_err() {
             self.end();
         }
         found
+    }
+
+    /// The common case in few steps: an unfragmented data frame of up to 125 bytes that is all there.
+    ///
+    /// Whatever is out of the ordinary, faults included, is left for [`parse_frames`](Self::parse_frames), which would
+    /// find the same here but takes twice as long.
+    #[inline]
+    fn parse_short(&mut self) -> Option<Found> {
+        let &[first, second, ref rest @ ..] = self.buffer.unread() else {
+            return None;
+        };
+        // FIN, no reserved bit, text or binary; MASK as it must be, and the length in the other seven bits.
+        let len = usize::from(second ^ self.mask_bit);
+        let between_messages = self.frame.is_none() && self.message.is_none() && !self.ended;
+        if !matches!(first, 0x81 | 0x82) || len > self.short_limit || !between_messages {
+            return None;
+        }
+        let payload = if self.mask_bit == 0 {
+            if rest.len() < len {
+                return None;
+            }
+            self.buffer.consume_behind(2, len)
+        } else {
+            let (key, rest) = rest.split_first_chunk()?;
+            if rest.len() < len {
+                return None;
+            }
+            let key = MaskingKey::new(*key);
+            let payload = self.buffer.consume_behind(6, len);
+            key.apply(self.buffer.slice_mut(payload.clone()));
+            payload
+        };
+        Some(match first {
+            0x81 => Found::Text(payload),
+            _ => Found::Binary(payload),
+        })
     }
 
     fn parse_frames(&mut self) -> Result<Option<Found>, ProtocolError> {
@@ -245,8 +299,7 @@ impl Inbound {
                 if available < len {
                     return Ok(None);
                 }
-                let _ = self.buffer.consume(header_len);
-                let payload = self.take_payload(len, header.masking_key);
+                let payload = self.take_payload(header_len, len, header.masking_key);
                 return Ok(Some(match header.opcode {
                     Opcode::Ping => Found::Ping(payload),
                     Opcode::Pong => Found::Pong(payload),
@@ -267,16 +320,15 @@ impl Inbound {
             }
             let whole = header.fin && self.message.is_none() && self.delivery == Delivery::Messages;
             if whole && len <= available as u64 {
-                let _ = self.buffer.consume(header_len);
                 #[expect(clippy::cast_possible_truncation, reason = "no more than what is available")]
-                let payload = self.take_payload(len as usize, header.masking_key);
+                let payload = self.take_payload(header_len, len as usize, header.masking_key);
                 return Ok(Some(match header.opcode {
                     Opcode::Text => Found::Text(payload),
                     _ => Found::Binary(payload),
                 }));
             }
             self.open_frame(&header)?;
-            let _ = self.buffer.consume(header_len);
+            let _ = self.buffer.consume_behind(0, header_len);
         }
     }
 
@@ -391,8 +443,8 @@ impl Inbound {
 
     /// Consumes and unmasks a payload that is complete in the receive buffer.
     #[inline]
-    fn take_payload(&mut self, len: usize, key: Option<MaskingKey>) -> Range<usize> {
-        let range = self.buffer.consume(len);
+    fn take_payload(&mut self, header_len: usize, len: usize, key: Option<MaskingKey>) -> Range<usize> {
+        let range = self.buffer.consume_behind(header_len, len);
         if let Some(key) = key {
             key.apply(self.buffer.slice_mut(range.clone()));
         }
@@ -492,7 +544,7 @@ impl Inbound {
             self.message = None;
         }
 
-        let range = self.buffer.consume(n);
+        let range = self.buffer.consume_behind(0, n);
         let piece = self.buffer.slice_mut(range.clone());
         if in_pieces {
             let fin = if message_done { Fin::Last } else { Fin::More };

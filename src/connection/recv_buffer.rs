@@ -62,13 +62,13 @@ impl RecvBuffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// Makes the next `n` unread bytes consumed ones and tells where they are. They stay there until
+    /// Consumes a header and the payload behind it, and tells where the payload is. It stays there until
     /// [`spare`](Self::spare) or [`push`](Self::push).
     #[inline]
-    pub(super) fn consume(&mut self, n: usize) -> Range<usize> {
-        debug_assert!(n <= self.end - self.start);
-        let start = self.start;
-        self.start += n;
+    pub(super) fn consume_behind(&mut self, header_len: usize, len: usize) -> Range<usize> {
+        debug_assert!(header_len + len <= self.end - self.start);
+        let start = self.start + header_len;
+        self.start = start + len;
         start..self.start
     }
 
@@ -166,7 +166,7 @@ mod tests {
     fn what_is_unread_survives_every_move() {
         let mut buffer = RecvBuffer::with_capacity(256);
         buffer.push(&[1; 250]);
-        let _ = buffer.consume(247);
+        let _ = buffer.consume_behind(0, 247);
         assert!(buffer.spare().len() >= 128, "compacted");
         assert_eq!(buffer.unread(), [1; 3]);
 

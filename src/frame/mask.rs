@@ -6,9 +6,6 @@
 
 use alloc::vec::Vec;
 
-/// Bytes that one step of the wide loop covers.
-const BLOCK: usize = 64;
-
 /// Bytes that [`MaskingKey::apply_into`] copies before it masks them, while they are in the first-level cache.
 const COPY: usize = 8 << 10;
 
@@ -60,10 +57,17 @@ impl MaskingKey {
     /// Masks or unmasks `data` in place.
     #[inline]
     pub fn apply(self, data: &mut [u8]) {
-        if data.len() >= BLOCK {
-            self.apply_long(data);
-        } else {
-            self.apply_short(data);
+        let mut blocks = data.chunks_exact_mut(32);
+        for block in &mut blocks {
+            self.apply_chunk::<32>(block);
+        }
+        // The rest in halves, each as one word: that beats a loop over bytes for the many short messages.
+        let mut rest = blocks.into_remainder();
+        rest = self.apply_if_long::<16>(rest);
+        rest = self.apply_if_long::<8>(rest);
+        rest = self.apply_if_long::<4>(rest);
+        for (byte, key) in rest.iter_mut().zip(&self.0[..3]) {
+            *byte ^= key;
         }
     }
 
@@ -79,51 +83,27 @@ impl MaskingKey {
         }
     }
 
-    fn apply_long(self, data: &mut [u8]) {
-        let mut key = [0; BLOCK];
+    /// Masks the first `N` bytes, a multiple of four, if there are so many, and returns those behind.
+    #[inline]
+    fn apply_if_long<const N: usize>(self, data: &mut [u8]) -> &mut [u8] {
+        if data.len() < N {
+            return data;
+        }
+        let (chunk, rest) = data.split_at_mut(N);
+        self.apply_chunk::<N>(chunk);
+        rest
+    }
+
+    #[inline]
+    fn apply_chunk<const N: usize>(self, chunk: &mut [u8]) {
+        let mut key = [0; N];
         for quad in key.chunks_exact_mut(4) {
             quad.copy_from_slice(&self.0);
         }
-        let mut blocks = data.chunks_exact_mut(BLOCK);
-        for block in &mut blocks {
-            for (byte, key) in block.iter_mut().zip(&key) {
-                *byte ^= key;
-            }
-        }
-        self.apply_short(blocks.into_remainder());
-    }
-
-    #[inline]
-    fn apply_short(self, data: &mut [u8]) {
-        let half = u64::from(u32::from_le_bytes(self.0));
-        let word = half << 32 | half;
-        let (whole, rest) = (data.len() / 8 * 8, data.len() % 8);
-        if whole == 0 {
-            return self.apply_bytes(data);
-        }
-        for chunk in data[..whole].chunks_exact_mut(8) {
-            xor_word(chunk, word);
-        }
-        if rest > 0 {
-            // The last eight bytes once more, with zeros for those that are done.
-            let start = data.len() - 8;
-            xor_word(&mut data[start..], word << ((8 - rest) * 8));
-        }
-    }
-
-    #[inline]
-    fn apply_bytes(self, data: &mut [u8]) {
-        for (byte, key) in data.iter_mut().zip(self.0.iter().cycle()) {
+        for (byte, key) in chunk.iter_mut().zip(&key) {
             *byte ^= key;
         }
     }
-}
-
-#[inline]
-fn xor_word(chunk: &mut [u8], word: u64) {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(chunk);
-    chunk.copy_from_slice(&(u64::from_le_bytes(bytes) ^ word).to_le_bytes());
 }
 
 impl core::fmt::Debug for MaskingKey {
