@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod config;
 mod entropy;
+mod fields;
 mod negotiated;
 mod role;
 
