@@ -7,6 +7,7 @@ extern crate alloc;
 mod config;
 mod entropy;
 mod fields;
+pub mod handshake;
 mod negotiated;
 mod role;
 
