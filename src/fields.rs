@@ -1,0 +1,373 @@
+//! Grammar of HTTP header fields: tokens, comma lists, and `Sec-WebSocket-Extensions`.
+//!
+//! Everything here looks at each byte a bounded number of times, whatever the input.
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+use core::fmt;
+
+/// Whether `byte` may stand in a token ([RFC 9110 §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)).
+pub(crate) const fn is_token_byte(byte: u8) -> bool {
+    matches!(
+        byte,
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'!' | b'#'..=b'\'' | b'*' | b'+' | b'^' | b'`' | b'|' | b'~'
+    )
+}
+
+/// Whether `text` is a token, such as a field name, a subprotocol or the name of an extension.
+pub(crate) fn is_token(text: &[u8]) -> bool {
+    !text.is_empty() && text.iter().copied().all(is_token_byte)
+}
+
+/// Whether `text` may be sent as a field value: no control characters but the tab.
+pub(crate) fn is_field_value(text: &[u8]) -> bool {
+    text.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
+}
+
+/// The non-empty elements of a comma list, without the whitespace around them.
+pub(crate) fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|&byte| byte == b',')
+        .map(trim_ows)
+        .filter(|element| !element.is_empty())
+}
+
+/// Removes spaces and tabs on both sides.
+pub(crate) fn trim_ows(mut text: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = text {
+        text = rest;
+    }
+    text
+}
+
+/// One extension with its parameters, as offered by a client or accepted by a server ([RFC 6455 §9.1]).
+///
+/// ```
+/// use websocket_proto::handshake::Extension;
+///
+/// let offer = Extension::new("permessage-deflate")
+///     .flag("client_max_window_bits")
+///     .param("server_max_window_bits", "10");
+/// assert_eq!(offer.to_string(), "permessage-deflate; client_max_window_bits; server_max_window_bits=10");
+/// ```
+///
+/// [RFC 6455 §9.1]: https://www.rfc-editor.org/rfc/rfc6455#section-9.1
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Extension<'a> {
+    name: Cow<'a, str>,
+    params: Vec<ExtensionParam<'a>>,
+}
+
+impl<'a> Extension<'a> {
+    /// An extension without parameters. The name must be a token, which is checked where the extension is used.
+    #[must_use]
+    pub fn new(name: impl Into<Cow<'a, str>>) -> Self {
+        Self {
+            name: name.into(),
+            params: Vec::new(),
+        }
+    }
+
+    /// Adds a parameter without a value.
+    #[must_use]
+    pub fn flag(mut self, name: impl Into<Cow<'a, str>>) -> Self {
+        self.params.push(ExtensionParam {
+            name: name.into(),
+            value: None,
+        });
+        self
+    }
+
+    /// Adds a parameter with a value, which must be a token.
+    #[must_use]
+    pub fn param(mut self, name: impl Into<Cow<'a, str>>, value: impl Into<Cow<'a, str>>) -> Self {
+        self.params.push(ExtensionParam {
+            name: name.into(),
+            value: Some(value.into()),
+        });
+        self
+    }
+
+    /// The name of the extension.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The parameters in their order, repeated ones included.
+    #[must_use]
+    pub fn params(&self) -> &[ExtensionParam<'a>] {
+        &self.params
+    }
+
+    /// Copies what is borrowed.
+    #[must_use]
+    pub fn into_owned(self) -> Extension<'static> {
+        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
+        Extension {
+            name: own(self.name),
+            params: self
+                .params
+                .into_iter()
+                .map(|param| ExtensionParam {
+                    name: own(param.name),
+                    value: param.value.map(own),
+                })
+                .collect(),
+        }
+    }
+
+    /// Whether names and values are tokens, so that the extension can be written into a header field.
+    pub(crate) fn is_valid(&self) -> bool {
+        is_token(self.name.as_bytes())
+            && self.params.iter().all(|param| {
+                is_token(param.name.as_bytes()) && param.value.as_deref().is_none_or(|value| is_token(value.as_bytes()))
+            })
+    }
+}
+
+impl fmt::Display for Extension<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.params.iter().try_for_each(|param| write!(f, "; {param}"))
+    }
+}
+
+/// A parameter of an [`Extension`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ExtensionParam<'a> {
+    name: Cow<'a, str>,
+    value: Option<Cow<'a, str>>,
+}
+
+impl ExtensionParam<'_> {
+    /// The name of the parameter.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The value of the parameter, without the quotes it may have come in.
+    #[must_use]
+    pub fn value(&self) -> Option<&str> {
+        self.value.as_deref()
+    }
+}
+
+impl fmt::Display for ExtensionParam<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.name)?;
+        self.value.iter().try_for_each(|value| write!(f, "={value}"))
+    }
+}
+
+/// A `Sec-WebSocket-Extensions` value broke its grammar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct MalformedExtensions;
+
+/// Checks one line of `Sec-WebSocket-Extensions` and counts its elements, without allocating for parameters.
+pub(crate) fn count_extensions(line: &[u8]) -> Result<usize, MalformedExtensions> {
+    let mut cursor = Cursor { rest: line };
+    let mut count = 0;
+    while cursor.extension(|_| {})?.is_some() {
+        count += 1;
+    }
+    Ok(count)
+}
+
+/// The elements of one line of `Sec-WebSocket-Extensions`. Ends behind the first malformed element.
+pub(crate) fn extensions(line: &[u8]) -> impl Iterator<Item = Result<Extension<'_>, MalformedExtensions>> + Clone {
+    let mut cursor = Cursor { rest: line };
+    core::iter::from_fn(move || {
+        let mut params = Vec::new();
+        let name = cursor.extension(|param| params.push(param));
+        if name.is_err() {
+            cursor.rest = &[];
+        }
+        name.transpose().map(|name| {
+            Ok(Extension {
+                name: Cow::Borrowed(name?),
+                params,
+            })
+        })
+    })
+}
+
+/// A position in a field value, which only moves forward.
+#[derive(Clone)]
+struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    /// Reads up to the comma behind the next element. `None` at the end.
+    fn extension(
+        &mut self,
+        mut on_param: impl FnMut(ExtensionParam<'a>),
+    ) -> Result<Option<&'a str>, MalformedExtensions> {
+        // RFC 9110 §5.6.1.2: empty elements of a list are tolerated.
+        while self.eat(b',') {}
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let name = self.token()?;
+        while self.eat(b';') {
+            let name = Cow::Borrowed(self.token()?);
+            let value = if self.eat(b'=') { Some(self.value()?) } else { None };
+            on_param(ExtensionParam { name, value });
+        }
+        if self.rest.is_empty() || self.eat(b',') {
+            Ok(Some(name))
+        } else {
+            Err(MalformedExtensions)
+        }
+    }
+
+    /// Passes `byte` with the whitespace around it, if it comes next. Without it, passes the whitespace alone.
+    fn eat(&mut self, byte: u8) -> bool {
+        self.skip_ows();
+        let Some(rest) = self.rest.strip_prefix(&[byte]) else {
+            return false;
+        };
+        self.rest = rest;
+        self.skip_ows();
+        true
+    }
+
+    fn skip_ows(&mut self) {
+        while let [b' ' | b'\t', rest @ ..] = self.rest {
+            self.rest = rest;
+        }
+    }
+
+    fn token(&mut self) -> Result<&'a str, MalformedExtensions> {
+        let len = self.rest.iter().take_while(|&&byte| is_token_byte(byte)).count();
+        let (token, rest) = self.rest.split_at(len);
+        self.rest = rest;
+        match core::str::from_utf8(token) {
+            Ok(token) if !token.is_empty() => Ok(token),
+            _ => Err(MalformedExtensions),
+        }
+    }
+
+    fn value(&mut self) -> Result<Cow<'a, str>, MalformedExtensions> {
+        match self.rest.strip_prefix(b"\"") {
+            Some(quoted) => {
+                self.rest = quoted;
+                self.quoted()
+            }
+            None => self.token().map(Cow::Borrowed),
+        }
+    }
+
+    /// Reads a quoted value behind its opening quote.
+    fn quoted(&mut self) -> Result<Cow<'a, str>, MalformedExtensions> {
+        let mut value = Cow::Borrowed("");
+        loop {
+            match self.rest {
+                [b'"', rest @ ..] if !value.is_empty() => {
+                    self.rest = rest;
+                    return Ok(value);
+                }
+                // §9.1: the value must be a token once quotes and escapes are removed.
+                [b'\\', escaped, rest @ ..] if is_token_byte(*escaped) => {
+                    value.to_mut().push(char::from(*escaped));
+                    self.rest = rest;
+                }
+                _ => append(&mut value, self.token()?),
+            }
+        }
+    }
+}
+
+/// Appends a run of a value, borrowing as long as there is only one.
+fn append<'a>(value: &mut Cow<'a, str>, run: &'a str) {
+    if value.is_empty() {
+        *value = Cow::Borrowed(run);
+    } else {
+        String::push_str(value.to_mut(), run);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::{format, string::ToString, vec, vec::Vec};
+
+    use super::*;
+
+    fn parsed(line: &str) -> Option<Vec<alloc::string::String>> {
+        extensions(line.as_bytes())
+            .map(|item| item.ok().map(|e| e.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn well_formed_lists() {
+        for (line, want) in [
+            ("foo", vec!["foo"]),
+            (" foo ;\ta = 1 , bar;b ", vec!["foo; a=1", "bar; b"]),
+            (",,foo,,bar,", vec!["foo", "bar"]),
+            ("x;a=\"10\";b=\"\\1\\0\";c=\"a\\bc\\d\"", vec!["x; a=10; b=10; c=abcd"]),
+            ("a;b;b=1;b=2", vec!["a; b; b=1; b=2"]),
+            ("", vec![]),
+        ] {
+            assert_eq!(
+                parsed(line).as_deref(),
+                Some(&want.iter().map(ToString::to_string).collect::<Vec<_>>()[..]),
+                "{line}"
+            );
+            assert_eq!(count_extensions(line.as_bytes()), Ok(want.len()), "{line}");
+        }
+    }
+
+    #[test]
+    fn quoted_values_without_escapes_are_borrowed() {
+        let extension = extensions(b"x;a=\"10\"").next();
+        assert!(matches!(
+            extension
+                .as_ref()
+                .and_then(|e| e.as_ref().ok())
+                .map(|e| &e.params[0].value),
+            Some(Some(Cow::Borrowed("10")))
+        ));
+    }
+
+    #[test]
+    fn malformed_lists() {
+        for line in [
+            "foo;",
+            "foo;=1",
+            "foo;a=",
+            "foo;a=\"b",
+            "foo;a=\"b\\",
+            "foo bar",
+            "foo;a=b c",
+            "foo;a=\"a b\"",
+            "foo;a=\"\"",
+            "foo;a=\"b\"c",
+            "(foo)",
+            "foo;a=\"b\\\"\"",
+            "=",
+            ";",
+            "foo=1",
+            "f\u{f6}o",
+            "foo;a=\"\u{f6}\"",
+        ] {
+            assert_eq!(parsed(line), None, "{line}");
+            assert!(count_extensions(line.as_bytes()).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn lists_of_elements() {
+        let all: Vec<_> = elements(b" a,b\t,, c d ,").collect();
+        assert_eq!(all, [&b"a"[..], b"b", b"c d"]);
+    }
+
+    #[test]
+    fn tokens_are_the_visible_characters_without_separators() {
+        for byte in 0..=255u8 {
+            let separator = b"()<>@,;:\\\"/[]?={}".contains(&byte);
+            let want = (0x21..=0x7e).contains(&byte) && !separator;
+            assert_eq!(is_token_byte(byte), want, "{}", format!("{byte:#x}"));
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The client side of the opening handshake.
+
+use alloc::{boxed::Box, vec::Vec};
+
+use super::{
+    error::{HandshakeError, RequestError},
+    head::{HeadReader, Kind, ResponseHead},
+    headers::{HandshakeField, Headers},
+    key::{ACCEPT_LEN, accept_value, encode_key},
+    refusal::RefusalReader,
+    request::{ClientRequest, Offers},
+};
+use crate::{
+    config::Config,
+    fields::{self, Extension},
+    negotiated::Negotiated,
+    role::Role,
+};
+
+/// Interim responses that are skipped. Servers send one or two at most.
+const MAX_INTERIM_RESPONSES: u8 = 16;
+
+/// The client side of an opening handshake, which sends the request and waits for the response ([RFC 6455 §4.1]).
+///
+/// ```
+/// use websocket_proto::{
+///     Config,
+///     handshake::{ClientHandshake, ClientRequest},
+/// };
+///
+/// let request: ClientRequest = "ws://example.com/chat".parse()?;
+/// // A fixed nonce for the sake of the example: it must be unpredictable, and another one for each connection.
+/// let mut handshake = ClientHandshake::new(request, *b"the sample nonce", &Config::new())?;
+/// assert!(handshake.request().starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
+///
+/// // Send the request. In real life, the answer comes in pieces, and `None` asks for more.
+/// let received = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
+/// let response = handshake.receive(received)?.expect("the whole response");
+/// assert_eq!(response.subprotocol(), None);
+/// let negotiated = response.into_negotiated();
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+#[derive(Debug)]
+pub struct ClientHandshake {
+    request: Vec<u8>,
+    accept_value: [u8; ACCEPT_LEN],
+    offers: Offers,
+    max_error_body: usize,
+    interim_responses: u8,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Head(HeadReader),
+    Refusal(RefusalReader),
+    Ended,
+}
+
+impl ClientHandshake {
+    /// Writes the request.
+    ///
+    /// The nonce must be unpredictable and used once ([RFC 6455 §4.1]), as an [`Entropy`](crate::Entropy) makes it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RequestError`], if something in the request cannot be sent.
+    ///
+    /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+    pub fn new(request: ClientRequest, nonce: [u8; 16], config: &Config) -> Result<Self, RequestError> {
+        let key = encode_key(nonce);
+        let (request, offers) = request.into_bytes(&key)?;
+        Ok(Self {
+            request,
+            accept_value: accept_value(&key),
+            offers,
+            max_error_body: config.limits.max_error_body,
+            interim_responses: 0,
+            state: State::Head(HeadReader::new(Kind::Response, &config.limits)),
+        })
+    }
+
+    /// The bytes of the request. Nothing may follow them until the response is there.
+    #[must_use]
+    pub fn request(&self) -> &[u8] {
+        &self.request
+    }
+
+    /// Takes bytes from the server. Returns the response once it is complete and keeps to all rules.
+    ///
+    /// Bytes behind the response are kept for the connection, however many they are.
+    ///
+    /// # Errors
+    ///
+    /// Any [`HandshakeError`]; close the transport without sending anything more. [`HandshakeError::Refused`] has the
+    /// response of a server that did not upgrade. [`HandshakeError::Ended`] after the response or an error has been
+    /// returned.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeResponse>, HandshakeError> {
+        let mut rest = bytes;
+        loop {
+            match core::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Err(HandshakeError::Ended),
+                State::Refusal(mut reader) => {
+                    if reader.receive(rest) {
+                        return Err(HandshakeError::Refused(Box::new(reader.finish())));
+                    }
+                    self.state = State::Refusal(reader);
+                    return Ok(None);
+                }
+                State::Head(mut reader) => {
+                    let Some(raw) = reader.receive(&mut rest)? else {
+                        self.state = State::Head(reader);
+                        return Ok(None);
+                    };
+                    let head = ResponseHead::parse(raw)?;
+                    self.state = match head.status {
+                        101 => {
+                            let subprotocol = self.check(&head)?;
+                            return Ok(Some(UpgradeResponse {
+                                head,
+                                subprotocol,
+                                leftover: rest.to_vec(),
+                            }));
+                        }
+                        // RFC 9110 §15.2: interim responses come before the final one.
+                        100..=199 => {
+                            self.count_interim_response()?;
+                            State::Head(reader)
+                        }
+                        _ => State::Refusal(RefusalReader::new(head, self.max_error_body)),
+                    };
+                }
+            }
+        }
+    }
+
+    /// Takes the end of the transport, which ends the handshake.
+    ///
+    /// The error is [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::Eof`] otherwise.
+    pub fn receive_eof(&mut self) -> HandshakeError {
+        self.end(HandshakeError::Eof)
+    }
+
+    /// Takes the expiry of [`Timers::handshake`](crate::Timers::handshake), which ends the handshake.
+    ///
+    /// The error is [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::TimedOut`]
+    /// otherwise.
+    pub fn handle_timeout(&mut self) -> HandshakeError {
+        self.end(HandshakeError::TimedOut)
+    }
+
+    fn end(&mut self, error: HandshakeError) -> HandshakeError {
+        match core::mem::replace(&mut self.state, State::Ended) {
+            State::Head(_) => error,
+            State::Refusal(reader) => HandshakeError::Refused(Box::new(reader.finish())),
+            State::Ended => HandshakeError::Ended,
+        }
+    }
+
+    const fn count_interim_response(&mut self) -> Result<(), HandshakeError> {
+        if self.interim_responses == MAX_INTERIM_RESPONSES {
+            return Err(HandshakeError::TooManyInterimResponses);
+        }
+        self.interim_responses += 1;
+        Ok(())
+    }
+
+    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns the subprotocol.
+    fn check(&self, head: &ResponseHead) -> Result<Option<Box<str>>, HandshakeError> {
+        let headers = &head.headers;
+        if head.minor_version == 0 {
+            return Err(HandshakeError::HttpVersion);
+        }
+        headers.check_ascii()?;
+        // Item 2: the field has this value and no other.
+        let mut protocols = headers.list(HandshakeField::Upgrade);
+        match (protocols.next(), protocols.next()) {
+            (Some(protocol), None) if protocol.eq_ignore_ascii_case(b"websocket") => {}
+            (None, _) => return Err(HandshakeError::MissingField(HandshakeField::Upgrade)),
+            _ => return Err(HandshakeError::InvalidField(HandshakeField::Upgrade)),
+        }
+        // Item 3: the field contains this token, perhaps among others.
+        headers.require_element(HandshakeField::Connection, b"upgrade")?;
+        // Item 4. §11.3.3: the field occurs once.
+        if headers.required(HandshakeField::Accept)? != self.accept_value {
+            return Err(HandshakeError::AcceptMismatch);
+        }
+        self.check_extensions(headers)?;
+        self.check_subprotocol(headers)
+    }
+
+    /// Item 5: only extensions that were offered, each of them once.
+    fn check_extensions(&self, headers: &Headers) -> Result<(), HandshakeError> {
+        headers.check_extensions()?;
+        let mut accepted: Vec<Extension<'_>> = Vec::new();
+        for extension in headers.extensions() {
+            if !self
+                .offers
+                .extensions
+                .iter()
+                .any(|offer| offer.name() == extension.name())
+            {
+                return Err(HandshakeError::UnofferedExtension);
+            }
+            if accepted.iter().any(|earlier| earlier.name() == extension.name()) {
+                return Err(HandshakeError::RepeatedExtension);
+            }
+            accepted.push(extension);
+        }
+        Ok(())
+    }
+
+    /// Item 6: one subprotocol that was offered, compared with regard to case, or none.
+    fn check_subprotocol(&self, headers: &Headers) -> Result<Option<Box<str>>, HandshakeError> {
+        let Some(selected) = headers.single(HandshakeField::Protocol)? else {
+            // §4.2.2 item 4: no field says that the server uses none.
+            let is_required = self.offers.requires_subprotocol;
+            return if is_required {
+                Err(HandshakeError::NoSubprotocol)
+            } else {
+                Ok(None)
+            };
+        };
+        if !fields::is_token(selected) {
+            return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
+        }
+        let mut offered = self.offers.subprotocols.iter();
+        let subprotocol = offered.find(|subprotocol| subprotocol.as_bytes() == selected);
+        subprotocol
+            .cloned()
+            .map(Some)
+            .ok_or(HandshakeError::UnofferedSubprotocol)
+    }
+}
+
+/// A valid response that opens the connection.
+#[derive(Clone, Debug)]
+pub struct UpgradeResponse {
+    head: ResponseHead,
+    subprotocol: Option<Box<str>>,
+    leftover: Vec<u8>,
+}
+
+impl UpgradeResponse {
+    /// All header fields.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.head.headers
+    }
+
+    /// The subprotocol that the server selected, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The extensions that the server accepted, in the order in which they are applied.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
+        self.head.headers.extensions()
+    }
+
+    /// The outcome, to start the connection with.
+    #[must_use]
+    pub fn into_negotiated(self) -> Negotiated {
+        let negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);
+        match self.subprotocol {
+            Some(subprotocol) => negotiated.with_subprotocol(subprotocol),
+            None => negotiated,
+        }
+    }
+}

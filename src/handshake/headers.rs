@@ -1,0 +1,333 @@
+//! Header fields: those of a received head, and those that the application adds to one that is sent.
+
+use alloc::{
+    string::{String, ToString},
+    vec::Vec,
+};
+use core::fmt;
+
+use super::error::{HandshakeError, HeaderError};
+use crate::fields::{self, Extension};
+
+/// A header field that the opening handshake itself reads or writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HandshakeField {
+    /// `Host`
+    Host,
+    /// `Upgrade`
+    Upgrade,
+    /// `Connection`
+    Connection,
+    /// `Origin`
+    Origin,
+    /// `Content-Length`
+    ContentLength,
+    /// `Transfer-Encoding`
+    TransferEncoding,
+    /// `Sec-WebSocket-Key`
+    Key,
+    /// `Sec-WebSocket-Accept`
+    Accept,
+    /// `Sec-WebSocket-Version`
+    Version,
+    /// `Sec-WebSocket-Protocol`
+    Protocol,
+    /// `Sec-WebSocket-Extensions`
+    Extensions,
+}
+
+impl HandshakeField {
+    /// The name of the field as it is sent.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Host => "Host",
+            Self::Upgrade => "Upgrade",
+            Self::Connection => "Connection",
+            Self::Origin => "Origin",
+            Self::ContentLength => "Content-Length",
+            Self::TransferEncoding => "Transfer-Encoding",
+            Self::Key => "Sec-WebSocket-Key",
+            Self::Accept => "Sec-WebSocket-Accept",
+            Self::Version => "Sec-WebSocket-Version",
+            Self::Protocol => "Sec-WebSocket-Protocol",
+            Self::Extensions => "Sec-WebSocket-Extensions",
+        }
+    }
+
+    /// The field of that name, if it is one of these.
+    fn from_name(name: &str) -> Option<Self> {
+        // The lengths tell the fields apart, so that most names are compared once or not at all.
+        let field = match name.len() {
+            4 => Self::Host,
+            6 => Self::Origin,
+            7 => Self::Upgrade,
+            10 => Self::Connection,
+            14 => Self::ContentLength,
+            17 if name.as_bytes()[0].eq_ignore_ascii_case(&b's') => Self::Key,
+            17 => Self::TransferEncoding,
+            20 => Self::Accept,
+            21 => Self::Version,
+            22 => Self::Protocol,
+            24 => Self::Extensions,
+            _ => return None,
+        };
+        name.eq_ignore_ascii_case(field.name()).then_some(field)
+    }
+}
+
+impl fmt::Display for HandshakeField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The header fields of a received head, in the order in which they came.
+///
+/// Names compare without regard to case. Values come without the whitespace around them; they are bytes, since a
+/// field that the handshake does not interpret may hold any byte but control characters.
+#[derive(Clone, Default)]
+pub struct Headers {
+    /// The whole head. The fields are places in it.
+    bytes: Vec<u8>,
+    fields: Vec<Field>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    name: Span,
+    value: Span,
+    known: Option<HandshakeField>,
+}
+
+impl Headers {
+    /// The value of the first field of that name.
+    #[must_use]
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.iter()
+            .find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
+    }
+
+    /// The values of all fields of that name, in their order.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.iter()
+            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value)
+    }
+
+    /// All fields as pairs of name and value.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.fields
+            .iter()
+            .map(|field| (field.name.text(&self.bytes), field.value.bytes(&self.bytes)))
+    }
+
+    /// The number of fields, repeated ones counted each.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Whether there is no field at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The fields of a head, whose bytes are kept once.
+    pub(super) const fn from_head(bytes: Vec<u8>, fields: Vec<Field>) -> Self {
+        Self { bytes, fields }
+    }
+
+    pub(super) fn text(&self, span: Span) -> &str {
+        span.text(&self.bytes)
+    }
+
+    /// The lines of a field that the handshake knows.
+    pub(super) fn known(&self, field: HandshakeField) -> impl Iterator<Item = &[u8]> + Clone {
+        self.fields
+            .iter()
+            .filter(move |entry| entry.known == Some(field))
+            .map(|entry| entry.value.bytes(&self.bytes))
+    }
+
+    /// The only line of a field that must not be repeated.
+    pub(super) fn single(&self, field: HandshakeField) -> Result<Option<&[u8]>, HandshakeError> {
+        let mut lines = self.known(field);
+        let first = lines.next();
+        match lines.next() {
+            None => Ok(first),
+            Some(_) => Err(HandshakeError::RepeatedField(field)),
+        }
+    }
+
+    /// The elements of a field that is a list, over all its lines (RFC 9110 §5.3).
+    pub(super) fn list(&self, field: HandshakeField) -> impl Iterator<Item = &[u8]> {
+        self.known(field).flat_map(fields::elements)
+    }
+
+    /// The only line of a field that occurs exactly once.
+    pub(super) fn required(&self, field: HandshakeField) -> Result<&[u8], HandshakeError> {
+        self.single(field)?.ok_or(HandshakeError::MissingField(field))
+    }
+
+    /// Refuses a list without this element, which compares whole and without regard to the case of ASCII letters (§2.1).
+    pub(super) fn require_element(&self, field: HandshakeField, element: &[u8]) -> Result<(), HandshakeError> {
+        if self.list(field).any(|listed| listed.eq_ignore_ascii_case(element)) {
+            Ok(())
+        } else if self.known(field).next().is_some() {
+            Err(HandshakeError::InvalidField(field))
+        } else {
+            Err(HandshakeError::MissingField(field))
+        }
+    }
+
+    /// Refuses malformed lines of `Sec-WebSocket-Extensions`.
+    pub(super) fn check_extensions(&self) -> Result<(), HandshakeError> {
+        const INVALID: HandshakeError = HandshakeError::InvalidField(HandshakeField::Extensions);
+        let mut lines = self.known(HandshakeField::Extensions).peekable();
+        if lines.peek().is_none() {
+            return Ok(());
+        }
+        // §9.1: several lines are one list, and the list has one element at least.
+        let mut count = 0;
+        for line in lines {
+            count += fields::count_extensions(line).map_err(|_| INVALID)?;
+        }
+        if count == 0 { Err(INVALID) } else { Ok(()) }
+    }
+
+    /// The elements of all lines of `Sec-WebSocket-Extensions`, which have been checked.
+    pub(super) fn extensions(&self) -> impl Iterator<Item = Extension<'_>> + Clone {
+        self.known(HandshakeField::Extensions)
+            .flat_map(|line| fields::extensions(line).filter_map(Result::ok))
+    }
+
+    /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
+    pub(super) fn check_ascii(&self) -> Result<(), HandshakeError> {
+        for field in &self.fields {
+            if !field.value.bytes(&self.bytes).is_ascii() {
+                match field.known {
+                    Some(known) => return Err(HandshakeError::InvalidField(known)),
+                    None if is_websocket_field(field.name.text(&self.bytes)) => {
+                        return Err(HandshakeError::MalformedHead);
+                    }
+                    None => {}
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| (name, value.escape_ascii())))
+            .finish()
+    }
+}
+
+impl Field {
+    /// A field whose name and value are parts of `head`.
+    pub(super) fn new(head: &[u8], name: &str, value: &[u8]) -> Option<Self> {
+        Some(Self {
+            name: Span::of(head, name.as_bytes())?,
+            value: Span::of(head, value)?,
+            known: HandshakeField::from_name(name),
+        })
+    }
+}
+
+/// A place in a head.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Span {
+    start: u32,
+    len: u32,
+}
+
+impl Span {
+    /// The place of `part` in `whole`, of which it must be a part unless it is empty.
+    pub(super) fn of(whole: &[u8], part: &[u8]) -> Option<Self> {
+        if part.is_empty() {
+            return Some(Self::default());
+        }
+        let start = part.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+        debug_assert!(start + part.len() <= whole.len(), "not a part of the head");
+        Some(Self {
+            start: u32::try_from(start).ok()?,
+            len: u32::try_from(part.len()).ok()?,
+        })
+    }
+
+    fn bytes(self, head: &[u8]) -> &[u8] {
+        let start = self.start as usize;
+        head.get(start..start + self.len as usize).unwrap_or_default()
+    }
+
+    fn text(self, head: &[u8]) -> &str {
+        core::str::from_utf8(self.bytes(head)).unwrap_or_default()
+    }
+}
+
+/// Header fields that the application adds to a head. The first invalid one is remembered until the head is built.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ExtraFields {
+    lines: Vec<u8>,
+    error: Option<HeaderError>,
+}
+
+impl ExtraFields {
+    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
+        if let Err(error) = self.try_push(name, value) {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// The lines, each with its line end.
+    pub(super) fn lines(&self) -> Result<&[u8], HeaderError> {
+        match self.error {
+            None => Ok(&self.lines),
+            Some(error) => Err(error),
+        }
+    }
+
+    fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
+        // RFC 9110 §5.1, §5.5: a line end inside a name or a value would inject fields or a whole message.
+        if !fields::is_token(name.as_bytes()) {
+            return Err(HeaderError::Name);
+        }
+        if !fields::is_field_value(value) {
+            return Err(HeaderError::Value);
+        }
+        if HandshakeField::from_name(name).is_some() || is_websocket_field(name) {
+            return Err(HeaderError::Reserved);
+        }
+        write_field(&mut self.lines, name, value);
+        Ok(())
+    }
+}
+
+/// Writes a field with its line end.
+pub(super) fn write_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        head.extend_from_slice(part);
+    }
+}
+
+/// Writes extensions as one field, and nothing without any: an empty field would break the grammar (§9.1, §11.3.2).
+pub(super) fn write_extensions(head: &mut Vec<u8>, extensions: &[Extension<'_>]) {
+    if !extensions.is_empty() {
+        let list: Vec<String> = extensions.iter().map(ToString::to_string).collect();
+        write_field(head, HandshakeField::Extensions.name(), list.join(", ").as_bytes());
+    }
+}
+
+/// Whether a name is of those that only the protocol uses (§11.3).
+fn is_websocket_field(name: &str) -> bool {
+    const PREFIX: &[u8] = b"sec-websocket-";
+    name.as_bytes()
+        .get(..PREFIX.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
+}

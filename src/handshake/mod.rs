@@ -1,0 +1,49 @@
+//! The opening handshake ([RFC 6455 §4](https://www.rfc-editor.org/rfc/rfc6455#section-4)): bytes in, bytes out.
+//!
+//! A server receives an [`UpgradeRequest`] and decides about it once. A client sends a [`ClientRequest`] and receives an
+//! [`UpgradeResponse`]. On both sides the outcome is a [`Negotiated`](crate::Negotiated), which starts the connection.
+//!
+//! ```text
+//!  client                                          server
+//!  ClientRequest
+//!       | ClientHandshake::new
+//!  ClientHandshake ---------- request() ---------> ServerHandshake
+//!                                                       | receive()
+//!                                                  UpgradeRequest
+//!                                                       | accept(Accept)           or reject(&Rejection)
+//!                                                  Accepted                            |
+//!       | receive() <-------- response() --------------'|                              | bytes
+//!       |         or Err(Refused) <---------------------|------------------------------'
+//!  UpgradeResponse                                      |
+//!       | into_negotiated()                             | into_negotiated()
+//!  Negotiated                                      Negotiated
+//! ```
+//!
+//! A request that breaks a rule never becomes an [`UpgradeRequest`]: [`HandshakeError::response`] is the answer to it.
+
+mod client;
+mod error;
+mod head;
+mod headers;
+mod key;
+mod origin;
+mod refusal;
+mod request;
+mod respond;
+mod rules;
+mod server;
+mod target;
+mod uri;
+
+pub use self::{
+    client::{ClientHandshake, UpgradeResponse},
+    error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},
+    headers::{HandshakeField, Headers},
+    origin::OriginPolicy,
+    refusal::Refusal,
+    request::ClientRequest,
+    respond::{Accept, Accepted, Rejection},
+    server::{ServerHandshake, UpgradeRequest},
+    uri::{Uri, UriError},
+};
+pub use crate::fields::{Extension, ExtensionParam};

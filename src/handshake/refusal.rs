@@ -1,0 +1,214 @@
+//! The response of a server that refuses to upgrade.
+
+use alloc::vec::Vec;
+
+use super::{
+    head::ResponseHead,
+    headers::{HandshakeField, Headers},
+};
+
+/// What a server answered instead of upgrading: a complete HTTP response, of which the body may be cut.
+///
+/// With 401, 3xx or 426 its fields say what the server wants ([RFC 6455 §4.1]). Nothing of it is followed by itself.
+///
+/// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    head: ResponseHead,
+    body: Vec<u8>,
+    truncated: bool,
+}
+
+impl Refusal {
+    /// The status, which is never 101.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.head.status
+    }
+
+    /// The name that the server gives to the status, which may be empty.
+    #[must_use]
+    pub fn reason(&self) -> &str {
+        self.head.reason()
+    }
+
+    /// The header fields.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.head.headers
+    }
+
+    /// The first bytes of the body, at most [`Limits::max_error_body`](crate::Limits::max_error_body) of them.
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// Whether more of the body was announced or sent than [`body`](Self::body) has.
+    #[must_use]
+    pub const fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+}
+
+/// Collects the body of a refusal.
+#[derive(Debug)]
+pub(super) struct RefusalReader {
+    head: ResponseHead,
+    framing: Framing,
+    body: Vec<u8>,
+    max_body: usize,
+    /// Bytes of chunk sizes and the like that may still come.
+    overhead: usize,
+}
+
+/// Where a body ends ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Framing {
+    /// Behind so many bytes more.
+    Length(u64),
+    Chunked(Chunk),
+    UntilEof,
+    /// Here: either the body is complete, or its framing is broken.
+    Ended {
+        complete: bool,
+    },
+}
+
+/// The place inside a chunked body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Chunk {
+    /// In the digits of a size, which so far give this number.
+    Size(Option<u64>),
+    /// Behind the digits of this size, before the line end.
+    Extension(u64),
+    /// Before so many bytes of data, of which there is one at least.
+    Data(u64),
+    /// Behind the data, before the line end.
+    DataEnd,
+}
+
+impl RefusalReader {
+    pub(super) fn new(head: ResponseHead, max_body: usize) -> Self {
+        Self {
+            framing: Framing::of(&head),
+            head,
+            body: Vec::new(),
+            max_body,
+            overhead: max_body,
+        }
+    }
+
+    /// Takes bytes of the body. True when there is nothing more to wait for.
+    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> bool {
+        loop {
+            self.framing = match self.framing {
+                Framing::Length(0) => Framing::Ended { complete: true },
+                Framing::Ended { .. } => return true,
+                // The body has all it may hold and is not over yet.
+                Framing::Length(_) | Framing::UntilEof | Framing::Chunked(Chunk::Data(_)) if self.is_full() => {
+                    return true;
+                }
+                _ if bytes.is_empty() => return false,
+                Framing::UntilEof => {
+                    self.take(&mut bytes, u64::MAX);
+                    Framing::UntilEof
+                }
+                Framing::Length(left) => Framing::Length(left - self.take(&mut bytes, left)),
+                Framing::Chunked(Chunk::Data(left)) => match left - self.take(&mut bytes, left) {
+                    0 => Framing::Chunked(Chunk::DataEnd),
+                    left => Framing::Chunked(Chunk::Data(left)),
+                },
+                Framing::Chunked(chunk) => {
+                    let byte = bytes[0];
+                    bytes = &bytes[1..];
+                    match self.overhead.checked_sub(1) {
+                        Some(overhead) => self.overhead = overhead,
+                        None => return true,
+                    }
+                    chunk.next(byte)
+                }
+            };
+        }
+    }
+
+    /// What was collected, when nothing more comes or is waited for.
+    pub(super) fn finish(self) -> Refusal {
+        let complete = match self.framing {
+            Framing::Ended { complete } => complete,
+            Framing::UntilEof => !self.is_full(),
+            Framing::Length(_) | Framing::Chunked(_) => false,
+        };
+        Refusal {
+            head: self.head,
+            body: self.body,
+            truncated: !complete,
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.body.len() >= self.max_body
+    }
+
+    /// Moves at most `limit` bytes to the body, as far as it has room. Returns their number.
+    fn take(&mut self, bytes: &mut &[u8], limit: u64) -> u64 {
+        let room = self.max_body - self.body.len();
+        let len = bytes.len().min(room).min(usize::try_from(limit).unwrap_or(usize::MAX));
+        let (taken, rest) = bytes.split_at(len);
+        self.body.extend_from_slice(taken);
+        *bytes = rest;
+        len as u64
+    }
+}
+
+impl Framing {
+    fn of(head: &ResponseHead) -> Self {
+        if matches!(head.status, 204 | 304) {
+            return Self::Ended { complete: true };
+        }
+        if let Some(coding) = head.headers.list(HandshakeField::TransferEncoding).last() {
+            let is_chunked = coding.eq_ignore_ascii_case(b"chunked");
+            return if is_chunked {
+                Self::Chunked(Chunk::Size(None))
+            } else {
+                Self::UntilEof
+            };
+        }
+        // A length that makes no sense is of no use. The limit on the body and the deadline still hold.
+        let length = head.headers.single(HandshakeField::ContentLength).ok().flatten();
+        let length = length.and_then(|digits| core::str::from_utf8(digits).ok()?.parse().ok());
+        length.map_or(Self::UntilEof, Self::Length)
+    }
+}
+
+impl Chunk {
+    /// The place behind one more byte, which is not data.
+    const fn next(self, byte: u8) -> Framing {
+        const BROKEN: Framing = Framing::Ended { complete: false };
+        match (self, byte) {
+            (Self::Size(size), b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => {
+                let size = match size {
+                    Some(size) => size,
+                    None => 0,
+                };
+                let digit = match byte {
+                    b'0'..=b'9' => byte - b'0',
+                    _ => (byte | 0x20) - b'a' + 10,
+                };
+                if size >> 60 == 0 {
+                    Framing::Chunked(Self::Size(Some(size << 4 | digit as u64)))
+                } else {
+                    BROKEN
+                }
+            }
+            // The chunk of size 0 ends the body. Trailer fields behind it are of no interest.
+            (Self::Size(Some(0)) | Self::Extension(0), b'\n') => Framing::Ended { complete: true },
+            (Self::Size(Some(size)) | Self::Extension(size), b'\n') => Framing::Chunked(Self::Data(size)),
+            (Self::Size(Some(size)), b'\r' | b';' | b' ' | b'\t') => Framing::Chunked(Self::Extension(size)),
+            (Self::Extension(size), _) => Framing::Chunked(Self::Extension(size)),
+            (Self::DataEnd, b'\r') => Framing::Chunked(Self::DataEnd),
+            (Self::DataEnd, b'\n') => Framing::Chunked(Self::Size(None)),
+            _ => BROKEN,
+        }
+    }
+}

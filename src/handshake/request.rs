@@ -1,0 +1,169 @@
+//! What a client asks for.
+
+use alloc::{boxed::Box, string::String, vec::Vec};
+use core::str::FromStr;
+
+use super::{
+    error::RequestError,
+    headers::{ExtraFields, HandshakeField, write_extensions, write_field},
+    key::KEY_LEN,
+    uri::{Uri, UriError},
+};
+use crate::fields::{self, Extension};
+
+/// The upgrade request that a client sends ([RFC 6455 §4.1]).
+///
+/// All fields that the protocol demands are written by the handshake; what is added here comes on top.
+///
+/// A client must not have more than one connection to the same address in its opening handshake at a time
+/// ([RFC 6455 §4.1]). This crate does not see the other connections, so an application that opens several to one server
+/// opens them one after the other.
+///
+/// ```
+/// use websocket_proto::handshake::ClientRequest;
+///
+/// let request: ClientRequest = "ws://example.com/chat".parse()?;
+/// let request = request.subprotocol("chat").header("Authorization", "Bearer c2VjcmV0");
+/// # Ok::<(), websocket_proto::handshake::UriError>(())
+/// ```
+///
+/// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+#[derive(Clone, Debug)]
+pub struct ClientRequest {
+    uri: Uri,
+    origin: Option<Box<str>>,
+    fields: ExtraFields,
+    offers: Offers,
+}
+
+/// What a client lets the server choose from.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Offers {
+    pub(super) subprotocols: Vec<Box<str>>,
+    pub(super) requires_subprotocol: bool,
+    pub(super) extensions: Vec<Extension<'static>>,
+}
+
+impl ClientRequest {
+    /// A request without origin, subprotocols, extensions or additional header fields.
+    #[must_use]
+    pub fn new(uri: Uri) -> Self {
+        Self {
+            uri,
+            origin: None,
+            fields: ExtraFields::default(),
+            offers: Offers::default(),
+        }
+    }
+
+    /// Sends an origin, as browsers do.
+    #[must_use]
+    pub fn origin(mut self, origin: impl Into<Box<str>>) -> Self {
+        self.origin = Some(origin.into());
+        self
+    }
+
+    /// Offers a subprotocol. Those offered first are preferred.
+    #[must_use]
+    pub fn subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
+        self.offers.subprotocols.push(subprotocol.into());
+        self
+    }
+
+    /// Fails the handshake if the server selects none of the subprotocols offered.
+    ///
+    /// By default the connection opens without a subprotocol then, as the protocol allows.
+    #[must_use]
+    pub const fn require_subprotocol(mut self) -> Self {
+        self.offers.requires_subprotocol = true;
+        self
+    }
+
+    /// Offers an extension. Those offered first are preferred.
+    ///
+    /// The application then must do what the extension demands if the server accepts it: a connection knows nothing of it.
+    #[must_use]
+    pub fn extension(mut self, extension: Extension<'_>) -> Self {
+        self.offers.extensions.push(extension.into_owned());
+        self
+    }
+
+    /// Adds a header field. The fields of the handshake itself cannot be added.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.fields.push(name, value.as_ref());
+        self
+    }
+
+    /// Where the request goes.
+    #[must_use]
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// Writes the request with a key, and takes out what the response is compared with.
+    pub(super) fn into_bytes(self, key: &[u8; KEY_LEN]) -> Result<(Vec<u8>, Offers), RequestError> {
+        let fields = self.fields.lines()?;
+        let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + fields.len());
+        // §4.1, request items 1 to 10.
+        for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
+            request.extend_from_slice(part.as_bytes());
+        }
+        write_field(&mut request, "Host", self.uri.authority().as_bytes());
+        write_field(&mut request, "Upgrade", b"websocket");
+        write_field(&mut request, "Connection", b"Upgrade");
+        write_field(&mut request, "Sec-WebSocket-Key", key);
+        if let Some(origin) = &self.origin {
+            // RFC 6454 §7.1: an origin has no spaces inside, unless it is a list of them, which no client sends.
+            if origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
+                return Err(RequestError::Origin);
+            }
+            write_field(&mut request, "Origin", origin.as_bytes());
+        }
+        self.offers.write(&mut request)?;
+        request.extend_from_slice(fields);
+        request.extend_from_slice(b"\r\n");
+        Ok((request, self.offers))
+    }
+}
+
+impl FromStr for ClientRequest {
+    type Err = UriError;
+
+    fn from_str(uri: &str) -> Result<Self, UriError> {
+        uri.parse().map(Self::new)
+    }
+}
+
+impl TryFrom<&str> for ClientRequest {
+    type Error = UriError;
+
+    fn try_from(uri: &str) -> Result<Self, UriError> {
+        uri.parse()
+    }
+}
+
+impl Offers {
+    fn write(&self, request: &mut Vec<u8>) -> Result<(), RequestError> {
+        // §4.1 item 10: subprotocols are unique tokens.
+        for (index, subprotocol) in self.subprotocols.iter().enumerate() {
+            if !fields::is_token(subprotocol.as_bytes()) {
+                return Err(RequestError::InvalidSubprotocol);
+            }
+            if self.subprotocols[..index].contains(subprotocol) {
+                return Err(RequestError::RepeatedSubprotocol);
+            }
+        }
+        if !self.subprotocols.is_empty() {
+            let list: String = self.subprotocols.join(", ");
+            write_field(request, HandshakeField::Protocol.name(), list.as_bytes());
+        }
+        write_field(request, "Sec-WebSocket-Version", b"13");
+        // §9.1: names and values of extensions are tokens.
+        if !self.extensions.iter().all(Extension::is_valid) {
+            return Err(RequestError::InvalidExtension);
+        }
+        write_extensions(request, &self.extensions);
+        Ok(())
+    }
+}

@@ -1,0 +1,266 @@
+//! What a server answers to an upgrade request.
+
+use alloc::{boxed::Box, format, string::ToString, vec::Vec};
+
+use super::{
+    error::{AcceptError, RejectError},
+    headers::{ExtraFields, write_extensions, write_field},
+    key::ACCEPT_LEN,
+};
+use crate::{fields::Extension, negotiated::Negotiated};
+
+/// How a server accepts an upgrade request.
+///
+/// ```
+/// use websocket_proto::handshake::Accept;
+///
+/// let accept = Accept::new().subprotocol("chat").header("Set-Cookie", "session=1");
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Accept {
+    subprotocol: Option<Box<str>>,
+    extensions: Vec<Extension<'static>>,
+    fields: ExtraFields,
+}
+
+impl Accept {
+    /// Accepts without subprotocol, extension or additional header field.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Selects a subprotocol, which must be one that the client offers.
+    #[must_use]
+    pub fn subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
+        self.subprotocol = Some(subprotocol.into());
+        self
+    }
+
+    /// Accepts an extension, which must be one that the client offers. Several are applied in this order.
+    ///
+    /// The application then must do what the extension demands: a connection knows nothing of it.
+    #[must_use]
+    pub fn extension(mut self, extension: Extension<'_>) -> Self {
+        self.extensions.push(extension.into_owned());
+        self
+    }
+
+    /// Adds a header field to the response. The fields of the handshake itself cannot be added.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.fields.push(name, value.as_ref());
+        self
+    }
+
+    /// Builds the response, given what the client offers.
+    pub(super) fn into_response<'a>(
+        self,
+        accept_value: &[u8; ACCEPT_LEN],
+        mut subprotocols: impl Iterator<Item = &'a str>,
+        offers: impl Iterator<Item = Extension<'a>> + Clone,
+    ) -> Result<(Vec<u8>, Option<Box<str>>), AcceptError> {
+        let fields = self.fields.lines()?;
+        let mut response = Vec::with_capacity(192 + fields.len());
+        // §4.2.2 item 5: status line, Upgrade, Connection and the accept value.
+        response.extend_from_slice(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+        );
+        response.extend_from_slice(accept_value);
+        response.extend_from_slice(b"\r\n");
+        if let Some(subprotocol) = &self.subprotocol {
+            // §4.2.2 item 4: the subprotocol is one that the client offered, or there is none and no field.
+            if !subprotocols.any(|offered| offered == &**subprotocol) {
+                return Err(AcceptError::UnofferedSubprotocol);
+            }
+            write_field(&mut response, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
+        }
+        for (index, extension) in self.extensions.iter().enumerate() {
+            check_extension(extension, &self.extensions[..index], offers.clone())?;
+        }
+        write_extensions(&mut response, &self.extensions);
+        response.extend_from_slice(fields);
+        response.extend_from_slice(b"\r\n");
+        Ok((response, self.subprotocol))
+    }
+}
+
+fn check_extension<'a>(
+    extension: &Extension<'_>,
+    accepted: &[Extension<'_>],
+    mut offers: impl Iterator<Item = Extension<'a>>,
+) -> Result<(), AcceptError> {
+    if !extension.is_valid() {
+        Err(AcceptError::InvalidExtension)
+    } else if accepted.iter().any(|earlier| earlier.name() == extension.name()) {
+        Err(AcceptError::RepeatedExtension)
+    } else if !offers.any(|offer| offer.name() == extension.name()) {
+        // §9.1: a server accepts only what the client offered.
+        Err(AcceptError::UnofferedExtension)
+    } else {
+        Ok(())
+    }
+}
+
+/// An upgrade request that was accepted: the response to send, and then the connection.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    response: Vec<u8>,
+    negotiated: Negotiated,
+}
+
+impl Accepted {
+    pub(super) const fn new(response: Vec<u8>, negotiated: Negotiated) -> Self {
+        Self { response, negotiated }
+    }
+
+    /// The bytes of the response. Frames may follow directly behind them, but not precede them.
+    #[must_use]
+    pub fn response(&self) -> &[u8] {
+        &self.response
+    }
+
+    /// The outcome, to start the connection with.
+    #[must_use]
+    pub fn into_negotiated(self) -> Negotiated {
+        self.negotiated
+    }
+
+    /// The bytes of the response and the outcome.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<u8>, Negotiated) {
+        (self.response, self.negotiated)
+    }
+}
+
+/// A response that rejects an upgrade request ([RFC 6455 §4.2.2](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.2)).
+///
+/// ```
+/// use websocket_proto::handshake::Rejection;
+///
+/// let rejection = Rejection::new(401).header("WWW-Authenticate", "Basic").body("Who are you?");
+/// assert_eq!(
+///     rejection.to_bytes().unwrap(),
+///     b"HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nWWW-Authenticate: Basic\r\n\
+///       Content-Length: 12\r\n\r\nWho are you?"
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct Rejection {
+    status: u16,
+    fields: ExtraFields,
+    body: Vec<u8>,
+}
+
+impl Rejection {
+    /// A rejection with a status from 200 to 999 and no body.
+    #[must_use]
+    pub fn new(status: u16) -> Self {
+        Self {
+            status,
+            fields: ExtraFields::default(),
+            body: Vec::new(),
+        }
+    }
+
+    /// Adds a header field. `Connection` and `Content-Length` are there already.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.fields.push(name, value.as_ref());
+        self
+    }
+
+    /// Sets the body. A `Content-Type` is for the application to add.
+    #[must_use]
+    pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
+        self.body = body.into();
+        self
+    }
+
+    /// The complete response, after which the server closes the connection.
+    ///
+    /// # Errors
+    ///
+    /// - [`RejectError::Status`] for a status below 200, 101 among them, or above 999;
+    /// - [`RejectError::Body`] for a body with 204, 205 or 304, which have none;
+    /// - [`RejectError::Header`] for a header field that cannot be sent.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, RejectError> {
+        let fields = self.fields.lines()?;
+        if !(200..=999).contains(&self.status) {
+            return Err(RejectError::Status);
+        }
+        if matches!(self.status, 204 | 205 | 304) && !self.body.is_empty() {
+            return Err(RejectError::Body);
+        }
+        Ok(write_response(self.status, fields, &self.body))
+    }
+}
+
+/// The response to a request that breaks a rule.
+pub(super) fn error_response(status: u16) -> Vec<u8> {
+    // RFC 9110 §15.5.6: the answer to a wrong method names the right ones.
+    write_response(status, if status == 405 { b"Allow: GET\r\n" } else { b"" }, b"")
+}
+
+fn write_response(status: u16, fields: &[u8], body: &[u8]) -> Vec<u8> {
+    let mut response = Vec::with_capacity(192 + fields.len() + body.len());
+    response.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
+    if status == 426 {
+        // RFC 9110 §15.5.22, §7.8: the answer names the protocol to upgrade to, and Connection names that field.
+        write_field(&mut response, "Connection", b"Upgrade, close");
+        write_field(&mut response, "Upgrade", b"websocket");
+        // §4.4: the versions that the server supports.
+        write_field(&mut response, "Sec-WebSocket-Version", b"13");
+    } else {
+        write_field(&mut response, "Connection", b"close");
+    }
+    response.extend_from_slice(fields);
+    // RFC 9110 §8.6: no Content-Length with 204, and with 304 it would be that of the response to another request.
+    if !matches!(status, 204 | 304) {
+        write_field(&mut response, "Content-Length", body.len().to_string().as_bytes());
+    }
+    response.extend_from_slice(b"\r\n");
+    response.extend_from_slice(body);
+    response
+}
+
+/// The name of a status. It is for humans, so a status without one here is sent without.
+const fn reason(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        204 => "No Content",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        304 => "Not Modified",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        402 => "Payment Required",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        407 => "Proxy Authentication Required",
+        408 => "Request Timeout",
+        409 => "Conflict",
+        410 => "Gone",
+        414 => "URI Too Long",
+        418 => "I'm a teapot",
+        421 => "Misdirected Request",
+        422 => "Unprocessable Content",
+        426 => "Upgrade Required",
+        428 => "Precondition Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        451 => "Unavailable For Legal Reasons",
+        500 => "Internal Server Error",
+        501 => "Not Implemented",
+        502 => "Bad Gateway",
+        503 => "Service Unavailable",
+        504 => "Gateway Timeout",
+        505 => "HTTP Version Not Supported",
+        _ => "",
+    }
+}

@@ -1,0 +1,94 @@
+//! What makes a request an upgrade request ([RFC 6455 §4.2.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1)).
+
+use alloc::vec::Vec;
+
+use super::{
+    error::HandshakeError,
+    head::RequestHead,
+    headers::{HandshakeField, Headers},
+    key::{KEY_LEN, parse_key},
+    target::{Authority, Target},
+};
+use crate::fields;
+
+/// The rules of an upgrade with HTTP/1.1. Returns the key.
+pub(super) fn check_upgrade(head: &RequestHead) -> Result<[u8; KEY_LEN], HandshakeError> {
+    let headers = &head.headers;
+    // §4.2.1 item 1: HTTP/1.1 or higher, and a GET. Methods are case-sensitive.
+    if head.minor_version == 0 {
+        return Err(HandshakeError::HttpVersion);
+    }
+    if head.method() != "GET" {
+        return Err(HandshakeError::Method);
+    }
+    Target::parse(head.target()).ok_or(HandshakeError::Target)?;
+    headers.check_ascii()?;
+    // §4.2.1 item 2, RFC 9112 §3.2: exactly one Host with a valid authority.
+    let host = headers.required(HandshakeField::Host)?;
+    if !core::str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_ok()) {
+        return Err(HandshakeError::InvalidField(HandshakeField::Host));
+    }
+    check_no_body(headers)?;
+    // §4.2.1 items 3 and 4. Elements compare whole, and without regard to the case of ASCII letters alone (§2.1).
+    headers.require_element(HandshakeField::Upgrade, b"websocket")?;
+    headers.require_element(HandshakeField::Connection, b"upgrade")?;
+    // §4.2.1 item 6, §4.3: the version is a number without leading zeros, sign or list, so 13 is written in one way.
+    // It is looked at before the key, since a client of another version may have no key.
+    if headers.required(HandshakeField::Version)? != b"13" {
+        return Err(HandshakeError::InvalidField(HandshakeField::Version));
+    }
+    // §4.2.1 item 5, §11.3.1: one key.
+    let key = headers.required(HandshakeField::Key)?;
+    parse_key(key).ok_or(HandshakeError::InvalidField(HandshakeField::Key))
+}
+
+/// The rules for what the client offers, which hold for every version of HTTP.
+pub(super) fn check_offers(headers: &Headers) -> Result<(), HandshakeError> {
+    check_subprotocols(headers)?;
+    headers.check_extensions()?;
+    // RFC 6454 §7.3: at most one Origin.
+    headers.single(HandshakeField::Origin).map(drop)
+}
+
+/// RFC 9112 §6: the bytes of a body could be taken for frames, or for a second request.
+fn check_no_body(headers: &Headers) -> Result<(), HandshakeError> {
+    let is_zero = |length: &[u8]| !length.is_empty() && length.iter().all(|&digit| digit == b'0');
+    if headers.known(HandshakeField::TransferEncoding).next().is_some()
+        || !headers.known(HandshakeField::ContentLength).all(is_zero)
+    {
+        return Err(HandshakeError::Body);
+    }
+    Ok(())
+}
+
+fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
+    // §4.1 item 10: one token at least.
+    let is_offered = headers.known(HandshakeField::Protocol).next().is_some();
+    let mut count = 0;
+    for subprotocol in headers.list(HandshakeField::Protocol) {
+        if !fields::is_token(subprotocol) {
+            return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
+        }
+        count += 1;
+    }
+    if is_offered && count == 0 {
+        return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
+    }
+    // §4.1 item 10: and none of them twice.
+    let subprotocols = headers.list(HandshakeField::Protocol);
+    if is_repeated(subprotocols, count) {
+        Err(HandshakeError::RepeatedSubprotocol)
+    } else {
+        Ok(())
+    }
+}
+
+/// Whether two of `count` elements are equal. The work does not grow with the square of `count`.
+fn is_repeated<'a>(elements: impl Iterator<Item = &'a [u8]>, count: usize) -> bool {
+    if count < 2 {
+        return false;
+    }
+    let mut sorted: Vec<&[u8]> = elements.collect();
+    sorted.sort_unstable();
+    sorted.windows(2).any(|pair| pair[0] == pair[1])
+}

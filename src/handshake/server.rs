@@ -1,0 +1,230 @@
+//! The server side of the opening handshake.
+
+use alloc::vec::Vec;
+
+use super::{
+    error::{AcceptError, HandshakeError, RejectError},
+    head::{HeadReader, Kind, RequestHead},
+    headers::{HandshakeField, Headers},
+    key::{KEY_LEN, accept_value},
+    origin::OriginPolicy,
+    respond::{Accept, Accepted, Rejection},
+    rules,
+    target::Target,
+};
+use crate::{config::Config, fields::Extension, negotiated::Negotiated, role::Role};
+
+/// The server side of an opening handshake, which waits for the upgrade request ([RFC 6455 §4.2]).
+///
+/// ```
+/// use websocket_proto::{
+///     Config,
+///     handshake::{Accept, ServerHandshake},
+/// };
+///
+/// let mut handshake = ServerHandshake::new(&Config::new());
+/// let received = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+///     Sec-WebSocket-Protocol: chat, superchat\r\n\r\n";
+/// // In real life, the bytes come in pieces, and `None` asks for more.
+/// let request = handshake.receive(received)?.expect("the whole request");
+/// assert_eq!(request.path(), "/chat");
+///
+/// let mut accept = Accept::new();
+/// if let Some(subprotocol) = request.select_subprotocol(&["superchat", "chat"]) {
+///     accept = accept.subprotocol(subprotocol);
+/// }
+/// let accepted = request.accept(accept)?;
+/// assert!(accepted.response().starts_with(b"HTTP/1.1 101 "));
+/// // Send the response, and then:
+/// let negotiated = accepted.into_negotiated();
+/// assert_eq!(negotiated.subprotocol(), Some("chat"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// [RFC 6455 §4.2]: https://www.rfc-editor.org/rfc/rfc6455#section-4.2
+#[derive(Debug)]
+pub struct ServerHandshake {
+    /// `None` once the handshake has ended.
+    reader: Option<HeadReader>,
+}
+
+impl ServerHandshake {
+    /// A handshake that has received nothing. It holds no buffer yet.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            reader: Some(HeadReader::new(Kind::Request, &config.limits)),
+        }
+    }
+
+    /// Takes bytes from the client. Returns the request once it is complete and keeps to all rules.
+    ///
+    /// Bytes behind the request are kept for the connection, however many they are.
+    ///
+    /// # Errors
+    ///
+    /// Any [`HandshakeError`] with a [status](HandshakeError::status): send its
+    /// [response](HandshakeError::response) and close. [`HandshakeError::Ended`] after the request or an error has
+    /// been returned.
+    pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeRequest>, HandshakeError> {
+        let mut reader = self.reader.take().ok_or(HandshakeError::Ended)?;
+        let mut rest = bytes;
+        match reader.receive(&mut rest)? {
+            None => {
+                self.reader = Some(reader);
+                Ok(None)
+            }
+            Some(raw) => UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec()).map(Some),
+        }
+    }
+
+    /// Takes the end of the transport, which ends the handshake. There is nobody to answer.
+    pub fn receive_eof(&mut self) -> HandshakeError {
+        self.end(HandshakeError::Eof)
+    }
+
+    /// Takes the expiry of [`Timers::handshake`](crate::Timers::handshake), which ends the handshake.
+    pub fn handle_timeout(&mut self) -> HandshakeError {
+        self.end(HandshakeError::TimedOut)
+    }
+
+    fn end(&mut self, error: HandshakeError) -> HandshakeError {
+        self.reader.take().map_or(HandshakeError::Ended, |_| error)
+    }
+}
+
+/// A valid upgrade request, which waits for the application to [accept](Self::accept) or [reject](Self::reject) it.
+#[derive(Clone, Debug)]
+pub struct UpgradeRequest {
+    head: RequestHead,
+    key: [u8; KEY_LEN],
+    leftover: Vec<u8>,
+}
+
+impl UpgradeRequest {
+    /// Checks a request against all rules that do not depend on the application.
+    pub(super) fn from_head(head: RequestHead, leftover: Vec<u8>) -> Result<Self, HandshakeError> {
+        let key = rules::check_upgrade(&head)?;
+        rules::check_offers(&head.headers)?;
+        Ok(Self { head, key, leftover })
+    }
+
+    /// The method, which is `GET`.
+    #[must_use]
+    pub fn method(&self) -> &str {
+        self.head.method()
+    }
+
+    /// The request target as received: a path with an optional query, or an absolute URI.
+    #[must_use]
+    pub fn target(&self) -> &str {
+        self.head.target()
+    }
+
+    /// The path of the resource, which starts with `/`, still percent-encoded.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.resource().map_or("/", |resource| resource.path)
+    }
+
+    /// The query of the resource, without the `?`, still percent-encoded.
+    #[must_use]
+    pub fn query(&self) -> Option<&str> {
+        self.resource().and_then(|resource| resource.query)
+    }
+
+    /// The host with an optional port that the client wants to reach.
+    ///
+    /// It comes from the target if that is an absolute URI, and otherwise from `Host` ([RFC 9112 §3.2.2]).
+    ///
+    /// [RFC 9112 §3.2.2]: https://www.rfc-editor.org/rfc/rfc9112#section-3.2.2
+    #[must_use]
+    pub fn host(&self) -> &str {
+        let target = self.resource().and_then(|resource| resource.authority);
+        target.or_else(|| self.text(HandshakeField::Host)).unwrap_or_default()
+    }
+
+    /// The origin of the page that opens the connection, which browsers always send ([RFC 6455 §10.2]).
+    ///
+    /// [RFC 6455 §10.2]: https://www.rfc-editor.org/rfc/rfc6455#section-10.2
+    #[must_use]
+    pub fn origin(&self) -> Option<&str> {
+        self.text(HandshakeField::Origin)
+    }
+
+    /// All header fields.
+    #[must_use]
+    pub const fn headers(&self) -> &Headers {
+        &self.head.headers
+    }
+
+    /// The subprotocols that the client offers, the preferred one first.
+    pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
+        self.head
+            .headers
+            .list(HandshakeField::Protocol)
+            .filter_map(|token| core::str::from_utf8(token).ok())
+    }
+
+    /// The first subprotocol in the client's order that is also in `supported`.
+    #[must_use]
+    pub fn select_subprotocol<'s>(&self, supported: &[&'s str]) -> Option<&'s str> {
+        self.subprotocols()
+            .find_map(|offered| supported.iter().copied().find(|&subprotocol| subprotocol == offered))
+    }
+
+    /// The extensions that the client offers, the preferred one first.
+    pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> + Clone {
+        self.head.headers.extensions()
+    }
+
+    /// Checks the origin, so that pages of other sites cannot use a visitor's browser to connect ([RFC 6455 §10.2]).
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError::Origin`], whose [response](HandshakeError::response) has status 403.
+    ///
+    /// [RFC 6455 §10.2]: https://www.rfc-editor.org/rfc/rfc6455#section-10.2
+    pub fn check_origin(&self, policy: &OriginPolicy) -> Result<(), HandshakeError> {
+        if policy.allows(self.origin(), self.host()) {
+            Ok(())
+        } else {
+            Err(HandshakeError::Origin)
+        }
+    }
+
+    /// Accepts the request.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AcceptError`]. Nothing has been decided then, and the request can still be rejected.
+    pub fn accept(&self, accept: Accept) -> Result<Accepted, AcceptError> {
+        let accept_value = accept_value(&self.key);
+        let (response, subprotocol) = accept.into_response(&accept_value, self.subprotocols(), self.extensions())?;
+        let mut negotiated = Negotiated::new(Role::Server).with_leftover(&self.leftover[..]);
+        if let Some(subprotocol) = subprotocol {
+            negotiated = negotiated.with_subprotocol(subprotocol);
+        }
+        Ok(Accepted::new(response, negotiated))
+    }
+
+    /// Rejects the request. Returns the complete response, after which the server closes the connection.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rejection::to_bytes`].
+    pub fn reject(&self, rejection: &Rejection) -> Result<Vec<u8>, RejectError> {
+        rejection.to_bytes()
+    }
+
+    /// The parts of the target, which is valid since the request is.
+    fn resource(&self) -> Option<Target<'_>> {
+        Target::parse(self.target())
+    }
+
+    fn text(&self, field: HandshakeField) -> Option<&str> {
+        let value = self.head.headers.known(field).next()?;
+        core::str::from_utf8(value).ok()
+    }
+}

@@ -1,0 +1,103 @@
+//! Authorities and request targets.
+
+use core::net::Ipv6Addr;
+
+/// A host with an optional port, as in `Host`, in an origin and in a URI
+/// ([RFC 3986 §3.2](https://www.rfc-editor.org/rfc/rfc3986#section-3.2)), without user information.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Authority<'a> {
+    /// The host; an IPv6 address keeps its brackets.
+    pub(super) host: &'a str,
+    pub(super) port: Option<u16>,
+}
+
+/// Why a text is no [`Authority`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum InvalidAuthority {
+    Host,
+    Port,
+}
+
+impl<'a> Authority<'a> {
+    pub(super) fn parse(text: &'a str) -> Result<Self, InvalidAuthority> {
+        let (host, port) = match text.rfind(':') {
+            // A colon inside brackets belongs to the address.
+            Some(colon) if !text[colon..].contains(']') => (&text[..colon], &text[colon + 1..]),
+            _ => (text, ""),
+        };
+        if !is_host(host) {
+            return Err(InvalidAuthority::Host);
+        }
+        // RFC 3986 §3.2.3: the port may be empty, and then is the default.
+        let port = match port {
+            "" => None,
+            digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
+                Some(digits.parse().map_err(|_| InvalidAuthority::Port)?)
+            }
+            _ => return Err(InvalidAuthority::Port),
+        };
+        Ok(Self { host, port })
+    }
+
+    /// Whether both name the same host and port, where a missing port stands for `default_port`.
+    pub(super) fn matches(&self, other: &Authority<'_>, default_port: Option<u16>) -> bool {
+        self.host.eq_ignore_ascii_case(other.host) && self.port.or(default_port) == other.port.or(default_port)
+    }
+}
+
+/// Whether `text` is a registered name, an IPv4 address, or an IPv6 address in brackets.
+fn is_host(text: &str) -> bool {
+    if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<Ipv6Addr>().is_ok();
+    }
+    !text.is_empty()
+        && has_valid_escapes(text)
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte))
+}
+
+/// Whether each `%` is followed by two hexadecimal digits.
+pub(super) fn has_valid_escapes(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
+}
+
+/// The parts of a request target in origin form or in absolute form
+/// ([RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    /// Only in absolute form.
+    pub(super) authority: Option<&'a str>,
+    pub(super) path: &'a str,
+    pub(super) query: Option<&'a str>,
+}
+
+impl<'a> Target<'a> {
+    /// `None` for a target that names no resource of this server.
+    pub(super) fn parse(text: &'a str) -> Option<Self> {
+        // '#' would start a fragment, which is never sent. What browsers leave unescaped beyond the grammar passes.
+        if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
+            return None;
+        }
+        let (authority, resource) = if text.starts_with('/') {
+            (None, text)
+        } else {
+            // §4.2.1 item 1: an absolute URI of HTTP contains a resource name as well.
+            let (scheme, rest) = text.split_once("://")?;
+            if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
+                return None;
+            }
+            let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            Authority::parse(authority).ok()?;
+            (Some(authority), resource)
+        };
+        let (path, query) = match resource.split_once('?') {
+            Some((path, query)) => (path, Some(query)),
+            None => (resource, None),
+        };
+        let path = if path.is_empty() { "/" } else { path };
+        Some(Self { authority, path, query })
+    }
+}
