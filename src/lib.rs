@@ -8,9 +8,13 @@ extern crate alloc;
 mod config;
 mod connection;
 mod entropy;
+#[cfg(feature = "std")]
+mod error;
 mod fields;
 pub mod frame;
 pub mod handshake;
+#[cfg(feature = "std")]
+mod io;
 mod message;
 mod negotiated;
 mod role;
@@ -30,3 +34,5 @@ pub use crate::{
     negotiated::Negotiated,
     role::Role,
 };
+#[cfg(feature = "std")]
+pub use crate::{error::Error, io::blocking};

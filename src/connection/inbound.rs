@@ -196,6 +196,18 @@ impl Inbound {
     /// by further calls.
     #[inline]
     pub fn next_event<'a>(&'a mut self, outbound: &mut Outbound) -> Result<Option<Event<'a>>, ProtocolError> {
+        let Some(found) = self.find(outbound)? else {
+            return Ok(None);
+        };
+        match self.lend(found) {
+            Ok(event) => Ok(Some(event)),
+            Err(error) => Err(outbound.fail(error)),
+        }
+    }
+
+    /// The part of [`next_event`](Self::next_event) that lends nothing; [`lend`](Self::lend) is the other.
+    #[inline]
+    pub(crate) fn find(&mut self, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
         let found = match self.parse() {
             Ok(Some(found)) => found,
             Ok(None) => return self.exhausted(outbound).map(|()| None),
@@ -204,10 +216,7 @@ impl Inbound {
         if found.is_control() {
             self.settle(&found, outbound)?;
         }
-        match self.lend(found) {
-            Ok(event) => Ok(Some(event)),
-            Err(error) => Err(outbound.fail(error)),
-        }
+        Ok(Some(found))
     }
 
     /// Looks for the next event without touching the sending half.
@@ -416,6 +425,11 @@ impl Inbound {
         if self.message.is_none() {
             self.assembly.release();
         }
+    }
+
+    /// Bytes of the receive buffer.
+    pub(crate) fn buffer_capacity(&self) -> usize {
+        self.buffer.capacity()
     }
 
     /// Bytes of heap that the receiving half holds.

@@ -41,7 +41,7 @@ pub struct Outbound {
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
-    pub(super) closing: Closing,
+    pub(crate) closing: Closing,
     pub(super) probe: Probe,
 }
 
@@ -214,11 +214,9 @@ impl Outbound {
 
     /// Frees buffers that hold nothing.
     pub fn release(&mut self) {
-        self.output.release();
-        if self.output.is_empty()
-            && let Some(keys) = &mut self.keys
-        {
-            keys.release();
+        if self.output.is_empty() {
+            self.output.release();
+            self.keys.iter_mut().for_each(MaskKeys::release);
         }
     }
 
@@ -232,9 +230,8 @@ impl Outbound {
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
     pub(super) fn measure_latency(&mut self) {
-        if let Some(payload) = self.probe.start()
-            && self.ping(&payload).is_err()
-        {
+        let Some(payload) = self.probe.start() else { return };
+        if self.ping(&payload).is_err() {
             self.probe.cancel();
         }
     }
@@ -247,7 +244,7 @@ impl Outbound {
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
-    pub fn closure(&self) -> Option<Closure<'_>> {
+    pub fn closure(&self) -> Option<Closure> {
         self.closing.closure(!self.wants_write())
     }
 
@@ -259,6 +256,16 @@ impl Outbound {
     /// Bytes written since the connection began.
     pub(super) fn written(&self) -> u64 {
         self.output.written()
+    }
+
+    /// Queues what must go out before the first frame.
+    pub(super) fn push_prelude(&mut self, bytes: &[u8]) {
+        self.output.push_raw(bytes);
+    }
+
+    /// Takes all output away, to be written without holding on to the sending half. It counts as written.
+    pub(crate) fn take_output(&mut self) -> Output {
+        self.output().take()
     }
 
     /// Answers a Ping, if that is left to the connection.
@@ -308,14 +315,14 @@ impl Outbound {
     }
 
     /// Gives the transport up, with all that waits for it.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.closing.on_abandoned();
         self.output.clear();
         self.ping = None;
     }
 
     /// The transport delivers no more bytes.
-    pub(super) fn on_eof(&mut self) {
+    pub(crate) fn on_eof(&mut self) {
         self.closing.on_eof();
         if self.closing.is_abandoned() {
             self.abandon();
@@ -403,9 +410,10 @@ impl Outbound {
     /// Answers the Ping that waits, once the Pongs before it are written.
     #[cold]
     fn answer_latest_ping(&mut self) {
-        if self.output.written() >= self.pongs_end
-            && let Some(ping) = self.ping.take()
-        {
+        if self.output.written() < self.pongs_end {
+            return;
+        }
+        if let Some(ping) = self.ping.take() {
             self.pongs = 1;
             self.push_pong(ping.as_slice());
         }

@@ -91,6 +91,24 @@ impl Output {
         }
     }
 
+    /// Queues bytes that are no frame.
+    pub(super) fn push_raw(&mut self, bytes: &[u8]) {
+        self.arena.extend_from_slice(bytes);
+        self.waiting += bytes.len();
+    }
+
+    /// Takes everything away; what is left behind counts it as written.
+    pub(super) fn take(&mut self) -> Self {
+        let written = self.end();
+        core::mem::replace(
+            self,
+            Self {
+                written,
+                ..Self::default()
+            },
+        )
+    }
+
     #[inline]
     fn push_header(&mut self, header: &FrameHeader) {
         if self.read >= RECLAIM {
@@ -126,11 +144,10 @@ impl Output {
         self.waiting = 0;
     }
 
-    /// Frees the memory, if nothing waits.
+    /// Frees the memory of an output in which nothing waits.
     pub(super) fn release(&mut self) {
-        if self.is_empty() {
-            (self.arena, self.segments) = (Vec::new(), VecDeque::new());
-        }
+        debug_assert!(self.is_empty());
+        (self.arena, self.segments) = (Vec::new(), VecDeque::new());
     }
 
     /// Bytes of heap.
