@@ -68,15 +68,14 @@ impl ServerHandshake {
     /// [response](HandshakeError::response) and close. [`HandshakeError::Ended`] after the request or an error has
     /// been returned.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeRequest>, HandshakeError> {
-        let mut reader = self.reader.take().ok_or(HandshakeError::Ended)?;
+        let reader = self.reader.as_mut().ok_or(HandshakeError::Ended)?;
         let mut rest = bytes;
-        match reader.receive(&mut rest)? {
-            None => {
-                self.reader = Some(reader);
-                Ok(None)
-            }
-            Some(raw) => UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec()).map(Some),
+        let received = reader.receive(&mut rest);
+        if !matches!(received, Ok(None)) {
+            self.reader = None;
         }
+        let Some(raw) = received? else { return Ok(None) };
+        UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec()).map(Some)
     }
 
     /// Takes the end of the transport, which ends the handshake. There is nobody to answer.
