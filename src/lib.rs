@@ -1,6 +1,8 @@
 //! The WebSocket protocol as a sans-IO core, with thin shells.
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
+// Only the library is `no_std`; tests and examples are ordinary programs.
+#![warn(clippy::alloc_instead_of_core, clippy::std_instead_of_alloc, clippy::std_instead_of_core)]
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 extern crate alloc;

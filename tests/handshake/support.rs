@@ -109,7 +109,7 @@ fn serve_pieces(config: &Config, pieces: &[&[u8]]) -> Served {
                 assert!(matches!(handshake.receive(b"x"), Err(HandshakeError::Ended)));
                 assert!(matches!(handshake.receive_eof(), HandshakeError::Ended));
                 let accepted = request.accept(Accept::new()).expect("nothing is selected");
-                let mut behind = accepted.into_negotiated().take_leftover();
+                let mut behind = accepted.into_negotiated().leftover().to_vec();
                 behind.extend(pieces[index + 1..].concat());
                 return Ok((request, behind));
             }
@@ -187,7 +187,7 @@ fn connect_pieces(config: &Config, request: ClientRequest, pieces: &[&[u8]]) -> 
             Ok(Some(response)) => {
                 assert!(matches!(handshake.receive(b"x"), Err(HandshakeError::Ended)));
                 assert!(matches!(handshake.receive_eof(), HandshakeError::Ended));
-                let mut behind = response.clone().into_negotiated().take_leftover();
+                let mut behind = response.clone().into_negotiated().leftover().to_vec();
                 behind.extend(pieces[index + 1..].concat());
                 return Ok((response, behind));
             }

@@ -11,11 +11,12 @@
 //!                                            `------ Mutex ------'
 //! ```
 
+use alloc::sync::Arc;
 use core::time::Duration;
 use std::{
     io,
     net::Shutdown,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
