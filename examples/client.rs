@@ -37,6 +37,10 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_message_size: u64,
 
+    /// Say on standard error what was negotiated and how the connection ended
+    #[arg(short, long)]
+    verbose: bool,
+
     /// URL of the server, such as ws://localhost:9001/
     url: String,
 }
@@ -73,8 +77,8 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         .max_frame_size(options.max_message_size)
         .max_message_size(options.max_message_size);
     let mut websocket = blocking::connect_with(request, &Config::new().limits(limits))?;
-    if let Some(subprotocol) = websocket.subprotocol() {
-        eprintln!("subprotocol: {subprotocol}");
+    if options.verbose {
+        eprintln!("subprotocol: {}", websocket.subprotocol().unwrap_or("none"));
     }
 
     if options.echo {
@@ -93,8 +97,8 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
         }
         stdout.flush()?;
     }
-    if let Some(closure) = recv.closure() {
-        eprintln!("closed with code {}", closure.code);
+    if let Some(closure) = recv.closure().filter(|_| options.verbose) {
+        eprintln!("closed with code {} {:?}", closure.code, closure.reason);
     }
     Ok(())
 }

@@ -263,7 +263,7 @@ enum Phase {
     Opening(Box<ServerHandshake>),
     /// The upgrade request was refused; what the client still sends is discarded, so that it can read why.
     Refused,
-    Open(Connection),
+    Open(Box<Connection>),
     Ended,
 }
 
@@ -335,7 +335,7 @@ impl Peer {
                 // The response is the first output of the connection.
                 let (response, negotiated) = accepted.into_parts();
                 let negotiated = negotiated.with_prelude(response);
-                self.phase = Phase::Open(Connection::from_negotiated(&negotiated, config));
+                self.phase = Phase::Open(Box::new(Connection::from_negotiated(&negotiated, config)));
             }
             Err(error) => self.refuse(error.response()),
         }
