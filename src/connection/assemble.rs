@@ -110,14 +110,20 @@ impl Assembly {
     }
 
     /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
-    pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) {
-        if let Store::Binary(bytes) = &mut self.store {
-            let end = self.filled + n;
-            if let Some(key) = key {
-                key.apply(&mut bytes[self.filled..end]);
-            }
-            self.filled = end;
+    ///
+    /// Returns how many there were: as for [`RecvBuffer::fill`](super::RecvBuffer), more than there is room for counts
+    /// as all of it.
+    pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) -> usize {
+        let Store::Binary(bytes) = &mut self.store else {
+            return 0;
+        };
+        let n = n.min(bytes.len() - self.filled);
+        let end = self.filled + n;
+        if let Some(key) = key {
+            key.apply(&mut bytes[self.filled..end]);
         }
+        self.filled = end;
+        n
     }
 
     /// How many bytes the cut code point of a text lacks, 0 to 3.

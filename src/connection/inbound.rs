@@ -155,7 +155,7 @@ impl Inbound {
             return self.buffer.fill(n);
         }
         if let Some(frame) = &mut self.frame {
-            self.assembly.direct_fill(n, frame.key);
+            let n = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
             frame.advance(n);
         }
     }

@@ -286,7 +286,8 @@ impl Connection {
         (self.inbound, self.outbound, self.deadlines)
     }
 
-    /// Frees every buffer that holds nothing: an idle connection then costs its own size only.
+    /// Frees every buffer that holds nothing: an idle connection then costs its own size only, and that of a client
+    /// up to 1 KiB of masking keys.
     ///
     /// Call it before waiting, if another event is not to be expected at once.
     pub fn release(&mut self) {

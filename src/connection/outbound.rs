@@ -184,11 +184,10 @@ impl Outbound {
         !self.output.is_empty()
     }
 
-    /// Frees buffers that hold nothing.
+    /// Frees buffers that hold nothing. A client keeps its unused masking keys, at most 1 KiB.
     pub fn release(&mut self) {
         if self.output.is_empty() {
             self.output.release();
-            self.keys.iter_mut().for_each(MaskKeys::release);
         }
     }
 

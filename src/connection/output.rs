@@ -15,7 +15,7 @@ pub(super) const MAX_INLINE: usize = 4 << 10;
 const RECLAIM: usize = 16 << 10;
 
 /// Bytes queued for the peer ([`bytes::Buf`]): write what [`chunk`](Buf::chunk) or
-/// [`chunks_vectored`](Buf::chunks_vectored) gives, then tell with [`advance`](Buf::advance) how many were taken.
+/// `chunks_vectored` (with `std`) gives, then tell with [`advance`](Buf::advance) how many were taken.
 ///
 /// All frames queued between two writes are here together, so one write sends them all. A write that takes only a part,
 /// or is cancelled, moves nothing but a cursor.
