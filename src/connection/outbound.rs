@@ -113,7 +113,7 @@ impl Outbound {
     }
 
     /// Queues a Pong ([RFC 6455 §5.5.3]): an unsolicited one, or the answer under
-    /// [`PingPolicy::Report`](crate::PingPolicy::Report).
+    /// [`PingPolicy::Report`].
     ///
     /// It does not take the place of an automatic Pong, nor the other way round.
     ///
