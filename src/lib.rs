@@ -68,6 +68,12 @@ pub use crate::{
     negotiated::Negotiated,
     role::Role,
 };
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub use crate::io::asynchronous;
+#[cfg(feature = "futures-io")]
+pub use crate::io::futures;
+#[cfg(feature = "tokio")]
+pub use crate::io::tokio;
 #[cfg(feature = "std")]
 pub use crate::{error::Error, io::blocking};
 

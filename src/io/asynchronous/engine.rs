@@ -1,0 +1,258 @@
+//! The poll engine: moves bytes between a transport and a connection until something is found, or nothing can be moved.
+//!
+//! The two directions are separate structures, so that a whole connection and its halves are driven by the same code.
+
+use core::{
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use std::io::{self, IoSlice};
+
+use bytes::Buf;
+
+use super::{Timer, Transport};
+use crate::{
+    config::Config,
+    connection::{
+        Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, Time,
+    },
+    error::Error,
+    io::pool,
+    negotiated::Negotiated,
+};
+
+/// Slices of one vectored write.
+const SLICES: usize = 16;
+
+/// Reads of one poll that lead to no event, after which other tasks get their turn.
+const READS: usize = 32;
+
+/// The sending side: the queue, and the transport, which reads go through as well.
+#[derive(Debug)]
+pub(super) struct Sending<T> {
+    pub(super) transport: T,
+    pub(super) outbound: Outbound,
+    /// Whether the transport may have buffered something since it was flushed.
+    unflushed: bool,
+    /// Whether the write side of the transport is shut down.
+    shut_down: bool,
+}
+
+/// The receiving side, which also watches the deadlines.
+#[derive(Debug)]
+pub(super) struct Receiving<C> {
+    pub(super) inbound: Inbound,
+    deadlines: Deadlines,
+    timer: C,
+    /// When a failed connection stops to wait for the peer.
+    linger_until: Option<Time>,
+    config: Config,
+}
+
+/// Starts a connection over a transport.
+pub(super) fn start<T: Transport>(
+    transport: T,
+    negotiated: &Negotiated,
+    config: &Config,
+) -> (Sending<T>, Receiving<T::Timer>) {
+    let (inbound, outbound, deadlines) = Connection::from_negotiated(negotiated, config).into_parts();
+    let sending = Sending {
+        transport,
+        outbound,
+        unflushed: false,
+        shut_down: false,
+    };
+    let receiving = Receiving {
+        inbound,
+        deadlines,
+        timer: T::Timer::new(),
+        linger_until: None,
+        config: config.clone(),
+    };
+    (sending, receiving)
+}
+
+impl<T: Transport> Sending<T> {
+    /// Writes everything that is queued, in as few writes as it takes, and flushes the transport.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while self.outbound.wants_write() {
+            let output = self.outbound.output();
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let used = output.chunks_vectored(&mut slices);
+            match ready!(self.transport.poll_write(cx, &slices[..used]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => output.advance(n),
+            }
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            ready!(self.transport.poll_flush(cx))?;
+            self.unflushed = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Shuts the write side down, if it is time. A peer that is gone already is told by the read side.
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.shut_down && !self.outbound.wants_write() && self.outbound.closing.wants_shutdown() {
+            let _ = ready!(self.transport.poll_shutdown(cx));
+            self.shut_down = true;
+        }
+        Poll::Ready(())
+    }
+
+    /// Gives up on a transport that failed. Behind a completed closing handshake that is just its end.
+    pub(super) fn lost(&mut self, error: io::Error) -> Result<(), Error> {
+        let is_over = self.outbound.closing.is_handshake_done();
+        self.outbound.on_eof();
+        self.outbound.abandon();
+        if is_over { Ok(()) } else { Err(error.into()) }
+    }
+}
+
+impl<C: Timer> Receiving<C> {
+    /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
+    ///
+    /// The write side is polled with a context of its own, since several tasks may wait for it.
+    pub(super) fn poll_find<T: Transport>(
+        &mut self,
+        sending: &mut Sending<T>,
+        cx: &mut Context<'_>,
+        write_cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Found>, Error>> {
+        for _ in 0..READS {
+            match self.inbound.find(&mut sending.outbound) {
+                Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
+                Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => return Poll::Ready(Ok(None)),
+                Ok(None) => {}
+                Err(error) => {
+                    ready!(self.lingering().poll(sending, cx, write_cx));
+                    return Poll::Ready(Err(error.into()));
+                }
+            }
+            self.poll_send(sending, cx, write_cx)?;
+            if sending.outbound.closing.is_abandoned() {
+                continue;
+            }
+            pool::lend(&mut self.inbound);
+            match sending.transport.poll_read(cx, self.inbound.space()) {
+                Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
+                Poll::Ready(Ok(n)) => self.inbound.advance(n),
+                Poll::Ready(Err(error)) => {
+                    self.inbound.receive_eof();
+                    sending.lost(error)?;
+                }
+                Poll::Pending => {
+                    // An idle connection holds no buffers.
+                    pool::reclaim(&mut self.inbound);
+                    sending.outbound.release();
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Writes what waits and lets happen what is due, as far as it goes.
+    fn poll_send<T: Transport>(
+        &mut self,
+        sending: &mut Sending<T>,
+        cx: &mut Context<'_>,
+        write_cx: &mut Context<'_>,
+    ) -> Result<(), Error> {
+        loop {
+            if let Poll::Ready(Err(error)) = sending.poll_flush(write_cx) {
+                return sending.lost(error);
+            }
+            let due = match self.deadlines.next(&sending.outbound) {
+                None => break,
+                // Something happened that a deadline has to be set for.
+                Some(Time::ZERO) => Poll::Ready(()),
+                Some(due) => self.timer.poll_until(due, cx),
+            };
+            if due.is_pending() {
+                break;
+            }
+            self.deadlines
+                .handle(self.timer.now(), &mut self.inbound, &mut sending.outbound);
+        }
+        // What it waits for, the read side or the deadline will bring along.
+        let _ = sending.poll_shutdown(write_cx);
+        Ok(())
+    }
+
+    /// Lends what was found. Text that turns out not to be UTF-8 fails the connection, which then needs
+    /// [`Lingering`] to end.
+    pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, (ProtocolError, Lingering<'_, C>)> {
+        let Self { inbound, timer, linger_until, config, .. } = self;
+        inbound.lend(found).map_err(|error| {
+            let close_timeout = config.timers.close;
+            (error, Lingering { timer, until: linger_until, close_timeout })
+        })
+    }
+
+    fn lingering(&mut self) -> Lingering<'_, C> {
+        Lingering {
+            timer: &mut self.timer,
+            until: &mut self.linger_until,
+            close_timeout: self.config.timers.close,
+        }
+    }
+}
+
+/// The end of a connection that failed (§7.1.1): writes the Close, shuts down, and reads what is under way for a bounded
+/// time, so that it does not provoke a reset which destroys the Close.
+///
+/// Whatever goes wrong here, the failure that led here is what counts. The buffers of the receiving side are not touched,
+/// since the borrow checker has to assume that a message is lent from them.
+pub(super) struct Lingering<'a, C> {
+    timer: &'a mut C,
+    until: &'a mut Option<Time>,
+    close_timeout: Option<Duration>,
+}
+
+impl<C: Timer> Lingering<'_, C> {
+    pub(super) fn poll<T: Transport>(
+        &mut self,
+        sending: &mut Sending<T>,
+        cx: &mut Context<'_>,
+        write_cx: &mut Context<'_>,
+    ) -> Poll<()> {
+        if sending.outbound.closing.is_abandoned() {
+            return Poll::Ready(());
+        }
+        let ended = match sending.poll_flush(write_cx) {
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(())) => {
+                let _ = sending.poll_shutdown(write_cx);
+                has_ended(&mut sending.transport, cx)
+            }
+            Poll::Pending => false,
+        };
+        let expired = self.close_timeout.is_some_and(|timeout| {
+            let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
+            self.timer.poll_until(until, cx).is_ready()
+        });
+        if !ended && !expired {
+            return Poll::Pending;
+        }
+        sending.outbound.on_eof();
+        sending.outbound.abandon();
+        Poll::Ready(())
+    }
+}
+
+/// Reads and discards what is there. Returns whether the stream has ended.
+fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
+    let mut discarded = [0; 1024];
+    for _ in 0..READS {
+        match transport.poll_read(cx, &mut discarded) {
+            Poll::Ready(Ok(0) | Err(_)) => return true,
+            Poll::Ready(Ok(_)) => {}
+            Poll::Pending => return false,
+        }
+    }
+    cx.waker().wake_by_ref();
+    false
+}
