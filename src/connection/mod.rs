@@ -122,11 +122,13 @@ impl Connection {
     }
 
     /// The room to read received bytes into. See [`Inbound::space`].
+    #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         self.inbound.space()
     }
 
     /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
+    #[inline]
     pub fn advance(&mut self, n: usize) {
         self.inbound.advance(n);
     }

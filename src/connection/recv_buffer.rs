@@ -88,8 +88,13 @@ impl RecvBuffer {
     }
 
     /// The part that can be read into; empty only if unread bytes fill the buffer.
+    #[inline]
     pub(super) fn spare(&mut self) -> &mut [u8] {
-        self.make_room();
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+        } else {
+            self.make_room();
+        }
         if self.bytes.len() < Self::MIN_CAPACITY {
             self.bytes.resize(Self::DEFAULT_CAPACITY, 0);
         }
