@@ -56,6 +56,12 @@ mod utf8;
 
 pub use bytes::{Buf, Bytes};
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub use crate::io::asynchronous;
+#[cfg(feature = "futures-io")]
+pub use crate::io::futures;
+#[cfg(feature = "tokio")]
+pub use crate::io::tokio;
 pub use crate::{
     config::{Config, Delivery, Limits, PingPolicy, Timers},
     connection::{
@@ -68,12 +74,6 @@ pub use crate::{
     negotiated::Negotiated,
     role::Role,
 };
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
-pub use crate::io::asynchronous;
-#[cfg(feature = "futures-io")]
-pub use crate::io::futures;
-#[cfg(feature = "tokio")]
-pub use crate::io::tokio;
 #[cfg(feature = "std")]
 pub use crate::{error::Error, io::blocking};
 

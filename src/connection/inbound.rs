@@ -285,7 +285,7 @@ impl Inbound {
     /// find the same here but takes twice as long.
     #[expect(clippy::inline_always, reason = "measured: see `next_event`")]
     #[inline(always)]
-    fn parse_short(&mut self) -> Option<Found> {
+    pub(crate) fn parse_short(&mut self) -> Option<Found> {
         let &[first, second, ref rest @ ..] = self.buffer.unread() else {
             return None;
         };

@@ -254,7 +254,7 @@ impl Connection {
     /// The time between the latest timed Ping and its answer, if there was one.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.outbound.probe.latency()
+        self.outbound.latency()
     }
 
     /// Where the connection is in its life.

@@ -1,6 +1,7 @@
 //! The sending direction: messages in, bytes to write out.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -198,11 +199,17 @@ impl Outbound {
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
-    pub(super) fn measure_latency(&mut self) {
+    pub(crate) fn measure_latency(&mut self) {
         let Some(payload) = self.probe.start() else { return };
         if self.ping(&payload).is_err() {
             self.probe.cancel();
         }
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one.
+    #[must_use]
+    pub const fn latency(&self) -> Option<Duration> {
+        self.probe.latency()
     }
 
     /// Where the connection is in its life.

@@ -71,7 +71,7 @@ impl Probe {
     }
 
     /// The latest measurement.
-    pub(super) fn latency(&self) -> Option<Duration> {
+    pub(super) const fn latency(&self) -> Option<Duration> {
         self.latency
     }
 }

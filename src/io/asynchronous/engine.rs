@@ -13,9 +13,7 @@ use bytes::Buf;
 use super::{Timer, Transport};
 use crate::{
     config::Config,
-    connection::{
-        Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, Time,
-    },
+    connection::{Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, Time},
     error::Error,
     io::pool,
     negotiated::Negotiated,
@@ -74,7 +72,20 @@ pub(super) fn start<T: Transport>(
 
 impl<T: Transport> Sending<T> {
     /// Writes everything that is queued, in as few writes as it takes, and flushes the transport.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    ///
+    /// An error of the transport ends the connection. If it was given up by somebody else, that error is returned.
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.outbound.closing.is_abandoned() {
+            let failure = self.outbound.closing.failure();
+            return Poll::Ready(failure.map_or(Ok(()), |failure| Err(failure.into())));
+        }
+        match ready!(self.poll_write_all(cx)) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(self.lost(error)),
+        }
+    }
+
+    fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.outbound.wants_write() {
             let output = self.outbound.output();
             let mut slices = [IoSlice::new(&[]); SLICES];
@@ -162,8 +173,8 @@ impl<C: Timer> Receiving<C> {
         write_cx: &mut Context<'_>,
     ) -> Result<(), Error> {
         loop {
-            if let Poll::Ready(Err(error)) = sending.poll_flush(write_cx) {
-                return sending.lost(error);
+            if let Poll::Ready(flushed) = sending.poll_flush(write_cx) {
+                flushed?;
             }
             let due = match self.deadlines.next(&sending.outbound) {
                 None => break,
@@ -185,10 +196,23 @@ impl<C: Timer> Receiving<C> {
     /// Lends what was found. Text that turns out not to be UTF-8 fails the connection, which then needs
     /// [`Lingering`] to end.
     pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, (ProtocolError, Lingering<'_, C>)> {
-        let Self { inbound, timer, linger_until, config, .. } = self;
+        let Self {
+            inbound,
+            timer,
+            linger_until,
+            config,
+            ..
+        } = self;
         inbound.lend(found).map_err(|error| {
             let close_timeout = config.timers.close;
-            (error, Lingering { timer, until: linger_until, close_timeout })
+            (
+                error,
+                Lingering {
+                    timer,
+                    until: linger_until,
+                    close_timeout,
+                },
+            )
         })
     }
 

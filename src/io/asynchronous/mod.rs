@@ -11,11 +11,13 @@
 
 mod engine;
 mod opening;
+mod shell;
 mod split;
 mod traits;
 mod transport;
 mod websocket;
 
+pub(crate) use self::shell::shell;
 pub use self::{
     opening::{Acceptor, Connector},
     split::{RecvHalf, ReuniteError, SendHalf},

@@ -1,6 +1,10 @@
 //! A connection over an async transport.
 
-use core::{future::poll_fn, task::{Context, Poll, ready}, time::Duration};
+use core::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use super::{
     RecvHalf, SendHalf, Transport,
@@ -59,7 +63,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
-        Ok(self.recv_ref().await?.map(|(message, _)| message.into_owned()))
+        poll_fn(|cx| self.poll_recv(cx)).await
     }
 
     /// The next message, lent from the connection's buffers, with the sending half to answer it while it is lent.
@@ -307,11 +311,21 @@ impl<T: Transport> WebSocket<T> {
         }
     }
 
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
+        let Some(found) = ready!(self.poll_data(cx))? else {
+            return Poll::Ready(Ok(None));
+        };
+        match self.receiving.lend(found) {
+            Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
+            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
+            Err((error, _)) => self.sending.outbound.fail(error),
+        };
+        // This finds nothing but the failure, once the connection has ended.
+        self.poll_data(cx).map_ok(|_| None)
+    }
+
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        match ready!(self.sending.poll_flush(cx)) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(self.sending.lost(error)),
-        }
+        self.sending.poll_flush(cx)
     }
 
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
