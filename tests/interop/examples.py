@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+if sys.version_info < (3, 11):
+    sys.exit("cannot run: this needs Python 3.11 or later")
 START = 20  # seconds until a server has to be ready
 STOP = 20  # seconds until it has to have ended after a signal
 
