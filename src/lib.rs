@@ -46,6 +46,8 @@ mod entropy;
 mod error;
 mod fields;
 pub mod frame;
+#[cfg(all(any(doc, doctest), feature = "tokio", feature = "futures-io"))]
+pub mod guide;
 pub mod handshake;
 #[cfg(feature = "std")]
 mod io;
