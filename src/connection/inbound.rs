@@ -412,7 +412,7 @@ impl Inbound {
 
     /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
     pub fn release(&mut self) {
-        drop(self.take_buffer());
+        self.buffer.release(MAX_UNREAD);
         if self.message.is_none() {
             self.assembly.release();
         }
@@ -421,7 +421,7 @@ impl Inbound {
     /// Bytes of heap that the receiving half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.buffer.capacity() + self.assembly.capacity()
+        self.buffer.allocated() + self.assembly.capacity()
     }
 
     /// Bytes received in all, so that a timer can see whether the peer is silent.
