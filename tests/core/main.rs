@@ -1,0 +1,14 @@
+//! The data phase of a connection as its peers and its application see it.
+//!
+//! [`wire`] builds and reads frames without help from the crate, [`raw`] feeds one connection with literal bytes under
+//! every segmentation, and [`pair`] lets two connections talk on a virtual clock.
+#![allow(unreachable_pub, reason = "the modules of a test are its own public")]
+#![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
+#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests have std")]
+
+mod pair;
+mod raw;
+mod rng;
+mod wire;
+
+mod framing;
