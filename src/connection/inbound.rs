@@ -35,8 +35,8 @@ pub struct Inbound {
     ended: bool,
     /// The MASK bit that frames must have.
     mask_bit: u8,
-    /// Payload bytes up to which [`parse_short`](Self::parse_short) may take a message.
-    short_limit: usize,
+    /// Payload bytes below which [`parse_short`](Self::parse_short) may take a message; 0 if it may take none.
+    short_end: usize,
     /// Whether [`space`](Self::space) handed out the message buffer rather than the receive buffer.
     direct: bool,
     /// Whether the transport delivers no more bytes.
@@ -105,8 +105,8 @@ impl Inbound {
             Delivery::Fragments => u64::MAX,
         };
         let max_message_size = limits.max_message_size.min(most);
-        let short = match config.delivery {
-            Delivery::Messages => limits.max_frame_size.min(max_message_size).min(125),
+        let short_end = match config.delivery {
+            Delivery::Messages => limits.max_frame_size.min(max_message_size).min(125) + 1,
             Delivery::Fragments => 0,
         };
         Self {
@@ -114,8 +114,8 @@ impl Inbound {
                 Role::Client => 0,
                 Role::Server => 0x80,
             },
-            #[expect(clippy::cast_possible_truncation, reason = "at most 125")]
-            short_limit: short as usize,
+            #[expect(clippy::cast_possible_truncation, reason = "at most 126")]
+            short_end: short_end as usize,
             role,
             delivery: config.delivery,
             ended: false,
@@ -238,7 +238,7 @@ impl Inbound {
         // FIN, no reserved bit, text or binary; MASK as it must be, and the length in the other seven bits.
         let len = usize::from(second ^ self.mask_bit);
         let between_messages = self.frame.is_none() && self.message.is_none() && !self.ended;
-        if !matches!(first, 0x81 | 0x82) || len > self.short_limit || !between_messages {
+        if !matches!(first, 0x81 | 0x82) || len >= self.short_end || !between_messages {
             return None;
         }
         let payload = if self.mask_bit == 0 {
