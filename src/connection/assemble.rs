@@ -109,15 +109,19 @@ impl Assembly {
         Some(&mut bytes[self.filled..end])
     }
 
-    /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
-    pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) {
-        if let Store::Binary(bytes) = &mut self.store {
-            let end = self.filled + n;
-            if let Some(key) = key {
-                key.apply(&mut bytes[self.filled..end]);
-            }
-            self.filled = end;
+    /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space), or as many as there
+    /// is room for, and returns how many it were.
+    pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) -> usize {
+        let Store::Binary(bytes) = &mut self.store else {
+            return 0;
+        };
+        let room = bytes.get_mut(self.filled..).unwrap_or_default();
+        let n = n.min(room.len());
+        if let Some(key) = key {
+            key.apply(&mut room[..n]);
         }
+        self.filled += n;
+        n
     }
 
     /// How many bytes the cut code point of a text lacks, 0 to 3.

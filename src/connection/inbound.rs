@@ -150,14 +150,18 @@ impl Inbound {
 
     /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
     pub fn advance(&mut self, n: usize) {
-        self.received += n as u64;
-        if !core::mem::take(&mut self.direct) {
-            return self.buffer.fill(n);
-        }
-        if let Some(frame) = &mut self.frame {
-            self.assembly.direct_fill(n, frame.key);
-            frame.advance(n);
-        }
+        let taken = match (core::mem::take(&mut self.direct), &mut self.frame) {
+            (false, _) => self.buffer.fill(n),
+            (true, Some(frame)) => {
+                let taken = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
+                debug_assert!(taken == n, "advance() by more than space() had");
+                frame.advance(taken);
+                taken
+            }
+            // The connection failed in between.
+            (true, None) => n,
+        };
+        self.received = self.received.wrapping_add(taken as u64);
     }
 
     /// Takes over received bytes from a buffer of the caller's, by copying them.
@@ -175,7 +179,7 @@ impl Inbound {
             self.direct = true;
             self.advance(n);
         }
-        self.received += rest.len() as u64;
+        self.received = self.received.wrapping_add(rest.len() as u64);
         self.buffer.push(rest);
     }
 

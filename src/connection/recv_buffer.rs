@@ -101,13 +101,15 @@ impl RecvBuffer {
         &mut self.bytes[self.end..]
     }
 
-    /// Takes over `n` bytes that were read into the spare part.
+    /// Takes over `n` bytes that were read into the spare part, and returns how many it were.
     ///
     /// More than there is room for counts as all of it: a caller's mistake must not become a panic in its server.
     #[inline]
-    pub(super) fn fill(&mut self, n: usize) {
+    pub(super) fn fill(&mut self, n: usize) -> usize {
         debug_assert!(n <= self.bytes.len() - self.end, "advance() by more than space() had");
-        self.end += n.min(self.bytes.len() - self.end);
+        let n = n.min(self.bytes.len() - self.end);
+        self.end += n;
+        n
     }
 
     /// Appends received bytes, and grows if it must.
