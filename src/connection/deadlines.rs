@@ -141,10 +141,10 @@ impl Deadlines {
             self.handle_keepalive(now, inbound, outbound);
             self.handle_idle(now, inbound, outbound);
         }
-        self.handle_close(now, outbound);
+        self.handle_close(now, inbound, outbound);
     }
 
-    fn handle_close(&mut self, now: Time, outbound: &mut Outbound) {
+    fn handle_close(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         let Some(timeout) = self.timers.close else { return };
         if outbound.closing.is_open() {
             return;
@@ -153,6 +153,7 @@ impl Deadlines {
             if !outbound.is_close_exchanged() {
                 outbound.fail(ProtocolError::TimedOut(Timer::Close));
             }
+            inbound.end();
             outbound.abandon();
         }
     }
