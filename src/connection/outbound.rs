@@ -96,7 +96,7 @@ impl Outbound {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
         let message = message.into();
-        if self.message.is_some() {
+        if self.message.is_some() && self.closing.is_open() {
             return Err(SendError::MessageOpen(message));
         }
         self.push_data(opcode(message.kind()), Fin::Last, message)
@@ -118,7 +118,7 @@ impl Outbound {
         let kind = data.kind();
         let opcode = match self.message {
             None => opcode(kind),
-            Some(open) if open == kind => Opcode::Continuation,
+            Some(open) if open == kind || !self.closing.is_open() => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageOpen(data)),
         };
         self.push_data(opcode, fin, data)?;
