@@ -174,7 +174,7 @@ impl Deadlines {
                 outbound.abandon();
             }
             Seen::Still => {
-                outbound.measure_latency();
+                outbound.keepalive_ping();
                 if let (Some(timeout), Some(watch)) = (self.timers.pong, &mut self.keepalive) {
                     watch.due = now + timeout;
                     self.pinged = true;

@@ -239,6 +239,13 @@ impl Outbound {
         }
     }
 
+    /// Queues a keepalive Ping. It is timed in place of one whose answer never came, since of several Pings the peer
+    /// need only answer the latest (§5.5.3).
+    pub(super) fn keepalive_ping(&mut self) {
+        self.probe.cancel();
+        self.measure_latency();
+    }
+
     /// Where the connection is in its life.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {

@@ -39,7 +39,7 @@ impl Probe {
         Some(self.number.to_be_bytes())
     }
 
-    /// Gives the probe up, which could not be sent.
+    /// Gives the probe up, which could not be sent or was not answered.
     pub(super) fn cancel(&mut self) {
         self.state = State::Idle;
     }
