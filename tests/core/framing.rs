@@ -1,26 +1,15 @@
 //! FR: frames on the wire.
 
 use websocket_proto::{
-    Config, Connection, Delivery, Fin, Limits, Message, ProtocolError, ReadyState, Role,
+    CloseCode, CloseFrame, Config, Connection, Delivery, Event, Fin, Limits, Message, ProtocolError, ReadyState, Role,
+    SendError,
     frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
 };
 
 use crate::{
-    raw::{Got, Outcome, Scenario, take_events, take_frames},
-    wire::{self, BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, TEXT},
+    raw::{Got, Scenario, receive, take_events, take_frames},
+    wire::{self, BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, ROLES, TEXT, sample},
 };
-
-const ROLES: [Role; 2] = [Role::Client, Role::Server];
-
-/// What becomes of a connection of that role that receives these bytes.
-#[track_caller]
-fn receive(role: Role, bytes: impl Into<Vec<u8>>) -> Outcome {
-    Scenario::new(role, bytes).run()
-}
-
-fn sample(len: usize) -> Vec<u8> {
-    (0..len).map(|i| (i * 37 + i / 256) as u8).collect()
-}
 
 /// FR-01, FR-04, FR-13: the examples of §5.7, as they are printed there.
 #[test]
@@ -495,7 +484,6 @@ fn fragments_may_have_any_size() {
 /// FR-17: a control payload of over 125 bytes, or a reason of over 123, is refused and leaves nothing in the output.
 #[test]
 fn long_control_payloads_are_refused_locally() {
-    use websocket_proto::{CloseCode, CloseFrame, SendError};
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         assert_eq!(connection.ping(&[0; 126]), Err(SendError::ControlTooLong));
@@ -599,7 +587,7 @@ fn many_frames_in_one_read_come_in_order() {
         connection.receive(&bytes);
         for i in 0..1000u32 {
             let event = connection.next_event().unwrap().expect("a message");
-            assert_eq!(event, websocket_proto::Event::Message(Message::from(&i.to_be_bytes())));
+            assert_eq!(event, Event::Message(Message::from(&i.to_be_bytes())));
         }
         assert_eq!(connection.next_event(), Ok(None));
     }

@@ -11,4 +11,13 @@ mod raw;
 mod rng;
 mod wire;
 
+mod closing;
 mod framing;
+mod hardening;
+mod limits;
+mod memory;
+mod messages;
+mod sending;
+mod streaming;
+mod text;
+mod timers;

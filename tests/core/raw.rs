@@ -1,7 +1,8 @@
 //! One connection, fed with literal bytes under every segmentation.
 
 use websocket_proto::{
-    Buf, Closure, Config, Connection, Event, Fin, MessageKind, ProtocolError, ReadyState, RecvBuffer, Role, Side,
+    Buf, Closure, Config, Connection, Delivery, Event, Fin, MessageKind, ProtocolError, ReadyState, RecvBuffer, Role,
+    Side,
 };
 
 use crate::{
@@ -311,9 +312,16 @@ impl<'a> Scenario<'a> {
     }
 }
 
+/// What becomes of a connection of that role, with the default settings, that receives these bytes.
+#[track_caller]
+pub fn receive(role: Role, bytes: impl Into<Vec<u8>>) -> Outcome {
+    Scenario::new(role, bytes).run()
+}
+
 /// A connection that is being fed.
 struct Run {
     role: Role,
+    delivery: Delivery,
     connection: Connection,
     feed: Feed,
     shared: Option<RecvBuffer>,
@@ -326,6 +334,7 @@ impl Run {
     fn new(role: Role, config: &Config, feed: Feed) -> Self {
         Self {
             role,
+            delivery: config.delivery,
             connection: Connection::new(role, config),
             feed,
             shared: Some(RecvBuffer::with_capacity(300)),
@@ -396,6 +405,13 @@ impl Run {
             self.assert_deaf();
         }
         let shutdown = self.connection.wants_shutdown();
+        for event in &self.events {
+            match event {
+                Got::Text(_) | Got::Binary(_) => assert_eq!(self.delivery, Delivery::Messages, "{event:?}"),
+                Got::Piece(..) => assert_eq!(self.delivery, Delivery::Fragments, "{event:?}"),
+                _ => {}
+            }
+        }
         let (events, error) = (joined(&self.events), self.error);
 
         self.connection.receive_eof();
@@ -406,8 +422,14 @@ impl Run {
             self.connection.ready_state(),
             self.connection.closure().map(Ended::from),
         );
+        self.connection.abort();
+        let _ = self.connection.next_event();
         self.connection.release();
-        assert_eq!(self.connection.allocated(), 0, "an ended connection holds nothing");
+        assert_eq!(
+            self.connection.allocated(),
+            0,
+            "a connection that was given up holds nothing"
+        );
         let mut output = wire::parse_from(self.role, &self.written);
         output.iter_mut().for_each(|frame| frame.key = None);
         Outcome {

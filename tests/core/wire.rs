@@ -2,6 +2,8 @@
 
 use websocket_proto::Role;
 
+pub const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
 pub const CONTINUATION: u8 = 0x0;
 pub const TEXT: u8 = 0x1;
 pub const BINARY: u8 = 0x2;
@@ -14,10 +16,25 @@ pub const FIN: u8 = 0x80;
 /// The key of the examples of RFC 6455 §5.7, which the frames of clients have unless a test says otherwise.
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
+/// Bytes that do not repeat soon.
+pub fn sample(len: usize) -> Vec<u8> {
+    (0..len).map(|i| (i * 37 + i / 256) as u8).collect()
+}
+
 /// A frame from an endpoint of that role: the first byte as given, the shortest length, masked if it must be.
 pub fn frame(from: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let key = (from == Role::Client).then_some(KEY);
     [header(first, payload.len() as u64, key), masked(payload, key)].concat()
+}
+
+/// One data message in fragments.
+pub fn fragments(from: Role, opcode: u8, pieces: &[&[u8]]) -> Vec<u8> {
+    let frames = pieces.iter().enumerate().map(|(i, piece)| {
+        let opcode = if i == 0 { opcode } else { CONTINUATION };
+        let fin = if i + 1 == pieces.len() { FIN } else { 0 };
+        frame(from, fin | opcode, piece)
+    });
+    frames.collect::<Vec<_>>().concat()
 }
 
 pub fn text(from: Role, text: &str) -> Vec<u8> {
@@ -86,10 +103,6 @@ pub struct Sent {
 impl Sent {
     pub fn opcode(&self) -> u8 {
         self.first & 0x0f
-    }
-
-    pub fn is_data(&self) -> bool {
-        self.opcode() < CLOSE
     }
 }
 
