@@ -3,7 +3,7 @@
 use alloc::sync::Arc;
 use core::{fmt, time::Duration};
 
-use crate::entropy::Entropy;
+use crate::entropy::{Entropy, EntropyError, OsEntropy};
 
 /// Settings of an endpoint, shared by the opening handshake and the connection.
 ///
@@ -66,6 +66,22 @@ impl Config {
     pub fn pings(mut self, pings: PingPolicy) -> Self {
         self.pings = pings;
         self
+    }
+
+    /// A nonce for the opening handshake of a client, different for each connection ([RFC 6455 §4.1]).
+    ///
+    /// # Errors
+    ///
+    /// [`EntropyError`] when there is no entropy to be had.
+    ///
+    /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+    pub fn nonce(&self) -> Result<[u8; 16], EntropyError> {
+        let mut nonce = [0; 16];
+        match &self.entropy {
+            Some(entropy) => entropy.fill(&mut nonce)?,
+            None => OsEntropy.fill(&mut nonce)?,
+        }
+        Ok(nonce)
     }
 
     /// Takes masking keys and nonces from `entropy` instead of the operating system.

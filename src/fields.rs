@@ -289,11 +289,15 @@ fn append<'a>(value: &mut Cow<'a, str>, run: &'a str) {
 
 #[cfg(test)]
 mod tests {
-    use alloc::{format, string::ToString, vec, vec::Vec};
+    use alloc::{
+        string::{String, ToString},
+        vec,
+        vec::Vec,
+    };
 
     use super::*;
 
-    fn parsed(line: &str) -> Option<Vec<alloc::string::String>> {
+    fn parsed(line: &str) -> Option<Vec<String>> {
         extensions(line.as_bytes())
             .map(|item| item.ok().map(|e| e.to_string()))
             .collect()
@@ -367,7 +371,7 @@ mod tests {
         for byte in 0..=255u8 {
             let separator = b"()<>@,;:\\\"/[]?={}".contains(&byte);
             let want = (0x21..=0x7e).contains(&byte) && !separator;
-            assert_eq!(is_token_byte(byte), want, "{}", format!("{byte:#x}"));
+            assert_eq!(is_token_byte(byte), want, "{byte:#x}");
         }
     }
 }

@@ -1,16 +1,54 @@
-//! The WebSocket protocol as a sans-IO core, with thin shells.
+//! The WebSocket protocol ([RFC 6455]) as a sans-IO core, with thin shells that feed it bytes from a stream.
+//!
+//! ```text
+//!                    handshake                         connection
+//!   bytes in  --->  ServerHandshake  -- Negotiated -->  Connection  --->  events (lent)
+//!   bytes out <---  ClientHandshake                     Inbound | Outbound  <--- messages to send
+//!                                                       output(), poll_timeout() ---> bytes, next deadline
+//! ```
+//!
+//! - [`handshake`]: the opening handshake. Bytes in, a request or response as plain data out, one decision in, bytes out.
+//! - [`Connection`]: everything behind it. [`space`](Connection::space) and [`advance`](Connection::advance) take received
+//!   bytes, [`next_event`](Connection::next_event) lends what they mean, [`send`](Connection::send) queues messages,
+//!   [`output`](Connection::output) is what to write, [`poll_timeout`](Connection::poll_timeout) is when to wake up.
+//! - `blocking`: the shell for blocking streams, which does all that.
+//! - [`frame`]: the bare codec, for tools.
+//!
+//! [`Config`] holds every limit and timer, all with safe defaults. The README shows a server, a client and the bare loop.
+//!
+//! # Errors
+//!
+//! They are told apart by whose fault they are: [`handshake::HandshakeError`] and [`ProtocolError`] are the peer's (or the
+//! transport's), and know the HTTP status or the close code that the peer was given; [`SendError`] is the caller's, or says
+//! that the peer reads too slowly, and hands the message back. A connection that was closed as it should be is no error.
+//!
+//! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 #![cfg_attr(not(feature = "std"), no_std)]
 #![forbid(unsafe_code)]
+// Only the library is `no_std`; tests and examples are ordinary programs.
+#![warn(
+    clippy::alloc_instead_of_core,
+    clippy::std_instead_of_alloc,
+    clippy::std_instead_of_core
+)]
 #![cfg_attr(test, allow(clippy::cast_possible_truncation))]
 
 extern crate alloc;
 
 mod config;
+#[cfg_attr(
+    not(feature = "std"),
+    allow(dead_code, unused_imports, reason = "some of it serves the shells")
+)]
 mod connection;
 mod entropy;
+#[cfg(feature = "std")]
+mod error;
 mod fields;
 pub mod frame;
 pub mod handshake;
+#[cfg(feature = "std")]
+mod io;
 mod message;
 mod negotiated;
 mod role;
@@ -30,3 +68,10 @@ pub use crate::{
     negotiated::Negotiated,
     role::Role,
 };
+#[cfg(feature = "std")]
+pub use crate::{error::Error, io::blocking};
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "std"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

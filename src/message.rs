@@ -54,6 +54,7 @@ impl<'a> Message<'a> {
     }
 
     /// Which kind this is.
+    #[inline]
     #[must_use]
     pub const fn kind(&self) -> MessageKind {
         match self {
@@ -94,6 +95,7 @@ impl<'a> Message<'a> {
     }
 
     /// The payload of either kind as shared bytes. See [`Payload::into_bytes`].
+    #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self {
@@ -103,6 +105,7 @@ impl<'a> Message<'a> {
     }
 
     /// Whether [`into_bytes`](Self::into_bytes) copies nothing.
+    #[inline]
     pub(crate) fn is_free_to_take(&self) -> bool {
         match self {
             Self::Text(text) => text.is_free_to_take(),
@@ -111,6 +114,7 @@ impl<'a> Message<'a> {
     }
 
     /// The same message, independent of the connection. Copies the payload only if it is lent from a shared buffer.
+    #[inline]
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
         match self {
@@ -123,6 +127,7 @@ impl<'a> Message<'a> {
 /// Whether a buffer is worth handing over as it is, rather than copying the payload out of it.
 ///
 /// A small message that is kept must not keep a large buffer alive with it.
+#[inline]
 fn fits_its_buffer(len: usize, capacity: usize) -> bool {
     len >= capacity / 2
 }
@@ -147,6 +152,7 @@ impl<'a> Payload<'a> {
     ///
     /// A lent payload is copied; one that was assembled in a buffer of its own (a large or fragmented message) is taken
     /// without copying, unless the buffer is over twice as large.
+    #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
@@ -164,12 +170,14 @@ impl<'a> Payload<'a> {
     }
 
     /// The same payload, independent of the connection.
+    #[inline]
     #[must_use]
     pub fn into_owned(self) -> Payload<'static> {
         Payload(Bin::Owned(self.into_bytes()))
     }
 
     /// Whether [`into_bytes`](Self::into_bytes) copies nothing.
+    #[inline]
     pub(crate) fn is_free_to_take(&self) -> bool {
         match &self.0 {
             Bin::Lent(_) => false,
@@ -300,6 +308,7 @@ impl<'a> Text<'a> {
 
     /// The text as a `String`. A lent text is copied; one that was assembled in a buffer of its own is taken without
     /// copying, unless the buffer is over twice as large.
+    #[inline]
     #[must_use]
     pub fn into_string(self) -> String {
         match self.0 {
@@ -311,18 +320,21 @@ impl<'a> Text<'a> {
     }
 
     /// The UTF-8 bytes as shared bytes; see [`into_string`](Self::into_string) for when they are copied.
+    #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.into_string().into()
     }
 
     /// The same text, independent of the connection.
+    #[inline]
     #[must_use]
     pub fn into_owned(self) -> Text<'static> {
         Text(Str::Owned(self.into_string()))
     }
 
     /// Whether [`into_string`](Self::into_string) copies nothing.
+    #[inline]
     pub(crate) fn is_free_to_take(&self) -> bool {
         match &self.0 {
             Str::Lent(_) => false,

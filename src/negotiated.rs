@@ -10,6 +10,7 @@ pub struct Negotiated {
     role: Role,
     subprotocol: Option<Box<str>>,
     leftover: Vec<u8>,
+    prelude: Vec<u8>,
 }
 
 impl Negotiated {
@@ -20,6 +21,7 @@ impl Negotiated {
             role,
             subprotocol: None,
             leftover: Vec::new(),
+            prelude: Vec::new(),
         }
     }
 
@@ -34,6 +36,13 @@ impl Negotiated {
     #[must_use]
     pub fn with_leftover(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.leftover = bytes.into();
+        self
+    }
+
+    /// Sets the bytes that must be written before the first frame: the response of a server that was not sent yet.
+    #[must_use]
+    pub fn with_prelude(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.prelude = bytes.into();
         self
     }
 
@@ -57,9 +66,9 @@ impl Negotiated {
         &self.leftover
     }
 
-    /// Takes the bytes that arrived behind the head.
+    /// The bytes that must be written before the first frame.
     #[must_use]
-    pub fn take_leftover(&mut self) -> Vec<u8> {
-        core::mem::take(&mut self.leftover)
+    pub fn prelude(&self) -> &[u8] {
+        &self.prelude
     }
 }

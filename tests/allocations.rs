@@ -153,8 +153,8 @@ fn batches_of_messages_are_sent_without_allocation() {
 fn automatic_pongs_allocate_nothing() {
     for role in ROLES {
         let mut connection = connection(role);
-        // Up to 16 Pings in a read are all answered; of more, the latest waits in a box of its own.
-        for (pings, most) in [(16, 0), (100, 1000)] {
+        // Up to 16 Pings in a read are all answered; of more, the latest waits in a place of its own.
+        for (pings, most) in [(16, 0), (100, 2000)] {
             let mut bytes = Vec::new();
             for i in 0..pings {
                 frame(role.peer(), Opcode::Ping, &[9; 125][..i % 126], &mut bytes);
@@ -302,7 +302,7 @@ fn allocated_tells_the_heap_of_a_connection() {
     }
 }
 
-/// A released connection costs its own size: nothing is on the heap.
+/// A released connection costs its own size; a client also keeps one batch of masking keys.
 #[test]
 fn a_released_connection_has_no_heap() {
     for role in ROLES {
@@ -314,8 +314,13 @@ fn a_released_connection_has_no_heap() {
             connection.release();
             slot = Some(connection);
         });
-        assert_eq!((info.count_current, info.bytes_current), (0, 0), "{role:?}");
-        assert_eq!(slot.map(|connection| connection.allocated()), Some(0));
+        let keys = i64::from(role == Role::Client);
+        assert!(
+            info.count_current <= keys && info.bytes_current <= 1100 * keys,
+            "{role:?}: {info:?}"
+        );
+        let allocated = slot.map(|connection| connection.allocated() as i64);
+        assert_eq!(allocated, Some(info.bytes_current));
     }
 }
 

@@ -114,18 +114,20 @@ impl Assembly {
         Some(&mut bytes[self.filled..end])
     }
 
-    /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space), or as many as there
-    /// is room for, and returns how many it were.
+    /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
+    ///
+    /// Returns how many there were: as for [`RecvBuffer::fill`](super::RecvBuffer), more than there is room for counts
+    /// as all of it.
     pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) -> usize {
         let Store::Binary(bytes) = &mut self.store else {
             return 0;
         };
-        let room = bytes.get_mut(self.filled..).unwrap_or_default();
-        let n = n.min(room.len());
+        let n = n.min(bytes.len() - self.filled);
+        let end = self.filled + n;
         if let Some(key) = key {
-            key.apply(&mut room[..n]);
+            key.apply(&mut bytes[self.filled..end]);
         }
-        self.filled += n;
+        self.filled = end;
         n
     }
 

@@ -13,7 +13,7 @@
 //!
 //! [RFC 6455 §7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, string::String};
 
 use crate::{
     connection::error::ProtocolError,
@@ -50,13 +50,13 @@ pub enum Side {
 /// [RFC 6455 §7.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Closure<'a> {
+pub struct Closure {
     /// Who sent a Close first, or failed the connection. When the transport just ended, that was the peer.
     pub initiator: Side,
     /// The code of the peer's Close: 1005 if it had none, 1006 if there was no Close (so far).
     pub code: CloseCode,
     /// The reason of the peer's Close.
-    pub reason: &'a str,
+    pub reason: String,
     /// The code of the Close that was sent: `None` if none was, 1005 if it had none.
     pub sent: Option<CloseCode>,
     /// Why this endpoint failed the connection, if it did.
@@ -134,7 +134,7 @@ impl Closing {
 
     /// Whether nothing has happened yet: messages may be sent.
     #[inline]
-    pub(super) fn is_open(&self) -> bool {
+    pub(crate) fn is_open(&self) -> bool {
         self.initiator.is_none()
     }
 
@@ -143,7 +143,7 @@ impl Closing {
     }
 
     /// Whether both Close frames were exchanged.
-    pub(super) fn is_handshake_done(&self) -> bool {
+    pub(crate) fn is_handshake_done(&self) -> bool {
         self.sent.is_some() && self.received.is_some()
     }
 
@@ -153,7 +153,7 @@ impl Closing {
         self.failure
     }
 
-    pub(super) fn is_abandoned(&self) -> bool {
+    pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned
     }
 
@@ -168,17 +168,17 @@ impl Closing {
     }
 
     /// Whether the write side of the transport is to be shut down, once everything is flushed.
-    pub(super) fn wants_shutdown(&self) -> bool {
+    pub(crate) fn wants_shutdown(&self) -> bool {
         // §7.1.1: the server closes first; after a failure whoever failed does.
         let first = self.role == Role::Server && self.is_handshake_done();
         !self.abandoned && (first || self.eof || self.failure.is_some())
     }
 
-    pub(super) fn closure(&self, flushed: bool) -> Option<Closure<'_>> {
+    pub(super) fn closure(&self, flushed: bool) -> Option<Closure> {
         let initiator = self.initiator?;
         let (code, reason) = match &self.received {
-            Some((code, reason)) => (*code, &**reason),
-            None => (CloseCode::ABNORMAL, ""),
+            Some((code, reason)) => (*code, String::from(&**reason)),
+            None => (CloseCode::ABNORMAL, String::new()),
         };
         let ended = self.ready_state(flushed) == ReadyState::Closed;
         Some(Closure {

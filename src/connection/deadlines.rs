@@ -76,7 +76,7 @@ impl fmt::Display for Timer {
 const IDLE_STEPS: u8 = 4;
 
 #[derive(Debug)]
-pub(super) struct Deadlines {
+pub(crate) struct Deadlines {
     timers: Timers,
     close: Option<Time>,
     write: Option<Watch>,
@@ -107,8 +107,13 @@ impl Deadlines {
         }
     }
 
+    /// How long output may wait.
+    pub(crate) const fn write_timeout(&self) -> Option<Duration> {
+        self.timers.write
+    }
+
     /// The next deadline; [`Time::ZERO`] if one must be armed first.
-    pub(super) fn next(&self, outbound: &Outbound) -> Option<Time> {
+    pub(crate) fn next(&self, outbound: &Outbound) -> Option<Time> {
         if outbound.closing.is_abandoned() {
             return None;
         }
@@ -127,7 +132,7 @@ impl Deadlines {
     }
 
     /// Arms what is unarmed and does what is due.
-    pub(super) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+    pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         outbound.probe.on_time(now);
         if outbound.closing.is_abandoned() {
             return;

@@ -55,11 +55,6 @@ impl MaskKeys {
         Ok(batch)
     }
 
-    /// Frees the batch, and with it the keys that were not used.
-    pub(super) fn release(&mut self) {
-        self.batch = None;
-    }
-
     /// Bytes of heap.
     pub(super) fn allocated(&self) -> usize {
         self.batch.as_deref().map_or(0, size_of_val)

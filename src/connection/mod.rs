@@ -13,7 +13,6 @@ mod recv_buffer;
 
 use core::time::Duration;
 
-use self::deadlines::Deadlines;
 use crate::{config::Config, frame::CloseFrame, message::Message, negotiated::Negotiated, role::Role};
 
 pub use self::{
@@ -25,6 +24,7 @@ pub use self::{
     output::Output,
     recv_buffer::RecvBuffer,
 };
+pub(crate) use self::{deadlines::Deadlines, inbound::Found};
 
 /// Something that arrived, lent until the next call on the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -107,20 +107,28 @@ impl Connection {
         }
     }
 
-    /// The connection that an opening handshake led to. Bytes that came behind the handshake are received at once.
+    /// The connection that an opening handshake led to.
+    ///
+    /// Bytes that came behind the handshake are received at once, and its [prelude](Negotiated::prelude) is the first
+    /// output.
     #[must_use]
-    pub fn from_negotiated(negotiated: &mut Negotiated, config: &Config) -> Self {
+    pub fn from_negotiated(negotiated: &Negotiated, config: &Config) -> Self {
         let mut connection = Self::new(negotiated.role(), config);
-        connection.receive(&negotiated.take_leftover());
+        if !negotiated.leftover().is_empty() {
+            connection.receive(negotiated.leftover());
+        }
+        connection.outbound.push_prelude(negotiated.prelude());
         connection
     }
 
     /// The room to read received bytes into. See [`Inbound::space`].
+    #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         self.inbound.space()
     }
 
     /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
+    #[inline]
     pub fn advance(&mut self, n: usize) {
         self.inbound.advance(n);
     }
@@ -257,7 +265,7 @@ impl Connection {
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
-    pub fn closure(&self) -> Option<Closure<'_>> {
+    pub fn closure(&self) -> Option<Closure> {
         self.outbound.closure()
     }
 
@@ -278,7 +286,13 @@ impl Connection {
         (&mut self.inbound, &mut self.outbound)
     }
 
-    /// Frees every buffer that holds nothing: an idle connection then costs its own size only.
+    /// The connection in its parts.
+    pub(crate) fn into_parts(self) -> (Inbound, Outbound, Deadlines) {
+        (self.inbound, self.outbound, self.deadlines)
+    }
+
+    /// Frees every buffer that holds nothing: an idle connection then costs its own size only, and that of a client
+    /// up to 1 KiB of masking keys.
     ///
     /// Call it before waiting, if another event is not to be expected at once.
     pub fn release(&mut self) {

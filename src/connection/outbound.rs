@@ -1,6 +1,6 @@
 //! The sending direction: messages in, bytes to write out.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::vec::Vec;
 
 use bytes::{Bytes, BytesMut};
 
@@ -34,37 +34,13 @@ pub struct Outbound {
     /// Automatic Pongs in the output that end before `pongs_end`.
     pongs: u8,
     pongs_end: u64,
-    /// The latest Ping that could not be answered at once.
-    ping: Option<Box<ControlPayload>>,
     /// The fragmented message that is being sent.
     message: Option<MessageKind>,
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
-    pub(super) closing: Closing,
+    pub(crate) closing: Closing,
     pub(super) probe: Probe,
-}
-
-/// The payload of a control frame.
-#[derive(Clone, Copy, Debug)]
-struct ControlPayload {
-    bytes: [u8; FrameHeader::MAX_CONTROL_LEN],
-    len: usize,
-}
-
-impl ControlPayload {
-    fn as_slice(&self) -> &[u8] {
-        &self.bytes[..self.len]
-    }
-}
-
-impl Default for ControlPayload {
-    fn default() -> Self {
-        Self {
-            bytes: [0; FrameHeader::MAX_CONTROL_LEN],
-            len: 0,
-        }
-    }
 }
 
 impl Outbound {
@@ -74,7 +50,6 @@ impl Outbound {
             pings: config.pings,
             pongs: 0,
             pongs_end: 0,
-            ping: None,
             message: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::default(),
@@ -138,7 +113,7 @@ impl Outbound {
     }
 
     /// Queues a Pong ([RFC 6455 §5.5.3]): an unsolicited one, or the answer under
-    /// [`PingPolicy::Report`](crate::PingPolicy::Report).
+    /// [`PingPolicy::Report`].
     ///
     /// It does not take the place of an automatic Pong, nor the other way round.
     ///
@@ -183,10 +158,7 @@ impl Outbound {
 
     /// The bytes to write to the transport.
     #[inline]
-    pub fn output(&mut self) -> &mut Output {
-        if self.ping.is_some() {
-            self.answer_latest_ping();
-        }
+    pub const fn output(&mut self) -> &mut Output {
         &mut self.output
     }
 
@@ -209,32 +181,26 @@ impl Outbound {
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        !self.output.is_empty() || self.ping.is_some()
+        !self.output.is_empty()
     }
 
-    /// Frees buffers that hold nothing.
+    /// Frees buffers that hold nothing. A client keeps its unused masking keys, at most 1 KiB.
     pub fn release(&mut self) {
-        self.output.release();
-        if self.output.is_empty()
-            && let Some(keys) = &mut self.keys
-        {
-            keys.release();
+        if self.output.is_empty() {
+            self.output.release();
         }
     }
 
     /// Bytes of heap that the sending half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        let ping = self.ping.as_deref().map_or(0, size_of_val);
-        let keys = self.keys.as_ref().map_or(0, MaskKeys::allocated);
-        self.output.allocated() + ping + keys
+        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated)
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
     pub(super) fn measure_latency(&mut self) {
-        if let Some(payload) = self.probe.start()
-            && self.ping(&payload).is_err()
-        {
+        let Some(payload) = self.probe.start() else { return };
+        if self.ping(&payload).is_err() {
             self.probe.cancel();
         }
     }
@@ -254,7 +220,7 @@ impl Outbound {
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
-    pub fn closure(&self) -> Option<Closure<'_>> {
+    pub fn closure(&self) -> Option<Closure> {
         self.closing.closure(!self.wants_write())
     }
 
@@ -268,23 +234,36 @@ impl Outbound {
         self.output.written()
     }
 
+    /// Queues what must go out before the first frame.
+    pub(super) fn push_prelude(&mut self, bytes: &[u8]) {
+        self.output.push_raw(bytes);
+    }
+
+    /// Takes all output away, to be written without holding on to the sending half. It counts as written.
+    pub(crate) fn take_output(&mut self) -> Output {
+        self.output.take()
+    }
+
     /// Answers a Ping, if that is left to the connection.
     pub(super) fn on_ping(&mut self, payload: &[u8]) {
         // MSG-21, CL-14: no Pong once a Close was sent or received.
         if self.pings == PingPolicy::Report || !self.closing.is_open() {
             return;
         }
+        // Without entropy there is no Pong; the peer will find the connection dead.
+        let Ok(header) = self.control_header(Opcode::Pong, payload) else {
+            return;
+        };
         if self.output.written() >= self.pongs_end {
             self.pongs = 0;
         }
-        if self.pongs < MAX_PONGS && self.ping.is_none() {
+        if self.pongs < MAX_PONGS && !self.output.has_deferred() {
             self.pongs += 1;
-            self.push_pong(payload);
+            self.output.push_frame(&header, payload);
+            self.pongs_end = self.output.end();
         } else {
-            // SEC-09: whoever floods with Pings and reads no Pongs fills this one slot.
-            let slot = self.ping.get_or_insert_with(Box::default);
-            slot.bytes[..payload.len()].copy_from_slice(payload);
-            slot.len = payload.len();
+            // SEC-09: whoever floods with Pings and reads no Pongs fills this one place.
+            self.output.defer_frame(&header, payload, self.pongs_end);
         }
     }
 
@@ -315,14 +294,13 @@ impl Outbound {
     }
 
     /// Gives the transport up, with all that waits for it.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.closing.on_abandoned();
         self.output.clear();
-        self.ping = None;
     }
 
     /// The transport delivers no more bytes.
-    pub(super) fn on_eof(&mut self) {
+    pub(crate) fn on_eof(&mut self) {
         self.closing.on_eof();
         if self.closing.is_abandoned() {
             self.abandon();
@@ -388,9 +366,7 @@ impl Outbound {
 
     fn push_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), EntropyError> {
         // A Ping that waits for its answer gets it now: behind the Close nothing may follow.
-        if let Some(ping) = self.ping.take() {
-            self.push_pong(ping.as_slice());
-        }
+        self.output.push_deferred();
         let mut payload = Vec::new();
         if let Some(frame) = frame {
             frame.encode(&mut payload);
@@ -401,33 +377,20 @@ impl Outbound {
         Ok(())
     }
 
-    fn push_pong(&mut self, payload: &[u8]) {
-        // Without entropy there is no Pong; the peer will find the connection dead.
-        let _ = self.push_control_frame(Opcode::Pong, payload);
-        self.pongs_end = self.output.end();
-    }
-
-    /// Answers the Ping that waits, once the Pongs before it are written.
-    #[cold]
-    fn answer_latest_ping(&mut self) {
-        if self.output.written() >= self.pongs_end
-            && let Some(ping) = self.ping.take()
-        {
-            self.pongs = 1;
-            self.push_pong(ping.as_slice());
-        }
-    }
-
     fn push_control_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), EntropyError> {
-        let header = FrameHeader {
+        let header = self.control_header(opcode, payload)?;
+        self.output.push_frame(&header, payload);
+        Ok(())
+    }
+
+    fn control_header(&mut self, opcode: Opcode, payload: &[u8]) -> Result<FrameHeader, EntropyError> {
+        Ok(FrameHeader {
             fin: true,
             rsv: Rsv::NONE,
             opcode,
             masking_key: self.next_key()?,
             payload_len: payload.len() as u64,
-        };
-        self.output.push_frame(&header, payload);
-        Ok(())
+        })
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! The bytes that wait to be written, in order.
 
-use alloc::{collections::VecDeque, vec::Vec};
+use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
@@ -15,7 +15,7 @@ pub(super) const MAX_INLINE: usize = 4 << 10;
 const RECLAIM: usize = 16 << 10;
 
 /// Bytes queued for the peer ([`bytes::Buf`]): write what [`chunk`](Buf::chunk) or
-/// [`chunks_vectored`](Buf::chunks_vectored) gives, then tell with [`advance`](Buf::advance) how many were taken.
+/// `chunks_vectored` (with `std`) gives, then tell with [`advance`](Buf::advance) how many were taken.
 ///
 /// All frames queued between two writes are here together, so one write sends them all. A write that takes only a part,
 /// or is cancelled, moves nothing but a cursor.
@@ -34,6 +34,15 @@ pub struct Output {
     waiting: usize,
     /// Bytes that were written since the connection began.
     written: u64,
+    /// A frame that is not queued before enough is written. There is none unless something waits.
+    deferred: Option<Box<Deferred>>,
+}
+
+/// A control frame that waits until `after` bytes are written since the connection began.
+#[derive(Debug)]
+struct Deferred {
+    after: u64,
+    frame: Vec<u8>,
 }
 
 /// A payload of its own, which goes out when the arena is written up to `at`.
@@ -91,6 +100,54 @@ impl Output {
         }
     }
 
+    /// Keeps a frame back until `after` bytes are written, which is not yet so. It takes the place of the one before.
+    #[cold]
+    pub(super) fn defer_frame(&mut self, header: &FrameHeader, payload: &[u8], after: u64) {
+        let deferred = self.deferred.get_or_insert_with(|| {
+            let frame = Vec::with_capacity(FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN);
+            Box::new(Deferred { after, frame })
+        });
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let len = header.encode(&mut bytes);
+        deferred.frame.clear();
+        deferred.frame.extend_from_slice(&bytes[..len]);
+        deferred.frame.extend_from_slice(payload);
+        if let Some(key) = header.masking_key {
+            key.apply(&mut deferred.frame[len..]);
+        }
+    }
+
+    pub(super) fn has_deferred(&self) -> bool {
+        self.deferred.is_some()
+    }
+
+    /// Queues the frame that was kept back, if there is one.
+    #[cold]
+    pub(super) fn push_deferred(&mut self) {
+        if let Some(deferred) = self.deferred.take() {
+            self.push_raw(&deferred.frame);
+        }
+    }
+
+    /// Queues bytes that are no frame.
+    pub(super) fn push_raw(&mut self, bytes: &[u8]) {
+        self.arena.extend_from_slice(bytes);
+        self.waiting += bytes.len();
+    }
+
+    /// Takes everything away; what is left behind counts it as written.
+    pub(super) fn take(&mut self) -> Self {
+        self.push_deferred();
+        let written = self.end();
+        core::mem::replace(
+            self,
+            Self {
+                written,
+                ..Self::default()
+            },
+        )
+    }
+
     #[inline]
     fn push_header(&mut self, header: &FrameHeader) {
         if self.read >= RECLAIM {
@@ -123,20 +180,24 @@ impl Output {
         self.arena.clear();
         self.read = 0;
         self.segments.clear();
+        self.deferred = None;
         self.waiting = 0;
     }
 
-    /// Frees the memory, if nothing waits.
+    /// Frees the memory of an output in which nothing waits.
     pub(super) fn release(&mut self) {
-        if self.is_empty() {
-            (self.arena, self.segments) = (Vec::new(), VecDeque::new());
-        }
+        debug_assert!(self.is_empty());
+        (self.arena, self.segments) = (Vec::new(), VecDeque::new());
     }
 
     /// Bytes of heap.
     pub(super) fn allocated(&self) -> usize {
         let segments: usize = self.segments.iter().map(|segment| segment.bytes.len()).sum();
-        self.arena.capacity() + segments + self.segments.capacity() * size_of::<Segment>()
+        let deferred = self
+            .deferred
+            .as_ref()
+            .map_or(0, |deferred| size_of::<Deferred>() + deferred.frame.capacity());
+        self.arena.capacity() + segments + self.segments.capacity() * size_of::<Segment>() + deferred
     }
 
     /// Where the run of arena bytes that is written next ends.
@@ -185,6 +246,13 @@ impl Buf for Output {
         if self.waiting == 0 {
             self.arena.clear();
             self.read = 0;
+        }
+        if self
+            .deferred
+            .as_ref()
+            .is_some_and(|deferred| self.written >= deferred.after)
+        {
+            self.push_deferred();
         }
     }
 

@@ -93,23 +93,26 @@ impl RecvBuffer {
     }
 
     /// The part that can be read into; empty only if unread bytes fill the buffer.
+    #[inline]
     pub(super) fn spare(&mut self) -> &mut [u8] {
-        self.make_room();
+        if self.is_empty() {
+            (self.start, self.end) = (0, 0);
+        } else {
+            self.make_room();
+        }
         if self.bytes.len() < Self::MIN_CAPACITY {
             self.bytes.resize(Self::DEFAULT_CAPACITY, 0);
         }
         &mut self.bytes[self.end..]
     }
 
-    /// Takes over `n` bytes that were read into the spare part, and returns how many it were.
+    /// Takes over `n` bytes that were read into the spare part.
     ///
     /// More than there is room for counts as all of it: a caller's mistake must not become a panic in its server.
     #[inline]
-    pub(super) fn fill(&mut self, n: usize) -> usize {
+    pub(super) fn fill(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end, "advance() by more than space() had");
-        let n = n.min(self.bytes.len() - self.end);
-        self.end += n;
-        n
+        self.end += n.min(self.bytes.len() - self.end);
     }
 
     /// Appends received bytes, and grows if it must.

@@ -157,6 +157,12 @@ impl From<CloseCode> for CloseFrame<'_> {
     }
 }
 
+impl From<CloseCode> for Option<CloseFrame<'_>> {
+    fn from(code: CloseCode) -> Self {
+        Some(code.into())
+    }
+}
+
 /// A payload that a Close frame may not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]

@@ -135,30 +135,38 @@ impl FrameHeader {
     #[inline]
     pub fn encode(&self, dest: &mut [u8; Self::MAX_LEN]) -> usize {
         dest[0] = if self.fin { FIN } else { 0 } | self.rsv.bits() << 4 | self.opcode.bits();
-        let mut len = match self.payload_len {
+        // Every form has its key at a fixed place, which keeps the header in registers.
+        match self.payload_len {
             #[expect(clippy::cast_possible_truncation, reason = "the arm bounds it")]
             short @ 0..=125 => {
                 dest[1] = short as u8;
-                2
+                self.encode_key::<2>(dest)
             }
             #[expect(clippy::cast_possible_truncation, reason = "the arm bounds it")]
             medium @ 126..=0xFFFF => {
                 dest[1] = LEN_16;
                 dest[2..4].copy_from_slice(&(medium as u16).to_be_bytes());
-                4
+                self.encode_key::<4>(dest)
             }
             long => {
                 dest[1] = LEN_64;
                 dest[2..10].copy_from_slice(&long.to_be_bytes());
-                10
+                self.encode_key::<10>(dest)
             }
-        };
-        if let Some(key) = self.masking_key {
-            dest[1] |= MASK;
-            dest[len..len + 4].copy_from_slice(&key.to_bytes());
-            len += 4;
         }
-        len
+    }
+
+    /// Writes the key behind the first `AT` bytes, if there is one, and returns the length with it.
+    #[inline]
+    fn encode_key<const AT: usize>(&self, dest: &mut [u8; Self::MAX_LEN]) -> usize {
+        match self.masking_key {
+            Some(key) => {
+                dest[1] |= MASK;
+                dest[AT..AT + 4].copy_from_slice(&key.to_bytes());
+                AT + 4
+            }
+            None => AT,
+        }
     }
 }
 

@@ -141,6 +141,9 @@ impl ClientHandshake {
     ///
     /// The error is [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::Eof`] otherwise.
     pub fn receive_eof(&mut self) -> HandshakeError {
+        if let State::Refusal(reader) = &mut self.state {
+            reader.receive_eof();
+        }
         self.end(HandshakeError::Eof)
     }
 

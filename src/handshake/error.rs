@@ -88,7 +88,9 @@ pub enum HandshakeError {
 }
 
 impl HandshakeError {
-    /// The status with which a server answers this error. `None` where there is nothing to answer, as on a client.
+    /// The status with which a server answers this error. `None` where there is nothing to answer.
+    ///
+    /// A client answers nothing, whatever the error.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         Some(match self {
@@ -116,6 +118,8 @@ impl HandshakeError {
     }
 
     /// The complete HTTP response with which a server answers this error, after which it closes the connection.
+    ///
+    /// A client answers nothing, whatever the error.
     ///
     /// ```
     /// use websocket_proto::{Config, handshake::ServerHandshake};

@@ -171,6 +171,28 @@ pub(super) struct RequestHead {
 }
 
 impl RequestHead {
+    /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    pub(super) fn from_parts<'a>(
+        method: &str,
+        target: &str,
+        minor_version: u8,
+        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Option<Self> {
+        let mut bytes = Vec::new();
+        let method = Span::append(&mut bytes, method.as_bytes())?;
+        let target = Span::append(&mut bytes, target.as_bytes())?;
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| Field::append(&mut bytes, name, value));
+        let fields = fields.collect::<Option<_>>()?;
+        Some(Self {
+            method,
+            target,
+            minor_version,
+            headers: Headers::from_head(bytes, fields),
+        })
+    }
+
     pub(super) fn method(&self) -> &str {
         self.headers.text(self.method)
     }
@@ -252,11 +274,11 @@ fn with_slots<'a, T>(
 }
 
 fn places(raw: &RawHead, headers: &[httparse::Header<'_>]) -> Result<Vec<Field>, HandshakeError> {
-    let place = |header: &httparse::Header<'_>| Field::new(&raw.bytes, header.name, header.value);
-    headers
-        .iter()
-        .map(|header| place(header).ok_or(HandshakeError::HeadTooLarge))
-        .collect()
+    let mut fields = Vec::with_capacity(headers.len());
+    for header in headers {
+        fields.push(Field::new(&raw.bytes, header.name, header.value).ok_or(HandshakeError::HeadTooLarge)?);
+    }
+    Ok(fields)
 }
 
 fn part(raw: &RawHead, text: &str) -> Result<Span, HandshakeError> {

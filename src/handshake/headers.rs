@@ -238,6 +238,15 @@ impl Field {
             known: HandshakeField::from_name(name),
         })
     }
+
+    /// A field that is written to the end of `head`.
+    pub(super) fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
+        Some(Self {
+            name: Span::append(head, name.as_bytes())?,
+            value: Span::append(head, value)?,
+            known: HandshakeField::from_name(name),
+        })
+    }
 }
 
 /// A place in a head.
@@ -257,6 +266,16 @@ impl Span {
         debug_assert!(start + part.len() <= whole.len(), "not a part of the head");
         Some(Self {
             start: u32::try_from(start).ok()?,
+            len: u32::try_from(part.len()).ok()?,
+        })
+    }
+
+    /// The place of `part`, which is written to the end of `whole`.
+    pub(super) fn append(whole: &mut Vec<u8>, part: &[u8]) -> Option<Self> {
+        let start = u32::try_from(whole.len()).ok()?;
+        whole.extend_from_slice(part);
+        Some(Self {
+            start,
             len: u32::try_from(part.len()).ok()?,
         })
     }

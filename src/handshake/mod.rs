@@ -4,19 +4,18 @@
 //! [`UpgradeResponse`]. On both sides the outcome is a [`Negotiated`](crate::Negotiated), which starts the connection.
 //!
 //! ```text
-//!  client                                          server
+//!  client                                   server
+//!
 //!  ClientRequest
-//!       | ClientHandshake::new
-//!  ClientHandshake ---------- request() ---------> ServerHandshake
-//!                                                       | receive()
-//!                                                  UpgradeRequest
-//!                                                       | accept(Accept)           or reject(&Rejection)
-//!                                                  Accepted                            |
-//!       | receive() <-------- response() --------------'|                              | bytes
-//!       |         or Err(Refused) <---------------------|------------------------------'
-//!  UpgradeResponse                                      |
-//!       | into_negotiated()                             | into_negotiated()
-//!  Negotiated                                      Negotiated
+//!    | ClientHandshake::new()
+//!  ClientHandshake ------ request() ------> ServerHandshake
+//!    |                                        | receive()
+//!    |                                      UpgradeRequest -- reject() --> the bytes of a refusal
+//!    |                                        | accept()
+//!    | receive() <------- response() ------ Accepted
+//!  UpgradeResponse                            |
+//!    | into_negotiated()                      | into_negotiated()
+//!  Negotiated                               Negotiated
 //! ```
 //!
 //! A request that breaks a rule never becomes an [`UpgradeRequest`]: [`HandshakeError::response`] is the answer to it.

@@ -44,7 +44,8 @@ impl Refusal {
         &self.body
     }
 
-    /// Whether more of the body was announced or sent than [`body`](Self::body) has.
+    /// Whether the body may go on behind [`body`](Self::body): the limit, the deadline or the end of the transport came
+    /// before its end.
     #[must_use]
     pub const fn is_truncated(&self) -> bool {
         self.truncated
@@ -132,17 +133,19 @@ impl RefusalReader {
         }
     }
 
+    /// Takes the end of the transport, with which some bodies end.
+    pub(super) fn receive_eof(&mut self) {
+        if self.framing == Framing::UntilEof {
+            self.framing = Framing::Ended { complete: true };
+        }
+    }
+
     /// What was collected, when nothing more comes or is waited for.
     pub(super) fn finish(self) -> Refusal {
-        let complete = match self.framing {
-            Framing::Ended { complete } => complete,
-            Framing::UntilEof => !self.is_full(),
-            Framing::Length(_) | Framing::Chunked(_) => false,
-        };
         Refusal {
             head: self.head,
             body: self.body,
-            truncated: !complete,
+            truncated: self.framing != Framing::Ended { complete: true },
         }
     }
 

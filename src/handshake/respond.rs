@@ -163,6 +163,12 @@ impl Rejection {
         }
     }
 
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
     /// Adds a header field. `Connection` and `Content-Length` are there already.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::fields;
 
-/// The rules of an upgrade with HTTP/1.1. Returns the key.
-pub(super) fn check_upgrade(head: &RequestHead) -> Result<[u8; KEY_LEN], HandshakeError> {
+/// The rules of an upgrade with HTTP/1.1.
+pub(super) fn check_upgrade(head: &RequestHead) -> Result<(), HandshakeError> {
     let headers = &head.headers;
     // §4.2.1 item 1: HTTP/1.1 or higher, and a GET. Methods are case-sensitive.
     if head.minor_version == 0 {
@@ -22,32 +22,34 @@ pub(super) fn check_upgrade(head: &RequestHead) -> Result<[u8; KEY_LEN], Handsha
         return Err(HandshakeError::Method);
     }
     Target::parse(head.target()).ok_or(HandshakeError::Target)?;
-    headers.check_ascii()?;
     // §4.2.1 item 2, RFC 9112 §3.2: exactly one Host with a valid authority.
     let host = headers.required(HandshakeField::Host)?;
     if !core::str::from_utf8(host).is_ok_and(|host| Authority::parse(host).is_ok()) {
         return Err(HandshakeError::InvalidField(HandshakeField::Host));
     }
     check_no_body(headers)?;
-    // §4.2.1 items 3 and 4. Elements compare whole, and without regard to the case of ASCII letters alone (§2.1).
+    // §4.2.1 items 3 and 4.
     headers.require_element(HandshakeField::Upgrade, b"websocket")?;
-    headers.require_element(HandshakeField::Connection, b"upgrade")?;
+    headers.require_element(HandshakeField::Connection, b"upgrade")
+}
+
+/// The rules that hold whatever the version of HTTP is.
+pub(super) fn check_offers(headers: &Headers) -> Result<(), HandshakeError> {
+    headers.check_ascii()?;
     // §4.2.1 item 6, §4.3: the version is a number without leading zeros, sign or list, so 13 is written in one way.
-    // It is looked at before the key, since a client of another version may have no key.
     if headers.required(HandshakeField::Version)? != b"13" {
         return Err(HandshakeError::InvalidField(HandshakeField::Version));
     }
-    // §4.2.1 item 5, §11.3.1: one key.
-    let key = headers.required(HandshakeField::Key)?;
-    parse_key(key).ok_or(HandshakeError::InvalidField(HandshakeField::Key))
-}
-
-/// The rules for what the client offers, which hold for every version of HTTP.
-pub(super) fn check_offers(headers: &Headers) -> Result<(), HandshakeError> {
     check_subprotocols(headers)?;
     headers.check_extensions()?;
     // RFC 6454 §7.3: at most one Origin.
     headers.single(HandshakeField::Origin).map(drop)
+}
+
+/// §4.2.1 item 5, §11.3.1: one key.
+pub(super) fn check_key(headers: &Headers) -> Result<[u8; KEY_LEN], HandshakeError> {
+    let key = headers.required(HandshakeField::Key)?;
+    parse_key(key).ok_or(HandshakeError::InvalidField(HandshakeField::Key))
 }
 
 /// RFC 9112 §6: the bytes of a body could be taken for frames, or for a second request.

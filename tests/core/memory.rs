@@ -3,7 +3,7 @@
 use websocket_proto::{Config, Connection, Event, Message, RecvBuffer, Role};
 
 use crate::{
-    raw::{take_events, take_frames},
+    raw::{assert_idle, take_events, take_frames},
     wire::{self, BINARY, FIN, ROLES, TEXT, sample},
 };
 
@@ -112,7 +112,7 @@ fn a_released_connection_holds_nothing() {
                 assert!(connection.allocated() > 0);
                 take_frames(role, &mut connection);
                 connection.release();
-                assert_eq!(connection.allocated(), 0, "{} bytes in steps of {step}", bytes.len());
+                assert_idle(role, &connection);
             }
         }
     }
@@ -171,7 +171,7 @@ fn release_loses_no_waiting_event() {
             );
         }
         connection.release();
-        assert_eq!(connection.allocated(), 0);
+        assert_idle(role, &connection);
     }
 }
 
@@ -255,6 +255,6 @@ fn a_failure_frees_the_message() {
         take_events(&mut connection, &mut Vec::new()).unwrap_err();
         take_frames(role, &mut connection);
         connection.release();
-        assert_eq!(connection.allocated(), 0);
+        assert_idle(role, &connection);
     }
 }

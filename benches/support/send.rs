@@ -1,0 +1,127 @@
+//! Sending: a connection and the limit beside it, each as one pass over a number of messages.
+
+use core::hint::black_box;
+use std::sync::Arc;
+
+use websocket_proto::{Buf, Bytes, Config, Connection, Entropy, EntropyError, Limits, Message, Role};
+
+use super::{MIB, PASS, keys, limit::SendLoop, random};
+
+/// How the message is given away.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Give {
+    /// A slice of the application's.
+    Lent,
+    /// A clone of shared bytes.
+    Bytes,
+    /// A vector by value, which was made beforehand.
+    Vec,
+}
+
+/// What a pass sends.
+#[derive(Clone)]
+pub(crate) struct Batch {
+    payload: Bytes,
+    give: Give,
+    per_flush: usize,
+    pub(crate) messages: usize,
+}
+
+impl Batch {
+    pub(crate) fn new(len: usize, give: Give, per_flush: usize) -> Self {
+        let messages = (PASS / len).clamp(32, 4096) / per_flush * per_flush;
+        Self {
+            payload: random(len).into(),
+            give,
+            per_flush,
+            messages,
+        }
+    }
+
+    pub(crate) fn payload_bytes(&self) -> usize {
+        self.payload.len() * self.messages
+    }
+
+    /// The vectors that a pass sends by value. To make them is the application's part, not to be measured.
+    pub(crate) fn vecs(&self) -> Vec<Vec<u8>> {
+        match self.give {
+            Give::Vec => vec![self.payload.to_vec(); self.messages],
+            Give::Lent | Give::Bytes => Vec::new(),
+        }
+    }
+}
+
+/// Where a client takes its masking keys from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Keys {
+    System,
+    /// Bytes that cost next to nothing, which shows the work beside them.
+    Free,
+}
+
+#[derive(Debug)]
+struct FreeEntropy;
+
+impl Entropy for FreeEntropy {
+    fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError> {
+        dest.fill(0x5A);
+        Ok(())
+    }
+}
+
+/// A connection that is kept from pass to pass, so that its buffers are warm.
+pub(crate) struct Ours(Connection);
+
+impl Ours {
+    pub(crate) fn new(role: Role, keys: Keys) -> Self {
+        // 32 of the longest messages fit.
+        let mut config = Config::new().limits(Limits::new().output_high_water(4 * MIB));
+        if keys == Keys::Free {
+            config = config.entropy(Arc::new(FreeEntropy));
+        }
+        Self(Connection::new(role, &config))
+    }
+
+    pub(crate) fn pass(&mut self, batch: &Batch, vecs: Vec<Vec<u8>>) {
+        match batch.give {
+            Give::Lent => self.send(batch, || black_box(&batch.payload[..])),
+            Give::Bytes => self.send(batch, || batch.payload.clone()),
+            Give::Vec => {
+                let mut vecs = vecs.into_iter();
+                self.send(batch, || vecs.next().unwrap_or_default());
+            }
+        }
+    }
+
+    #[inline]
+    fn send<'m, M: Into<Message<'m>>>(&mut self, batch: &Batch, mut next: impl FnMut() -> M) {
+        for _ in 0..batch.messages / batch.per_flush {
+            for _ in 0..batch.per_flush {
+                assert!(self.0.send(next()).is_ok(), "below the mark");
+            }
+            let output = self.0.output();
+            while output.has_remaining() {
+                let n = black_box(output.chunk()).len();
+                output.advance(n);
+            }
+        }
+    }
+}
+
+/// The bare loop, which copies whatever it is given.
+pub(crate) fn limit(role: Role) -> SendLoop {
+    let keys = match role {
+        Role::Server => Vec::new(),
+        Role::Client => keys(1024),
+    };
+    SendLoop::new(keys)
+}
+
+pub(crate) fn limit_pass(limit: &mut SendLoop, batch: &Batch) {
+    for _ in 0..batch.messages / batch.per_flush {
+        for _ in 0..batch.per_flush {
+            limit.send(black_box(&batch.payload));
+        }
+        limit.flush();
+    }
+}

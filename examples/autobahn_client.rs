@@ -1,0 +1,57 @@
+//! The client side of the Autobahn test suite: runs all cases of a fuzzing server, and echoes what that sends.
+
+use clap::{Parser, ValueEnum};
+use websocket_proto::{Config, Error, Limits, blocking, handshake::ClientRequest};
+
+/// Runs all cases of an Autobahn fuzzing server.
+#[derive(Parser)]
+struct Options {
+    /// The shell that is tested
+    #[arg(long, value_enum)]
+    shell: Shell,
+
+    /// URL of the fuzzing server
+    url: String,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Shell {
+    Blocking,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let Options { shell, url } = Options::parse();
+    let agent = match shell {
+        Shell::Blocking => "websocket-proto-blocking",
+    };
+    let mut count = String::new();
+    shell.run(&format!("{url}/getCaseCount"), &mut |text| text.clone_into(&mut count))?;
+    for case in 1..=count.parse()? {
+        let case: u32 = case;
+        // Many cases end with a fault of the server's, which is what they test.
+        if let Err(error) = shell.run(&format!("{url}/runCase?case={case}&agent={agent}"), &mut |_| ()) {
+            println!("case {case}: {error}");
+        }
+    }
+    shell.run(&format!("{url}/updateReports?agent={agent}"), &mut |_| ())?;
+    Ok(())
+}
+
+impl Shell {
+    /// Echoes until the server closes the connection, and shows what it sends as text.
+    fn run(self, url: &str, show: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        let request: ClientRequest = url.parse()?;
+        let limits = Limits::new().max_frame_size(64 << 20).max_message_size(64 << 20);
+        let config = Config::new().limits(limits);
+        match self {
+            Self::Blocking => {
+                let mut websocket = blocking::connect_with(request, &config)?;
+                while let Some((message, outbound)) = websocket.recv_ref()? {
+                    message.as_text().into_iter().for_each(&mut *show);
+                    outbound.send(message)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,72 @@
+//! The error of the shells, which have a transport to fail as well.
+
+use std::io;
+
+use crate::{
+    connection::{ProtocolError, SendError},
+    entropy::EntropyError,
+    handshake::{AcceptError, HandshakeError, RejectError, RequestError, UriError},
+    message::Message,
+};
+
+/// What can go wrong with a WebSocket over a stream.
+///
+/// A connection that was closed as it should be is no error: `recv` returns `None` then.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stream failed. With [`is_would_block`](Self::is_would_block), nothing is lost: call again.
+    #[error("I/O error: {0}")]
+    Io(#[from] io::Error),
+    /// The opening handshake failed. The peer was answered, if there is an answer.
+    #[error("opening handshake failed: {0}")]
+    Handshake(#[from] HandshakeError),
+    /// The peer broke the protocol or a limit, vanished, or a deadline passed.
+    #[error("connection failed: {0}")]
+    Protocol(#[from] ProtocolError),
+    /// What was to be sent was refused; the connection is as good as before.
+    #[error("cannot send: {0}")]
+    Send(#[from] SendError),
+    /// The upgrade request cannot be sent as it is.
+    #[error("invalid upgrade request: {0}")]
+    Request(#[from] RequestError),
+    /// The upgrade request cannot be accepted so.
+    #[error("cannot accept so: {0}")]
+    Accept(#[from] AcceptError),
+    /// The upgrade request cannot be rejected so.
+    #[error("cannot reject so: {0}")]
+    Reject(#[from] RejectError),
+    /// The application rejected the upgrade request, and the client was told so.
+    #[error("the upgrade request was rejected with status {0}")]
+    Rejected(u16),
+    /// The URI is not one of a WebSocket.
+    #[error("invalid URI: {0}")]
+    Uri(#[from] UriError),
+    /// No unpredictable bytes could be had for the nonce of the handshake.
+    #[error(transparent)]
+    Entropy(#[from] EntropyError),
+    /// `wss` needs a TLS stream, which this function does not make.
+    #[error("TLS is not available here")]
+    TlsUnavailable,
+    /// `recv` delivers whole messages only; with [`Delivery::Fragments`](crate::Delivery::Fragments), take
+    /// `recv_event`.
+    #[error("fragments are delivered as events")]
+    FragmentDelivery,
+}
+
+impl Error {
+    /// Whether a non-blocking stream was not ready. Nothing is lost: call again when it is.
+    #[must_use]
+    pub fn is_would_block(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl From<SendError<Message<'_>>> for Error {
+    fn from(error: SendError<Message<'_>>) -> Self {
+        Self::Send(error.without_unsent())
+    }
+}
+
+/// Errors are returned on the hot path, where a large one would cost every success.
+const _: () = assert!(size_of::<Error>() <= 24);

@@ -1,0 +1,39 @@
+//! WebSockets over blocking streams, one thread each; and over non-blocking ones that an event loop polls.
+//!
+//! ```no_run
+//! use std::net::TcpListener;
+//! use websocket_proto::blocking::WebSocket;
+//!
+//! let listener = TcpListener::bind("127.0.0.1:9001")?;
+//! for stream in listener.incoming() {
+//!     let stream = stream?;
+//!     std::thread::spawn(move || -> Result<(), websocket_proto::Error> {
+//!         let mut websocket = WebSocket::accept(stream)?;
+//!         while let Some((message, outbound)) = websocket.recv_ref()? {
+//!             outbound.send(message)?;
+//!         }
+//!         Ok(())
+//!     });
+//! }
+//! # Ok::<(), std::io::Error>(())
+//! ```
+//!
+//! # Non-blocking streams
+//!
+//! Every call returns [`Error::Io`](crate::Error::Io) with `WouldBlock` where the stream is not ready, and goes on where it was
+//! when it is called again: no byte is lost in either direction. For the opening handshake, use [`Acceptor`] or
+//! [`Connector`], which keep its state. For a server of many connections the bare
+//! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
+
+mod opening;
+mod split;
+mod stream;
+mod transport;
+mod websocket;
+
+pub use self::{
+    opening::{Acceptor, Connector, connect, connect_with},
+    split::{RecvHalf, SendHalf},
+    stream::{Plain, SplitStream, Stream},
+    websocket::WebSocket,
+};

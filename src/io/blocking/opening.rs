@@ -1,0 +1,323 @@
+//! The opening handshake over a stream.
+
+use core::time::Duration;
+use std::{
+    io::{self, ErrorKind},
+    net::{Shutdown, TcpStream, ToSocketAddrs},
+    time::Instant,
+};
+
+use super::{Stream, WebSocket, transport};
+use crate::{
+    config::Config,
+    error::Error,
+    handshake::{
+        Accept, ClientHandshake, ClientRequest, HandshakeError, Rejection, ServerHandshake, UpgradeRequest,
+        UpgradeResponse,
+    },
+    negotiated::Negotiated,
+};
+
+/// Bytes of one read. A browser's request has about 600.
+const READ: usize = 4 << 10;
+
+/// How long a client that was refused may take to read why.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Connects to a `ws` URI over TCP and opens a connection, with default settings.
+///
+/// ```no_run
+/// use websocket_proto::{CloseCode, blocking};
+///
+/// let mut websocket = blocking::connect("ws://localhost:9001/chat")?;
+/// websocket.send("hello")?;
+/// if let Some(message) = websocket.recv()? {
+///     println!("{}", message.as_text().unwrap_or("(binary)"));
+/// }
+/// websocket.close(CloseCode::NORMAL)?;
+/// # Ok::<(), websocket_proto::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// As for [`connect_with`], and [`Error::Uri`].
+pub fn connect(uri: &str) -> Result<WebSocket<TcpStream>, Error> {
+    connect_with(uri.parse::<ClientRequest>()?, &Config::new())
+}
+
+/// Connects over TCP to the host of the request and opens a connection.
+///
+/// All addresses of the host are tried in their order. [`Timers::handshake`](crate::Timers::handshake) bounds the time
+/// for everything but the look-up of the name. `TCP_NODELAY` is set. RFC 6455 §4.1 allows one connection being opened
+/// per host at a time: a client that opens many should open them one after the other.
+///
+/// # Errors
+///
+/// [`Error::TlsUnavailable`] for `wss`; [`Error::Io`] if no address can be reached; [`Error::Handshake`] if the server
+/// refuses or its answer is not valid; [`Error::Request`] for a request that cannot be sent.
+pub fn connect_with(request: ClientRequest, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
+    let uri = request.uri();
+    if uri.is_secure() {
+        return Err(Error::TlsUnavailable);
+    }
+    let clock = Clock::new(config);
+    let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
+    for address in (uri.host(), uri.port()).to_socket_addrs()? {
+        let connected = match clock.left() {
+            Some(Duration::ZERO) => return Err(HandshakeError::TimedOut.into()),
+            Some(left) => TcpStream::connect_timeout(&address, left),
+            None => TcpStream::connect(address),
+        };
+        match connected {
+            Ok(stream) => {
+                stream.set_nodelay(true)?;
+                let mut connector = Connector::new(stream, request, config)?;
+                connector.clock = clock;
+                let response = connector.recv_response()?;
+                return connector.open(response);
+            }
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure.into())
+}
+
+/// The opening handshake of a server over a stream, step by step.
+///
+/// [`WebSocket::accept`] takes all steps at once. The steps serve a non-blocking stream, whose
+/// [`recv_request`](Self::recv_request) is called again when there is more to read, and a server that wants to look at
+/// the request at leisure.
+#[derive(Debug)]
+pub struct Acceptor<S> {
+    stream: S,
+    handshake: ServerHandshake,
+    config: Config,
+    clock: Clock,
+}
+
+impl<S: Stream> Acceptor<S> {
+    /// A handshake over a stream of which nothing was read.
+    #[must_use]
+    pub fn new(stream: S, config: &Config) -> Self {
+        Self {
+            stream,
+            handshake: ServerHandshake::new(config),
+            config: config.clone(),
+            clock: Clock::new(config),
+        }
+    }
+
+    /// The client's request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for a request that is not valid or late, which was then answered; [`Error::Io`], with
+    /// `WouldBlock` if the stream has not got all of it yet: then call again.
+    pub fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
+        let mut buffer = [0; READ];
+        let outcome = loop {
+            match self.clock.read(&mut self.stream, &mut buffer)? {
+                Read::Bytes(n) => match self.handshake.receive(&buffer[..n]) {
+                    Ok(None) => {}
+                    Ok(Some(request)) => break Ok(request),
+                    Err(error) => break Err(error),
+                },
+                Read::End => break Err(self.handshake.receive_eof()),
+                Read::TooLate => break Err(self.handshake.handle_timeout()),
+            }
+        };
+        if let Some(response) = outcome.as_ref().err().and_then(HandshakeError::response) {
+            self.refuse(&response);
+        }
+        Ok(outcome?)
+    }
+
+    /// Accepts the request. On a non-blocking stream, the response may go out with later calls.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Accept`] if the request cannot be accepted so, in which case the client was told 500; [`Error::Io`].
+    pub fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<S>, Error> {
+        match request.accept(accept) {
+            Ok(accepted) => {
+                let (response, negotiated) = accepted.into_parts();
+                self.clock.stop(&mut self.stream)?;
+                open(self.stream, &negotiated.with_prelude(response), &self.config)
+            }
+            Err(error) => {
+                self.refuse_with_500();
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Rejects the request, and waits for a short time until the client has read the response.
+    ///
+    /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected so, in which case the client was told
+    /// 500.
+    pub fn reject(mut self, request: &UpgradeRequest, rejection: &Rejection) -> Error {
+        match request.reject(rejection) {
+            Ok(response) => {
+                self.refuse(&response);
+                Error::Rejected(rejection.status())
+            }
+            Err(error) => {
+                self.refuse_with_500();
+                error.into()
+            }
+        }
+    }
+
+    fn refuse_with_500(&mut self) {
+        if let Ok(response) = Rejection::new(500).to_bytes() {
+            self.refuse(&response);
+        }
+    }
+
+    /// Sends a refusal as well as it goes. That there was something to refuse is what counts.
+    fn refuse(&mut self, response: &[u8]) {
+        let _ = self.stream.set_write_timeout(Some(REFUSAL_TIMEOUT));
+        if self.stream.write_all(response).is_ok() && self.stream.shutdown(Shutdown::Write).is_ok() {
+            transport::drain(&mut self.stream, Instant::now() + REFUSAL_TIMEOUT);
+        }
+    }
+}
+
+/// The opening handshake of a client over a stream, step by step.
+///
+/// [`WebSocket::client`] takes all steps at once. The steps serve a non-blocking stream, and a client that wants to see
+/// the response.
+#[derive(Debug)]
+pub struct Connector<S> {
+    stream: S,
+    handshake: ClientHandshake,
+    /// Bytes of the request that are written.
+    written: usize,
+    config: Config,
+    clock: Clock,
+}
+
+impl<S: Stream> Connector<S> {
+    /// A handshake over a stream that leads to the server of the request.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Request`] for a request that cannot be sent; [`Error::Entropy`].
+    pub fn new(stream: S, request: ClientRequest, config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            stream,
+            handshake: ClientHandshake::new(request, config.nonce()?, config)?,
+            written: 0,
+            config: config.clone(),
+            clock: Clock::new(config),
+        })
+    }
+
+    /// Sends the request, and returns the server's response.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the server refuses, or its response is not valid or late; [`Error::Io`], with
+    /// `WouldBlock` if the stream is not ready: then call again.
+    pub fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
+        while let rest @ [_, ..] = &self.handshake.request()[self.written..] {
+            match self.stream.write(rest) {
+                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                Ok(n) => self.written += n,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.stream.flush()?;
+        let mut buffer = [0; READ];
+        loop {
+            match self.clock.read(&mut self.stream, &mut buffer)? {
+                Read::Bytes(n) => {
+                    if let Some(response) = self.handshake.receive(&buffer[..n])? {
+                        return Ok(response);
+                    }
+                }
+                Read::End => return Err(self.handshake.receive_eof().into()),
+                Read::TooLate => return Err(self.handshake.handle_timeout().into()),
+            }
+        }
+    }
+
+    /// Opens the connection that the response allows.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`].
+    pub fn open(mut self, response: UpgradeResponse) -> Result<WebSocket<S>, Error> {
+        self.clock.stop(&mut self.stream)?;
+        open(self.stream, &response.into_negotiated(), &self.config)
+    }
+}
+
+/// Starts the connection, and writes what must go out first. What a stream does not take yet goes out later.
+fn open<S: Stream>(stream: S, negotiated: &Negotiated, config: &Config) -> Result<WebSocket<S>, Error> {
+    let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
+    match websocket.flush() {
+        Err(error) if !error.is_would_block() => Err(error),
+        _ => Ok(websocket),
+    }
+}
+
+/// The time that an opening handshake may take.
+#[derive(Debug)]
+struct Clock {
+    deadline: Option<Instant>,
+}
+
+enum Read {
+    Bytes(usize),
+    End,
+    TooLate,
+}
+
+impl Clock {
+    fn new(config: &Config) -> Self {
+        Self {
+            deadline: config.timers.handshake.map(|timeout| Instant::now() + timeout),
+        }
+    }
+
+    fn left(&self) -> Option<Duration> {
+        self.deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Reads once, for at most as long as the handshake may take.
+    fn read<S: Stream>(&self, stream: &mut S, buffer: &mut [u8]) -> io::Result<Read> {
+        loop {
+            if let Some(left) = self.left() {
+                if left < transport::SHORTEST {
+                    return Ok(Read::TooLate);
+                }
+                stream.set_read_timeout(Some(left))?;
+            }
+            match stream.read(buffer) {
+                Ok(0) => return Ok(Read::End),
+                Ok(n) => return Ok(Read::Bytes(n)),
+                Err(error) => match error.kind() {
+                    ErrorKind::Interrupted => {}
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut
+                        if self.left().is_some_and(|left| left < transport::SHORTEST) =>
+                    {
+                        return Ok(Read::TooLate);
+                    }
+                    ErrorKind::TimedOut => return Err(ErrorKind::WouldBlock.into()),
+                    _ => return Err(error),
+                },
+            }
+        }
+    }
+
+    /// Ends the bound on reads that the handshake has set.
+    fn stop<S: Stream>(&self, stream: &mut S) -> io::Result<()> {
+        match self.deadline {
+            Some(_) => stream.set_read_timeout(None),
+            None => Ok(()),
+        }
+    }
+}

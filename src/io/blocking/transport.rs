@@ -1,0 +1,173 @@
+//! Moving bytes: the part of the shell that whole connections and their halves share.
+
+use core::time::Duration;
+use std::{
+    io::{self, IoSlice},
+    net::Shutdown,
+    time::Instant,
+};
+
+use bytes::Buf;
+
+use super::Stream;
+use crate::{
+    connection::{Inbound, Outbound, Output, Time},
+    io::pool,
+};
+
+/// Bytes that a connection without buffer reads into first, on the stack.
+const FIRST_READ: usize = 4 << 10;
+
+/// Slices of one vectored write.
+const SLICES: usize = 16;
+
+/// Shortest time that a read is bounded to; timers of operating systems are about as fine.
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+
+/// What a read gave.
+pub(super) enum Received {
+    Bytes,
+    End,
+    /// The stream was not ready within the time that it was given.
+    NotReady(io::Error),
+}
+
+/// The reading side of a stream, with the clock that deadlines are measured by.
+#[derive(Debug)]
+pub(super) struct Reader {
+    origin: Instant,
+    /// Whether reads of the stream are bounded at the moment.
+    bounded: bool,
+    /// Whether the last read filled its buffer, so that more is to be expected at once.
+    busy: bool,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            bounded: false,
+            busy: false,
+        }
+    }
+
+    pub(super) fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
+
+    pub(super) fn instant(&self, time: Time) -> Instant {
+        self.origin + time.since_origin()
+    }
+
+    /// Reads once, for at most until `due`.
+    ///
+    /// An idle connection waits without a buffer: the first bytes go to the stack, and only a connection from which so
+    /// many come that they fill it gets a large one.
+    pub(super) fn read<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        inbound: &mut Inbound,
+        due: Option<Time>,
+    ) -> io::Result<Received> {
+        if self.bounded || due.is_some() {
+            let timeout = due.map(|due| due.since(self.now()).max(SHORTEST));
+            stream.set_read_timeout(timeout)?;
+            self.bounded = timeout.is_some();
+        }
+        let read = if self.busy {
+            pool::lend(inbound);
+            let space = inbound.space();
+            let len = space.len();
+            stream.read(space).inspect(|&n| {
+                self.busy = n == len;
+                inbound.advance(n);
+            })
+        } else {
+            pool::reclaim(inbound);
+            let mut first = [0; FIRST_READ];
+            stream.read(&mut first).inspect(|&n| {
+                if n > 0 {
+                    self.busy = n == FIRST_READ;
+                    pool::lend(inbound);
+                    inbound.receive(&first[..n]);
+                }
+            })
+        };
+        match read {
+            Ok(0) => Ok(Received::End),
+            Ok(_) => Ok(Received::Bytes),
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => Ok(Received::Bytes),
+                io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                    self.busy = false;
+                    pool::reclaim(inbound);
+                    Ok(Received::NotReady(io::ErrorKind::WouldBlock.into()))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    /// Whether the wait that just ended was for `due`. The last instants count as waited for.
+    pub(super) fn is_due(&self, due: Time) -> bool {
+        self.now() + SHORTEST >= due
+    }
+}
+
+/// Writes all output, in as few writes as it takes.
+pub(super) fn write_all<S: Stream>(stream: &mut S, output: &mut Output) -> io::Result<()> {
+    while output.has_remaining() {
+        let mut slices = [IoSlice::new(&[]); SLICES];
+        let written = match output.chunks_vectored(&mut slices) {
+            0 | 1 => stream.write(output.chunk()),
+            used => stream.write_vectored(&slices[..used]),
+        };
+        match written {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(n) => output.advance(n),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(io::ErrorKind::WouldBlock.into()),
+            Err(error) => return Err(error),
+        }
+    }
+    stream.flush()
+}
+
+/// Ends the transport of a connection that failed (§7.1.1): writes the Close, shuts down, and reads what is under way
+/// for a bounded time, so that it does not provoke a reset which destroys the Close.
+///
+/// Whatever goes wrong here, the failure that led here is what counts.
+pub(super) fn linger<S: Stream>(stream: &mut S, outbound: &mut Outbound, timeout: Option<Duration>) {
+    let deadline = deadline(timeout);
+    if outbound.closing.is_abandoned() || write_all(stream, outbound.output()).is_err() {
+        outbound.abandon();
+        let _ = stream.shutdown(Shutdown::Both);
+        return;
+    }
+    let _ = stream.shutdown(Shutdown::Write);
+    drain(stream, deadline);
+    outbound.on_eof();
+    outbound.abandon();
+}
+
+/// The end of the time that a peer has to end its side; a day, if there is no bound.
+pub(super) fn deadline(timeout: Option<Duration>) -> Instant {
+    Instant::now() + timeout.unwrap_or(Duration::from_secs(24 * 60 * 60))
+}
+
+/// Reads and discards until the stream ends, fails or is not ready, or the deadline passes.
+pub(super) fn drain<S: Stream>(stream: &mut S, deadline: Instant) {
+    let mut discarded = [0; FIRST_READ];
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left < SHORTEST || stream.set_read_timeout(Some(left)).is_err() {
+            return;
+        }
+        match stream.read(&mut discarded) {
+            Ok(0) => return,
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(_) => return,
+        }
+    }
+}

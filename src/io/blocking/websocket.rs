@@ -1,0 +1,423 @@
+//! A connection over a stream.
+
+use core::time::Duration;
+use std::{io, net::Shutdown, time::Instant};
+
+use super::{
+    Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, split,
+    transport::{self, Reader, Received},
+};
+use crate::{
+    config::Config,
+    connection::{Closure, Connection, Event, Fin, Found, Outbound, ReadyState, SendError, Time},
+    error::Error,
+    frame::CloseFrame,
+    handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
+    message::Message,
+    negotiated::Negotiated,
+};
+
+/// A WebSocket over a blocking (or non-blocking) stream.
+///
+/// Messages that [`recv`](Self::recv) returns are lent from the connection's buffers. What is [fed](Self::feed) is
+/// written together, at the latest before the next wait for a message, so that a loop of `recv` and `feed` answers
+/// everything that arrived together with one write.
+///
+/// Dropping it drops the stream without a closing handshake; [`close`](Self::close) ends it properly.
+#[derive(Debug)]
+pub struct WebSocket<S> {
+    pub(super) stream: S,
+    pub(super) connection: Connection,
+    pub(super) reader: Reader,
+    pub(super) subprotocol: Option<Box<str>>,
+    pub(super) close_timeout: Option<Duration>,
+    /// Whether the write side of the stream is shut down.
+    shut_down: bool,
+}
+
+impl<S: Stream> WebSocket<S> {
+    /// Accepts the upgrade request of a client, with default settings and no subprotocol.
+    ///
+    /// A server that is meant for certain web sites should check the origin of browsers: see
+    /// [`accept_with`](Self::accept_with).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for a request that is not valid, which was then answered; [`Error::Io`].
+    pub fn accept(stream: S) -> Result<Self, Error> {
+        Self::accept_with(stream, &Config::new(), |_| Ok(Accept::new()))
+    }
+
+    /// Accepts or rejects the upgrade request of a client, as `decide` says.
+    ///
+    /// ```no_run
+    /// use websocket_proto::{Config, blocking::WebSocket, handshake::{Accept, OriginPolicy, Rejection}};
+    ///
+    /// # fn serve(stream: std::net::TcpStream) -> Result<(), websocket_proto::Error> {
+    /// let origins = OriginPolicy::same_origin();
+    /// let websocket = WebSocket::accept_with(stream, &Config::new(), |request| {
+    ///     if request.check_origin(&origins).is_err() {
+    ///         return Err(Rejection::new(403));
+    ///     }
+    ///     if request.path() != "/chat" {
+    ///         return Err(Rejection::new(404).body("There is only /chat here.\n"));
+    ///     }
+    ///     Ok(match request.select_subprotocol(&["chat.v2", "chat.v1"]) {
+    ///         Some(subprotocol) => Accept::new().subprotocol(subprotocol),
+    ///         None => Accept::new(),
+    ///     })
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for a request that is not valid, which was then answered; [`Error::Rejected`] if `decide`
+    /// said so; [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, in which case the client was
+    /// told 500; [`Error::Io`].
+    pub fn accept_with(
+        stream: S,
+        config: &Config,
+        decide: impl FnOnce(&UpgradeRequest) -> Result<Accept, Rejection>,
+    ) -> Result<Self, Error> {
+        let mut acceptor = Acceptor::new(stream, config);
+        let request = acceptor.recv_request()?;
+        match decide(&request) {
+            Ok(accept) => acceptor.accept(&request, accept),
+            Err(rejection) => Err(acceptor.reject(&request, &rejection)),
+        }
+    }
+
+    /// Opens a connection over a stream that leads to the server, with default settings.
+    ///
+    /// To connect the stream as well, see [`blocking::connect`](super::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the server refuses or its answer is not valid; [`Error::Request`]; [`Error::Io`].
+    pub fn client(stream: S, request: ClientRequest) -> Result<Self, Error> {
+        Self::client_with(stream, request, &Config::new())
+    }
+
+    /// Opens a connection over a stream that leads to the server.
+    ///
+    /// # Errors
+    ///
+    /// As for [`client`](Self::client).
+    pub fn client_with(stream: S, request: ClientRequest, config: &Config) -> Result<Self, Error> {
+        let mut connector = Connector::new(stream, request, config)?;
+        let response = connector.recv_response()?;
+        connector.open(response)
+    }
+
+    /// A WebSocket whose opening handshake was done elsewhere.
+    #[must_use]
+    pub fn from_negotiated(mut stream: S, negotiated: &Negotiated, config: &Config) -> Self {
+        // A stream that cannot bound its writes has no deadline for them.
+        let _ = stream.set_write_timeout(config.timers.write);
+        Self {
+            stream,
+            connection: Connection::from_negotiated(negotiated, config),
+            reader: Reader::new(),
+            subprotocol: negotiated.subprotocol().map(Into::into),
+            close_timeout: config.timers.close,
+            shut_down: false,
+        }
+    }
+
+    /// The next message, or `None` once the connection was closed as it should be.
+    ///
+    /// Pings are answered and Pongs are passed over. What was fed is written before it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`] when the
+    /// stream failed, or with `WouldBlock` is not ready. [`Error::FragmentDelivery`] if fragments are to be delivered.
+    pub fn recv(&mut self) -> Result<Option<Message<'_>>, Error> {
+        Ok(self.recv_ref()?.map(|(message, _)| message))
+    }
+
+    /// The next message, with the sending half to answer it while it is lent.
+    ///
+    /// Answers are written before the next wait, or with [`flush`](Self::flush).
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    pub fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        let found = loop {
+            match self.wait()? {
+                None => return Ok(None),
+                Some(found) if found.is_control() => {}
+                Some(found) => break found,
+            }
+        };
+        match self.lend(found)? {
+            (Event::Message(message), outbound) => Ok(Some((message, outbound))),
+            _ => Err(Error::FragmentDelivery),
+        }
+    }
+
+    /// The next event of any kind, or `None` once the connection was closed as it should be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), but for fragments, which are events too.
+    pub fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        match self.wait()? {
+            None => Ok(None),
+            Some(found) => self.lend(found).map(|(event, _)| Some(event)),
+        }
+    }
+
+    /// Sends a message: queues it and writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when
+    /// the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next call.
+    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.feed(message)?;
+        self.flush()
+    }
+
+    /// Queues a message. If too much is queued already, that is written first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The message is not queued then.
+    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        match self.connection.send(message) {
+            Err(SendError::Full(message)) => {
+                self.flush()?;
+                Ok(self.connection.send(message)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
+    /// Queues a fragment of a message. If too much is queued already, that is written first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The fragment is not queued then.
+    pub fn feed_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
+        match self.connection.send_fragment(data, fin) {
+            Err(SendError::Full(data)) => {
+                self.flush()?;
+                Ok(self.connection.send_fragment(data, fin)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
+    /// Sends a Ping with up to 125 bytes of payload.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.connection.ping(payload)?;
+        self.flush()
+    }
+
+    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.connection.pong(payload)?;
+        self.flush()
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed, or with
+    /// `WouldBlock` took only a part.
+    pub fn flush(&mut self) -> Result<(), Error> {
+        loop {
+            match transport::write_all(&mut self.stream, self.connection.output()) {
+                Ok(()) => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // Either the stream is non-blocking, or the write took as long as it may. The deadline, which the
+                    // first such failure sets, tells: a non-blocking stream fails again before it.
+                    let armed = self.connection.poll_timeout() != Some(Time::ZERO);
+                    self.handle_timeout()?;
+                    if armed {
+                        return Err(error.into());
+                    }
+                }
+                Err(error) => return self.lost(error),
+            }
+        }
+    }
+
+    /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
+    ///
+    /// Messages that still arrive are discarded. If the connection is closing already, this only waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake was not finished,
+    /// in time ([`Timers::close`](crate::Timers::close)) or at all. [`Error::Io`], also with `WouldBlock`.
+    pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
+        match self.connection.close(frame) {
+            Ok(()) | Err(SendError::Closing(())) => {}
+            Err(error) => return Err(error.into()),
+        }
+        while self.wait()?.is_some() {}
+        Ok(())
+    }
+
+    /// The subprotocol that both sides agreed on, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure> {
+        self.connection.closure()
+    }
+
+    /// Queues a Ping whose answer is timed, unless one is under way; see [`latency`](Self::latency).
+    pub fn measure_latency(&mut self) {
+        self.connection.measure_latency();
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings, too.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.connection.latency()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) must be called next, for an event loop with non-blocking streams.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.connection.poll_timeout().map(|due| self.reader.instant(due))
+    }
+
+    /// Lets happen what is due, for an event loop with non-blocking streams. The calls to receive do that as well.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`] for a deadline that ended the connection.
+    pub fn handle_timeout(&mut self) -> Result<(), Error> {
+        self.connection.handle_timeout(self.reader.now());
+        match self.connection.split_mut().1.closing.failure() {
+            Some(error) => Err(error.into()),
+            None => Ok(()),
+        }
+    }
+
+    /// The stream.
+    #[must_use]
+    pub const fn stream(&self) -> &S {
+        &self.stream
+    }
+
+    /// The stream. Reading from it or writing to it breaks the connection.
+    #[must_use]
+    pub const fn stream_mut(&mut self) -> &mut S {
+        &mut self.stream
+    }
+
+    /// The stream and the connection, for a loop of one's own.
+    #[must_use]
+    pub fn into_parts(self) -> (S, Connection) {
+        (self.stream, self.connection)
+    }
+
+    /// Separates the directions, for use on two threads.
+    ///
+    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while the sending half
+    /// blocks or does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the stream cannot be cloned.
+    pub fn split(self) -> Result<(SendHalf<S>, RecvHalf<S>), Error>
+    where
+        S: SplitStream,
+    {
+        split::split(self)
+    }
+
+    /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
+    fn wait(&mut self) -> Result<Option<Found>, Error> {
+        loop {
+            let (inbound, outbound) = self.connection.split_mut();
+            match inbound.find(outbound) {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error) => {
+                    transport::linger(&mut self.stream, outbound, self.close_timeout);
+                    return Err(error.into());
+                }
+            }
+            if self.connection.ready_state() == ReadyState::Closed {
+                return Ok(None);
+            }
+            self.step()?;
+        }
+    }
+
+    /// Writes what waits, lets happen what is due, and then reads once.
+    fn step(&mut self) -> Result<(), Error> {
+        let due = loop {
+            if self.connection.wants_write() {
+                self.flush()?;
+            }
+            match self.connection.poll_timeout() {
+                Some(due) if self.reader.now() >= due => self.connection.handle_timeout(self.reader.now()),
+                due => break due,
+            }
+        };
+        if self.connection.wants_shutdown() && !self.shut_down {
+            self.shut_down = true;
+            // The peer may be gone already; the end of the stream will tell.
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+        let (inbound, outbound) = self.connection.split_mut();
+        if outbound.closing.is_abandoned() {
+            return Ok(());
+        }
+        outbound.release();
+        match self.reader.read(&mut self.stream, inbound, due) {
+            Ok(Received::Bytes) => Ok(()),
+            Ok(Received::End) => {
+                self.connection.receive_eof();
+                Ok(())
+            }
+            // The time that the read was given is up, and the next step does what is due.
+            Ok(Received::NotReady(_)) if due.is_some_and(|due| self.reader.is_due(due)) => Ok(()),
+            Ok(Received::NotReady(error)) => Err(error.into()),
+            Err(error) => self.lost(error),
+        }
+    }
+
+    /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
+    fn lost(&mut self, error: io::Error) -> Result<(), Error> {
+        let is_over = self.connection.split_mut().1.closing.is_handshake_done();
+        self.connection.abort();
+        if is_over { Ok(()) } else { Err(error.into()) }
+    }
+
+    /// Lends what was found, and the sending half with it.
+    fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
+        let (inbound, outbound) = self.connection.split_mut();
+        match inbound.lend(found) {
+            Ok(event) => Ok((event, outbound)),
+            Err(error) => {
+                let error = outbound.fail(error);
+                transport::linger(&mut self.stream, outbound, self.close_timeout);
+                Err(error.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! The extensions field, in requests and in responses.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use websocket_proto::{
+    Config, Limits,
+    handshake::{ClientRequest, Extension, HandshakeError, HandshakeField, ServerHandshake},
+};
+
+use crate::support::{Head, connect_with, plain_request, serve};
+
+const MALFORMED: [&str; 26] = [
+    "",
+    ",",
+    " , ,",
+    "foo;",
+    "foo;=1",
+    "foo;a=",
+    "foo;a=\"b",
+    "foo;a=\"b\\",
+    "foo bar",
+    "foo;a=b c",
+    "foo;a=\"a b\"",
+    "foo;a=\"\"",
+    "foo;a=\"b\"c",
+    "foo;;a",
+    "foo; a b",
+    "foo;a==b",
+    "foo;a=b=c",
+    "f(oo)",
+    "=",
+    ";",
+    "foo=1",
+    "\"foo\"",
+    "foo;\"a\"=1",
+    "f\u{f6}o",
+    "foo;a=\"\u{f6}\"",
+    "foo;a='b,c;",
+];
+
+/// What a server sees of the offers.
+fn offered(head: Head) -> Result<Vec<String>, HandshakeError> {
+    serve(head).map(|(request, _)| request.extensions().map(|extension| extension.to_string()).collect())
+}
+
+/// What a client that offers foo and bar sees of the answer.
+fn accepted(head: Head) -> Result<Vec<String>, HandshakeError> {
+    connect_with(&Config::new(), &offering(), head)
+        .map(|(response, _)| response.extensions().map(|extension| extension.to_string()).collect())
+}
+
+fn offering() -> ClientRequest {
+    plain_request()
+        .extension(Extension::new("foo"))
+        .extension(Extension::new("bar").flag("x"))
+}
+
+fn request(value: &str) -> Head {
+    Head::request().with("Sec-WebSocket-Extensions", value)
+}
+
+fn response(value: &str) -> Head {
+    Head::response().with("Sec-WebSocket-Extensions", value)
+}
+
+/// EXT-01: elements with parameters, with whitespace around every separator.
+#[test]
+fn grammar() {
+    for (value, expected) in [
+        ("foo", vec!["foo"]),
+        ("foo;a;b=1", vec!["foo; a; b=1"]),
+        ("\tfoo ; a = 1\t, bar;b ", vec!["foo; a=1", "bar; b"]),
+        ("foo;a;a;a=1", vec!["foo; a; a; a=1"]),
+    ] {
+        assert_eq!(offered(request(value)).expect(value), expected);
+        assert_eq!(accepted(response(value)).expect(value), expected);
+    }
+}
+
+/// EXT-02: a quoted value is the same as the bare one.
+#[test]
+fn quoted_values() {
+    for value in ["foo;a=10", "foo;a=\"10\"", "foo;a=\"1\\0\"", "foo;a=\"\\1\\0\""] {
+        let (request, _) = serve(request(value)).expect(value);
+        let extension = request.extensions().next().expect("one extension");
+        assert_eq!(extension.name(), "foo");
+        let params: Vec<_> = extension
+            .params()
+            .iter()
+            .map(|param| (param.name(), param.value()))
+            .collect();
+        assert_eq!(params, [("a", Some("10"))], "{value}");
+        assert_eq!(extension, Extension::new("foo").param("a", "10"));
+    }
+}
+
+/// EXT-03, HS-S-28, HS-C-29: what breaks the grammar fails the handshake on both sides.
+#[test]
+fn malformed() {
+    for value in MALFORMED {
+        for result in [offered(request(value)), accepted(response(value))] {
+            let error = result.expect_err(value);
+            assert!(
+                matches!(error, HandshakeError::InvalidField(HandshakeField::Extensions)),
+                "{value}: {error:?}"
+            );
+            assert_eq!(error.status(), Some(400));
+        }
+        // Behind a well-formed line, too, unless the line only lacks an element.
+        if !value.trim_matches([' ', ',']).is_empty() {
+            let line = format!("Sec-WebSocket-Extensions: {value}");
+            assert!(offered(request("foo").add(&line)).is_err(), "{value}");
+            assert!(accepted(response("foo").add(&line)).is_err(), "{value}");
+        }
+    }
+}
+
+/// EXT-04: empty elements of a list are tolerated as long as there is another one.
+#[test]
+fn empty_elements() {
+    for value in [",foo", "foo,", "foo,,bar", ", ,foo\t,, bar,"] {
+        assert_eq!(offered(request(value)).expect(value)[0], "foo");
+        assert_eq!(accepted(response(value)).expect(value)[0], "foo");
+    }
+}
+
+/// EXT-05, HS-S-27, HS-C-31: several lines are one list.
+#[test]
+fn several_lines() {
+    let line = "Sec-WebSocket-Extensions: bar;x";
+    assert_eq!(
+        offered(request("foo;a=1").add(line)).expect("valid"),
+        offered(request("foo;a=1, bar;x")).expect("valid")
+    );
+    assert_eq!(
+        accepted(response("foo;a=1").add(line)).expect("valid"),
+        ["foo; a=1", "bar; x"]
+    );
+    let empty_line = "Sec-WebSocket-Extensions:";
+    assert_eq!(offered(request("foo").add(empty_line)).expect("valid"), ["foo"]);
+}
+
+/// EXT-06: the order is kept.
+#[test]
+fn order() {
+    assert_eq!(
+        offered(request("c, a, b, a;x")).expect("valid"),
+        ["c", "a", "b", "a; x"]
+    );
+    assert_eq!(accepted(response("bar, foo")).expect("valid"), ["bar", "foo"]);
+}
+
+/// EXT-08: the work is linear in the length of the field, for any mix of characters.
+///
+/// Work that grows with the square of these lengths would not end within the time allowed.
+#[test]
+fn linear_work() {
+    const SIZE: usize = 4 << 20;
+    let config = Config::new().limits(Limits::new().max_head_size(SIZE + 1000));
+    let started = Instant::now();
+    for (start, unit) in [
+        ("", "a,"),
+        ("", ","),
+        ("a", " "),
+        ("a", " ;a"),
+        ("a", ";a=\"b\""),
+        ("a;b=\"", "\\c"),
+        ("a;b=\"", "\\"),
+        ("a;b=\"", "c\\d"),
+        ("a;b=", "\""),
+        ("", "a;b=\"c,"),
+        ("", "a \t"),
+        ("", "aaaaaaaa"),
+        ("a", ";"),
+        ("a;b", "="),
+    ] {
+        let value = [start, &unit.repeat(SIZE / unit.len())].concat();
+        let mut handshake = ServerHandshake::new(&config);
+        // Malformed or not, there is an end.
+        if let Ok(request) = handshake.receive(&request(&value).bytes()) {
+            request.expect("a whole request").extensions().for_each(drop);
+        }
+    }
+    assert!(started.elapsed() < Duration::from_secs(60));
+}
+
+/// EXT-09, HS-S-29: unknown extensions are ignored, whatever their names and however many.
+#[test]
+fn unknown_names() {
+    let many: Vec<String> = (0..1500).map(|index| format!("x{index}")).collect();
+    let long = "y".repeat(8000);
+    for value in [
+        "constructor",
+        "__proto__",
+        "x-webkit-deflate-frame",
+        "toString;valueOf=1",
+        &many.join(","),
+        &long,
+    ] {
+        let (request, _) = serve(request(value)).expect("a valid request");
+        let accepted = request.accept(Default::default()).expect("nothing selected");
+        assert!(
+            !accepted
+                .response()
+                .windows(10)
+                .any(|part| part.eq_ignore_ascii_case(b"extensions"))
+        );
+    }
+}
+
+/// HS-C-28: an extension that was not offered is an error.
+#[test]
+fn not_offered() {
+    for value in ["baz", "foo, baz", "Foo", "permessage-deflate"] {
+        assert!(
+            matches!(accepted(response(value)), Err(HandshakeError::UnofferedExtension)),
+            "{value}"
+        );
+    }
+    let result = connect_with(&Config::new(), &plain_request(), response("foo"));
+    assert!(matches!(result, Err(HandshakeError::UnofferedExtension)));
+}
+
+/// HS-C-30: an extension that is accepted twice is an error, also over two lines.
+#[test]
+fn accepted_twice() {
+    assert!(matches!(
+        accepted(response("foo, foo;x")),
+        Err(HandshakeError::RepeatedExtension)
+    ));
+    let lines = response("bar, foo").add("Sec-WebSocket-Extensions: bar");
+    assert!(matches!(accepted(lines), Err(HandshakeError::RepeatedExtension)));
+}

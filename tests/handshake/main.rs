@@ -1,0 +1,16 @@
+//! The opening handshake as its peers see it. Every scenario runs under several segmentations (see [`support`]).
+
+mod support;
+
+mod client_request;
+mod client_response;
+mod extensions;
+mod origin;
+mod properties;
+mod refusal;
+mod server_answer;
+mod server_fields;
+mod server_head;
+mod server_limits;
+mod server_rules;
+mod uri;
