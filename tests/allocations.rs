@@ -3,6 +3,7 @@
 //! This is a target of its own since the counting allocator, which comes with the crate that counts, takes the place of
 //! the global one. It counts by thread, so tests do not disturb each other.
 
+#![cfg(feature = "os-entropy")]
 #![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
 
 use allocation_counter::measure;

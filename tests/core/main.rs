@@ -2,9 +2,14 @@
 //!
 //! [`wire`] builds and reads frames without help from the crate, [`raw`] feeds one connection with literal bytes under
 //! every segmentation, and [`pair`] lets two connections talk on a virtual clock.
+#![cfg(feature = "os-entropy")]
 #![allow(unreachable_pub, reason = "the modules of a test are its own public")]
 #![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
-#![allow(clippy::std_instead_of_core, clippy::std_instead_of_alloc, reason = "tests have std")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(
+    clippy::needless_borrows_for_generic_args,
+    reason = "lent and owned payloads take different paths"
+)]
 
 mod pair;
 mod raw;

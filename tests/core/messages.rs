@@ -198,7 +198,8 @@ fn only_text_is_checked() {
 /// MSG-19, CL-10: data is sent while the connection is open only, and comes back otherwise.
 #[test]
 fn data_is_refused_unless_open() {
-    let ways: [(&str, fn(&mut Connection, Role)); 4] = [
+    type Act = fn(&mut Connection, Role);
+    let ways: [(&str, Act); 4] = [
         ("closed here", |connection, _| connection.close(None).unwrap()),
         ("closed by the peer", |connection, role| {
             connection.receive(&wire::close(role.peer(), 1000, ""));
