@@ -340,6 +340,34 @@ fn faults_in_a_header_do_not_wait_for_more() {
         .assert_failed(&[], 1009);
 }
 
+/// FR-02, FR-05, FR-06, FR-20: of two faults in one header, the one that the first two bytes show counts, also if all of it
+/// is there.
+#[test]
+fn the_first_of_two_faults_counts() {
+    for (len, form) in [(5, 2), (5, 8), (1 << 63, 8)] {
+        let cases = [
+            (
+                Role::Client,
+                FIN | 0x40 | BINARY,
+                None,
+                ProtocolError::ReservedBits(Rsv::RSV1),
+            ),
+            (Role::Client, FIN | BINARY, Some(KEY), ProtocolError::MaskedFrame),
+            (Role::Server, FIN | BINARY, None, ProtocolError::UnmaskedFrame),
+            (
+                Role::Server,
+                FIN | CONTINUATION,
+                Some(KEY),
+                ProtocolError::UnexpectedContinuation,
+            ),
+        ];
+        for (role, first, key, expected) in cases {
+            let header = wire::header_in_form(first, len, form, key);
+            assert_eq!(receive(role, header).assert_failed(&[], 1002), expected);
+        }
+    }
+}
+
 /// FR-21: behind a failure nothing is interpreted, neither in the same read nor later.
 #[test]
 fn nothing_is_interpreted_behind_a_failure() {
