@@ -150,7 +150,7 @@ pub struct Limits {
     pub max_fragments: u32,
     /// Bytes queued for the peer beyond which data is refused with [`SendError::Full`](crate::SendError::Full).
     /// Default 1 MiB. One message may start below the mark and end above it, so a connection holds at most this
-    /// much, one message and two control frames.
+    /// much, one message, 17 automatic Pongs and a Close.
     pub output_high_water: usize,
 }
 
