@@ -236,7 +236,8 @@ pub struct Timers {
     /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport.
     /// Default 5 s.
     pub close: Option<Duration>,
-    /// How long output may wait without one byte being taken by the transport. Default 30 s.
+    /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 2
+    /// times this duration after the last byte.
     pub write: Option<Duration>,
     /// How long the peer may send nothing at all before the connection is given up. Off by default. It fires between
     /// 1 and 1.25 times this duration after the last byte.

@@ -162,8 +162,8 @@ impl Inbound {
     /// # Errors
     ///
     /// [`ProtocolError`] when the peer broke the protocol or a limit, when the transport ended without a closing
-    /// handshake, or when a deadline passed. It is terminal, comes after all events before it, and is returned again
-    /// by further calls.
+    /// handshake, or when a deadline passed. It is terminal, and is returned again by further calls. A fault of the
+    /// peer, and the end of the transport, come behind all events before them.
     #[expect(clippy::inline_always, reason = "measured: see below")]
     #[inline(always)]
     pub fn next_event<'a>(&'a mut self, outbound: &mut Outbound) -> Result<Option<Event<'a>>, ProtocolError> {
