@@ -146,10 +146,10 @@ impl Deadlines {
             self.handle_keepalive(now, inbound, outbound);
             self.handle_idle(now, inbound, outbound);
         }
-        self.handle_close(now, outbound);
+        self.handle_close(now, inbound, outbound);
     }
 
-    fn handle_close(&mut self, now: Time, outbound: &mut Outbound) {
+    fn handle_close(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         let Some(timeout) = self.timers.close else { return };
         if outbound.closing.is_open() {
             return;
@@ -158,6 +158,7 @@ impl Deadlines {
             if !outbound.is_close_exchanged() {
                 outbound.fail(ProtocolError::TimedOut(Timer::Close));
             }
+            inbound.end();
             outbound.abandon();
         }
     }
@@ -178,7 +179,7 @@ impl Deadlines {
                 outbound.abandon();
             }
             Seen::Still => {
-                outbound.measure_latency();
+                outbound.keepalive_ping();
                 if let (Some(timeout), Some(watch)) = (self.timers.pong, &mut self.keepalive) {
                     watch.due = now + timeout;
                     self.pinged = true;

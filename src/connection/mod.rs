@@ -274,6 +274,9 @@ impl Connection {
         self.inbound.receive_eof();
         self.inbound.end();
         self.outbound.on_eof();
+        if !self.outbound.is_close_exchanged() {
+            self.outbound.fail(ProtocolError::ConnectionLost);
+        }
         self.outbound.abandon();
     }
 

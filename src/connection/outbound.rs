@@ -72,7 +72,7 @@ impl Outbound {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
         let message = message.into();
-        if self.message.is_some() {
+        if self.message.is_some() && self.closing.is_open() {
             return Err(SendError::MessageOpen(message));
         }
         self.push_data(opcode(message.kind()), Fin::Last, message)
@@ -94,7 +94,7 @@ impl Outbound {
         let kind = data.kind();
         let opcode = match self.message {
             None => opcode(kind),
-            Some(open) if open == kind => Opcode::Continuation,
+            Some(open) if open == kind || !self.closing.is_open() => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageOpen(data)),
         };
         self.push_data(opcode, fin, data)?;
@@ -210,6 +210,13 @@ impl Outbound {
     #[must_use]
     pub const fn latency(&self) -> Option<Duration> {
         self.probe.latency()
+    }
+
+    /// Queues a keepalive Ping. It is timed in place of one whose answer never came, since of several Pings the peer
+    /// need only answer the latest (§5.5.3).
+    pub(super) fn keepalive_ping(&mut self) {
+        self.probe.cancel();
+        self.measure_latency();
     }
 
     /// Where the connection is in its life.
