@@ -103,8 +103,9 @@ impl ClientRequest {
     /// The scheme is `https` for `wss` and `http` for `ws`. There is no key, and so no nonce.
     ///
     /// It is for the HTTP stack to send `:protocol` with the value `websocket`, which is no part of the request: h2 and
-    /// hyper take it from an extension of the request, each in a type of its own. It may be sent only once the server has
-    /// announced `SETTINGS_ENABLE_CONNECT_PROTOCOL` ([RFC 8441 §3]); the stack knows, and refuses otherwise.
+    /// hyper take it from an extension of the request, each in a type of its own. It must not be sent before the server
+    /// has announced `SETTINGS_ENABLE_CONNECT_PROTOCOL` ([RFC 8441 §3]): ask the stack, as with
+    /// `is_extended_connect_protocol_enabled` of h2.
     ///
     /// ```
     /// use websocket_proto::handshake::ClientRequest;
