@@ -61,10 +61,13 @@ impl AsyncWrite for H2Stream {
         while self.send.capacity() == 0 {
             match ready!(self.send.poll_capacity(cx)) {
                 Some(capacity) => drop(capacity.map_err(into_io)?),
-                // The stream is not open any more. A reset says so itself.
+                // The direction is not open any more: it was reset, or ended by this side.
                 None => {
-                    let reason = ready!(self.send.poll_reset(cx)).map_err(into_io)?;
-                    return Poll::Ready(Err(into_io(reason.into())));
+                    return Poll::Ready(Err(match self.send.poll_reset(cx) {
+                        Poll::Ready(Ok(reason)) => into_io(reason.into()),
+                        Poll::Ready(Err(error)) => into_io(error),
+                        Poll::Pending => io::ErrorKind::BrokenPipe.into(),
+                    }));
                 }
             }
         }
