@@ -93,7 +93,7 @@ async fn connect(addr: SocketAddr, path: &str) -> Result<WebSocket<TcpStream>, E
     WebSocket::client(stream, request.subprotocol("other").subprotocol("chat")).await
 }
 
-/// HS-S-36, HS-S-42, CL-11: messages and the closing handshake pass through an upgraded connection of hyper.
+/// HS-S-36, HS-S-42, CL-24: messages and the closing handshake pass through an upgraded connection of hyper.
 #[test]
 fn echo() {
     run(async {
