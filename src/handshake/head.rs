@@ -172,6 +172,7 @@ pub(super) struct RequestHead {
 
 impl RequestHead {
     /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    #[cfg(any(test, feature = "http"))]
     pub(super) fn from_parts<'a>(
         method: &str,
         target: &str,
@@ -179,17 +180,11 @@ impl RequestHead {
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Option<Self> {
         let mut bytes = Vec::new();
-        let method = Span::append(&mut bytes, method.as_bytes())?;
-        let target = Span::append(&mut bytes, target.as_bytes())?;
-        let fields = fields
-            .into_iter()
-            .map(|(name, value)| Field::append(&mut bytes, name, value));
-        let fields = fields.collect::<Option<_>>()?;
         Some(Self {
-            method,
-            target,
+            method: Span::append(&mut bytes, method.as_bytes())?,
+            target: Span::append(&mut bytes, target.as_bytes())?,
             minor_version,
-            headers: Headers::from_head(bytes, fields),
+            headers: Headers::append(bytes, fields)?,
         })
     }
 
@@ -232,6 +227,17 @@ pub(super) struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    #[cfg(feature = "http")]
+    pub(super) fn from_parts<'a>(status: u16, fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<Self> {
+        Some(Self {
+            status,
+            reason: Span::default(),
+            minor_version: 1,
+            headers: Headers::append(Vec::new(), fields)?,
+        })
+    }
+
     pub(super) fn reason(&self) -> &str {
         self.headers.text(self.reason)
     }

@@ -9,6 +9,10 @@ use core::fmt;
 use super::error::{HandshakeError, HeaderError};
 use crate::fields::{self, Extension};
 
+/// Bounds on what the application adds, far above what any peer takes: with them, every HTTP stack can hold the fields.
+const MAX_NAME_LEN: usize = 65_535;
+const MAX_EXTRA_FIELDS: usize = 4096;
+
 /// A header field that the opening handshake itself reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -57,7 +61,7 @@ impl HandshakeField {
     }
 
     /// The field of that name, if it is one of these.
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         // The lengths tell the fields apart, so that most names are compared once or not at all.
         let field = match name.len() {
             4 => Self::Host,
@@ -138,6 +142,19 @@ impl Headers {
     /// The fields of a head, whose bytes are kept once.
     pub(super) const fn from_head(bytes: Vec<u8>, fields: Vec<Field>) -> Self {
         Self { bytes, fields }
+    }
+
+    /// The fields, which are written to the end of `bytes`. `None` if that takes 4 GiB.
+    #[cfg(any(test, feature = "http"))]
+    pub(super) fn append<'a>(
+        mut bytes: Vec<u8>,
+        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Option<Self> {
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| Field::append(&mut bytes, name, value));
+        let fields = fields.collect::<Option<_>>()?;
+        Some(Self { bytes, fields })
     }
 
     pub(super) fn text(&self, span: Span) -> &str {
@@ -240,7 +257,8 @@ impl Field {
     }
 
     /// A field that is written to the end of `head`.
-    pub(super) fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
+    #[cfg(any(test, feature = "http"))]
+    fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
         Some(Self {
             name: Span::append(head, name.as_bytes())?,
             value: Span::append(head, value)?,
@@ -271,6 +289,7 @@ impl Span {
     }
 
     /// The place of `part`, which is written to the end of `whole`.
+    #[cfg(any(test, feature = "http"))]
     pub(super) fn append(whole: &mut Vec<u8>, part: &[u8]) -> Option<Self> {
         let start = u32::try_from(whole.len()).ok()?;
         whole.extend_from_slice(part);
@@ -294,6 +313,7 @@ impl Span {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExtraFields {
     lines: Vec<u8>,
+    count: usize,
     error: Option<HeaderError>,
 }
 
@@ -314,7 +334,7 @@ impl ExtraFields {
 
     fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
         // RFC 9110 §5.1, §5.5: a line end inside a name or a value would inject fields or a whole message.
-        if !fields::is_token(name.as_bytes()) {
+        if !fields::is_token(name.as_bytes()) || name.len() > MAX_NAME_LEN {
             return Err(HeaderError::Name);
         }
         if !fields::is_field_value(value) {
@@ -323,6 +343,10 @@ impl ExtraFields {
         if HandshakeField::from_name(name).is_some() || is_websocket_field(name) {
             return Err(HeaderError::Reserved);
         }
+        if self.count == MAX_EXTRA_FIELDS {
+            return Err(HeaderError::TooMany);
+        }
+        self.count += 1;
         write_field(&mut self.lines, name, value);
         Ok(())
     }

@@ -134,7 +134,12 @@ impl<C: Timer> Receiving<C> {
         for _ in 0..READS {
             match self.inbound.find(&mut sending.outbound) {
                 Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
-                Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => return Poll::Ready(Ok(None)),
+                Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => {
+                    // The peer ended its direction first. To end the other one is a matter of courtesy, not worth a
+                    // wait, but without it TLS and HTTP/2 would take the end for a failure.
+                    let _ = sending.poll_shutdown(write_cx);
+                    return Poll::Ready(Ok(None));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     ready!(self.lingering().poll(sending, cx, write_cx));
