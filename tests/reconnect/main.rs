@@ -1,0 +1,5 @@
+//! When a client connects again: the delays and the verdicts.
+
+mod backoff;
+mod support;
+mod verdicts;
