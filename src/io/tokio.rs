@@ -19,6 +19,8 @@
 //! # }
 //! ```
 
+mod reconnect;
+
 use alloc::boxed::Box;
 use core::{
     pin::Pin,
@@ -31,6 +33,7 @@ use ::tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+pub use self::reconnect::{GaveUp, Reconnect};
 use crate::{
     connection::Time,
     io::asynchronous::{self, Timer, Transport},
