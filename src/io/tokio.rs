@@ -20,6 +20,7 @@
 //! ```
 
 mod reconnect;
+mod shutdown;
 
 use alloc::boxed::Box;
 use core::{
@@ -33,7 +34,10 @@ use ::tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
-pub use self::reconnect::{GaveUp, Reconnect};
+pub use self::{
+    reconnect::{GaveUp, Reconnect},
+    shutdown::{Shutdown, ShutdownGuard, ShutdownOutcome},
+};
 use crate::{
     connection::Time,
     io::asynchronous::{self, Timer, Transport},
