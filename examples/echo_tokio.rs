@@ -16,7 +16,7 @@ use websocket_proto::{
 };
 
 #[derive(Parser)]
-struct Options {
+struct Arguments {
     #[command(flatten)]
     echo: support::Options,
 
@@ -26,15 +26,15 @@ struct Options {
 }
 
 fn main() -> std::io::Result<()> {
-    let options = Options::parse();
-    let runtime = match options.threads {
+    let arguments = Arguments::parse();
+    let runtime = match arguments.threads {
         None => runtime::Builder::new_current_thread().enable_all().build()?,
         Some(threads) => runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .enable_all()
             .build()?,
     };
-    runtime.block_on(serve(&options.echo))
+    runtime.block_on(serve(&arguments.echo))
 }
 
 async fn serve(options: &support::Options) -> std::io::Result<()> {
