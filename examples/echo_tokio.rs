@@ -9,13 +9,14 @@ use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
     signal::unix::{SignalKind, signal},
-    sync::watch,
-    time::timeout,
 };
-use websocket_proto::{CloseCode, Config, Error, tokio::WebSocket};
+use websocket_proto::{
+    CloseCode, Config, Error,
+    tokio::{Shutdown, ShutdownGuard, WebSocket},
+};
 
 #[derive(Parser)]
-struct Options {
+struct Arguments {
     #[command(flatten)]
     echo: support::Options,
 
@@ -25,15 +26,15 @@ struct Options {
 }
 
 fn main() -> std::io::Result<()> {
-    let options = Options::parse();
-    let runtime = match options.threads {
+    let arguments = Arguments::parse();
+    let runtime = match arguments.threads {
         None => runtime::Builder::new_current_thread().enable_all().build()?,
         Some(threads) => runtime::Builder::new_multi_thread()
             .worker_threads(threads)
             .enable_all()
             .build()?,
     };
-    runtime.block_on(serve(&options.echo))
+    runtime.block_on(serve(&arguments.echo))
 }
 
 async fn serve(options: &support::Options) -> std::io::Result<()> {
@@ -42,36 +43,33 @@ async fn serve(options: &support::Options) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
-    // Every connection holds a receiver, so that the sender sees when the last one is gone.
-    let (shutdown, watch) = watch::channel(());
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => {
-                // A connection that fails to be accepted is no concern of the others.
-                if let Ok((stream, _)) = accepted {
-                    tokio::spawn(run(stream, options.config(), watch.clone()));
-                }
-            }
-            _ = interrupt.recv() => break,
-            _ = terminate.recv() => break,
-        }
+    let shutdown = Shutdown::new();
+    tokio::select! {
+        () = shutdown.serve(listener, |stream, guard| run(stream, options.config(), guard)) => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
     }
-    drop(watch);
-    shutdown.send_replace(());
-    // Whoever has not closed by then is dropped with the runtime.
-    let _ = timeout(Duration::from_secs(6), shutdown.closed()).await;
+    // A little longer than a closing handshake may take.
+    let outcome = shutdown.finish(Duration::from_secs(6)).await;
+    if !outcome.is_graceful() {
+        eprintln!("{} connections were dropped", outcome.dropped);
+    }
     Ok(())
 }
 
-async fn run(stream: TcpStream, config: Config, shutdown: watch::Receiver<()>) {
-    if let Err(error) = echo(stream, &config, shutdown).await {
+async fn run(stream: TcpStream, config: Config, guard: ShutdownGuard) {
+    if let Err(error) = echo(stream, &config, guard).await {
         eprintln!("{error}");
     }
 }
 
-async fn echo(stream: TcpStream, config: &Config, mut shutdown: watch::Receiver<()>) -> Result<(), Error> {
+async fn echo(stream: TcpStream, config: &Config, mut guard: ShutdownGuard) -> Result<(), Error> {
     stream.set_nodelay(true)?;
-    let mut websocket = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request))).await?;
+    let opening = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request)));
+    let Some(opened) = guard.unless_requested(opening).await else {
+        return Ok(());
+    };
+    let mut websocket = opened?;
     loop {
         // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
         tokio::select! {
@@ -79,7 +77,7 @@ async fn echo(stream: TcpStream, config: &Config, mut shutdown: watch::Receiver<
                 Some((message, outbound)) => outbound.send(message)?,
                 None => return Ok(()),
             },
-            _ = shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,
+            () = guard.requested() => return websocket.close(CloseCode::GOING_AWAY).await,
         }
     }
 }

@@ -53,6 +53,7 @@ pub mod handshake;
 mod io;
 mod message;
 mod negotiated;
+pub mod reconnect;
 mod role;
 mod utf8;
 

@@ -19,6 +19,9 @@
 //! # }
 //! ```
 
+mod reconnect;
+mod shutdown;
+
 use alloc::boxed::Box;
 use core::{
     pin::Pin,
@@ -31,6 +34,10 @@ use ::tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+pub use self::{
+    reconnect::{GaveUp, Reconnect},
+    shutdown::{Shutdown, ShutdownGuard, ShutdownOutcome},
+};
 use crate::{
     connection::Time,
     io::asynchronous::{self, Timer, Transport},
