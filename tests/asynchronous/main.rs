@@ -1,0 +1,10 @@
+//! The async shells over scripted streams, polled by hand, and over real ones.
+#![allow(clippy::unwrap_used, reason = "in helpers of tests, too")]
+
+mod support;
+
+mod cancel;
+mod corking;
+mod idle;
+mod sink;
+mod storm;
