@@ -5,6 +5,7 @@ mod support;
 
 mod cancel;
 mod corking;
+mod handshake;
 mod idle;
 mod sink;
 mod storm;

@@ -268,7 +268,7 @@ impl<C: Timer> Lingering<'_, C> {
 }
 
 /// Reads and discards what is there. Returns whether the stream has ended.
-fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
+pub(super) fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
     let mut discarded = [0; 1024];
     for _ in 0..READS {
         match transport.poll_read(cx, &mut discarded) {
