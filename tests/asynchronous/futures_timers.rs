@@ -71,6 +71,16 @@ fn closing_and_keepalive_are_bounded() {
     );
 }
 
+#[test]
+fn a_stalled_write_ends_the_connection() {
+    let (mut websocket, _peer) = server(Timers::new().write(SHORT));
+    let error = within_bounds(websocket.send(vec![0; 4 << 20])).unwrap_err();
+    assert!(
+        matches!(error, Error::Protocol(ProtocolError::TimedOut(Timer::Write))),
+        "{error:?}"
+    );
+}
+
 /// The longest duration there is means never, and overflows nothing.
 #[test]
 fn the_longest_deadline_is_never() {

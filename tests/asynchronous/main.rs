@@ -5,6 +5,7 @@ mod support;
 
 mod cancel;
 mod corking;
+mod deadlines;
 mod futures_timers;
 mod handshake;
 mod idle;

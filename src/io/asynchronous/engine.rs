@@ -165,6 +165,36 @@ impl<C: Timer> Receiving<C> {
         Poll::Pending
     }
 
+    /// Writes everything that is queued, for as long as the peer takes some of it.
+    ///
+    /// No other deadline is watched here: while nothing is read, a silent peer says nothing about itself.
+    pub(super) fn poll_flush<T: Transport>(
+        &mut self,
+        sending: &mut Sending<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            if let Poll::Ready(flushed) = sending.poll_flush(cx) {
+                return Poll::Ready(flushed);
+            }
+            let Some(due) = self.deadlines.next_write(&sending.outbound) else {
+                return Poll::Pending;
+            };
+            ready!(self.poll_due(due, cx));
+            let now = self.timer.now();
+            self.deadlines
+                .handle_write(now, &mut self.inbound, &mut sending.outbound);
+        }
+    }
+
+    fn poll_due(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
+        match due {
+            // Something happened that a deadline has to be set for.
+            Time::ZERO => Poll::Ready(()),
+            due => self.timer.poll_until(due, cx),
+        }
+    }
+
     /// Writes what waits and lets happen what is due, as far as it goes.
     fn poll_send<T: Transport>(
         &mut self,
@@ -176,13 +206,10 @@ impl<C: Timer> Receiving<C> {
             if let Poll::Ready(flushed) = sending.poll_flush(write_cx) {
                 flushed?;
             }
-            let due = match self.deadlines.next(&sending.outbound) {
-                None => break,
-                // Something happened that a deadline has to be set for.
-                Some(Time::ZERO) => Poll::Ready(()),
-                Some(due) => self.timer.poll_until(due, cx),
+            let Some(due) = self.deadlines.next(&sending.outbound) else {
+                break;
             };
-            if due.is_pending() {
+            if self.poll_due(due, cx).is_pending() {
                 break;
             }
             self.deadlines

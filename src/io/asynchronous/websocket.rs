@@ -325,7 +325,7 @@ impl<T: Transport> WebSocket<T> {
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.sending.poll_flush(cx)
+        self.receiving.poll_flush(&mut self.sending, cx)
     }
 
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
