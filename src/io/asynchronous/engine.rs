@@ -121,18 +121,40 @@ impl<T: Transport> Sending<T> {
     }
 }
 
+/// The events that a caller waits for. Others are passed over, within the bounds of one poll.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    All,
+    /// Messages and fragments.
+    Data,
+    /// None: just the end of the connection.
+    End,
+}
+
+impl Wanted {
+    fn includes(self, found: &Found) -> bool {
+        match self {
+            Self::All => true,
+            Self::Data => !found.is_control(),
+            Self::End => false,
+        }
+    }
+}
+
 impl<C: Timer> Receiving<C> {
-    /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
+    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed as it should
+    /// be.
     ///
     /// The write side is polled with a context of its own, since several tasks may wait for it.
     pub(super) fn poll_find<T: Transport>(
         &mut self,
+        wanted: Wanted,
         sending: &mut Sending<T>,
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Found>, Error>> {
         for _ in 0..READS {
-            match self.inbound.find(&mut sending.outbound) {
+            match self.find(wanted, &mut sending.outbound) {
                 Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
                 Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => return Poll::Ready(Ok(None)),
                 Ok(None) => {}
@@ -163,6 +185,16 @@ impl<C: Timer> Receiving<C> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The next event that is wanted, among what has arrived.
+    fn find(&mut self, wanted: Wanted, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
+        loop {
+            match self.inbound.find(outbound)? {
+                Some(found) if !wanted.includes(&found) => {}
+                found => return Ok(found),
+            }
+        }
     }
 
     /// Writes everything that is queued, for as long as the peer takes some of it.
