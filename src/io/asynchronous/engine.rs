@@ -164,11 +164,10 @@ impl<C: Timer> Receiving<C> {
                 }
             }
             self.poll_send(sending, cx, write_cx)?;
-            if sending.outbound.closing.is_abandoned() {
+            if sending.outbound.ready_state() == ReadyState::Closed {
                 continue;
             }
-            pool::lend(&mut self.inbound);
-            match sending.transport.poll_read(cx, self.inbound.space()) {
+            match self.poll_read(&mut sending.transport, cx) {
                 Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
                 Poll::Ready(Ok(n)) => self.inbound.advance(n),
                 Poll::Ready(Err(error)) => {
@@ -195,6 +194,15 @@ impl<C: Timer> Receiving<C> {
                 found => return Ok(found),
             }
         }
+    }
+
+    fn poll_read<T: Transport>(&mut self, transport: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.inbound.wants_read() {
+            // The peer has ended its direction, but this one has not: the write side or the deadline goes on.
+            return Poll::Pending;
+        }
+        pool::lend(&mut self.inbound);
+        transport.poll_read(cx, self.inbound.space())
     }
 
     /// Writes everything that is queued, for as long as the peer takes some of it.
@@ -302,22 +310,20 @@ impl<C: Timer> Lingering<'_, C> {
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if sending.outbound.closing.is_abandoned() {
-            return Poll::Ready(());
+        let _ = sending.poll_flush(write_cx);
+        let _ = sending.poll_shutdown(write_cx);
+        // Also while output waits: a peer that is writing itself may not read before that is taken.
+        let closing = &sending.outbound.closing;
+        if !closing.is_abandoned() && !closing.is_eof() && has_ended(&mut sending.transport, cx) {
+            sending.outbound.on_eof();
         }
-        let ended = match sending.poll_flush(write_cx) {
-            Poll::Ready(Err(_)) => true,
-            Poll::Ready(Ok(())) => {
-                let _ = sending.poll_shutdown(write_cx);
-                has_ended(&mut sending.transport, cx)
-            }
-            Poll::Pending => false,
+        let mut is_expired = || {
+            self.close_timeout.is_some_and(|timeout| {
+                let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
+                self.timer.poll_until(until, cx).is_ready()
+            })
         };
-        let expired = self.close_timeout.is_some_and(|timeout| {
-            let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
-            self.timer.poll_until(until, cx).is_ready()
-        });
-        if !ended && !expired {
+        if sending.outbound.ready_state() != ReadyState::Closed && !is_expired() {
             return Poll::Pending;
         }
         sending.outbound.on_eof();
