@@ -12,4 +12,5 @@ mod futures_timers;
 mod handshake;
 mod idle;
 mod sink;
+mod split;
 mod storm;

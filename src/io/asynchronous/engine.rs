@@ -34,6 +34,8 @@ pub(super) struct Sending<T> {
     unflushed: bool,
     /// Whether the write side of the transport is shut down.
     shut_down: bool,
+    /// Whether the receiving side knows that output waits, and so watches the deadline of it.
+    pub(super) watched: bool,
 }
 
 /// The receiving side, which also watches the deadlines.
@@ -59,6 +61,7 @@ pub(super) fn start<T: Transport>(
         outbound,
         unflushed: false,
         shut_down: false,
+        watched: false,
     };
     let receiving = Receiving {
         inbound,
@@ -85,6 +88,13 @@ impl<T: Transport> Sending<T> {
         }
     }
 
+    /// The same for the receiving side, which watches the deadlines.
+    fn poll_flush_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let flushed = self.poll_flush(cx);
+        self.watched = flushed.is_pending();
+        flushed
+    }
+
     fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.outbound.wants_write() {
             let output = self.outbound.output();
@@ -100,6 +110,7 @@ impl<T: Transport> Sending<T> {
             ready!(self.transport.poll_flush(cx))?;
             self.unflushed = false;
         }
+        self.watched = false;
         Poll::Ready(Ok(()))
     }
 
@@ -243,7 +254,7 @@ impl<C: Timer> Receiving<C> {
         write_cx: &mut Context<'_>,
     ) -> Result<(), Error> {
         loop {
-            if let Poll::Ready(flushed) = sending.poll_flush(write_cx) {
+            if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
                 flushed?;
             }
             let Some(due) = self.deadlines.next(&sending.outbound) else {
@@ -310,7 +321,7 @@ impl<C: Timer> Lingering<'_, C> {
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Poll<()> {
-        let _ = sending.poll_flush(write_cx);
+        let _ = sending.poll_flush_watched(write_cx);
         let _ = sending.poll_shutdown(write_cx);
         // Also while output waits: a peer that is writing itself may not read before that is taken.
         let closing = &sending.outbound.closing;

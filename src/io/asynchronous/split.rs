@@ -292,10 +292,13 @@ impl<T: Transport> SendHalf<T> {
     /// Begins the closing handshake, unless it has begun.
     pub(super) fn start_close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
         let started = self.shared.lock().outbound.close(frame);
-        // The receiving half has a deadline to watch now.
-        self.shared.tasks.recv.wake();
         match started {
-            Ok(()) | Err(SendError::Closing(())) => Ok(()),
+            Ok(()) => {
+                // The receiving half has a deadline to watch now.
+                self.shared.tasks.recv.wake();
+                Ok(())
+            }
+            Err(SendError::Closing(())) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -303,11 +306,18 @@ impl<T: Transport> SendHalf<T> {
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.shared.tasks.send.register(cx);
         let mut write_cx = Context::from_waker(&self.shared.write_waker);
-        let flushed = self.shared.lock().poll_flush(&mut write_cx);
-        match flushed {
-            // Either there is a deadline to watch now, or the connection was lost, which the receiving half must learn.
-            Poll::Ready(Err(_)) | Poll::Pending => self.shared.tasks.recv.wake(),
-            Poll::Ready(Ok(())) => {}
+        let mut sending = self.shared.lock();
+        let flushed = sending.poll_flush(&mut write_cx);
+        let news = match flushed {
+            // There is a deadline to watch now. Told once: both halves may be in one task, which would wake itself.
+            Poll::Pending => !sending.watched,
+            // The connection was lost.
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(())) => false,
+        };
+        drop(sending);
+        if news {
+            self.shared.tasks.recv.wake();
         }
         flushed
     }
