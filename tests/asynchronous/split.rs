@@ -320,6 +320,30 @@ fn either_half_closes() {
     assert_eq!(script.written(), unmasked(FIN | CLOSE, &[3, 0xE8]));
 }
 
+/// CL-13: the client closes behind the server, also when it keeps the connection, so that the server need not wait.
+#[test]
+fn a_client_closes_behind_the_server() {
+    for split in [false, true] {
+        let (pipe, script) = Pipe::new();
+        let mut websocket = asynchronous::WebSocket::from_parts(pipe, &Negotiated::new(Role::Client), &Config::new());
+        script.bytes(unmasked(FIN | CLOSE, &[3, 0xE8]));
+        if split {
+            let (_send, mut recv) = websocket.split();
+            let mut task = Task::new(recv.recv());
+            assert!(task.settle().is_pending());
+            script.push(Step::Eof);
+            assert!(matches!(task.settle(), Poll::Ready(Ok(None))));
+        } else {
+            let mut task = Task::new(websocket.close(CloseCode::NORMAL));
+            assert!(task.settle().is_pending());
+            assert_eq!(script.shutdowns(), 0, "the server goes first");
+            script.push(Step::Eof);
+            assert!(matches!(task.settle(), Poll::Ready(Ok(()))));
+        }
+        assert_eq!(script.shutdowns(), 1);
+    }
+}
+
 #[test]
 fn halves_reunite_with_their_other_only() {
     let (websocket, script) = server(&Config::new());

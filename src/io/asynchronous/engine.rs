@@ -167,7 +167,11 @@ impl<C: Timer> Receiving<C> {
         for _ in 0..READS {
             match self.find(wanted, &mut sending.outbound) {
                 Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
-                Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => return Poll::Ready(Ok(None)),
+                Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => {
+                    // The server waits for the client's end, which may not drop the stream at once.
+                    let _ = sending.poll_shutdown(write_cx);
+                    return Poll::Ready(Ok(None));
+                }
                 Ok(None) => {}
                 Err(error) => {
                     ready!(self.lingering().poll(sending, cx, write_cx));
