@@ -46,7 +46,7 @@ pub(super) struct Receiving<C> {
     timer: C,
     /// When a failed connection stops to wait for the peer.
     linger_until: Option<Time>,
-    config: Config,
+    close_timeout: Option<Duration>,
 }
 
 /// Starts a connection over a transport.
@@ -68,7 +68,7 @@ pub(super) fn start<T: Transport>(
         deadlines,
         timer: T::Timer::new(),
         linger_until: None,
-        config: config.clone(),
+        close_timeout: config.timers.close,
     };
     (sending, receiving)
 }
@@ -192,6 +192,7 @@ impl<C: Timer> Receiving<C> {
                 Poll::Pending => {
                     // An idle connection holds no buffers.
                     pool::reclaim(&mut self.inbound);
+                    self.inbound.release();
                     sending.outbound.release();
                     return Poll::Pending;
                 }
@@ -282,17 +283,16 @@ impl<C: Timer> Receiving<C> {
             inbound,
             timer,
             linger_until,
-            config,
+            close_timeout,
             ..
         } = self;
         inbound.lend(found).map_err(|error| {
-            let close_timeout = config.timers.close;
             (
                 error,
                 Lingering {
                     timer,
                     until: linger_until,
-                    close_timeout,
+                    close_timeout: *close_timeout,
                 },
             )
         })
@@ -302,7 +302,7 @@ impl<C: Timer> Receiving<C> {
         Lingering {
             timer: &mut self.timer,
             until: &mut self.linger_until,
-            close_timeout: self.config.timers.close,
+            close_timeout: self.close_timeout,
         }
     }
 }
