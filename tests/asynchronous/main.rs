@@ -6,6 +6,7 @@ mod support;
 mod cancel;
 mod corking;
 mod deadlines;
+mod duplex;
 mod failure;
 mod fairness;
 mod futures_timers;

@@ -107,7 +107,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if it was refused; [`Error::Io`] when the stream failed.
+    /// [`Error::Send`] if it was refused; otherwise as for [`flush`](Self::flush).
     ///
     /// # Cancel safety
     ///
@@ -170,7 +170,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the stream failed.
+    /// As for [`flush`](Self::flush).
     ///
     /// # Cancel safety
     ///
@@ -211,7 +211,8 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the stream failed.
+    /// [`Error::Io`] when the stream failed. [`Error::Protocol`] when the connection was given up, as it is when the peer
+    /// takes nothing for too long ([`Timers::write`](crate::Timers::write)).
     ///
     /// # Cancel safety
     ///
