@@ -153,6 +153,12 @@ impl Closing {
         self.failure
     }
 
+    /// Whether the transport delivers no more bytes.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) const fn is_eof(&self) -> bool {
+        self.eof
+    }
+
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned
     }

@@ -96,7 +96,10 @@ impl Timer for AsyncIoTimer {
     }
 
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.origin + due.since_origin();
+        let Some(deadline) = self.origin.checked_add(due.since_origin()) else {
+            // Past the end of time: that is, never.
+            return Poll::Pending;
+        };
         let (set, sleep) = self.sleep.get_or_insert_with(|| (due, Sleep::at(deadline)));
         if *set != due {
             sleep.set_at(deadline);

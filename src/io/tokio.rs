@@ -107,7 +107,10 @@ impl Timer for TokioTimer {
     }
 
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = self.origin + due.since_origin();
+        let Some(deadline) = self.origin.checked_add(due.since_origin()) else {
+            // Past the end of time: that is, never.
+            return Poll::Pending;
+        };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
         if sleep.deadline() != deadline {
             sleep.as_mut().reset(deadline);

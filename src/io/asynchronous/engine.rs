@@ -34,6 +34,8 @@ pub(super) struct Sending<T> {
     unflushed: bool,
     /// Whether the write side of the transport is shut down.
     shut_down: bool,
+    /// Whether the receiving side knows that output waits, and so watches the deadline of it.
+    pub(super) watched: bool,
 }
 
 /// The receiving side, which also watches the deadlines.
@@ -44,7 +46,7 @@ pub(super) struct Receiving<C> {
     timer: C,
     /// When a failed connection stops to wait for the peer.
     linger_until: Option<Time>,
-    config: Config,
+    close_timeout: Option<Duration>,
 }
 
 /// Starts a connection over a transport.
@@ -59,13 +61,14 @@ pub(super) fn start<T: Transport>(
         outbound,
         unflushed: false,
         shut_down: false,
+        watched: false,
     };
     let receiving = Receiving {
         inbound,
         deadlines,
         timer: T::Timer::new(),
         linger_until: None,
-        config: config.clone(),
+        close_timeout: config.timers.close,
     };
     (sending, receiving)
 }
@@ -85,6 +88,13 @@ impl<T: Transport> Sending<T> {
         }
     }
 
+    /// The same for the receiving side, which watches the deadlines.
+    fn poll_flush_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let flushed = self.poll_flush(cx);
+        self.watched = flushed.is_pending();
+        flushed
+    }
+
     fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while self.outbound.wants_write() {
             let output = self.outbound.output();
@@ -100,6 +110,7 @@ impl<T: Transport> Sending<T> {
             ready!(self.transport.poll_flush(cx))?;
             self.unflushed = false;
         }
+        self.watched = false;
         Poll::Ready(Ok(()))
     }
 
@@ -121,18 +132,40 @@ impl<T: Transport> Sending<T> {
     }
 }
 
+/// The events that a caller waits for. Others are passed over, within the bounds of one poll.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Wanted {
+    All,
+    /// Messages and fragments.
+    Data,
+    /// None: just the end of the connection.
+    End,
+}
+
+impl Wanted {
+    fn includes(self, found: &Found) -> bool {
+        match self {
+            Self::All => true,
+            Self::Data => !found.is_control(),
+            Self::End => false,
+        }
+    }
+}
+
 impl<C: Timer> Receiving<C> {
-    /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
+    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed as it should
+    /// be.
     ///
     /// The write side is polled with a context of its own, since several tasks may wait for it.
     pub(super) fn poll_find<T: Transport>(
         &mut self,
+        wanted: Wanted,
         sending: &mut Sending<T>,
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Found>, Error>> {
         for _ in 0..READS {
-            match self.inbound.find(&mut sending.outbound) {
+            match self.find(wanted, &mut sending.outbound) {
                 Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
                 Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => {
                     // The peer ended its direction first. To end the other one is a matter of courtesy, not worth a
@@ -147,11 +180,10 @@ impl<C: Timer> Receiving<C> {
                 }
             }
             self.poll_send(sending, cx, write_cx)?;
-            if sending.outbound.closing.is_abandoned() {
+            if sending.outbound.ready_state() == ReadyState::Closed {
                 continue;
             }
-            pool::lend(&mut self.inbound);
-            match sending.transport.poll_read(cx, self.inbound.space()) {
+            match self.poll_read(&mut sending.transport, cx) {
                 Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
                 Poll::Ready(Ok(n)) => self.inbound.advance(n),
                 Poll::Ready(Err(error)) => {
@@ -161,6 +193,7 @@ impl<C: Timer> Receiving<C> {
                 Poll::Pending => {
                     // An idle connection holds no buffers.
                     pool::reclaim(&mut self.inbound);
+                    self.inbound.release();
                     sending.outbound.release();
                     return Poll::Pending;
                 }
@@ -168,6 +201,55 @@ impl<C: Timer> Receiving<C> {
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+
+    /// The next event that is wanted, among what has arrived.
+    fn find(&mut self, wanted: Wanted, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
+        loop {
+            match self.inbound.find(outbound)? {
+                Some(found) if !wanted.includes(&found) => {}
+                found => return Ok(found),
+            }
+        }
+    }
+
+    fn poll_read<T: Transport>(&mut self, transport: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if !self.inbound.wants_read() {
+            // The peer has ended its direction, but this one has not: the write side or the deadline goes on.
+            return Poll::Pending;
+        }
+        pool::lend(&mut self.inbound);
+        transport.poll_read(cx, self.inbound.space())
+    }
+
+    /// Writes everything that is queued, for as long as the peer takes some of it.
+    ///
+    /// No other deadline is watched here: while nothing is read, a silent peer says nothing about itself.
+    pub(super) fn poll_flush<T: Transport>(
+        &mut self,
+        sending: &mut Sending<T>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), Error>> {
+        loop {
+            if let Poll::Ready(flushed) = sending.poll_flush(cx) {
+                return Poll::Ready(flushed);
+            }
+            let Some(due) = self.deadlines.next_write(&sending.outbound) else {
+                return Poll::Pending;
+            };
+            ready!(self.poll_due(due, cx));
+            let now = self.timer.now();
+            self.deadlines
+                .handle_write(now, &mut self.inbound, &mut sending.outbound);
+        }
+    }
+
+    fn poll_due(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
+        match due {
+            // Something happened that a deadline has to be set for.
+            Time::ZERO => Poll::Ready(()),
+            due => self.timer.poll_until(due, cx),
+        }
     }
 
     /// Writes what waits and lets happen what is due, as far as it goes.
@@ -178,16 +260,13 @@ impl<C: Timer> Receiving<C> {
         write_cx: &mut Context<'_>,
     ) -> Result<(), Error> {
         loop {
-            if let Poll::Ready(flushed) = sending.poll_flush(write_cx) {
+            if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
                 flushed?;
             }
-            let due = match self.deadlines.next(&sending.outbound) {
-                None => break,
-                // Something happened that a deadline has to be set for.
-                Some(Time::ZERO) => Poll::Ready(()),
-                Some(due) => self.timer.poll_until(due, cx),
+            let Some(due) = self.deadlines.next(&sending.outbound) else {
+                break;
             };
-            if due.is_pending() {
+            if self.poll_due(due, cx).is_pending() {
                 break;
             }
             self.deadlines
@@ -205,17 +284,16 @@ impl<C: Timer> Receiving<C> {
             inbound,
             timer,
             linger_until,
-            config,
+            close_timeout,
             ..
         } = self;
         inbound.lend(found).map_err(|error| {
-            let close_timeout = config.timers.close;
             (
                 error,
                 Lingering {
                     timer,
                     until: linger_until,
-                    close_timeout,
+                    close_timeout: *close_timeout,
                 },
             )
         })
@@ -225,7 +303,7 @@ impl<C: Timer> Receiving<C> {
         Lingering {
             timer: &mut self.timer,
             until: &mut self.linger_until,
-            close_timeout: self.config.timers.close,
+            close_timeout: self.close_timeout,
         }
     }
 }
@@ -248,22 +326,20 @@ impl<C: Timer> Lingering<'_, C> {
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Poll<()> {
-        if sending.outbound.closing.is_abandoned() {
-            return Poll::Ready(());
+        let _ = sending.poll_flush_watched(write_cx);
+        let _ = sending.poll_shutdown(write_cx);
+        // Also while output waits: a peer that is writing itself may not read before that is taken.
+        let closing = &sending.outbound.closing;
+        if !closing.is_abandoned() && !closing.is_eof() && has_ended(&mut sending.transport, cx) {
+            sending.outbound.on_eof();
         }
-        let ended = match sending.poll_flush(write_cx) {
-            Poll::Ready(Err(_)) => true,
-            Poll::Ready(Ok(())) => {
-                let _ = sending.poll_shutdown(write_cx);
-                has_ended(&mut sending.transport, cx)
-            }
-            Poll::Pending => false,
+        let mut is_expired = || {
+            self.close_timeout.is_some_and(|timeout| {
+                let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
+                self.timer.poll_until(until, cx).is_ready()
+            })
         };
-        let expired = self.close_timeout.is_some_and(|timeout| {
-            let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
-            self.timer.poll_until(until, cx).is_ready()
-        });
-        if !ended && !expired {
+        if sending.outbound.ready_state() != ReadyState::Closed && !is_expired() {
             return Poll::Pending;
         }
         sending.outbound.on_eof();
@@ -273,7 +349,7 @@ impl<C: Timer> Lingering<'_, C> {
 }
 
 /// Reads and discards what is there. Returns whether the stream has ended.
-fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
+pub(super) fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
     let mut discarded = [0; 1024];
     for _ in 0..READS {
         match transport.poll_read(cx, &mut discarded) {

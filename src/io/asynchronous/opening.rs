@@ -7,7 +7,7 @@ use core::{
 };
 use std::io::{self, IoSlice};
 
-use super::{Timer, Transport, WebSocket};
+use super::{Timer, Transport, WebSocket, engine};
 use crate::{
     config::Config,
     connection::Time,
@@ -47,6 +47,8 @@ pub struct Acceptor<T: Transport> {
     handshake: ServerHandshake,
     config: Config,
     clock: Clock<T::Timer>,
+    /// The answer to a request that is not valid, while it is under way.
+    refusal: Option<(HandshakeError, Refusal)>,
 }
 
 impl<T: Transport> Acceptor<T> {
@@ -58,6 +60,7 @@ impl<T: Transport> Acceptor<T> {
             handshake: ServerHandshake::new(config),
             config: config.clone(),
             clock: Clock::new(config),
+            refusal: None,
         }
     }
 
@@ -71,11 +74,7 @@ impl<T: Transport> Acceptor<T> {
     ///
     /// Cancel safe: the next call goes on with what has arrived.
     pub async fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
-        let outcome = poll_fn(|cx| self.poll_request(cx)).await?;
-        if let Some(response) = outcome.as_ref().err().and_then(HandshakeError::response) {
-            self.refuse(&response).await;
-        }
-        Ok(outcome?)
+        poll_fn(|cx| self.poll_request(cx)).await
     }
 
     /// Accepts the request.
@@ -114,7 +113,7 @@ impl<T: Transport> Acceptor<T> {
     pub async fn reject(mut self, request: &UpgradeRequest, rejection: &Rejection) -> Error {
         match request.reject(rejection) {
             Ok(response) => {
-                self.refuse(&response).await;
+                self.refuse(response).await;
                 Error::Rejected(rejection.status())
             }
             Err(error) => {
@@ -124,7 +123,24 @@ impl<T: Transport> Acceptor<T> {
         }
     }
 
-    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<UpgradeRequest, HandshakeError>>> {
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeRequest, Error>> {
+        if self.refusal.is_none() {
+            match ready!(self.poll_receive(cx))? {
+                Ok(request) => return Poll::Ready(Ok(request)),
+                Err(error) => match error.response() {
+                    Some(response) => self.refusal = Some((error, Refusal::new(response, &mut self.clock))),
+                    None => return Poll::Ready(Err(error.into())),
+                },
+            }
+        }
+        if let Some((_, refusal)) = &mut self.refusal {
+            ready!(refusal.poll(&mut self.transport, &mut self.clock, cx));
+        }
+        let error = self.refusal.take().map_or(HandshakeError::Ended, |(error, _)| error);
+        Poll::Ready(Err(error.into()))
+    }
+
+    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<UpgradeRequest, HandshakeError>>> {
         let mut buffer = [0; READ];
         loop {
             match ready!(self.clock.poll_read(&mut self.transport, cx, &mut buffer))? {
@@ -141,33 +157,51 @@ impl<T: Transport> Acceptor<T> {
 
     async fn refuse_with_500(&mut self) {
         if let Ok(response) = Rejection::new(500).to_bytes() {
-            self.refuse(&response).await;
+            self.refuse(response).await;
         }
     }
 
-    /// Sends a refusal as well as it goes, and reads until the client has closed. That there was something to refuse is
-    /// what counts.
-    async fn refuse(&mut self, response: &[u8]) {
+    async fn refuse(&mut self, response: Vec<u8>) {
         let Self { transport, clock, .. } = self;
+        let mut refusal = Refusal::new(response, clock);
+        poll_fn(|cx| refusal.poll(transport, clock, cx)).await;
+    }
+}
+
+/// A refusal that is being sent as well as it goes, before the client's end of the stream is awaited for a short time.
+/// That there was something to refuse is what counts.
+#[derive(Debug)]
+struct Refusal {
+    response: Vec<u8>,
+    written: usize,
+    shut_down: bool,
+}
+
+impl Refusal {
+    fn new<C: Timer>(response: Vec<u8>, clock: &mut Clock<C>) -> Self {
         clock.deadline = Some(clock.timer.now() + REFUSAL_TIMEOUT);
-        let mut written = 0;
-        let mut buffer = [0; READ];
-        poll_fn(|cx| {
-            if clock.is_late(cx) {
+        Self {
+            response,
+            written: 0,
+            shut_down: false,
+        }
+    }
+
+    fn poll<T: Transport>(&mut self, transport: &mut T, clock: &mut Clock<T::Timer>, cx: &mut Context<'_>) -> Poll<()> {
+        if clock.is_late(cx) {
+            return Poll::Ready(());
+        }
+        if !self.shut_down {
+            if ready!(poll_write_all(transport, &self.response, &mut self.written, cx)).is_err() {
                 return Poll::Ready(());
             }
-            if poll_write_all(transport, response, &mut written, cx).is_ready_and_ok()
-                && transport.poll_shutdown(cx).is_ready_and_ok()
-            {
-                while let Poll::Ready(read) = transport.poll_read(cx, &mut buffer) {
-                    if matches!(read, Ok(0) | Err(_)) {
-                        return Poll::Ready(());
-                    }
-                }
-            }
-            Poll::Pending
-        })
-        .await;
+            let _ = ready!(transport.poll_shutdown(cx));
+            self.shut_down = true;
+        }
+        if engine::has_ended(transport, cx) {
+            return Poll::Ready(());
+        }
+        Poll::Pending
     }
 }
 
@@ -296,16 +330,5 @@ impl<C: Timer> Clock<C> {
             0 => Ok(Read::End),
             n => Ok(Read::Bytes(n)),
         })
-    }
-}
-
-/// Whether a step is done, where a failure need not be told.
-trait IsDone {
-    fn is_ready_and_ok(&self) -> bool;
-}
-
-impl IsDone for Poll<io::Result<()>> {
-    fn is_ready_and_ok(&self) -> bool {
-        matches!(self, Poll::Ready(Ok(())))
     }
 }

@@ -15,7 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
     Transport, WebSocket,
-    engine::{Receiving, Sending},
+    engine::{Receiving, Sending, Wanted},
 };
 use crate::{
     connection::{Closure, Event, Fin, Found, SendError},
@@ -292,10 +292,13 @@ impl<T: Transport> SendHalf<T> {
     /// Begins the closing handshake, unless it has begun.
     pub(super) fn start_close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
         let started = self.shared.lock().outbound.close(frame);
-        // The receiving half has a deadline to watch now.
-        self.shared.tasks.recv.wake();
         match started {
-            Ok(()) | Err(SendError::Closing(())) => Ok(()),
+            Ok(()) => {
+                // The receiving half has a deadline to watch now.
+                self.shared.tasks.recv.wake();
+                Ok(())
+            }
+            Err(SendError::Closing(())) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
@@ -303,11 +306,18 @@ impl<T: Transport> SendHalf<T> {
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.shared.tasks.send.register(cx);
         let mut write_cx = Context::from_waker(&self.shared.write_waker);
-        let flushed = self.shared.lock().poll_flush(&mut write_cx);
-        match flushed {
-            // Either there is a deadline to watch now, or the connection was lost, which the receiving half must learn.
-            Poll::Ready(Err(_)) | Poll::Pending => self.shared.tasks.recv.wake(),
-            Poll::Ready(Ok(())) => {}
+        let mut sending = self.shared.lock();
+        let flushed = sending.poll_flush(&mut write_cx);
+        let news = match flushed {
+            // There is a deadline to watch now. Told once: both halves may be in one task, which would wake itself.
+            Poll::Pending => !sending.watched,
+            // The connection was lost.
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(())) => false,
+        };
+        drop(sending);
+        if news {
+            self.shared.tasks.recv.wake();
         }
         flushed
     }
@@ -355,7 +365,7 @@ impl<T: Transport> RecvHalf<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<Message<'_>>, Error> {
-        let Some(found) = poll_fn(|cx| self.poll_data(cx)).await? else {
+        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
             return Ok(None);
         };
         match self.lend(found).await? {
@@ -374,7 +384,7 @@ impl<T: Transport> RecvHalf<T> {
     ///
     /// Cancel safe: an event is either returned or still there for the next call.
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match poll_fn(|cx| self.poll_find(cx)).await? {
+        match poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? {
             None => Ok(None),
             Some(found) => self.lend(found).await.map(Some),
         }
@@ -392,14 +402,16 @@ impl<T: Transport> RecvHalf<T> {
         self.shared.lock().outbound.closure()
     }
 
-    fn poll_find(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
+    fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
         // Most messages are found without the lock.
         if let Some(found) = self.receiving.inbound.parse_short() {
             return Poll::Ready(Ok(Some(found)));
         }
         self.shared.tasks.recv.register(cx);
         let mut write_cx = Context::from_waker(&self.shared.write_waker);
-        let polled = self.receiving.poll_find(&mut self.shared.lock(), cx, &mut write_cx);
+        let polled = self
+            .receiving
+            .poll_find(wanted, &mut self.shared.lock(), cx, &mut write_cx);
         if let Poll::Ready(Ok(None) | Err(_)) = polled {
             // Whoever waits to send waits for nothing.
             self.shared.tasks.send.wake();
@@ -407,18 +419,8 @@ impl<T: Transport> RecvHalf<T> {
         polled
     }
 
-    /// Goes on until data is found.
-    fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
-        loop {
-            match ready!(self.poll_find(cx))? {
-                Some(found) if found.is_control() => {}
-                found => return Poll::Ready(Ok(found)),
-            }
-        }
-    }
-
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let Some(found) = ready!(self.poll_data(cx))? else {
+        let Some(found) = ready!(self.poll_find(Wanted::Data, cx))? else {
             return Poll::Ready(Ok(None));
         };
         match self.receiving.lend(found) {
@@ -427,7 +429,7 @@ impl<T: Transport> RecvHalf<T> {
             Err((error, _)) => self.shared.lock().outbound.fail(error),
         };
         // This finds nothing but the failure, once the connection has ended.
-        self.poll_data(cx).map_ok(|_| None)
+        self.poll_find(Wanted::End, cx).map_ok(|_| None)
     }
 
     async fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {

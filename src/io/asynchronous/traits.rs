@@ -8,7 +8,7 @@ use core::{
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 
-use super::{RecvHalf, SendHalf, Transport, WebSocket};
+use super::{RecvHalf, SendHalf, Transport, WebSocket, engine::Wanted};
 use crate::{error::Error, message::Message};
 
 /// The messages that arrive. The stream ends behind an error, or when the connection was closed as it should be.
@@ -49,8 +49,7 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(crate::frame::CloseCode::NORMAL)?;
-        while ready!(self.poll_find(cx))?.is_some() {}
-        Poll::Ready(Ok(()))
+        self.poll_find(Wanted::End, cx).map_ok(|_| ())
     }
 }
 

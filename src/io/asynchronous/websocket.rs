@@ -8,7 +8,7 @@ use core::{
 
 use super::{
     RecvHalf, SendHalf, Transport,
-    engine::{self, Receiving, Sending},
+    engine::{self, Receiving, Sending, Wanted},
     split,
 };
 use crate::{
@@ -78,7 +78,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
-        let Some(found) = poll_fn(|cx| self.poll_data(cx)).await? else {
+        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
             return Ok(None);
         };
         match self.lend(found).await? {
@@ -97,7 +97,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: an event is either returned or still there for the next call.
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match poll_fn(|cx| self.poll_find(cx)).await? {
+        match poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? {
             None => Ok(None),
             Some(found) => Ok(Some(self.lend(found).await?.0)),
         }
@@ -107,7 +107,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if it was refused; [`Error::Io`] when the stream failed.
+    /// [`Error::Send`] if it was refused; otherwise as for [`flush`](Self::flush).
     ///
     /// # Cancel safety
     ///
@@ -170,7 +170,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the stream failed.
+    /// As for [`flush`](Self::flush).
     ///
     /// # Cancel safety
     ///
@@ -211,7 +211,8 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`] when the stream failed.
+    /// [`Error::Io`] when the stream failed. [`Error::Protocol`] when the connection was given up, as it is when the peer
+    /// takes nothing for too long ([`Timers::write`](crate::Timers::write)).
     ///
     /// # Cancel safety
     ///
@@ -234,7 +235,7 @@ impl<T: Transport> WebSocket<T> {
     /// Cancel safe: the Close is queued at the first poll, and the next call of any method goes on with the rest.
     pub async fn close(&mut self, frame: impl Into<Option<CloseFrame<'_>>>) -> Result<(), Error> {
         self.start_close(frame)?;
-        while poll_fn(|cx| self.poll_find(cx)).await?.is_some() {}
+        poll_fn(|cx| self.poll_find(Wanted::End, cx)).await?;
         Ok(())
     }
 
@@ -296,23 +297,13 @@ impl<T: Transport> WebSocket<T> {
         }
     }
 
-    pub(super) fn poll_find(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
+    pub(super) fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
         let mut write_cx = Context::from_waker(cx.waker());
-        self.receiving.poll_find(&mut self.sending, cx, &mut write_cx)
-    }
-
-    /// Goes on until data is found.
-    pub(super) fn poll_data(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
-        loop {
-            match ready!(self.poll_find(cx))? {
-                Some(found) if found.is_control() => {}
-                found => return Poll::Ready(Ok(found)),
-            }
-        }
+        self.receiving.poll_find(wanted, &mut self.sending, cx, &mut write_cx)
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let Some(found) = ready!(self.poll_data(cx))? else {
+        let Some(found) = ready!(self.poll_find(Wanted::Data, cx))? else {
             return Poll::Ready(Ok(None));
         };
         match self.receiving.lend(found) {
@@ -321,11 +312,11 @@ impl<T: Transport> WebSocket<T> {
             Err((error, _)) => self.sending.outbound.fail(error),
         };
         // This finds nothing but the failure, once the connection has ended.
-        self.poll_data(cx).map_ok(|_| None)
+        self.poll_find(Wanted::End, cx).map_ok(|_| None)
     }
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.sending.poll_flush(cx)
+        self.receiving.poll_flush(&mut self.sending, cx)
     }
 
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
