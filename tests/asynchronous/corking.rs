@@ -3,7 +3,7 @@
 use std::task::Poll;
 
 use websocket_proto::{
-    Bytes, Config, Event, Message, Negotiated, Role,
+    Bytes, Config, Event, Limits, Message, Negotiated, Role,
     asynchronous::{Transport, WebSocket},
     futures, tokio,
 };
@@ -205,4 +205,23 @@ fn the_receiving_half_writes_what_was_fed() {
     script.push(Step::Eof);
     assert_eq!(echo.settle(), Poll::Ready(()));
     assert_eq!(frames(&script.written()).last().unwrap().0, FIN | CLOSE);
+}
+
+/// A peer that does not read is not read from either: `recv_ref` waits until an answer would not be refused.
+#[test]
+fn a_loop_of_answers_waits_for_room() {
+    let config = Config::new().limits(Limits::new().output_high_water(10));
+    let (mut websocket, script) = server(&config);
+    script.block();
+    script.bytes(numbered(100));
+    let mut echo = Task::new(async {
+        while let Some((message, outbound)) = websocket.recv_ref().await.unwrap() {
+            outbound.send(message).unwrap();
+        }
+    });
+    assert!(echo.settle().is_pending());
+    assert!(script.written().is_empty());
+    script.unblock();
+    assert!(echo.settle().is_pending());
+    assert_eq!(script.written(), echoed(100));
 }

@@ -68,7 +68,8 @@ impl<T: Transport> WebSocket<T> {
 
     /// The next message, lent from the connection's buffers, with the sending half to answer it while it is lent.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush).
+    /// Answers are written before the next wait, or with [`flush`](Self::flush). While so much is queued that an answer
+    /// would be refused, it waits for that to be written first: so a peer that does not read is not read from either.
     ///
     /// # Errors
     ///
@@ -78,6 +79,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        self.ready().await?;
         let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
             return Ok(None);
         };

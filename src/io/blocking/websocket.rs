@@ -140,12 +140,16 @@ impl<S: Stream> WebSocket<S> {
 
     /// The next message, with the sending half to answer it while it is lent.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush).
+    /// Answers are written before the next wait, or with [`flush`](Self::flush). If so much is queued that an answer
+    /// would be refused, that is written first: so a peer that does not read is not read from either.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        if self.connection.split_mut().1.is_full() {
+            self.flush()?;
+        }
         let found = loop {
             match self.wait()? {
                 None => return Ok(None),
