@@ -34,6 +34,8 @@ mod server;
 mod target;
 mod uri;
 
+#[cfg(feature = "std")]
+pub(crate) use self::head::{HeadReader, Kind, ResponseHead};
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},
     error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},

@@ -19,6 +19,12 @@
 //! # }
 //! ```
 
+mod connect;
+mod dial;
+#[cfg(feature = "socks")]
+mod socks;
+mod stream;
+
 use alloc::boxed::Box;
 use core::{
     pin::Pin,
@@ -31,6 +37,10 @@ use ::tokio::{
     time::{Instant, Sleep, sleep_until},
 };
 
+pub use self::{
+    connect::{Connect, connect, connect_with},
+    stream::MaybeTls,
+};
 use crate::{
     connection::Time,
     io::asynchronous::{self, Timer, Transport},
@@ -58,8 +68,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        Poll::Ready(asynchronous::end_without_notice(read.map(|()| buffer.filled().len())))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
