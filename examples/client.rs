@@ -222,15 +222,13 @@ async fn send_all(send: &mut SendHalf<MaybeTls>, sent: &Sent) -> Result<(), webs
 
 async fn print_messages(options: &Options, mut recv: RecvHalf<MaybeTls>, sent: &Sent) -> Result<(), Box<dyn Error>> {
     let mut stdout = io::stdout().lock();
-    let mut is_pong = false;
+    let mut latency = None;
     loop {
-        if is_pong && options.verbose {
-            match recv.latency() {
-                Some(latency) => eprintln!("ping: {latency:.1?}"),
-                None => eprintln!("pong"),
-            }
+        // The time of a Pong is taken when the connection is looked at next, so it shows with the next event.
+        if options.verbose && recv.latency() != latency {
+            latency = recv.latency();
+            eprintln!("ping: {:.1?}", latency.unwrap_or_default());
         }
-        is_pong = false;
         match recv.recv_event().await? {
             None => break,
             Some(Event::Message(message)) => {
@@ -244,7 +242,6 @@ async fn print_messages(options: &Options, mut recv: RecvHalf<MaybeTls>, sent: &
                 }
                 stdout.flush()?;
             }
-            Some(Event::Pong(_)) => is_pong = true,
             Some(_) => {}
         }
     }
