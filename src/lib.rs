@@ -63,6 +63,8 @@ pub use bytes::{Buf, Bytes};
 pub use crate::io::asynchronous;
 #[cfg(feature = "futures-io")]
 pub use crate::io::futures;
+#[cfg(feature = "rustls")]
+pub use crate::io::tls;
 #[cfg(feature = "tokio")]
 pub use crate::io::tokio;
 pub use crate::{
@@ -78,7 +80,10 @@ pub use crate::{
     role::Role,
 };
 #[cfg(feature = "std")]
-pub use crate::{error::Error, io::blocking};
+pub use crate::{
+    error::{Error, Phase, ProxyError, RedirectError},
+    io::{blocking, connect::Proxy},
+};
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "std"))]

@@ -332,6 +332,19 @@ impl ExtraFields {
         }
     }
 
+    /// Drops the fields whose name is not to be kept.
+    #[cfg(feature = "std")]
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        // Neither names nor values have line ends in them.
+        let lines = core::mem::take(&mut self.lines);
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            let name = line.split(|&byte| byte == b':').next();
+            if name.and_then(|name| core::str::from_utf8(name).ok()).is_some_and(&keep) {
+                self.lines.extend_from_slice(line);
+            }
+        }
+    }
+
     fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
         // RFC 9110 §5.1, §5.5: a line end inside a name or a value would inject fields or a whole message.
         if !fields::is_token(name.as_bytes()) || name.len() > MAX_NAME_LEN {

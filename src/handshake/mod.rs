@@ -43,6 +43,8 @@ mod uri;
 
 #[cfg(feature = "http")]
 pub use self::connect::ConnectHandshake;
+#[cfg(feature = "std")]
+pub(crate) use self::head::{HeadReader, Kind, ResponseHead};
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},
     error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},

@@ -101,6 +101,22 @@ impl ClientRequest {
         &self.uri
     }
 
+    /// Sends the request elsewhere, as a redirect says.
+    ///
+    /// What is meant for the first server alone does not go to another host or port. Any field of the application may be
+    /// a credential, so it is told from those that are not by a list of the latter.
+    #[cfg(feature = "std")]
+    pub(crate) fn redirect(&mut self, uri: Uri) {
+        if (uri.host(), uri.port()) != (self.uri.host(), self.uri.port()) {
+            self.origin = None;
+            self.fields.retain(|name| {
+                const HARMLESS: [&str; 2] = ["User-Agent", "Accept-Language"];
+                HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless))
+            });
+        }
+        self.uri = uri;
+    }
+
     /// Writes the request with a key, and takes out what the response is compared with.
     pub(super) fn into_bytes(self, key: &[u8; KEY_LEN]) -> Result<(Vec<u8>, Offers), RequestError> {
         let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + self.fields.lines()?.len());

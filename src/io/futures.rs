@@ -59,7 +59,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     type Timer = AsyncIoTimer;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_read(cx, buffer)
+        Pin::new(&mut self.stream)
+            .poll_read(cx, buffer)
+            .map(asynchronous::end_without_notice)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

@@ -4,8 +4,11 @@
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub mod asynchronous;
 pub mod blocking;
+pub(crate) mod connect;
 #[cfg(feature = "futures-io")]
 pub mod futures;
 mod pool;
+#[cfg(feature = "rustls")]
+pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;

@@ -19,8 +19,13 @@
 //! # }
 //! ```
 
+mod connect;
+mod dial;
 mod reconnect;
 mod shutdown;
+#[cfg(feature = "socks")]
+mod socks;
+mod stream;
 
 use alloc::boxed::Box;
 use core::{
@@ -35,8 +40,10 @@ use ::tokio::{
 };
 
 pub use self::{
+    connect::{Connect, connect, connect_with},
     reconnect::{GaveUp, Reconnect},
     shutdown::{Shutdown, ShutdownGuard, ShutdownOutcome},
+    stream::MaybeTls,
 };
 use crate::{
     connection::Time,
@@ -65,8 +72,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer))?;
-        Poll::Ready(Ok(buffer.filled().len()))
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        Poll::Ready(asynchronous::end_without_notice(read.map(|()| buffer.filled().len())))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

@@ -17,10 +17,12 @@ mod traits;
 mod transport;
 mod websocket;
 
-pub(crate) use self::shell::shell;
+#[cfg(feature = "tokio")]
+pub(crate) use self::opening::poll_write_all;
 pub use self::{
     opening::{Acceptor, Connector},
     split::{RecvHalf, ReuniteError, SendHalf},
     transport::{Timer, Transport},
     websocket::WebSocket,
 };
+pub(crate) use self::{shell::shell, transport::end_without_notice};

@@ -232,6 +232,12 @@ impl<T: Transport> Connector<T> {
         })
     }
 
+    /// Sets the time that is left for the handshake, of which some was used to get here.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn set_time_left(&mut self, left: Duration) {
+        self.clock.deadline = Some(self.clock.timer.now() + left);
+    }
+
     /// Sends the request, and returns the server's response.
     ///
     /// # Errors
@@ -277,7 +283,7 @@ impl<T: Transport> Connector<T> {
 }
 
 /// Writes all bytes, of which `written` are written.
-fn poll_write_all<T: Transport>(
+pub(crate) fn poll_write_all<T: Transport>(
     transport: &mut T,
     bytes: &[u8],
     written: &mut usize,

@@ -396,6 +396,12 @@ impl<T: Transport> RecvHalf<T> {
         self.subprotocol.as_deref()
     }
 
+    /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().outbound.latency()
+    }
+
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {

@@ -56,3 +56,12 @@ pub trait Timer: Unpin {
     /// Waits until `due`. A call with another `due` takes the place of the one before.
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()>;
 }
+
+/// Takes an end of TLS without its notice for an end. WebSocket has a Close of its own, and a connection that ends without
+/// one has failed in either case (RFC 6455 §7.1.5); many peers leave the notice out behind a Close.
+pub(crate) fn end_without_notice(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
+    }
+}
