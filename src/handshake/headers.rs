@@ -222,19 +222,24 @@ impl Headers {
     }
 
     /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
+    ///
+    /// Of several such fields the same one is blamed, whatever their order.
     pub(super) fn check_ascii(&self) -> Result<(), HandshakeError> {
+        let mut blamed = None;
+        let mut is_other = false;
         for field in &self.fields {
             if !field.value.bytes(&self.bytes).is_ascii() {
                 match field.known {
-                    Some(known) => return Err(HandshakeError::InvalidField(known)),
-                    None if is_websocket_field(field.name.text(&self.bytes)) => {
-                        return Err(HandshakeError::MalformedHead);
-                    }
-                    None => {}
+                    Some(known) => blamed = blamed.into_iter().chain([known]).min_by_key(|&field| field as u8),
+                    None => is_other |= is_websocket_field(field.name.text(&self.bytes)),
                 }
             }
         }
-        Ok(())
+        match blamed {
+            Some(known) => Err(HandshakeError::InvalidField(known)),
+            None if is_other => Err(HandshakeError::MalformedHead),
+            None => Ok(()),
+        }
     }
 }
 
