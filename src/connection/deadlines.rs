@@ -7,7 +7,7 @@ use core::{fmt, ops::Add, time::Duration};
 
 use crate::{
     config::Timers,
-    connection::{Inbound, Outbound, error::ProtocolError},
+    connection::{Inbound, Outbound, ReadyState, error::ProtocolError},
 };
 
 /// A moment: the time since an origin that the caller picks once per connection, on a clock that never goes back.
@@ -107,14 +107,9 @@ impl Deadlines {
         }
     }
 
-    /// How long output may wait.
-    pub(crate) const fn write_timeout(&self) -> Option<Duration> {
-        self.timers.write
-    }
-
     /// The next deadline; [`Time::ZERO`] if one must be armed first.
     pub(crate) fn next(&self, outbound: &Outbound) -> Option<Time> {
-        if outbound.closing.is_abandoned() {
+        if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
         let armed = |watch: Option<Watch>| watch.map_or(Time::ZERO, |watch| watch.due);
@@ -134,7 +129,7 @@ impl Deadlines {
     /// Arms what is unarmed and does what is due.
     pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         outbound.probe.on_time(now);
-        if outbound.closing.is_abandoned() {
+        if outbound.ready_state() == ReadyState::Closed {
             return;
         }
         if self.is_write_stalled(now, outbound) {

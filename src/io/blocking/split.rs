@@ -46,7 +46,7 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
             writer: Some(writer),
         }),
         returned: Condvar::new(),
-        write_timeout: deadlines.write_timeout(),
+        write_timeout: websocket.write_timeout,
     });
     let recv = RecvHalf {
         stream: websocket.stream,
@@ -441,7 +441,7 @@ fn linger<S: Stream>(shared: &Shared<S>, stream: &mut S, timeout: Option<Duratio
         if shared.lock().is_flushed() {
             let _ = stream.shutdown(Shutdown::Write);
         }
-        transport::drain(stream, transport::deadline(timeout));
+        let _ = transport::drain(stream, transport::deadline(timeout));
     }
     let mut sending = shared.lock();
     sending.outbound.on_eof();

@@ -97,6 +97,7 @@ impl Reader {
             Ok(0) => Ok(Received::End),
             Ok(_) => Ok(Received::Bytes),
             Err(error) => match error.kind() {
+                // Some of the time until `due` may be over.
                 io::ErrorKind::Interrupted => Ok(Received::Bytes),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     self.busy = false;
@@ -118,36 +119,56 @@ impl Reader {
 pub(super) fn write_all<S: Stream>(stream: &mut S, output: &mut Output) -> io::Result<()> {
     while output.has_remaining() {
         let mut slices = [IoSlice::new(&[]); SLICES];
-        let written = match output.chunks_vectored(&mut slices) {
+        let used = output.chunks_vectored(&mut slices);
+        let written = uninterrupted(|| match used {
             0 | 1 => stream.write(output.chunk()),
             used => stream.write_vectored(&slices[..used]),
-        };
-        match written {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(n) => output.advance(n),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(io::ErrorKind::WouldBlock.into()),
-            Err(error) => return Err(error),
+        });
+        match written? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => output.advance(n),
         }
     }
-    stream.flush()
+    uninterrupted(|| stream.flush())
+}
+
+/// Repeats what a signal interrupts. A time that is up is a stream that is not ready.
+pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    loop {
+        match operation() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::TimedOut => return Err(io::ErrorKind::WouldBlock.into()),
+            done => return done,
+        }
+    }
+}
+
+/// Whether a stream that refused a write has waited before, for as long as `timeout` lets it.
+///
+/// A non-blocking stream does not wait: asked again at once after it `refused`, it refuses at once.
+pub(super) fn is_blocking(timeout: Option<Duration>, refused: Option<Time>, now: Time) -> bool {
+    timeout.is_some_and(|timeout| refused.is_none_or(|refused| now.since(refused) >= timeout / 2))
 }
 
 /// Ends the transport of a connection that failed (§7.1.1): writes the Close, shuts down, and reads what is under way
 /// for a bounded time, so that it does not provoke a reset which destroys the Close.
 ///
 /// Whatever goes wrong here, the failure that led here is what counts.
-pub(super) fn linger<S: Stream>(stream: &mut S, outbound: &mut Outbound, timeout: Option<Duration>) {
+///
+/// # Errors
+///
+/// `WouldBlock`, if the stream is non-blocking and not ready. The connection then goes on to end.
+pub(super) fn linger<S: Stream>(stream: &mut S, outbound: &mut Outbound, timeout: Option<Duration>) -> io::Result<()> {
     let deadline = deadline(timeout);
-    if outbound.closing.is_abandoned() || write_all(stream, outbound.output()).is_err() {
-        outbound.abandon();
-        let _ = stream.shutdown(Shutdown::Both);
-        return;
+    let ended = write_all(stream, outbound.output()).and_then(|()| {
+        let _ = stream.shutdown(Shutdown::Write);
+        drain(stream, deadline)
+    });
+    match ended {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => return Err(error),
+        _ => outbound.abandon(),
     }
-    let _ = stream.shutdown(Shutdown::Write);
-    drain(stream, deadline);
-    outbound.on_eof();
-    outbound.abandon();
+    Ok(())
 }
 
 /// The end of the time that a peer has to end its side; a day, if there is no bound.
@@ -155,19 +176,27 @@ pub(super) fn deadline(timeout: Option<Duration>) -> Instant {
     Instant::now() + timeout.unwrap_or(Duration::from_secs(24 * 60 * 60))
 }
 
-/// Reads and discards until the stream ends, fails or is not ready, or the deadline passes.
-pub(super) fn drain<S: Stream>(stream: &mut S, deadline: Instant) {
+/// Reads and discards until the stream ends or the deadline passes.
+///
+/// # Errors
+///
+/// Those of the stream; `WouldBlock`, if it is non-blocking and not ready.
+pub(super) fn drain<S: Stream>(stream: &mut S, deadline: Instant) -> io::Result<()> {
     let mut discarded = [0; FIRST_READ];
     loop {
         let left = deadline.saturating_duration_since(Instant::now());
-        if left < SHORTEST || stream.set_read_timeout(Some(left)).is_err() {
-            return;
+        if left < SHORTEST {
+            return Ok(());
         }
+        stream.set_read_timeout(Some(left))?;
         match stream.read(&mut discarded) {
-            Ok(0) => return,
+            Ok(0) => return Ok(()),
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(_) => return,
+            Err(error) => match error.kind() {
+                io::ErrorKind::Interrupted => {}
+                io::ErrorKind::TimedOut => return Err(io::ErrorKind::WouldBlock.into()),
+                _ => return Err(error),
+            },
         }
     }
 }

@@ -1,0 +1,9 @@
+//! The blocking shell over scripted streams and real sockets: both roles, every cut, every fault, deadlines, and the
+//! two directions on two threads.
+
+#![allow(clippy::unwrap_used, reason = "tests are exempt")]
+
+mod conversation;
+mod faults;
+mod script;
+mod support;
