@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "tests are exempt")]
 
+mod closing;
 mod conversation;
 mod faults;
+mod handshake;
+mod messages;
 mod script;
 mod support;

@@ -193,13 +193,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send). The message is not queued then.
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        match self.connection.send(message) {
-            Err(SendError::Full(message)) => {
-                self.flush()?;
-                Ok(self.connection.send(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        self.with_room(message.into(), Connection::send)
     }
 
     /// Queues a fragment of a message. If too much is queued already, that is written first.
@@ -208,13 +202,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send). The fragment is not queued then.
     pub fn feed_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        match self.connection.send_fragment(data, fin) {
-            Err(SendError::Full(data)) => {
-                self.flush()?;
-                Ok(self.connection.send_fragment(data, fin)?)
-            }
-            fed => Ok(fed?),
-        }
+        self.with_room(data.into(), |connection, data| connection.send_fragment(data, fin))
     }
 
     /// Sends a Ping with up to 125 bytes of payload.
@@ -223,7 +211,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.connection.ping(payload)?;
+        self.with_room((), |connection, ()| connection.ping(payload))?;
         self.flush()
     }
 
@@ -233,7 +221,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.connection.pong(payload)?;
+        self.with_room((), |connection, ()| connection.pong(payload))?;
         self.flush()
     }
 
@@ -360,6 +348,22 @@ impl<S: Stream> WebSocket<S> {
         split::split(self)
     }
 
+    /// Queues something, and writes what is queued before if that is too much.
+    fn with_room<T>(
+        &mut self,
+        data: T,
+        feed: impl Fn(&mut Connection, T) -> Result<(), SendError<T>>,
+    ) -> Result<(), Error> {
+        let fed = match feed(&mut self.connection, data) {
+            Err(SendError::Full(unsent)) => {
+                self.flush()?;
+                feed(&mut self.connection, unsent)
+            }
+            fed => fed,
+        };
+        fed.map_err(|refused| Error::Send(refused.without_unsent()))
+    }
+
     /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
     fn wait(&mut self) -> Result<Option<Found>, Error> {
         loop {
@@ -370,6 +374,8 @@ impl<S: Stream> WebSocket<S> {
                 Err(failure) => Some(failure),
             };
             if self.connection.ready_state() == ReadyState::Closed {
+                // The peer is not made to wait until the stream is dropped.
+                let _ = self.stream.shutdown(Shutdown::Both);
                 return failure.map_or(Ok(None), |failure| Err(failure.into()));
             }
             // A failure is told when the peer was told and has ended its side, or had the time for it.
