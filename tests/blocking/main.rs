@@ -5,6 +5,7 @@
 
 mod closing;
 mod conversation;
+mod deadlines;
 mod faults;
 mod handshake;
 mod messages;
