@@ -107,6 +107,12 @@ impl Deadlines {
         }
     }
 
+    /// The same deadlines but that of stalled output, which is left to whoever writes.
+    pub(crate) fn without_write(mut self) -> Self {
+        self.timers.write = None;
+        self
+    }
+
     /// The next deadline; [`Time::ZERO`] if one must be armed first.
     pub(crate) fn next(&self, outbound: &Outbound) -> Option<Time> {
         if outbound.ready_state() == ReadyState::Closed {

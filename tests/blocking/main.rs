@@ -10,4 +10,5 @@ mod faults;
 mod handshake;
 mod messages;
 mod script;
+mod split;
 mod support;

@@ -36,8 +36,10 @@ pub(super) enum Received {
 #[derive(Debug)]
 pub(super) struct Reader {
     origin: Instant,
-    /// Whether reads of the stream are bounded at the moment.
-    bounded: bool,
+    /// The bound of reads for which nothing is due.
+    patience: Option<Duration>,
+    /// The bound that reads of the stream have at the moment.
+    bound: Option<Duration>,
     /// Whether the last read filled its buffer, so that more is to be expected at once.
     busy: bool,
 }
@@ -46,9 +48,16 @@ impl Reader {
     pub(super) fn new() -> Self {
         Self {
             origin: Instant::now(),
-            bounded: false,
+            patience: None,
+            bound: None,
             busy: false,
         }
+    }
+
+    /// The same reader, which waits for so long at most if nothing is due.
+    pub(super) fn with_patience(self, patience: Option<Duration>) -> Self {
+        let patience = patience.map(|patience| patience.max(SHORTEST));
+        Self { patience, ..self }
     }
 
     pub(super) fn now(&self) -> Time {
@@ -69,10 +78,13 @@ impl Reader {
         inbound: &mut Inbound,
         due: Option<Time>,
     ) -> io::Result<Received> {
-        if self.bounded || due.is_some() {
-            let timeout = due.map(|due| due.since(self.now()).max(SHORTEST));
-            stream.set_read_timeout(timeout)?;
-            self.bounded = timeout.is_some();
+        let bound = match due {
+            Some(due) => Some(due.since(self.now()).max(SHORTEST)),
+            None => self.patience,
+        };
+        if bound != self.bound {
+            stream.set_read_timeout(bound)?;
+            self.bound = bound;
         }
         let read = if self.busy {
             pool::lend(inbound);
@@ -113,6 +125,12 @@ impl Reader {
     pub(super) fn is_due(&self, due: Time) -> bool {
         self.now() + SHORTEST >= due
     }
+
+    /// Whether the wait that just ended, and `began` then, was as long as it may be.
+    pub(super) fn is_up(&self, began: Time, due: Option<Time>) -> bool {
+        let due = due.or_else(|| self.patience.map(|patience| began + patience));
+        due.is_some_and(|due| self.is_due(due))
+    }
 }
 
 /// Writes all output, in as few writes as it takes.
@@ -143,11 +161,11 @@ pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> 
     }
 }
 
-/// Whether a stream that refused a write has waited before, for as long as `timeout` lets it.
+/// Whether a stream that refuses a write at this time has waited before, as long as the `bound` of writes lets it.
 ///
 /// A non-blocking stream does not wait: asked again at once after it `refused`, it refuses at once.
-pub(super) fn is_blocking(timeout: Option<Duration>, refused: Option<Time>, now: Time) -> bool {
-    timeout.is_some_and(|timeout| refused.is_none_or(|refused| now.since(refused) >= timeout / 2))
+pub(super) fn has_waited(bound: Option<Duration>, refused: Option<Time>, now: Time) -> bool {
+    bound.is_some_and(|bound| refused.is_none_or(|refused| now.since(refused) >= bound / 2))
 }
 
 /// Ends the transport of a connection that failed (§7.1.1): writes the Close, shuts down, and reads what is under way

@@ -245,7 +245,7 @@ impl<S: Stream> WebSocket<S> {
                         self.unflushed = false;
                         return Err(failure.into());
                     }
-                    if !transport::is_blocking(self.write_timeout, refused, now) {
+                    if !transport::has_waited(self.write_timeout, refused, now) {
                         return Err(error.into());
                     }
                     refused = Some(now);
