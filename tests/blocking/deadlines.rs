@@ -1,19 +1,20 @@
 //! Deadlines, with short timers: each ends what it is meant to end, and none is felt where it does not belong.
 
 use std::{
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::{Shutdown, TcpStream},
     thread,
     time::{Duration, Instant},
 };
 
 use websocket_proto::{
-    CloseCode, Config, Error, Message, ProtocolError, Role, Timer, Timers,
+    CloseCode, Config, Error, Message, Negotiated, ProtocolError, Role, Timer, Timers,
     blocking::WebSocket,
     frame::Opcode,
     handshake::{Accept, HandshakeError},
 };
 
+use crate::script::{Act, Op, Script};
 use crate::support::{assert_took_about, connected, millis, tcp, timed, with_raw_peer, within_seconds};
 
 /// Time that the tests let pass.
@@ -189,7 +190,7 @@ fn keepalive_pings_measure_the_latency_and_keep_a_peer_that_answers() {
         let (mut client, mut server) =
             connected(&timed(Timers::new().keepalive(millis(40)).pong(SHORT)), &Config::new());
         let answering = thread::spawn(move || {
-            assert_eq!(server.recv().map(|message| message.is_none()).unwrap(), true);
+            assert!(matches!(server.recv(), Ok(None)));
         });
         assert_eq!(client.latency(), None);
         let mut pongs = 0;
@@ -281,18 +282,13 @@ fn a_peer_that_never_reads_is_given_up_by_both_halves() {
 fn a_slow_reader_is_not_given_up() {
     within_seconds(10, || {
         for halves in [false, true] {
-            let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(150))));
+            let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(500))));
             let reading = thread::spawn(move || {
-                let mut buffer = vec![0; 1 << 20];
-                let mut read = 0;
-                while read < HUGE {
-                    // Slower than the deadline for writes, but not so slow that it passes twice.
-                    thread::sleep(millis(if read == 0 { 200 } else { 5 }));
-                    match peer.stream.read(&mut buffer) {
-                        Ok(0) => panic!("ended after {read} bytes"),
-                        Ok(n) => read += n,
-                        Err(error) => panic!("{error} after {read} bytes"),
-                    }
+                // In all, this takes longer than a write may wait.
+                let mut part = vec![0; HUGE / 16];
+                for _ in 0..16 {
+                    thread::sleep(millis(40));
+                    peer.stream.read_exact(&mut part).expect("the connection lives");
                 }
                 peer
             });
@@ -311,17 +307,21 @@ fn a_slow_reader_is_not_given_up() {
 #[test]
 fn stalls_of_the_past_do_not_count() {
     within_seconds(10, || {
-        let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(150))));
-        let reading = thread::spawn(move || {
-            for _ in 0..3 {
-                thread::sleep(millis(200));
-                assert_eq!(peer.recv().map(|(_, payload)| payload.len()), Some(HUGE));
+        // Every other write takes nothing for as long as it may wait.
+        let mut writes = 0;
+        let (stream, _) = Script::new(b"", move |op, _| {
+            writes += usize::from(op == Op::Write);
+            if op != Op::Write || writes % 2 == 0 {
+                return Act::Move(usize::MAX);
             }
+            thread::sleep(millis(30));
+            Act::Fail(ErrorKind::WouldBlock)
         });
-        for _ in 0..3 {
-            server.send(vec![0; HUGE]).unwrap();
+        let config = timed(Timers::new().write(millis(30)));
+        let mut server = WebSocket::from_negotiated(stream, &Negotiated::new(Role::Server), &config);
+        for _ in 0..4 {
+            server.send("late, but not too late").unwrap();
         }
-        reading.join().unwrap();
     });
 }
 

@@ -26,10 +26,16 @@ const SHORT: Duration = millis(120);
 /// More than socket buffers take.
 const HUGE: usize = 16 << 20;
 
-/// Receives until the end on a thread of its own, and returns what came and how it ended.
-fn receiving(
-    mut recv: RecvHalf<TcpStream>,
-) -> thread::JoinHandle<(Vec<String>, Result<(), Error>, RecvHalf<TcpStream>)> {
+/// A payload that tells its number.
+fn numbered(n: u64, len: usize) -> Vec<u8> {
+    n.to_be_bytes().into_iter().cycle().take(len).collect()
+}
+
+/// What came, how it ended, and the half that received it.
+type Received = (Vec<String>, Result<(), Error>, RecvHalf<TcpStream>);
+
+/// Receives until the end on a thread of its own.
+fn receiving(mut recv: RecvHalf<TcpStream>) -> thread::JoinHandle<Received> {
     thread::spawn(move || {
         let mut texts = Vec::new();
         let end = loop {
@@ -137,7 +143,7 @@ fn the_receiver_goes_on_while_a_sender_is_blocked() {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
         let (send, mut recv) = server.split().unwrap();
         let sending = thread::spawn(move || send.send(vec![7; HUGE]));
-        thread::sleep(millis(50));
+        peer.wait_for_data();
         peer.send(Opcode::Ping, b"still there?");
         peer.send(Opcode::Text, b"a message");
         assert_eq!(recv.recv().unwrap(), Some(Message::from("a message")));
@@ -187,7 +193,7 @@ fn a_sender_that_waits_for_room_does_not_block_the_receiver() {
 /// A peer that writes each answer before it reads on waits for this side to read: so nobody who reads may wait for it.
 #[test]
 fn a_peer_that_only_echoes_does_not_lock_up_with_the_halves() {
-    const MESSAGES: usize = 3000;
+    const MESSAGES: u64 = 1000;
     const LEN: usize = 20_000;
     within_seconds(20, || {
         let (client, mut server) = connected(&Config::new(), &Config::new());
@@ -204,13 +210,13 @@ fn a_peer_that_only_echoes_does_not_lock_up_with_the_halves() {
         let (send, mut recv) = client.split().unwrap();
         let sending = thread::spawn(move || {
             for n in 0..MESSAGES {
-                send.send(vec![n as u8; LEN]).unwrap();
+                send.send(numbered(n, LEN)).unwrap();
             }
             send
         });
         for n in 0..MESSAGES {
             let message = recv.recv().unwrap().expect("an echo");
-            assert!(message.as_bytes() == vec![n as u8; LEN]);
+            assert!(message.as_bytes() == numbered(n, LEN));
         }
         let send = sending.join().unwrap();
         send.close(None).unwrap();
@@ -223,14 +229,14 @@ fn a_peer_that_only_echoes_does_not_lock_up_with_the_halves() {
 #[test]
 fn the_receiver_reads_on_while_the_peer_does_not() {
     const LEN: usize = 100_000;
-    const MESSAGES: usize = HUGE / LEN;
+    const MESSAGES: u64 = (HUGE / LEN) as u64;
     within_seconds(10, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
         let (send, mut recv) = server.split().unwrap();
         send.feed(vec![7; HUGE]).unwrap();
         let talking = thread::spawn(move || {
             for n in 0..MESSAGES {
-                peer.send(Opcode::Binary, &vec![n as u8; LEN]);
+                peer.send(Opcode::Binary, &numbered(n, LEN));
             }
             assert!(peer.recv() == Some((Opcode::Binary, vec![7; HUGE])));
             peer.send(Opcode::Text, b"got it");
@@ -238,7 +244,7 @@ fn the_receiver_reads_on_while_the_peer_does_not() {
         });
         for n in 0..MESSAGES {
             let message = recv.recv().unwrap().expect("a message");
-            assert!(message.as_bytes() == vec![n as u8; LEN]);
+            assert!(message.as_bytes() == numbered(n, LEN));
         }
         assert_eq!(recv.recv().unwrap(), Some(Message::from("got it")));
         drop(talking.join().unwrap());
@@ -339,7 +345,7 @@ fn a_peer_that_closes_while_a_sender_is_blocked_gets_its_answer_and_the_end() {
             let (send, recv) = server.split().unwrap();
             let receiving = receiving(recv);
             let sending = thread::spawn(move || send.send(vec![7; HUGE]));
-            thread::sleep(millis(50));
+            peer.wait_for_data();
             peer.send(Opcode::Close, b"\x03\xe8");
             if halfway_closed {
                 peer.stream.shutdown(Shutdown::Write).unwrap();
@@ -369,7 +375,7 @@ fn a_peer_that_closes_and_never_reads_is_left_at_the_deadline() {
             let (send, recv) = server.split().unwrap();
             let receiving = receiving(recv);
             let sending = thread::spawn(move || send.send(vec![7; HUGE]));
-            thread::sleep(millis(50));
+            peer.wait_for_data();
             peer.send(Opcode::Close, b"\x03\xe8");
             if ends {
                 peer.stream.shutdown(Shutdown::Write).unwrap();
@@ -396,7 +402,7 @@ fn a_violation_while_a_sender_is_blocked_is_answered_behind_what_is_sent() {
             let (send, recv) = server.split().unwrap();
             let receiving = receiving(recv);
             let sending = thread::spawn(move || send.send(vec![7; HUGE]));
-            thread::sleep(millis(50));
+            peer.wait_for_data();
             peer.send(opcode, payload);
             thread::sleep(millis(50));
             let began = Instant::now();
@@ -452,7 +458,7 @@ fn a_lost_peer_shows_at_both_halves() {
             let send = send.clone();
             move || send.send(vec![7; HUGE])
         });
-        thread::sleep(millis(50));
+        peer.wait_for_data();
         let began = Instant::now();
         drop(peer);
         assert!(matches!(
@@ -513,19 +519,18 @@ fn halves_show_events_and_fragments_as_the_whole_does() {
 #[test]
 fn a_pong_that_waits_for_a_slow_reader_does_not_end_the_connection() {
     within_seconds(10, || {
-        let (server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(100))));
+        let (server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(400))));
         let (send, recv) = server.split().unwrap();
         let receiving = receiving(recv);
         let sending = thread::spawn(move || send.send(vec![7; HUGE]).map(|()| send));
-        thread::sleep(millis(20));
+        peer.wait_for_data();
         let chatter = peer.frame(true, Opcode::Ping, b"slow");
-        let mut buffer = vec![0; HUGE / 8];
-        let mut read = 0;
-        while read < HUGE {
+        // In all, this takes longer than a write may wait.
+        let mut part = vec![0; HUGE / 16];
+        for _ in 0..16 {
             peer.stream.write_all(&chatter).unwrap();
             thread::sleep(millis(40));
-            peer.stream.read_exact(&mut buffer).expect("the connection lives");
-            read += buffer.len();
+            peer.stream.read_exact(&mut part).expect("the connection lives");
         }
         let send = sending.join().unwrap().unwrap();
         assert_eq!(send.closure(), None);
@@ -620,7 +625,7 @@ fn the_end_of_the_stream_does_not_make_the_receiver_spin() {
         let (send, mut recv) = server.split().unwrap();
         let receiving = thread::spawn(move || recv.recv().map(|message| message.is_none()));
         let sending = thread::spawn(move || send.send(vec![7; HUGE]));
-        thread::sleep(millis(50));
+        peer.wait_for_data();
         peer.send(Opcode::Close, b"");
         peer.stream.shutdown(Shutdown::Write).unwrap();
         thread::sleep(millis(150));

@@ -126,6 +126,11 @@ impl RawPeer {
         Some((header.opcode, payload))
     }
 
+    /// Waits until there is something to receive.
+    pub(crate) fn wait_for_data(&self) {
+        assert_eq!(self.stream.peek(&mut [0]).expect("data"), 1);
+    }
+
     /// Asserts that the peer sends nothing and does not end its side for a while.
     pub(crate) fn assert_silence(&mut self) {
         self.stream.set_read_timeout(Some(millis(50))).unwrap();

@@ -41,6 +41,9 @@ use crate::{
 /// How long one write of a split stream may wait, and a read while something waits to be written.
 const PATIENCE: Duration = Duration::from_millis(5);
 
+/// How long the receiver leaves the stream alone that took nothing, as long as there is something to read.
+const RESPITE: Duration = Duration::from_millis(50);
+
 /// Separates the directions of a connection.
 pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf<S>, RecvHalf<S>), Error> {
     let mut writer = Writer {
@@ -69,6 +72,7 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
         // While this half waits, the other may begin the closing handshake, for which there is a deadline.
         reader: websocket.reader.with_patience(websocket.close_timeout),
         at_end: false,
+        respite: None,
         shared: Arc::clone(&shared),
         subprotocol: websocket.subprotocol,
         close_timeout: websocket.close_timeout,
@@ -166,8 +170,8 @@ impl<S: Stream> Shared<S> {
             sending.writer = Some(writer);
             self.returned.notify_all();
             written?;
-            if half == Half::Recv && is_new {
-                // What was queued since then is left to others, who could keep this half from reading for ever.
+            // What was queued since then is left to others, who could keep the receiver from reading for ever.
+            if is_last || (half == Half::Recv && is_new) {
                 return Ok(());
             }
         }
@@ -371,6 +375,8 @@ pub struct RecvHalf<S> {
     reader: Reader,
     /// Whether the stream has ended.
     at_end: bool,
+    /// The end of the [`RESPITE`] of a stream that did not take all that waits.
+    respite: Option<Time>,
     shared: Arc<Shared<S>>,
     subprotocol: Option<Box<str>>,
     close_timeout: Option<Duration>,
@@ -455,14 +461,16 @@ impl<S: Stream> RecvHalf<S> {
 
     /// Writes what waits, unless somebody is writing; lets happen what is due; and then reads once.
     fn step(&mut self) -> Result<(), Error> {
-        let mut is_refused = false;
         let (due, began) = loop {
-            match self.shared.flush(Half::Recv) {
-                Ok(()) => {}
-                Err(error) if error.is_would_block() => is_refused = true,
-                Err(Error::Io(error)) => return self.lost(error),
-                // The connection was given up, which is found out there where it is waited for.
-                Err(_) => return Ok(()),
+            if self.at_end || self.respite.is_none_or(|respite| self.reader.now() >= respite) {
+                self.respite = None;
+                match self.shared.flush(Half::Recv) {
+                    Ok(()) => {}
+                    Err(error) if error.is_would_block() => self.respite = Some(self.reader.now() + RESPITE),
+                    Err(Error::Io(error)) => return self.lost(error),
+                    // The connection was given up, which is found out there where it is waited for.
+                    Err(_) => return Ok(()),
+                }
             }
             let mut sending = self.shared.lock();
             let now = self.reader.now();
@@ -471,18 +479,20 @@ impl<S: Stream> RecvHalf<S> {
                 due => break (due, now),
             }
         };
-        let due = match due {
-            _ if !is_refused => due,
-            Some(due) => Some(due.min(began + PATIENCE)),
-            None => Some(began + PATIENCE),
+        let due = match (self.respite, due) {
+            (None, due) => due,
+            (Some(_), Some(due)) => Some(due.min(began + PATIENCE)),
+            (Some(_), None) => Some(began + PATIENCE),
         };
         let sending = self.shared.lock();
         if sending.outbound.closing.is_abandoned() {
             return Ok(());
         }
         if self.at_end {
-            // There is nothing left but to write.
-            drop(self.shared.wait(sending, due.map(|due| due.since(began))));
+            // There is nothing left but to wait for whoever is writing.
+            if !sending.is_closed() {
+                drop(self.shared.wait(sending, due.map(|due| due.since(began))));
+            }
             return Ok(());
         }
         drop(sending);
@@ -494,7 +504,10 @@ impl<S: Stream> RecvHalf<S> {
                 Ok(())
             }
             // The time that the read was given is up, and the next step does what is due.
-            Ok(Received::NotReady(_)) if self.reader.is_up(began, due) => Ok(()),
+            Ok(Received::NotReady(_)) if self.reader.is_up(began, due) => {
+                self.respite = None;
+                Ok(())
+            }
             Ok(Received::NotReady(error)) => Err(error.into()),
             Err(error) => self.lost(error),
         }
