@@ -336,6 +336,14 @@ fn no_time_limit_is_left_on_reads_of_an_open_connection() {
         client.send("hello").unwrap();
         server.recv().unwrap();
         assert_eq!(server.stream().read_timeout().unwrap(), None);
+
+        // What the shell has set itself goes with it.
+        assert!(server.stream().write_timeout().unwrap().is_some());
+        let (stream, _) = server.into_parts();
+        assert_eq!(
+            (stream.read_timeout().unwrap(), stream.write_timeout().unwrap()),
+            (None, None)
+        );
     });
 }
 

@@ -8,6 +8,7 @@ mod conversation;
 mod deadlines;
 mod faults;
 mod handshake;
+mod idle;
 mod messages;
 mod script;
 mod split;

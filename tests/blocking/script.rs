@@ -55,6 +55,8 @@ pub(crate) struct Script {
     read: usize,
     plan: Plan,
     log: Arc<Mutex<Log>>,
+    /// Whether the stream goes on behind the input, but is not ready.
+    is_endless: bool,
 }
 
 impl Script {
@@ -65,8 +67,17 @@ impl Script {
             read: 0,
             plan: Box::new(plan),
             log: Arc::clone(&log),
+            is_endless: false,
         };
         (script, log)
+    }
+
+    /// A stream that delivers `input` and then is never ready again.
+    pub(crate) fn endless(input: &[u8]) -> Self {
+        Self {
+            is_endless: true,
+            ..Self::new(input, undisturbed).0
+        }
     }
 
     /// Takes the next act, which is how many bytes of `len` are moved.
@@ -88,7 +99,11 @@ impl Script {
 
 impl Read for Script {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let n = self.act(Op::Read, buffer.len().min(self.input.len() - self.read))?;
+        let left = self.input.len() - self.read;
+        if left == 0 && self.is_endless {
+            return Err(ErrorKind::WouldBlock.into());
+        }
+        let n = self.act(Op::Read, buffer.len().min(left))?;
         buffer[..n].copy_from_slice(&self.input[self.read..self.read + n]);
         self.read += n;
         Ok(n)

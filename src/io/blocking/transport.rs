@@ -24,8 +24,12 @@ const SLICES: usize = 16;
 /// Shortest time that a read is bounded to; timers of operating systems are about as fine.
 pub(super) const SHORTEST: Duration = Duration::from_millis(1);
 
+/// How long a connection keeps large buffers while nothing comes.
+const IDLE: Duration = Duration::from_millis(200);
+
 /// What a read gave.
 pub(super) enum Received {
+    /// Any number of them, even none.
     Bytes,
     End,
     /// The stream was not ready within the time that it was given.
@@ -71,17 +75,22 @@ impl Reader {
     /// Reads once, for at most until `due`.
     ///
     /// An idle connection waits without a buffer: the first bytes go to the stack, and only a connection from which so
-    /// many come that they fill it gets a large one.
+    /// many come that they fill it gets a large one. That one, and the buffer of a large message, are given back when
+    /// nothing has come for a [while](IDLE).
     pub(super) fn read<S: Stream>(
         &mut self,
         stream: &mut S,
         inbound: &mut Inbound,
         due: Option<Time>,
     ) -> io::Result<Received> {
-        let bound = match due {
-            Some(due) => Some(due.since(self.now()).max(SHORTEST)),
-            None => self.patience,
-        };
+        let waits_idly = self.busy || inbound.holds_spare();
+        let began = (waits_idly || due.is_some()).then(|| self.now());
+        let bounds = [
+            due.zip(began).map(|(due, began)| due.since(began).max(SHORTEST)),
+            self.patience.filter(|_| due.is_none()),
+            waits_idly.then_some(IDLE),
+        ];
+        let bound = bounds.into_iter().flatten().min();
         if bound != self.bound {
             stream.set_read_timeout(bound)?;
             self.bound = bound;
@@ -98,11 +107,8 @@ impl Reader {
             pool::reclaim(inbound);
             let mut first = [0; FIRST_READ];
             stream.read(&mut first).inspect(|&n| {
-                if n > 0 {
-                    self.busy = n == FIRST_READ;
-                    pool::lend(inbound);
-                    inbound.receive(&first[..n]);
-                }
+                self.busy = n == FIRST_READ;
+                inbound.receive(&first[..n]);
             })
         };
         match read {
@@ -114,6 +120,10 @@ impl Reader {
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     self.busy = false;
                     pool::reclaim(inbound);
+                    inbound.release();
+                    if waits_idly && began.is_some_and(|began| self.is_due(began + IDLE)) {
+                        return Ok(Received::Bytes);
+                    }
                     Ok(Received::NotReady(io::ErrorKind::WouldBlock.into()))
                 }
                 _ => Err(error),

@@ -327,9 +327,11 @@ impl<S: Stream> WebSocket<S> {
         &mut self.stream
     }
 
-    /// The stream and the connection, for a loop of one's own.
+    /// The stream and the connection, for a loop of one's own. No time limit is left on reads and writes of the stream.
     #[must_use]
-    pub fn into_parts(self) -> (S, Connection) {
+    pub fn into_parts(mut self) -> (S, Connection) {
+        let _ = self.stream.set_read_timeout(None);
+        let _ = self.stream.set_write_timeout(None);
         (self.stream, self.connection)
     }
 
