@@ -7,7 +7,7 @@ use core::{fmt, ops::Add, time::Duration};
 
 use crate::{
     config::Timers,
-    connection::{Inbound, Outbound, error::ProtocolError},
+    connection::{Inbound, Outbound, ReadyState, error::ProtocolError},
 };
 
 /// A moment: the time since an origin that the caller picks once per connection, on a clock that never goes back.
@@ -107,14 +107,15 @@ impl Deadlines {
         }
     }
 
-    /// How long output may wait.
-    pub(crate) const fn write_timeout(&self) -> Option<Duration> {
-        self.timers.write
+    /// The same deadlines but that of stalled output, which is left to whoever writes.
+    pub(crate) fn without_write(mut self) -> Self {
+        self.timers.write = None;
+        self
     }
 
     /// The next deadline; [`Time::ZERO`] if one must be armed first.
     pub(crate) fn next(&self, outbound: &Outbound) -> Option<Time> {
-        if outbound.closing.is_abandoned() {
+        if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
         let open = outbound.closing.is_open();
@@ -138,7 +139,7 @@ impl Deadlines {
     /// Arms what is unarmed and does what is due.
     pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         outbound.probe.on_time(now);
-        if outbound.closing.is_abandoned() {
+        if outbound.ready_state() == ReadyState::Closed {
             return;
         }
         if self.handle_write(now, inbound, outbound) {

@@ -404,6 +404,11 @@ impl Inbound {
         self.buffer.allocated() + self.assembly.capacity()
     }
 
+    /// Whether it holds the buffer of a message that was delivered, for the next one.
+    pub(crate) fn holds_spare(&self) -> bool {
+        self.message.is_none() && self.assembly.capacity() > 0
+    }
+
     /// Bytes received in all, so that a timer can see whether the peer is silent.
     pub(crate) fn received(&self) -> u64 {
         self.received

@@ -140,10 +140,10 @@ impl RecvBuffer {
 
     /// Takes the buffer away and leaves the unread bytes, if they are few, in one of just their size.
     ///
-    /// Returns `None` if there is no buffer to take, or if over `most` bytes are unread.
+    /// Returns `None` if there is nothing to take, or if over `most` bytes are unread.
     pub(super) fn take(&mut self, most: usize) -> Option<Self> {
         let unread = self.unread();
-        if self.bytes.len() <= most || unread.len() > most {
+        if self.bytes.len() == unread.len() || unread.len() > most {
             return None;
         }
         let rest = Self {

@@ -120,7 +120,7 @@ impl<S: Stream> Acceptor<S> {
     fn refuse(&mut self, response: &[u8]) {
         let _ = self.stream.set_write_timeout(Some(REFUSAL_TIMEOUT));
         if self.stream.write_all(response).is_ok() && self.stream.shutdown(Shutdown::Write).is_ok() {
-            transport::drain(&mut self.stream, Instant::now() + REFUSAL_TIMEOUT);
+            let _ = transport::drain(&mut self.stream, Instant::now() + REFUSAL_TIMEOUT);
         }
     }
 }
@@ -135,6 +135,8 @@ pub struct Connector<S> {
     handshake: ClientHandshake,
     /// Bytes of the request that are written.
     written: usize,
+    /// Whether the stream may hold written bytes back.
+    unflushed: bool,
     config: Config,
     clock: Clock,
 }
@@ -150,6 +152,7 @@ impl<S: Stream> Connector<S> {
             stream,
             handshake: ClientHandshake::new(request, config.nonce()?, config)?,
             written: 0,
+            unflushed: true,
             config: config.clone(),
             clock: Clock::new(config),
         })
@@ -173,14 +176,15 @@ impl<S: Stream> Connector<S> {
     /// `WouldBlock` if the stream is not ready: then call again.
     pub fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
         while let rest @ [_, ..] = &self.handshake.request()[self.written..] {
-            match self.stream.write(rest) {
-                Ok(0) => return Err(io::Error::from(ErrorKind::WriteZero).into()),
-                Ok(n) => self.written += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error.into()),
+            match transport::uninterrupted(|| self.stream.write(rest))? {
+                0 => return Err(io::Error::from(ErrorKind::WriteZero).into()),
+                n => self.written += n,
             }
         }
-        self.stream.flush()?;
+        if self.unflushed {
+            transport::uninterrupted(|| self.stream.flush())?;
+            self.unflushed = false;
+        }
         let mut buffer = [0; READ];
         loop {
             match self.clock.read(&mut self.stream, &mut buffer)? {
@@ -248,10 +252,10 @@ impl Clock {
     /// Reads once, for at most as long as the handshake may take.
     fn read<S: Stream>(&self, stream: &mut S, buffer: &mut [u8]) -> io::Result<Read> {
         loop {
+            if self.is_over() {
+                return Ok(Read::TooLate);
+            }
             if let Some(left) = self.left() {
-                if left < transport::SHORTEST {
-                    return Ok(Read::TooLate);
-                }
                 stream.set_read_timeout(Some(left))?;
             }
             match stream.read(buffer) {
@@ -259,16 +263,16 @@ impl Clock {
                 Ok(n) => return Ok(Read::Bytes(n)),
                 Err(error) => match error.kind() {
                     ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut
-                        if self.left().is_some_and(|left| left < transport::SHORTEST) =>
-                    {
-                        return Ok(Read::TooLate);
-                    }
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut if self.is_over() => return Ok(Read::TooLate),
                     ErrorKind::TimedOut => return Err(ErrorKind::WouldBlock.into()),
                     _ => return Err(error),
                 },
             }
         }
+    }
+
+    fn is_over(&self) -> bool {
+        self.left().is_some_and(|left| left < transport::SHORTEST)
     }
 
     /// Ends the bound on reads that the handshake has set.

@@ -10,6 +10,10 @@
 //!   SendHalf: messages ---------------------> Outbound -> Writer -> stream
 //!                                            `------ Mutex ------'
 //! ```
+//!
+//! The half that receives writes, too, but never waits long for a peer to read: that peer may wait for this side to
+//! read. So writes are bounded to a [short time](PATIENCE), after which a sender just goes on, and the receiver reads
+//! before it tries again.
 
 use alloc::sync::Arc;
 use core::time::Duration;
@@ -26,19 +30,31 @@ use super::{
 };
 use crate::{
     connection::{
-        Closure, Deadlines, Event, Fin, Found, Inbound, Outbound, Output, ProtocolError, ReadyState, SendError, Timer,
+        Closure, Deadlines, Event, Fin, Found, Inbound, Outbound, Output, ProtocolError, ReadyState, SendError, Time,
+        Timer,
     },
     error::Error,
     frame::CloseFrame,
     message::Message,
 };
 
+/// How long one write of a split stream may wait, and a read while something waits to be written.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// How long the receiver leaves the stream alone that took nothing, as long as there is something to read.
+const RESPITE: Duration = Duration::from_millis(50);
+
 /// Separates the directions of a connection.
 pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf<S>, RecvHalf<S>), Error> {
-    let writer = Writer {
+    let mut writer = Writer {
         stream: websocket.stream.try_clone()?,
         output: Output::default(),
+        unflushed: websocket.unflushed,
+        shut_down: websocket.shut_down,
+        stalled: None,
     };
+    // A stream that cannot bound its writes has no deadline for them.
+    let _ = writer.stream.set_write_timeout(Some(PATIENCE));
     let (inbound, outbound, deadlines) = websocket.connection.into_parts();
     let shared = Arc::new(Shared {
         sending: Mutex::new(Sending {
@@ -46,17 +62,20 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
             writer: Some(writer),
         }),
         returned: Condvar::new(),
-        write_timeout: deadlines.write_timeout(),
+        write_timeout: websocket.write_timeout,
+        origin: Instant::now(),
     });
     let recv = RecvHalf {
         stream: websocket.stream,
         inbound,
-        deadlines,
-        reader: websocket.reader,
+        deadlines: deadlines.without_write(),
+        // While this half waits, the other may begin the closing handshake, for which there is a deadline.
+        reader: websocket.reader.with_patience(websocket.close_timeout),
+        at_end: false,
+        respite: None,
         shared: Arc::clone(&shared),
         subprotocol: websocket.subprotocol,
         close_timeout: websocket.close_timeout,
-        shut_down: false,
     };
     Ok((SendHalf { shared }, recv))
 }
@@ -68,6 +87,8 @@ struct Shared<S> {
     /// Notified when the writer is put back.
     returned: Condvar,
     write_timeout: Option<Duration>,
+    /// The clock of refused writes.
+    origin: Instant,
 }
 
 #[derive(Debug)]
@@ -82,15 +103,21 @@ struct Sending<S> {
 struct Writer<S> {
     stream: S,
     output: Output,
+    /// Whether the stream may hold written bytes back.
+    unflushed: bool,
+    /// Whether the write side of the stream is shut down.
+    shut_down: bool,
+    /// When the stream first took nothing, if it has taken nothing since.
+    stalled: Option<Time>,
 }
 
-/// What to do when somebody else is writing.
+/// Who wants to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WhenTaken {
-    /// Leave it to the other, who will write what was queued here.
-    Leave,
-    /// Wait until the other has written.
-    Wait,
+enum Half {
+    /// Waits until all is written, by this thread or another.
+    Send,
+    /// Writes what goes out at once, unless another thread is writing: that one will write what was queued here.
+    Recv,
 }
 
 impl<S: Stream> Shared<S> {
@@ -99,58 +126,103 @@ impl<S: Stream> Shared<S> {
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes everything that is queued, and what others queue meanwhile.
-    fn flush(&self, when_taken: WhenTaken) -> Result<(), Error> {
+    /// Writes what is queued. Behind the last Close, shuts down.
+    ///
+    /// `WouldBlock` is left for [`Half::Recv`], if the stream does not take everything at once, or is non-blocking.
+    fn flush(&self, half: Half) -> Result<(), Error> {
         let mut sending = self.lock();
         loop {
-            match sending.writer.take() {
-                Some(mut writer) => {
-                    if writer.output.is_empty() {
-                        writer.output = sending.outbound.take_output();
-                    }
-                    if writer.output.is_empty() {
-                        sending.writer = Some(writer);
-                        return Ok(());
-                    }
-                    drop(sending);
-                    let result = self.write(&mut writer);
-                    sending = self.lock();
-                    if let Err(error) = &result {
-                        sending.on_write_error(error, &mut writer);
-                    }
-                    sending.writer = Some(writer);
-                    self.returned.notify_all();
-                    result?;
+            if sending.outbound.closing.is_abandoned() {
+                // What is queued goes nowhere any more.
+                return sending
+                    .outbound
+                    .closing
+                    .failure()
+                    .map_or(Ok(()), |failure| Err(failure.into()));
+            }
+            let Some(mut writer) = sending.writer.take() else {
+                match half {
+                    Half::Send => sending = self.wait(sending, None),
+                    Half::Recv => return Ok(()),
                 }
-                None if when_taken == WhenTaken::Leave => return Ok(()),
-                None => sending = self.returned.wait(sending).unwrap_or_else(PoisonError::into_inner),
+                continue;
+            };
+            let is_new = writer.output.is_empty();
+            if is_new {
+                writer.output = sending.outbound.take_output();
+            }
+            let is_last = !sending.outbound.wants_write() && sending.outbound.closing.wants_shutdown();
+            if writer.is_idle() && (writer.shut_down || !is_last) {
+                sending.writer = Some(writer);
+                return Ok(());
+            }
+            drop(sending);
+            let written = self.write(&mut writer, half);
+            if is_last && written.is_ok() {
+                writer.shut_down = true;
+                // The peer may be gone already; the end of the stream will tell.
+                let _ = writer.stream.shutdown(Shutdown::Write);
+            }
+            sending = self.lock();
+            if let Err(error) = &written {
+                sending.on_write_error(error, &mut writer);
+            }
+            sending.writer = Some(writer);
+            self.returned.notify_all();
+            written?;
+            // What was queued since then is left to others, who could keep the receiver from reading for ever.
+            if is_last || (half == Half::Recv && is_new) {
+                return Ok(());
             }
         }
     }
 
-    fn write(&self, writer: &mut Writer<S>) -> Result<(), Error> {
-        let mut stalled_since = None;
+    fn write(&self, writer: &mut Writer<S>, half: Half) -> Result<(), Error> {
+        let mut refused = None;
+        writer.unflushed = true;
         loop {
+            let waiting = writer.output.len();
             match transport::write_all(&mut writer.stream, &mut writer.output) {
-                Ok(()) => return Ok(()),
+                Ok(()) => {
+                    writer.unflushed = false;
+                    writer.stalled = None;
+                    return Ok(());
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Either the stream is non-blocking, and refuses a second time at once, or it took as long as it
-                    // may, and does so again.
-                    let (Some(timeout), Some(since)) = (self.write_timeout, stalled_since) else {
-                        if self.write_timeout.is_none() {
-                            return Err(error.into());
-                        }
-                        stalled_since = Some(Instant::now());
-                        continue;
-                    };
-                    if since.elapsed() < timeout / 2 {
+                    let now = Time::from_origin(self.origin.elapsed());
+                    if writer.output.len() < waiting {
+                        writer.stalled = None;
+                    }
+                    let stalled = now.since(*writer.stalled.get_or_insert(now));
+                    if self.write_timeout.is_some_and(|timeout| stalled >= timeout) {
+                        return Err(ProtocolError::TimedOut(Timer::Write).into());
+                    }
+                    if half == Half::Recv || !transport::has_waited(Some(PATIENCE), refused, now) {
                         return Err(error.into());
                     }
-                    return Err(ProtocolError::TimedOut(Timer::Write).into());
+                    refused = Some(now);
                 }
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Waits until somebody has written, for at most so long.
+    fn wait<'a>(&self, sending: MutexGuard<'a, Sending<S>>, most: Option<Duration>) -> MutexGuard<'a, Sending<S>> {
+        match most {
+            None => self.returned.wait(sending).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                let waited = self.returned.wait_timeout(sending, most);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        }
+    }
+}
+
+impl<S> Writer<S> {
+    /// Whether nothing is on its way.
+    fn is_idle(&self) -> bool {
+        self.output.is_empty() && !self.unflushed
     }
 }
 
@@ -163,14 +235,25 @@ impl<S: Stream> Sending<S> {
         if let Error::Protocol(error) = error {
             self.outbound.fail(*error);
         }
+        self.abandon(&mut writer.stream);
+    }
+
+    /// Gives the connection up, and wakes whoever reads or writes.
+    fn abandon(&mut self, stream: &mut S) {
         self.outbound.on_eof();
         self.outbound.abandon();
-        let _ = writer.stream.shutdown(Shutdown::Both);
+        let _ = stream.shutdown(Shutdown::Both);
     }
 
     /// Whether nothing is queued or on its way.
     fn is_flushed(&self) -> bool {
-        !self.outbound.wants_write() && self.writer.as_ref().is_some_and(|writer| writer.output.is_empty())
+        !self.outbound.wants_write() && self.writer.as_ref().is_some_and(Writer::is_idle)
+    }
+
+    /// Whether the connection is over, and nobody writes any more.
+    fn is_closed(&self) -> bool {
+        let state = self.outbound.ready_state();
+        state == ReadyState::Closed && (self.is_flushed() || self.outbound.closing.is_abandoned())
     }
 }
 
@@ -199,7 +282,7 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// As for [`send`](Self::send). The message is not queued then.
     pub fn feed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed_when_room(message.into(), Outbound::send)
+        self.with_room(message.into(), Outbound::send)
     }
 
     /// Queues a fragment of a message. If too much is queued already, waits until that is written.
@@ -208,7 +291,7 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// As for [`send`](Self::send). The fragment is not queued then.
     pub fn feed_fragment<'m>(&self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        self.feed_when_room(data.into(), |outbound, data| outbound.send_fragment(data, fin))
+        self.with_room(data.into(), |outbound, data| outbound.send_fragment(data, fin))
     }
 
     /// Sends a Ping with up to 125 bytes of payload.
@@ -217,7 +300,7 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn ping(&self, payload: &[u8]) -> Result<(), Error> {
-        self.shared.lock().outbound.ping(payload)?;
+        self.with_room((), |outbound, ()| outbound.ping(payload))?;
         self.flush()
     }
 
@@ -227,7 +310,7 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn pong(&self, payload: &[u8]) -> Result<(), Error> {
-        self.shared.lock().outbound.pong(payload)?;
+        self.with_room((), |outbound, ()| outbound.pong(payload))?;
         self.flush()
     }
 
@@ -237,7 +320,7 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed.
     pub fn flush(&self) -> Result<(), Error> {
-        self.shared.flush(WhenTaken::Wait)
+        self.shared.flush(Half::Send)
     }
 
     /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`.
@@ -256,16 +339,17 @@ impl<S: Stream> SendHalf<S> {
         self.shared.lock().outbound.closure()
     }
 
-    fn feed_when_room<'m>(
+    /// Queues something, and waits until what is queued before is written if that is too much.
+    fn with_room<T>(
         &self,
-        mut data: Message<'m>,
-        feed: impl Fn(&mut Outbound, Message<'m>) -> Result<(), SendError<Message<'m>>>,
+        mut data: T,
+        feed: impl Fn(&mut Outbound, T) -> Result<(), SendError<T>>,
     ) -> Result<(), Error> {
         loop {
             let fed = feed(&mut self.shared.lock().outbound, data);
             match fed {
                 Err(SendError::Full(unsent)) => data = unsent,
-                fed => return Ok(fed?),
+                fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
             }
             self.flush()?;
         }
@@ -289,11 +373,13 @@ pub struct RecvHalf<S> {
     inbound: Inbound,
     deadlines: Deadlines,
     reader: Reader,
+    /// Whether the stream has ended.
+    at_end: bool,
+    /// The end of the [`RESPITE`] of a stream that did not take all that waits.
+    respite: Option<Time>,
     shared: Arc<Shared<S>>,
     subprotocol: Option<Box<str>>,
     close_timeout: Option<Duration>,
-    /// Whether the write side of the stream is shut down.
-    shut_down: bool,
 }
 
 impl<S: Stream> RecvHalf<S> {
@@ -344,69 +430,84 @@ impl<S: Stream> RecvHalf<S> {
     fn wait(&mut self) -> Result<Option<Found>, Error> {
         loop {
             // Messages are found without the lock; only what concerns the sending side takes it.
-            let settled = match self.inbound.parse() {
-                Ok(Some(found)) if !found.is_control() => return Ok(Some(found)),
-                Ok(Some(found)) => {
-                    let settled = self.inbound.settle(&found, &mut self.shared.lock().outbound);
-                    settled.map(|()| Some(found))
-                }
-                Ok(None) => {
-                    let exhausted = self.inbound.exhausted(&mut self.shared.lock().outbound);
-                    exhausted.map(|()| None)
-                }
-                Err(error) => Err(self.shared.lock().outbound.fail(error)),
-            };
-            match settled {
-                Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) if self.is_closed() => return Ok(None),
-                Ok(None) => self.step()?,
-                Err(error) => {
-                    linger(&self.shared, &mut self.stream, self.close_timeout);
-                    return Err(error.into());
+            let found = self.inbound.parse();
+            if let Ok(Some(found)) = &found {
+                if !found.is_control() {
+                    return Ok(Some(found.clone()));
                 }
             }
+            let mut sending = self.shared.lock();
+            let failure = match found {
+                Ok(Some(found)) => match self.inbound.settle(&found, &mut sending.outbound) {
+                    Ok(()) => return Ok(Some(found)),
+                    Err(failure) => Some(failure),
+                },
+                Ok(None) => self.inbound.exhausted(&mut sending.outbound).err(),
+                Err(failure) => Some(sending.outbound.fail(failure)),
+            };
+            if sending.is_closed() {
+                // Whoever is still blocked in a write is released by this.
+                let _ = self.stream.shutdown(Shutdown::Both);
+                return failure.map_or(Ok(None), |failure| Err(failure.into()));
+            }
+            drop(sending);
+            // A failure is told when the peer was told and has ended its side, or had the time for it.
+            match self.step() {
+                Err(error) if failure.is_some() && !error.is_would_block() => {}
+                stepped => stepped?,
+            }
         }
-    }
-
-    fn is_closed(&self) -> bool {
-        self.shared.lock().outbound.ready_state() == ReadyState::Closed
     }
 
     /// Writes what waits, unless somebody is writing; lets happen what is due; and then reads once.
     fn step(&mut self) -> Result<(), Error> {
-        let due = loop {
-            match self.shared.flush(WhenTaken::Leave) {
-                Err(Error::Io(error)) if error.kind() != io::ErrorKind::WouldBlock => return self.lost(error),
-                flushed => flushed?,
+        let (due, began) = loop {
+            if self.at_end || self.respite.is_none_or(|respite| self.reader.now() >= respite) {
+                self.respite = None;
+                match self.shared.flush(Half::Recv) {
+                    Ok(()) => {}
+                    Err(error) if error.is_would_block() => self.respite = Some(self.reader.now() + RESPITE),
+                    Err(Error::Io(error)) => return self.lost(error),
+                    // The connection was given up, which is found out there where it is waited for.
+                    Err(_) => return Ok(()),
+                }
             }
             let mut sending = self.shared.lock();
+            let now = self.reader.now();
             match self.deadlines.next(&sending.outbound) {
-                Some(due) if self.reader.now() >= due => {
-                    let now = self.reader.now();
-                    self.deadlines.handle(now, &mut self.inbound, &mut sending.outbound);
-                }
-                due => break due,
+                Some(due) if now >= due => self.deadlines.handle(now, &mut self.inbound, &mut sending.outbound),
+                due => break (due, now),
             }
         };
-        {
-            let sending = self.shared.lock();
-            if sending.outbound.closing.is_abandoned() {
-                return Ok(());
-            }
-            if sending.outbound.closing.wants_shutdown() && sending.is_flushed() && !self.shut_down {
-                self.shut_down = true;
-                // The peer may be gone already; the end of the stream will tell.
-                let _ = self.stream.shutdown(Shutdown::Write);
-            }
+        let due = match (self.respite, due) {
+            (None, due) => due,
+            (Some(_), Some(due)) => Some(due.min(began + PATIENCE)),
+            (Some(_), None) => Some(began + PATIENCE),
+        };
+        let sending = self.shared.lock();
+        if sending.outbound.closing.is_abandoned() {
+            return Ok(());
         }
+        if self.at_end {
+            // There is nothing left but to wait for whoever is writing.
+            if !sending.is_closed() {
+                drop(self.shared.wait(sending, due.map(|due| due.since(began))));
+            }
+            return Ok(());
+        }
+        drop(sending);
         match self.reader.read(&mut self.stream, &mut self.inbound, due) {
             Ok(Received::Bytes) => Ok(()),
             Ok(Received::End) => {
+                self.at_end = true;
                 self.inbound.receive_eof();
                 Ok(())
             }
             // The time that the read was given is up, and the next step does what is due.
-            Ok(Received::NotReady(_)) if due.is_some_and(|due| self.reader.is_due(due)) => Ok(()),
+            Ok(Received::NotReady(_)) if self.reader.is_up(began, due) => {
+                self.respite = None;
+                Ok(())
+            }
             Ok(Received::NotReady(error)) => Err(error.into()),
             Err(error) => self.lost(error),
         }
@@ -417,8 +518,7 @@ impl<S: Stream> RecvHalf<S> {
         self.inbound.receive_eof();
         let mut sending = self.shared.lock();
         let is_over = sending.outbound.closing.is_handshake_done();
-        sending.outbound.on_eof();
-        sending.outbound.abandon();
+        sending.abandon(&mut self.stream);
         if is_over { Ok(()) } else { Err(error.into()) }
     }
 
@@ -427,7 +527,7 @@ impl<S: Stream> RecvHalf<S> {
             Ok(event) => Ok(event),
             Err(error) => {
                 let error = self.shared.lock().outbound.fail(error);
-                linger(&self.shared, &mut self.stream, self.close_timeout);
+                linger(&self.shared, &mut self.stream, self.close_timeout)?;
                 Err(error.into())
             }
         }
@@ -435,17 +535,13 @@ impl<S: Stream> RecvHalf<S> {
 }
 
 /// Ends the transport of a connection that failed, as [`transport::linger`] does, beside whoever is writing.
-fn linger<S: Stream>(shared: &Shared<S>, stream: &mut S, timeout: Option<Duration>) {
-    let flushed = shared.flush(WhenTaken::Leave).is_ok();
-    if flushed && !shared.lock().outbound.closing.is_abandoned() {
-        if shared.lock().is_flushed() {
-            let _ = stream.shutdown(Shutdown::Write);
-        }
-        transport::drain(stream, transport::deadline(timeout));
+fn linger<S: Stream>(shared: &Shared<S>, stream: &mut S, timeout: Option<Duration>) -> Result<(), Error> {
+    let deadline = transport::deadline(timeout);
+    let flushed = shared.flush(Half::Recv);
+    let drained = flushed.and_then(|()| Ok(transport::drain(stream, deadline)?));
+    match drained {
+        Err(error) if error.is_would_block() && Instant::now() < deadline => return Err(error),
+        _ => shared.lock().abandon(stream),
     }
-    let mut sending = shared.lock();
-    sending.outbound.on_eof();
-    sending.outbound.abandon();
-    // Whoever is still blocked in a write is released by this.
-    let _ = stream.shutdown(Shutdown::Both);
+    Ok(())
 }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    connection::{Closure, Connection, Event, Fin, Found, Outbound, ReadyState, SendError, Time},
+    connection::{Closure, Connection, Event, Fin, Found, Outbound, ReadyState, SendError},
     error::Error,
     frame::CloseFrame,
     handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
@@ -31,8 +31,11 @@ pub struct WebSocket<S> {
     pub(super) reader: Reader,
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) close_timeout: Option<Duration>,
+    pub(super) write_timeout: Option<Duration>,
+    /// Whether the stream may hold written bytes back.
+    pub(super) unflushed: bool,
     /// Whether the write side of the stream is shut down.
-    shut_down: bool,
+    pub(super) shut_down: bool,
 }
 
 impl<S: Stream> WebSocket<S> {
@@ -122,6 +125,8 @@ impl<S: Stream> WebSocket<S> {
             reader: Reader::new(),
             subprotocol: negotiated.subprotocol().map(Into::into),
             close_timeout: config.timers.close,
+            write_timeout: config.timers.write,
+            unflushed: false,
             shut_down: false,
         }
     }
@@ -192,13 +197,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send). The message is not queued then.
     pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        match self.connection.send(message) {
-            Err(SendError::Full(message)) => {
-                self.flush()?;
-                Ok(self.connection.send(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        self.with_room(message.into(), Connection::send)
     }
 
     /// Queues a fragment of a message. If too much is queued already, that is written first.
@@ -207,13 +206,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send). The fragment is not queued then.
     pub fn feed_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        match self.connection.send_fragment(data, fin) {
-            Err(SendError::Full(data)) => {
-                self.flush()?;
-                Ok(self.connection.send_fragment(data, fin)?)
-            }
-            fed => Ok(fed?),
-        }
+        self.with_room(data.into(), |connection, data| connection.send_fragment(data, fin))
     }
 
     /// Sends a Ping with up to 125 bytes of payload.
@@ -222,7 +215,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.connection.ping(payload)?;
+        self.with_room((), |connection, ()| connection.ping(payload))?;
         self.flush()
     }
 
@@ -232,7 +225,7 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.connection.pong(payload)?;
+        self.with_room((), |connection, ()| connection.pong(payload))?;
         self.flush()
     }
 
@@ -243,21 +236,28 @@ impl<S: Stream> WebSocket<S> {
     /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed, or with
     /// `WouldBlock` took only a part.
     pub fn flush(&mut self) -> Result<(), Error> {
-        loop {
+        let mut refused = None;
+        while self.connection.wants_write() || self.unflushed {
+            self.unflushed = true;
             match transport::write_all(&mut self.stream, self.connection.output()) {
-                Ok(()) => return Ok(()),
+                Ok(()) => self.unflushed = false,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // Either the stream is non-blocking, or the write took as long as it may. The deadline, which the
-                    // first such failure sets, tells: a non-blocking stream fails again before it.
-                    let armed = self.connection.poll_timeout() != Some(Time::ZERO);
-                    self.handle_timeout()?;
-                    if armed {
+                    let now = self.reader.now();
+                    self.connection.handle_timeout(now);
+                    let closing = &self.connection.split_mut().1.closing;
+                    if let (Some(failure), true) = (closing.failure(), closing.is_abandoned()) {
+                        self.unflushed = false;
+                        return Err(failure.into());
+                    }
+                    if !transport::has_waited(self.write_timeout, refused, now) {
                         return Err(error.into());
                     }
+                    refused = Some(now);
                 }
                 Err(error) => return self.lost(error),
             }
         }
+        Ok(())
     }
 
     /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
@@ -331,9 +331,11 @@ impl<S: Stream> WebSocket<S> {
         &mut self.stream
     }
 
-    /// The stream and the connection, for a loop of one's own.
+    /// The stream and the connection, for a loop of one's own. No time limit is left on reads and writes of the stream.
     #[must_use]
-    pub fn into_parts(self) -> (S, Connection) {
+    pub fn into_parts(mut self) -> (S, Connection) {
+        let _ = self.stream.set_read_timeout(None);
+        let _ = self.stream.set_write_timeout(None);
         (self.stream, self.connection)
     }
 
@@ -352,31 +354,48 @@ impl<S: Stream> WebSocket<S> {
         split::split(self)
     }
 
+    /// Queues something, and writes what is queued before if that is too much.
+    fn with_room<T>(
+        &mut self,
+        data: T,
+        feed: impl Fn(&mut Connection, T) -> Result<(), SendError<T>>,
+    ) -> Result<(), Error> {
+        let fed = match feed(&mut self.connection, data) {
+            Err(SendError::Full(unsent)) => {
+                self.flush()?;
+                feed(&mut self.connection, unsent)
+            }
+            fed => fed,
+        };
+        fed.map_err(|refused| Error::Send(refused.without_unsent()))
+    }
+
     /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
     fn wait(&mut self) -> Result<Option<Found>, Error> {
         loop {
             let (inbound, outbound) = self.connection.split_mut();
-            match inbound.find(outbound) {
+            let failure = match inbound.find(outbound) {
                 Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => {}
-                Err(error) => {
-                    transport::linger(&mut self.stream, outbound, self.close_timeout);
-                    return Err(error.into());
-                }
-            }
+                Ok(None) => None,
+                Err(failure) => Some(failure),
+            };
             if self.connection.ready_state() == ReadyState::Closed {
-                return Ok(None);
+                // The peer is not made to wait until the stream is dropped.
+                let _ = self.stream.shutdown(Shutdown::Both);
+                return failure.map_or(Ok(None), |failure| Err(failure.into()));
             }
-            self.step()?;
+            // A failure is told when the peer was told and has ended its side, or had the time for it.
+            match self.step() {
+                Err(error) if failure.is_some() && !error.is_would_block() => {}
+                stepped => stepped?,
+            }
         }
     }
 
     /// Writes what waits, lets happen what is due, and then reads once.
     fn step(&mut self) -> Result<(), Error> {
         let due = loop {
-            if self.connection.wants_write() {
-                self.flush()?;
-            }
+            self.flush()?;
             match self.connection.poll_timeout() {
                 Some(due) if self.reader.now() >= due => self.connection.handle_timeout(self.reader.now()),
                 due => break due,
@@ -409,6 +428,7 @@ impl<S: Stream> WebSocket<S> {
     fn lost(&mut self, error: io::Error) -> Result<(), Error> {
         let is_over = self.connection.split_mut().1.closing.is_handshake_done();
         self.connection.abort();
+        self.unflushed = false;
         if is_over { Ok(()) } else { Err(error.into()) }
     }
 
@@ -419,7 +439,7 @@ impl<S: Stream> WebSocket<S> {
             Ok(event) => Ok((event, outbound)),
             Err(error) => {
                 let error = outbound.fail(error);
-                transport::linger(&mut self.stream, outbound, self.close_timeout);
+                transport::linger(&mut self.stream, outbound, self.close_timeout)?;
                 Err(error.into())
             }
         }

@@ -1,0 +1,15 @@
+//! The blocking shell over scripted streams and real sockets: both roles, every cut, every fault, deadlines, and the
+//! two directions on two threads.
+
+#![allow(clippy::unwrap_used, reason = "tests are exempt")]
+
+mod closing;
+mod conversation;
+mod deadlines;
+mod faults;
+mod handshake;
+mod idle;
+mod messages;
+mod script;
+mod split;
+mod support;
