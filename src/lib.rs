@@ -86,6 +86,6 @@ pub use crate::{
 };
 
 /// The examples of the README, compiled.
-#[cfg(all(doctest, feature = "std"))]
+#[cfg(all(doctest, feature = "rustls", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -302,8 +302,16 @@ impl Outbound {
 
     /// Gives the transport up, with all that waits for it.
     pub(crate) fn abandon(&mut self) {
-        self.closing.on_abandoned();
+        self.closing.on_abandoned(self.output.len());
         self.output.clear();
+    }
+
+    /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's
+    /// Close, it does not matter to the application how the transport ends, only to whether it was clean.
+    pub(crate) fn on_lost(&mut self) -> bool {
+        self.on_eof();
+        self.abandon();
+        self.closing.is_handshake_done()
     }
 
     /// The transport delivers no more bytes.

@@ -125,10 +125,11 @@ impl<T: Transport> Sending<T> {
 
     /// Gives up on a transport that failed. Behind a completed closing handshake that is just its end.
     pub(super) fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        let is_over = self.outbound.closing.is_handshake_done();
-        self.outbound.on_eof();
-        self.outbound.abandon();
-        if is_over { Ok(()) } else { Err(error.into()) }
+        if self.outbound.on_lost() {
+            Ok(())
+        } else {
+            Err(error.into())
+        }
     }
 }
 

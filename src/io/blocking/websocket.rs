@@ -426,10 +426,12 @@ impl<S: Stream> WebSocket<S> {
 
     /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
     fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        let is_over = self.connection.split_mut().1.closing.is_handshake_done();
-        self.connection.abort();
         self.unflushed = false;
-        if is_over { Ok(()) } else { Err(error.into()) }
+        if self.connection.lose() {
+            Ok(())
+        } else {
+            Err(error.into())
+        }
     }
 
     /// Lends what was found, and the sending half with it.
