@@ -41,6 +41,8 @@ mod config;
     allow(dead_code, unused_imports, reason = "some of it serves the shells")
 )]
 mod connection;
+#[cfg_attr(not(feature = "deflate"), allow(dead_code, reason = "some of it serves the codec"))]
+mod deflate;
 mod entropy;
 #[cfg(feature = "std")]
 mod error;
@@ -70,6 +72,7 @@ pub use crate::{
         Closure, Connection, Event, Fin, Fragment, Inbound, Outbound, Output, ProtocolError, ReadyState, RecvBuffer,
         SendError, Side, Time, Timer,
     },
+    deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},
     entropy::{Entropy, EntropyError, OsEntropy},
     frame::{CloseCode, CloseFrame},
     message::{Message, MessageKind, Payload, Text},

@@ -1,6 +1,8 @@
 //! The sending direction: messages in, bytes to write out.
 
-use alloc::vec::Vec;
+mod compressed;
+
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +17,7 @@ use crate::{
         output::{MAX_INLINE, Output},
         probe::Probe,
     },
+    deflate::Compressor,
     entropy::EntropyError,
     frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
     message::{Message, MessageKind},
@@ -37,6 +40,10 @@ pub struct Outbound {
     pongs_end: u64,
     /// The fragmented message that is being sent.
     message: Option<MessageKind>,
+    /// Whether that message is compressed.
+    compressing: bool,
+    /// What compresses messages, if that was negotiated.
+    deflate: Option<Box<Compressor>>,
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
@@ -52,6 +59,8 @@ impl Outbound {
             pongs: 0,
             pongs_end: 0,
             message: None,
+            compressing: false,
+            deflate: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::default(),
             closing: Closing::new(role),
@@ -75,6 +84,28 @@ impl Outbound {
         if self.message.is_some() && self.closing.is_open() {
             return Err(SendError::MessageOpen(message));
         }
+        if self.deflate.is_some() {
+            return self.push_message(message);
+        }
+        self.push_data(opcode(message.kind()), Fin::Last, message)
+    }
+
+    /// Queues a message that is not to be compressed, whatever was negotiated: one with secrets, which its length could
+    /// give away ([RFC 7692 §8]), or one that is compressed already.
+    ///
+    /// Compressed and uncompressed messages may follow each other in any order ([RFC 7692 §6]).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// [RFC 7692 §6]: https://www.rfc-editor.org/rfc/rfc7692#section-6
+    /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        let message = message.into();
+        if self.message.is_some() && self.closing.is_open() {
+            return Err(SendError::MessageOpen(message));
+        }
         self.push_data(opcode(message.kind()), Fin::Last, message)
     }
 
@@ -90,14 +121,43 @@ impl Outbound {
     ///
     /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
     pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
-        let data = data.into();
+        self.push_fragment(data.into(), fin, self.deflate.is_some())
+    }
+
+    /// Queues a fragment of a message that is not to be compressed, as for
+    /// [`send_uncompressed`](Self::send_uncompressed). What the first fragment is sent with holds for the whole message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_fragment`](Self::send_fragment).
+    pub fn send_fragment_uncompressed<'m>(
+        &mut self,
+        data: impl Into<Message<'m>>,
+        fin: Fin,
+    ) -> Result<(), SendError<Message<'m>>> {
+        self.push_fragment(data.into(), fin, false)
+    }
+
+    fn push_fragment<'m>(&mut self, data: Message<'m>, fin: Fin, compress: bool) -> Result<(), SendError<Message<'m>>> {
         let kind = data.kind();
         let opcode = match self.message {
             None => opcode(kind),
             Some(open) if open == kind || !self.closing.is_open() => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageOpen(data)),
         };
-        self.push_data(opcode, fin, data)?;
+        let compressing = if opcode == Opcode::Continuation {
+            self.compressing
+        } else {
+            compress
+        };
+        if !compressing {
+            self.push_data(opcode, fin, data)?;
+        } else if opcode != Opcode::Continuation && fin == Fin::Last {
+            self.push_message(data)?;
+        } else {
+            self.push_compressed_fragment(opcode, fin, data)?;
+        }
+        self.compressing = compressing;
         self.message = (fin == Fin::More).then_some(kind);
         Ok(())
     }
@@ -190,12 +250,19 @@ impl Outbound {
         if self.output.is_empty() {
             self.output.release();
         }
+        if let Some(deflate) = &mut self.deflate {
+            deflate.release();
+        }
     }
 
     /// Bytes of heap that the sending half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated)
+        let deflate = self
+            .deflate
+            .as_ref()
+            .map_or(0, |deflate| size_of::<Compressor>() + deflate.allocated());
+        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated) + deflate
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
@@ -316,6 +383,14 @@ impl Outbound {
 
     #[inline]
     fn push_data<'m>(&mut self, opcode: Opcode, fin: Fin, data: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+        let (masking_key, data) = self.admit(data)?;
+        self.push_admitted(opcode, fin, masking_key, data);
+        Ok(())
+    }
+
+    /// Whether data may be queued now, with the key to mask it with. What follows cannot fail.
+    #[inline]
+    fn admit<'m>(&mut self, data: Message<'m>) -> Result<(Option<MaskingKey>, Message<'m>), SendError<Message<'m>>> {
         // §5.5.1: no data after a Close.
         if !self.closing.is_open() {
             return Err(SendError::Closing(data));
@@ -323,9 +398,14 @@ impl Outbound {
         if self.is_full() {
             return Err(SendError::Full(data));
         }
-        let Ok(masking_key) = self.next_key() else {
-            return Err(SendError::NoEntropy(data));
-        };
+        match self.next_key() {
+            Ok(masking_key) => Ok((masking_key, data)),
+            Err(EntropyError { .. }) => Err(SendError::NoEntropy(data)),
+        }
+    }
+
+    #[inline]
+    fn push_admitted(&mut self, opcode: Opcode, fin: Fin, masking_key: Option<MaskingKey>, data: Message<'_>) {
         let payload = data.as_bytes();
         let header = FrameHeader {
             fin: fin == Fin::Last,
@@ -339,7 +419,6 @@ impl Outbound {
         } else {
             self.push_taken(&header, data.into_bytes());
         }
-        Ok(())
     }
 
     /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.

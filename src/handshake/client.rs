@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    deflate::params::{DeflateConfig, DeflateOffer, DeflateParams},
     fields::{self, Extension},
     negotiated::Negotiated,
     role::Role,
@@ -48,6 +49,7 @@ pub struct ClientHandshake {
     request: Vec<u8>,
     accept_value: [u8; ACCEPT_LEN],
     offers: Offers,
+    deflate: Option<DeflateConfig>,
     max_error_body: usize,
     interim_responses: u8,
     state: State,
@@ -72,11 +74,13 @@ impl ClientHandshake {
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn new(request: ClientRequest, nonce: [u8; 16], config: &Config) -> Result<Self, RequestError> {
         let key = encode_key(nonce);
-        let (request, offers) = request.into_bytes(&key)?;
+        let deflate = config.deflate_config();
+        let (request, offers) = request.into_bytes(&key, deflate.as_ref())?;
         Ok(Self {
             request,
             accept_value: accept_value(&key),
             offers,
+            deflate,
             max_error_body: config.limits.max_error_body,
             interim_responses: 0,
             state: State::Head(HeadReader::new(Kind::Response, &config.limits)),
@@ -118,10 +122,11 @@ impl ClientHandshake {
                     let head = ResponseHead::parse(raw)?;
                     self.state = match head.status {
                         101 => {
-                            let subprotocol = self.check(&head)?;
+                            let (subprotocol, deflate) = self.check(&head)?;
                             return Ok(Some(UpgradeResponse {
                                 head,
                                 subprotocol,
+                                deflate,
                                 leftover: rest.to_vec(),
                             }));
                         }
@@ -171,8 +176,8 @@ impl ClientHandshake {
         Ok(())
     }
 
-    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns the subprotocol.
-    fn check(&self, head: &ResponseHead) -> Result<Option<Box<str>>, HandshakeError> {
+    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns what the server chose.
+    fn check(&self, head: &ResponseHead) -> Result<(Option<Box<str>>, Option<DeflateParams>), HandshakeError> {
         let headers = &head.headers;
         if head.minor_version == 0 {
             return Err(HandshakeError::HttpVersion);
@@ -191,13 +196,14 @@ impl ClientHandshake {
         if headers.required(HandshakeField::Accept)? != self.accept_value {
             return Err(HandshakeError::AcceptMismatch);
         }
-        self.check_extensions(headers)?;
-        self.check_subprotocol(headers)
+        let deflate = self.check_extensions(headers)?;
+        Ok((self.check_subprotocol(headers)?, deflate))
     }
 
-    /// Item 5: only extensions that were offered, each of them once.
-    fn check_extensions(&self, headers: &Headers) -> Result<(), HandshakeError> {
+    /// Item 5: only extensions that were offered, each of them once. Returns what was agreed on about compression.
+    fn check_extensions(&self, headers: &Headers) -> Result<Option<DeflateParams>, HandshakeError> {
         headers.check_extensions()?;
+        let mut deflate = None;
         let mut accepted: Vec<Extension<'_>> = Vec::new();
         for extension in headers.extensions() {
             if !self
@@ -211,9 +217,16 @@ impl ClientHandshake {
             if accepted.iter().any(|earlier| earlier.name() == extension.name()) {
                 return Err(HandshakeError::RepeatedExtension);
             }
+            // An offer that the application made is for the application to judge.
+            match &self.deflate {
+                Some(config) if extension.name() == DeflateOffer::NAME => {
+                    deflate = Some(config.check_answer(&extension)?);
+                }
+                _ => {}
+            }
             accepted.push(extension);
         }
-        Ok(())
+        Ok(deflate)
     }
 
     /// Item 6: one subprotocol that was offered, compared with regard to case, or none.
@@ -244,6 +257,7 @@ impl ClientHandshake {
 pub struct UpgradeResponse {
     head: ResponseHead,
     subprotocol: Option<Box<str>>,
+    deflate: Option<DeflateParams>,
     leftover: Vec<u8>,
 }
 
@@ -260,6 +274,12 @@ impl UpgradeResponse {
         self.subprotocol.as_deref()
     }
 
+    /// What was agreed on about permessage-deflate, if the configuration offered it and the server accepted.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<DeflateParams> {
+        self.deflate
+    }
+
     /// The extensions that the server accepted, in the order in which they are applied.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
         self.head.headers.extensions()
@@ -268,7 +288,8 @@ impl UpgradeResponse {
     /// The outcome, to start the connection with.
     #[must_use]
     pub fn into_negotiated(self) -> Negotiated {
-        let negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);
+        let mut negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);
+        negotiated.set_deflate(self.deflate);
         match self.subprotocol {
             Some(subprotocol) => negotiated.with_subprotocol(subprotocol),
             None => negotiated,

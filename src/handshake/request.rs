@@ -7,9 +7,13 @@ use super::{
     error::RequestError,
     headers::{ExtraFields, HandshakeField, write_extensions, write_field},
     key::KEY_LEN,
+    respond::takes_rsv1,
     uri::{Uri, UriError},
 };
-use crate::fields::{self, Extension};
+use crate::{
+    deflate::params::DeflateConfig,
+    fields::{self, Extension},
+};
 
 /// The upgrade request that a client sends ([RFC 6455 §4.1]).
 ///
@@ -102,7 +106,18 @@ impl ClientRequest {
     }
 
     /// Writes the request with a key, and takes out what the response is compared with.
-    pub(super) fn into_bytes(self, key: &[u8; KEY_LEN]) -> Result<(Vec<u8>, Offers), RequestError> {
+    pub(super) fn into_bytes(
+        mut self,
+        key: &[u8; KEY_LEN],
+        deflate: Option<&DeflateConfig>,
+    ) -> Result<(Vec<u8>, Offers), RequestError> {
+        if let Some(deflate) = deflate {
+            // §5.2: two extensions cannot both give RSV1 a meaning.
+            if self.offers.extensions.iter().any(takes_rsv1) {
+                return Err(RequestError::ConflictingExtension);
+            }
+            self.offers.extensions.push(deflate.offer());
+        }
         let fields = self.fields.lines()?;
         let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + fields.len());
         // §4.1, request items 1 to 10.

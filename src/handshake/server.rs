@@ -12,7 +12,7 @@ use super::{
     rules,
     target::Target,
 };
-use crate::{config::Config, fields::Extension, negotiated::Negotiated, role::Role};
+use crate::{config::Config, deflate::params::DeflateConfig, fields::Extension, negotiated::Negotiated, role::Role};
 
 /// The server side of an opening handshake, which waits for the upgrade request ([RFC 6455 §4.2]).
 ///
@@ -47,6 +47,7 @@ use crate::{config::Config, fields::Extension, negotiated::Negotiated, role::Rol
 pub struct ServerHandshake {
     /// `None` once the handshake has ended.
     reader: Option<HeadReader>,
+    deflate: Option<DeflateConfig>,
 }
 
 impl ServerHandshake {
@@ -55,6 +56,7 @@ impl ServerHandshake {
     pub fn new(config: &Config) -> Self {
         Self {
             reader: Some(HeadReader::new(Kind::Request, &config.limits)),
+            deflate: config.deflate_config(),
         }
     }
 
@@ -75,7 +77,9 @@ impl ServerHandshake {
             self.reader = None;
         }
         let Some(raw) = received? else { return Ok(None) };
-        UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec()).map(Some)
+        let mut request = UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec())?;
+        request.deflate = self.deflate;
+        Ok(Some(request))
     }
 
     /// Takes the end of the transport, which ends the handshake. There is nobody to answer.
@@ -99,6 +103,8 @@ pub struct UpgradeRequest {
     head: RequestHead,
     key: [u8; KEY_LEN],
     leftover: Vec<u8>,
+    /// What the server agrees to about permessage-deflate.
+    deflate: Option<DeflateConfig>,
 }
 
 impl UpgradeRequest {
@@ -108,7 +114,12 @@ impl UpgradeRequest {
         // The key comes last, since a client of another version, which is told ours, may have none.
         rules::check_offers(&head.headers)?;
         let key = rules::check_key(&head.headers)?;
-        Ok(Self { head, key, leftover })
+        Ok(Self {
+            head,
+            key,
+            leftover,
+            deflate: None,
+        })
     }
 
     /// Checks a request that another HTTP stack has read, so that only the rules of the upgrade are left to check.
@@ -210,18 +221,21 @@ impl UpgradeRequest {
         }
     }
 
-    /// Accepts the request.
+    /// Accepts the request, with the first permessage-deflate offer that the configuration allows and can be honoured.
     ///
     /// # Errors
     ///
     /// Any [`AcceptError`]. Nothing has been decided then, and the request can still be rejected.
     pub fn accept(&self, accept: Accept) -> Result<Accepted, AcceptError> {
         let accept_value = accept_value(&self.key);
-        let (response, subprotocol) = accept.into_response(&accept_value, self.subprotocols(), self.extensions())?;
+        let offers = self.extensions();
+        let (response, subprotocol, deflate) =
+            accept.into_response(&accept_value, self.subprotocols(), offers, self.deflate.as_ref())?;
         let mut negotiated = Negotiated::new(Role::Server).with_leftover(&self.leftover[..]);
         if let Some(subprotocol) = subprotocol {
             negotiated = negotiated.with_subprotocol(subprotocol);
         }
+        negotiated.set_deflate(deflate);
         Ok(Accepted::new(response, negotiated))
     }
 
