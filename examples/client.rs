@@ -33,6 +33,11 @@ struct Options {
     #[arg(long)]
     echo: bool,
 
+    /// Offer permessage-deflate
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    deflate: bool,
+
     /// Largest message that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_message_size: u64,
@@ -76,7 +81,10 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let limits = Limits::new()
         .max_frame_size(options.max_message_size)
         .max_message_size(options.max_message_size);
-    let mut websocket = blocking::connect_with(request, &Config::new().limits(limits))?;
+    let config = Config::new().limits(limits);
+    #[cfg(feature = "deflate")]
+    let config = config.deflate(options.deflate.then(websocket_proto::DeflateConfig::with_takeover));
+    let mut websocket = blocking::connect_with(request, &config)?;
     if options.verbose {
         eprintln!("subprotocol: {}", websocket.subprotocol().unwrap_or("none"));
     }
