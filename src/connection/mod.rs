@@ -291,6 +291,12 @@ impl Connection {
         self.outbound.closure()
     }
 
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<DeflateParams> {
+        self.outbound.deflate()
+    }
+
     /// Gives the connection up: the transport failed, or is dropped without a closing handshake.
     pub fn abort(&mut self) {
         self.inbound.receive_eof();
@@ -332,7 +338,7 @@ impl Connection {
         own.takeover &= allowed == ContextTakeover::Allow;
         own.window_bits = own.window_bits.min(bits);
         self.inbound.set_deflate(peer);
-        self.outbound.set_deflate(own);
+        self.outbound.set_deflate(params, own);
     }
 
     /// The two directions, to be used at the same time: a message that one lends can be answered through the other.

@@ -17,7 +17,7 @@ use crate::{
         output::{MAX_INLINE, Output},
         probe::Probe,
     },
-    deflate::Compressor,
+    deflate::{Compressor, params::DeflateParams},
     entropy::EntropyError,
     frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
     message::{Message, MessageKind},
@@ -44,6 +44,7 @@ pub struct Outbound {
     compressing: bool,
     /// What compresses messages, if that was negotiated.
     deflate: Option<Box<Compressor>>,
+    params: Option<DeflateParams>,
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
@@ -61,6 +62,7 @@ impl Outbound {
             message: None,
             compressing: false,
             deflate: None,
+            params: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::default(),
             closing: Closing::new(role),
@@ -90,25 +92,6 @@ impl Outbound {
         self.push_data(opcode(message.kind()), Fin::Last, message)
     }
 
-    /// Queues a message that is not to be compressed, whatever was negotiated: one with secrets, which its length could
-    /// give away ([RFC 7692 §8]), or one that is compressed already.
-    ///
-    /// Compressed and uncompressed messages may follow each other in any order ([RFC 7692 §6]).
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    ///
-    /// [RFC 7692 §6]: https://www.rfc-editor.org/rfc/rfc7692#section-6
-    /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
-    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        let message = message.into();
-        if self.message.is_some() && self.closing.is_open() {
-            return Err(SendError::MessageOpen(message));
-        }
-        self.push_data(opcode(message.kind()), Fin::Last, message)
-    }
-
     /// Queues a fragment of a message ([RFC 6455 §5.4]), for one that is not known as a whole yet or too large for it.
     ///
     /// The first call begins a message, further ones go on with it, and the one with [`Fin::Last`] ends it. Text must
@@ -122,20 +105,6 @@ impl Outbound {
     /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
     pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
         self.push_fragment(data.into(), fin, self.deflate.is_some())
-    }
-
-    /// Queues a fragment of a message that is not to be compressed, as for
-    /// [`send_uncompressed`](Self::send_uncompressed). What the first fragment is sent with holds for the whole message.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send_fragment`](Self::send_fragment).
-    pub fn send_fragment_uncompressed<'m>(
-        &mut self,
-        data: impl Into<Message<'m>>,
-        fin: Fin,
-    ) -> Result<(), SendError<Message<'m>>> {
-        self.push_fragment(data.into(), fin, false)
     }
 
     fn push_fragment<'m>(&mut self, data: Message<'m>, fin: Fin, compress: bool) -> Result<(), SendError<Message<'m>>> {

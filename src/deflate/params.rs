@@ -43,9 +43,9 @@ pub enum ContextTakeover {
 /// | takeover, window bits 9 | 0.5 KiB | 0.5 KiB |
 /// | takeover, window bits 10 | 1 KiB | 1 KiB |
 /// | takeover, window bits 12 | 4 KiB | 4 KiB |
-/// | takeover, window bits 13 to 15, memory level 8 | 278 KiB to 371 KiB | 8 KiB to 32 KiB |
+/// | takeover, window bits 13 to 15, memory level 8 | 276 KiB to 372 KiB | 8 KiB to 32 KiB |
 ///
-/// The last line is the exception: up to 12 window bits a compressor is primed with the history for each message,
+/// Another 128 bytes know of the compression. The last line is the exception: up to 12 window bits a compressor is primed with the history for each message,
 /// which takes a few microseconds. With larger windows that would cost more than compressing a short message, so
 /// the connection keeps a compressor of its own. While a message is arriving or being sent in fragments, its codec state
 /// stays with the connection.

@@ -115,6 +115,7 @@ mod threads {
     use super::{Box, DeflateState, InflateState, MOST, MOST_OUTPUT, Vec};
 
     #[derive(Default)]
+    #[expect(clippy::vec_box, reason = "a box goes to a connection and back as it is")]
     struct Pool {
         inflate: Vec<Box<InflateState>>,
         deflate: Vec<Box<DeflateState>>,

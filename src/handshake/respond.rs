@@ -77,7 +77,7 @@ impl Accept {
         mut subprotocols: impl Iterator<Item = &'a str>,
         offers: impl Iterator<Item = Extension<'a>> + Clone,
         deflate: Option<&DeflateConfig>,
-    ) -> Result<(Vec<u8>, Option<Box<str>>, Option<DeflateParams>), AcceptError> {
+    ) -> Result<Response, AcceptError> {
         let fields = self.fields.lines()?;
         let mut response = Vec::with_capacity(192 + fields.len());
         // §4.2.2 item 5: status line, Upgrade, Connection and the accept value.
@@ -114,8 +114,19 @@ impl Accept {
         write_extensions(&mut response, &self.extensions);
         response.extend_from_slice(fields);
         response.extend_from_slice(b"\r\n");
-        Ok((response, self.subprotocol, deflate))
+        Ok(Response {
+            bytes: response,
+            subprotocol: self.subprotocol,
+            deflate,
+        })
     }
+}
+
+/// A response that accepts, and what it says.
+pub(super) struct Response {
+    pub(super) bytes: Vec<u8>,
+    pub(super) subprotocol: Option<Box<str>>,
+    pub(super) deflate: Option<DeflateParams>,
 }
 
 /// Whether this is an extension that gives RSV1 a meaning, as far as its name tells: those that transform messages

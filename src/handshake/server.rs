@@ -229,14 +229,13 @@ impl UpgradeRequest {
     pub fn accept(&self, accept: Accept) -> Result<Accepted, AcceptError> {
         let accept_value = accept_value(&self.key);
         let offers = self.extensions();
-        let (response, subprotocol, deflate) =
-            accept.into_response(&accept_value, self.subprotocols(), offers, self.deflate.as_ref())?;
+        let response = accept.into_response(&accept_value, self.subprotocols(), offers, self.deflate.as_ref())?;
         let mut negotiated = Negotiated::new(Role::Server).with_leftover(&self.leftover[..]);
-        if let Some(subprotocol) = subprotocol {
+        if let Some(subprotocol) = response.subprotocol {
             negotiated = negotiated.with_subprotocol(subprotocol);
         }
-        negotiated.set_deflate(deflate);
-        Ok(Accepted::new(response, negotiated))
+        negotiated.set_deflate(response.deflate);
+        Ok(Accepted::new(response.bytes, negotiated))
     }
 
     /// Rejects the request. Returns the complete response, after which the server closes the connection.

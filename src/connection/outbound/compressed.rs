@@ -7,14 +7,54 @@ use alloc::boxed::Box;
 use super::{Outbound, opcode};
 use crate::{
     connection::{Fin, error::SendError},
-    deflate::{Compressor, Settings},
+    deflate::{Compressor, Settings, params::DeflateParams},
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
     message::Message,
 };
 
 impl Outbound {
+    /// Queues a message that is not to be compressed, whatever was negotiated: one with secrets, which its length could
+    /// give away ([RFC 7692 §8]), or one that is compressed already.
+    ///
+    /// Compressed and uncompressed messages may follow each other in any order ([RFC 7692 §6]).
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// [RFC 7692 §6]: https://www.rfc-editor.org/rfc/rfc7692#section-6
+    /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        let message = message.into();
+        if self.message.is_some() && self.closing.is_open() {
+            return Err(SendError::MessageOpen(message));
+        }
+        self.push_data(opcode(message.kind()), Fin::Last, message)
+    }
+
+    /// Queues a fragment of a message that is not to be compressed, as for
+    /// [`send_uncompressed`](Self::send_uncompressed). What the first fragment is sent with holds for the whole message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send_fragment`](Self::send_fragment).
+    pub fn send_fragment_uncompressed<'m>(
+        &mut self,
+        data: impl Into<Message<'m>>,
+        fin: Fin,
+    ) -> Result<(), SendError<Message<'m>>> {
+        self.push_fragment(data.into(), fin, false)
+    }
+
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<DeflateParams> {
+        self.params
+    }
+
     /// Compresses messages from here on.
-    pub(in crate::connection) fn set_deflate(&mut self, settings: Settings) {
+    pub(in crate::connection) fn set_deflate(&mut self, params: DeflateParams, settings: Settings) {
+        self.params = Some(params);
         self.deflate = Compressor::new(settings).map(Box::new);
     }
 

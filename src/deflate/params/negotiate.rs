@@ -278,9 +278,9 @@ fn check_flag(param: &ExtensionParam<'_>) -> Result<(), DeflateError> {
 
 /// §7.1.2: a decimal from 8 to 15 without leading zeros, which leaves few ways to write it.
 fn window_bits(value: &str) -> Result<u8, DeflateError> {
-    match value.as_bytes() {
-        &[digit @ b'8'..=b'9'] => Ok(digit - b'0'),
-        &[b'1', digit @ b'0'..=b'5'] => Ok(10 + (digit - b'0')),
+    match *value.as_bytes() {
+        [digit @ b'8'..=b'9'] => Ok(digit - b'0'),
+        [b'1', digit @ b'0'..=b'5'] => Ok(10 + (digit - b'0')),
         _ => Err(DeflateError::InvalidValue),
     }
 }

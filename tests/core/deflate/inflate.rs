@@ -40,11 +40,11 @@ impl Code {
     fn new(lengths: &[usize]) -> Self {
         let mut counts = [0; 16];
         let mut symbols = Vec::new();
-        for len in 1..16 {
+        for (len, count) in counts.iter_mut().enumerate().skip(1) {
             let of_len = lengths.iter().enumerate().filter(|(_, have)| **have == len);
             let before = symbols.len();
             symbols.extend(of_len.map(|(symbol, _)| symbol));
-            counts[len] = symbols.len() - before;
+            *count = symbols.len() - before;
         }
         Self { counts, symbols }
     }
