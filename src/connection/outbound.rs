@@ -352,14 +352,6 @@ impl Outbound {
 
     #[inline]
     fn push_data<'m>(&mut self, opcode: Opcode, fin: Fin, data: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        let (masking_key, data) = self.admit(data)?;
-        self.push_admitted(opcode, fin, masking_key, data);
-        Ok(())
-    }
-
-    /// Whether data may be queued now, with the key to mask it with. What follows cannot fail.
-    #[inline]
-    fn admit<'m>(&mut self, data: Message<'m>) -> Result<(Option<MaskingKey>, Message<'m>), SendError<Message<'m>>> {
         // §5.5.1: no data after a Close.
         if !self.closing.is_open() {
             return Err(SendError::Closing(data));
@@ -367,10 +359,11 @@ impl Outbound {
         if self.is_full() {
             return Err(SendError::Full(data));
         }
-        match self.next_key() {
-            Ok(masking_key) => Ok((masking_key, data)),
-            Err(EntropyError { .. }) => Err(SendError::NoEntropy(data)),
-        }
+        let Ok(masking_key) = self.next_key() else {
+            return Err(SendError::NoEntropy(data));
+        };
+        self.push_admitted(opcode, fin, masking_key, data);
+        Ok(())
     }
 
     #[inline]

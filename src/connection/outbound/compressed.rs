@@ -8,6 +8,7 @@ use super::{Outbound, opcode};
 use crate::{
     connection::{Fin, error::SendError},
     deflate::{Compressor, Settings, params::DeflateParams},
+    entropy::EntropyError,
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
     message::Message,
 };
@@ -59,8 +60,8 @@ impl Outbound {
     }
 
     /// Queues a whole message, compressed if that is worth it.
+    #[inline(never)]
     pub(super) fn push_message<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        // Nothing is compressed that is not sent: the window must hold what the peer's holds.
         let (masking_key, message) = self.admit(message)?;
         let opcode = opcode(message.kind());
         let payload = message.as_bytes();
@@ -79,6 +80,22 @@ impl Outbound {
             self.push_admitted(opcode, Fin::Last, masking_key, message);
         }
         Ok(())
+    }
+
+    /// Whether data may be queued now, with the key to mask it with: what follows cannot fail, since nothing may be
+    /// compressed that is not sent. The window must hold what the peer's holds.
+    fn admit<'m>(&mut self, data: Message<'m>) -> Result<(Option<MaskingKey>, Message<'m>), SendError<Message<'m>>> {
+        // §5.5.1: no data after a Close.
+        if !self.closing.is_open() {
+            return Err(SendError::Closing(data));
+        }
+        if self.is_full() {
+            return Err(SendError::Full(data));
+        }
+        match self.next_key() {
+            Ok(masking_key) => Ok((masking_key, data)),
+            Err(EntropyError { .. }) => Err(SendError::NoEntropy(data)),
+        }
     }
 
     /// Queues a fragment of a message of several, compressed so that the peer can decompress all of it.
