@@ -161,11 +161,12 @@ pub struct Limits {
     pub max_head_fields: usize,
     /// Bytes that a client keeps of the body of a refusal. Default 8 KiB.
     pub max_error_body: usize,
-    /// Payload bytes of one frame. Default 16 MiB. A frame past it fails the connection with 1009 as soon as its
+    /// Payload bytes of one frame, as they are on the wire. Default 16 MiB. A frame past it fails the connection with 1009 as soon as its
     /// header has arrived.
     pub max_frame_size: u64,
     /// Payload bytes of one message, over all its fragments. Default 16 MiB. A message past it fails the connection
-    /// with 1009. With [`Delivery::Messages`], a connection holds at most about twice this much for a message that
+    /// with 1009. A compressed message is measured twice: as it is on the wire, and as it becomes, byte by byte while
+    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most about twice this much for a message that
     /// arrives; with [`Delivery::Fragments`] the limit still counts, but nothing is held.
     pub max_message_size: u64,
     /// Fragments of one message, empty ones included. Default 131,072. A message past it fails the connection with

@@ -126,6 +126,9 @@ impl Decompressor {
     }
 
     /// Starts a stream of DEFLATE data, which may refer to what came before it.
+    ///
+    /// Without context takeover that is nothing, also behind a final block inside of a message: the compressors that
+    /// make such blocks begin anew behind them.
     fn start(&mut self, state: &mut InflateState) -> Result<(), InvalidData> {
         if self.final_blocks == MAX_FINAL_BLOCKS {
             return Err(InvalidData);

@@ -1,4 +1,4 @@
-//! Messages that are compressed on their way into the output ([RFC 7692 §7.2.1]).
+//! Messages that are compressed on their way into the output, and those that are not to be ([RFC 7692 §7.2.1]).
 //!
 //! [RFC 7692 §7.2.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1
 
