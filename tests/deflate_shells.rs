@@ -68,6 +68,8 @@ fn blocking_shell() -> Result<(), Error> {
     let received = thread::spawn(move || while let Ok(Some(_)) = recv.recv() {});
     send.close(CloseCode::NORMAL)?;
     received.join().map_err(|_| io::Error::other("the client panicked"))?;
+    // The server waits for the end of the stream.
+    drop(send);
     echo.join().map_err(|_| io::Error::other("the server panicked"))?
 }
 
