@@ -10,6 +10,11 @@ struct Options {
     #[arg(long, value_enum)]
     shell: Shell,
 
+    /// Offer permessage-deflate
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    deflate: bool,
+
     /// URL of the fuzzing server
     url: String,
 }
@@ -22,34 +27,54 @@ enum Shell {
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let Options { shell, url } = Options::parse();
+    let options = Options::parse();
+    let (shell, url, config) = (options.shell, &options.url, options.config());
     let agent = match shell {
         Shell::Blocking => "websocket-proto-blocking",
         Shell::Tokio => "websocket-proto-tokio",
         Shell::Futures => "websocket-proto-futures",
     };
     let mut count = String::new();
-    shell.run(&format!("{url}/getCaseCount"), &mut |text| text.clone_into(&mut count))?;
+    shell.run(&format!("{url}/getCaseCount"), &config, &mut |text| {
+        text.clone_into(&mut count)
+    })?;
     for case in 1..=count.parse()? {
         let case: u32 = case;
         // Many cases end with a fault of the server's, which is what they test.
-        if let Err(error) = shell.run(&format!("{url}/runCase?case={case}&agent={agent}"), &mut |_| ()) {
+        if let Err(error) = shell.run(
+            &format!("{url}/runCase?case={case}&agent={agent}"),
+            &config,
+            &mut |_| (),
+        ) {
             println!("case {case}: {error}");
         }
     }
-    shell.run(&format!("{url}/updateReports?agent={agent}"), &mut |_| ())?;
+    shell.run(&format!("{url}/updateReports?agent={agent}"), &config, &mut |_| ())?;
     Ok(())
+}
+
+impl Options {
+    fn config(&self) -> Config {
+        let limits = Limits::new().max_frame_size(64 << 20).max_message_size(64 << 20);
+        let config = Config::new().limits(limits);
+        #[cfg(feature = "deflate")]
+        // The suite grants a larger window than was asked for, which is a fault, so the largest is asked for.
+        let config = config.deflate(self.deflate.then(|| {
+            websocket_proto::DeflateConfig::with_takeover()
+                .server_max_window_bits(15)
+                .client_max_window_bits(15)
+        }));
+        config
+    }
 }
 
 impl Shell {
     /// Echoes until the server closes the connection, and shows what it sends as text.
-    fn run(self, url: &str, show: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    fn run(self, url: &str, config: &Config, show: &mut dyn FnMut(&str)) -> Result<(), Error> {
         let request: ClientRequest = url.parse()?;
-        let limits = Limits::new().max_frame_size(64 << 20).max_message_size(64 << 20);
-        let config = Config::new().limits(limits);
         match self {
             Self::Blocking => {
-                let mut websocket = blocking::connect_with(request, &config)?;
+                let mut websocket = blocking::connect_with(request, config)?;
                 while let Some((message, outbound)) = websocket.recv_ref()? {
                     message.as_text().into_iter().for_each(&mut *show);
                     outbound.send(message)?;
@@ -60,8 +85,7 @@ impl Shell {
                 .build()?
                 .block_on(async {
                     let stream = tokio::net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
-                    let mut websocket =
-                        websocket_proto::tokio::WebSocket::client_with(stream, request, &config).await?;
+                    let mut websocket = websocket_proto::tokio::WebSocket::client_with(stream, request, config).await?;
                     while let Some((message, outbound)) = websocket.recv_ref().await? {
                         message.as_text().into_iter().for_each(&mut *show);
                         outbound.send(message)?;
@@ -70,7 +94,7 @@ impl Shell {
                 })?,
             Self::Futures => smol::block_on(async {
                 let stream = async_net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
-                let mut websocket = websocket_proto::futures::WebSocket::client_with(stream, request, &config).await?;
+                let mut websocket = websocket_proto::futures::WebSocket::client_with(stream, request, config).await?;
                 while let Some((message, outbound)) = websocket.recv_ref().await? {
                     message.as_text().into_iter().for_each(&mut *show);
                     outbound.send(message)?;

@@ -62,6 +62,11 @@ struct Options {
     #[arg(long)]
     echo: bool,
 
+    /// Offer permessage-deflate
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    deflate: bool,
+
     /// Largest message that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_message_size: u64,
@@ -173,7 +178,10 @@ fn config(options: &Options) -> Config {
     if let Some(interval) = options.ping {
         timers = timers.keepalive(interval).pong(interval);
     }
-    Config::new().limits(limits).timers(timers)
+    let config = Config::new().limits(limits).timers(timers);
+    #[cfg(feature = "deflate")]
+    let config = config.deflate(options.deflate.then(websocket_proto::DeflateConfig::with_takeover));
+    config
 }
 
 fn tls(options: &Options) -> Result<TlsConfig, Box<dyn Error>> {

@@ -3,7 +3,10 @@
 use alloc::sync::Arc;
 use core::{fmt, time::Duration};
 
-use crate::entropy::{Entropy, EntropyError, OsEntropy};
+use crate::{
+    deflate::params::DeflateConfig,
+    entropy::{Entropy, EntropyError, OsEntropy},
+};
 
 /// Settings of an endpoint, shared by the opening handshake and the connection.
 ///
@@ -31,6 +34,9 @@ pub struct Config {
     pub pings: PingPolicy,
     /// Where masking keys and nonces come from; `None` is the operating system.
     pub entropy: Option<Arc<dyn Entropy>>,
+    /// How permessage-deflate is negotiated and used; `None`, the default, is not at all.
+    #[cfg(feature = "deflate")]
+    pub deflate: Option<DeflateConfig>,
 }
 
 impl Config {
@@ -68,6 +74,22 @@ impl Config {
         self
     }
 
+    /// Offers permessage-deflate as a client and accepts it as a server; with `None`, it does neither.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
+        self.deflate = deflate.into();
+        self
+    }
+
+    /// How permessage-deflate is used, if this build can.
+    pub(crate) const fn deflate_config(&self) -> Option<DeflateConfig> {
+        #[cfg(feature = "deflate")]
+        return self.deflate;
+        #[cfg(not(feature = "deflate"))]
+        return None;
+    }
+
     /// A nonce for the opening handshake of a client, different for each connection ([RFC 6455 §4.1]).
     ///
     /// # Errors
@@ -99,6 +121,7 @@ impl fmt::Debug for Config {
             .field("timers", &self.timers)
             .field("delivery", &self.delivery)
             .field("pings", &self.pings)
+            .field("deflate", &self.deflate_config())
             .finish_non_exhaustive()
     }
 }
@@ -138,11 +161,12 @@ pub struct Limits {
     pub max_head_fields: usize,
     /// Bytes that a client keeps of the body of a refusal. Default 8 KiB.
     pub max_error_body: usize,
-    /// Payload bytes of one frame. Default 16 MiB. A frame past it fails the connection with 1009 as soon as its
+    /// Payload bytes of one frame, as they are on the wire. Default 16 MiB. A frame past it fails the connection with 1009 as soon as its
     /// header has arrived.
     pub max_frame_size: u64,
     /// Payload bytes of one message, over all its fragments. Default 16 MiB. A message past it fails the connection
-    /// with 1009. With [`Delivery::Messages`], a connection holds at most about twice this much for a message that
+    /// with 1009. A compressed message is measured twice: as it is on the wire, and as it becomes, byte by byte while
+    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most about twice this much for a message that
     /// arrives; with [`Delivery::Fragments`] the limit still counts, but nothing is held.
     pub max_message_size: u64,
     /// Fragments of one message, empty ones included. Default 131,072. A message past it fails the connection with

@@ -11,6 +11,7 @@
 //! - [`Connection`]: everything behind it. [`space`](Connection::space) and [`advance`](Connection::advance) take received
 //!   bytes, [`next_event`](Connection::next_event) lends what they mean, [`send`](Connection::send) queues messages,
 //!   [`output`](Connection::output) is what to write, [`poll_timeout`](Connection::poll_timeout) is when to wake up.
+//! - [`DeflateConfig`]: compression ([RFC 7692](https://www.rfc-editor.org/rfc/rfc7692)), with feature `deflate`.
 //! - `blocking`: the shell for blocking streams, which does all that.
 //! - [`frame`]: the bare codec, for tools.
 //!
@@ -41,6 +42,8 @@ mod config;
     allow(dead_code, unused_imports, reason = "some of it serves the shells")
 )]
 mod connection;
+#[cfg_attr(not(feature = "deflate"), allow(dead_code, reason = "some of it serves the codec"))]
+mod deflate;
 mod entropy;
 #[cfg(feature = "std")]
 mod error;
@@ -73,6 +76,7 @@ pub use crate::{
         Closure, Connection, Event, Fin, Fragment, Inbound, Outbound, Output, ProtocolError, ReadyState, RecvBuffer,
         SendError, Side, Time, Timer,
     },
+    deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},
     entropy::{Entropy, EntropyError, OsEntropy},
     frame::{CloseCode, CloseFrame},
     message::{Message, MessageKind, Payload, Text},

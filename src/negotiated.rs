@@ -2,13 +2,14 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use crate::role::Role;
+use crate::{deflate::params::DeflateParams, role::Role};
 
 /// The outcome of an opening handshake: everything a [`Connection`](crate::Connection) must know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     role: Role,
     subprotocol: Option<Box<str>>,
+    deflate: Option<DeflateParams>,
     leftover: Vec<u8>,
     prelude: Vec<u8>,
 }
@@ -20,6 +21,7 @@ impl Negotiated {
         Self {
             role,
             subprotocol: None,
+            deflate: None,
             leftover: Vec::new(),
             prelude: Vec::new(),
         }
@@ -30,6 +32,21 @@ impl Negotiated {
     pub fn with_subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
         self.subprotocol = Some(subprotocol.into());
         self
+    }
+
+    /// Sets what both sides agreed on about permessage-deflate.
+    ///
+    /// The connection then compresses and decompresses by itself.
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub const fn with_deflate(mut self, params: DeflateParams) -> Self {
+        self.deflate = Some(params);
+        self
+    }
+
+    /// Notes what was negotiated, which is nothing in a build that cannot compress.
+    pub(crate) fn set_deflate(&mut self, params: Option<DeflateParams>) {
+        self.deflate = params;
     }
 
     /// Sets the bytes that arrived behind the head: the first bytes of the peer's frames.
@@ -58,6 +75,13 @@ impl Negotiated {
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed
+    /// ([RFC 7692 §5](https://www.rfc-editor.org/rfc/rfc7692#section-5)).
+    #[must_use]
+    pub const fn deflate(&self) -> Option<DeflateParams> {
+        self.deflate
     }
 
     /// The bytes that arrived behind the head.

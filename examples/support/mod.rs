@@ -18,6 +18,16 @@ pub(crate) struct Options {
     /// Largest message that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     pub(crate) max_message_size: u64,
+
+    /// Accept permessage-deflate, with context takeover
+    #[cfg(feature = "deflate")]
+    #[arg(long)]
+    pub(crate) deflate: bool,
+
+    /// Largest window of permessage-deflate in either direction, as a power of two
+    #[cfg(feature = "deflate")]
+    #[arg(long, value_name = "BITS", default_value_t = 12)]
+    pub(crate) window_bits: u8,
 }
 
 impl Options {
@@ -25,7 +35,14 @@ impl Options {
         let limits = Limits::new()
             .max_frame_size(self.max_message_size)
             .max_message_size(self.max_message_size);
-        Config::new().limits(limits)
+        let config = Config::new().limits(limits);
+        #[cfg(feature = "deflate")]
+        let config = config.deflate(self.deflate.then(|| {
+            websocket_proto::DeflateConfig::with_takeover()
+                .server_max_window_bits(self.window_bits)
+                .client_max_window_bits(self.window_bits)
+        }));
+        config
     }
 }
 

@@ -15,6 +15,9 @@ use crate::{
 /// Below it, reads go through the receive buffer, so that an announced length alone never costs memory.
 const DIRECT: usize = 16 << 10;
 
+/// Bytes of the room that is made first for a compressed message.
+const INFLATE: usize = 4 << 10;
+
 /// The buffer of the message that is being assembled. It is kept for the next one until [`release`](Self::release).
 #[derive(Debug)]
 pub(super) struct Assembly {
@@ -89,6 +92,27 @@ impl Assembly {
             }
         }
         Ok(())
+    }
+
+    /// Room to decompress into, for a binary message: `n` bytes at most, and one at least if `n` is not 0.
+    pub(super) fn inflate_space(&mut self, n: usize) -> Option<&mut [u8]> {
+        let Store::Binary(bytes) = &mut self.store else {
+            return None;
+        };
+        let end = self.filled.saturating_add(n);
+        if end > bytes.len() && self.filled == bytes.len() {
+            // The buffer at most doubles, whatever the data promises.
+            let end = end.min((2 * self.filled).max(INFLATE));
+            bytes.reserve_exact(end - bytes.len());
+            bytes.resize(end, 0);
+        }
+        let end = end.min(bytes.len());
+        Some(&mut bytes[self.filled..end])
+    }
+
+    /// Takes over `n` bytes that were decompressed into [`inflate_space`](Self::inflate_space).
+    pub(super) fn inflate_fill(&mut self, n: usize) {
+        self.filled += n;
     }
 
     /// Room to read up to `remaining` bytes of payload into, for a binary message that is already long.

@@ -50,6 +50,11 @@ pub enum ProtocolError {
     /// A text message is not UTF-8 ([RFC 6455 §8.1](https://www.rfc-editor.org/rfc/rfc6455#section-8.1)).
     #[error("text is not UTF-8")]
     InvalidUtf8,
+    /// The payload of a compressed message is no valid DEFLATE data, or ends inside of a block ([RFC 7692 §7.2.2]).
+    ///
+    /// [RFC 7692 §7.2.2]: https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+    #[error("invalid compressed data")]
+    InvalidCompression,
     /// A Close frame has a payload that it may not have.
     #[error("invalid close payload: {0}")]
     ClosePayload(#[from] ClosePayloadError),
@@ -79,7 +84,9 @@ impl ProtocolError {
             }
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::TOO_BIG,
             Self::TooManyFragments => CloseCode::POLICY,
-            Self::InvalidUtf8 | Self::ClosePayload(ClosePayloadError::InvalidUtf8) => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidCompression | Self::ClosePayload(ClosePayloadError::InvalidUtf8) => {
+                CloseCode::INVALID_PAYLOAD
+            }
             Self::TimedOut(Timer::Idle) => CloseCode::GOING_AWAY,
             Self::ConnectionLost | Self::TimedOut(_) => CloseCode::ABNORMAL,
         }

@@ -1,8 +1,10 @@
 //! The receiving direction: received bytes in, events out.
 
+mod inflate;
 mod lend;
 mod payload;
 
+use alloc::boxed::Box;
 use core::ops::Range;
 
 pub(crate) use self::lend::Found;
@@ -10,6 +12,7 @@ use self::payload::{OpenFrame, OpenMessage, Progress};
 use crate::{
     config::{Config, Delivery},
     connection::{Event, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
+    deflate::Decompressor,
     frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
     role::Role,
     utf8,
@@ -52,6 +55,8 @@ pub struct Inbound {
     frame: Option<OpenFrame>,
     message: Option<OpenMessage>,
     assembly: Assembly,
+    /// What decompresses messages, if that was negotiated.
+    deflate: Option<Box<Decompressor>>,
     received: u64,
 }
 
@@ -87,6 +92,7 @@ impl Inbound {
             frame: None,
             message: None,
             assembly: Assembly::new(),
+            deflate: None,
             received: 0,
         }
     }
@@ -346,7 +352,8 @@ impl Inbound {
             if len > self.max_message_size {
                 return Err(ProtocolError::MessageTooBig);
             }
-            let whole = header.fin && self.message.is_none() && self.delivery == Delivery::Messages;
+            let whole =
+                header.fin && self.message.is_none() && self.delivery == Delivery::Messages && header.rsv == Rsv::NONE;
             if whole && len <= available as u64 {
                 #[expect(clippy::cast_possible_truncation, reason = "no more than what is available")]
                 let payload = self.take_payload(header_len, len as usize, header.masking_key);
@@ -391,6 +398,9 @@ impl Inbound {
         if self.message.is_none() {
             self.assembly.release();
         }
+        if let Some(deflate) = &mut self.deflate {
+            deflate.release();
+        }
     }
 
     /// Bytes of the receive buffer.
@@ -401,7 +411,11 @@ impl Inbound {
     /// Bytes of heap that the receiving half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.buffer.allocated() + self.assembly.capacity()
+        let deflate = self
+            .deflate
+            .as_ref()
+            .map_or(0, |deflate| size_of::<Decompressor>() + deflate.allocated());
+        self.buffer.allocated() + self.assembly.capacity() + deflate
     }
 
     /// Whether it holds the buffer of a message that was delivered, for the next one.
@@ -424,6 +438,9 @@ impl Inbound {
         self.ended = true;
         self.frame = None;
         self.message = None;
+        if let Some(deflate) = &mut self.deflate {
+            deflate.abandon();
+        }
     }
 
     /// Consumes and unmasks a payload that is complete in the receive buffer.
@@ -448,10 +465,17 @@ impl Inbound {
         }
     }
 
+    /// Whether these reserved bits say that a message is compressed.
+    #[cold]
+    fn is_compression(&self, opcode: Opcode, rsv: Rsv) -> bool {
+        self.deflate.is_some() && rsv == Rsv::RSV1 && matches!(opcode, Opcode::Text | Opcode::Binary)
+    }
+
     #[inline]
     fn check_rules(&self, opcode: Opcode, rsv: Rsv, masked: bool) -> Result<(), ProtocolError> {
-        // §5.2: reserved bits are 0 unless an extension was negotiated.
-        if rsv != Rsv::NONE {
+        // §5.2: reserved bits are 0 unless an extension was negotiated. RFC 7692 §6: RSV1 is for the first frame of a
+        // data message.
+        if rsv != Rsv::NONE && !self.is_compression(opcode, rsv) {
             return Err(ProtocolError::ReservedBits(rsv));
         }
         // §5.1: a client masks every frame, a server none.

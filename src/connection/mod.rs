@@ -13,7 +13,17 @@ mod recv_buffer;
 
 use core::time::Duration;
 
-use crate::{config::Config, frame::CloseFrame, message::Message, negotiated::Negotiated, role::Role};
+use crate::{
+    config::Config,
+    deflate::{
+        Settings,
+        params::{ContextTakeover, DeflateParams},
+    },
+    frame::CloseFrame,
+    message::Message,
+    negotiated::Negotiated,
+    role::Role,
+};
 
 pub use self::{
     closing::{Closure, ReadyState, Side},
@@ -114,6 +124,9 @@ impl Connection {
     #[must_use]
     pub fn from_negotiated(negotiated: &Negotiated, config: &Config) -> Self {
         let mut connection = Self::new(negotiated.role(), config);
+        if let Some(params) = negotiated.deflate() {
+            connection.set_deflate(params, negotiated.role(), config);
+        }
         if !negotiated.leftover().is_empty() {
             connection.receive(negotiated.leftover());
         }
@@ -164,6 +177,15 @@ impl Connection {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
         self.outbound.send(message)
+    }
+
+    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        self.outbound.send_uncompressed(message)
     }
 
     /// Queues a fragment of a message.
@@ -269,6 +291,12 @@ impl Connection {
         self.outbound.closure()
     }
 
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<DeflateParams> {
+        self.outbound.deflate()
+    }
+
     /// Gives the connection up: the transport failed, or is dropped without a closing handshake.
     pub fn abort(&mut self) {
         self.lose();
@@ -279,6 +307,39 @@ impl Connection {
         self.inbound.receive_eof();
         self.inbound.end();
         self.outbound.on_lost()
+    }
+
+    /// Compresses as negotiated, within what the configuration allows this side to do.
+    fn set_deflate(&mut self, params: DeflateParams, role: Role, config: &Config) {
+        let config = config.deflate_config().unwrap_or_default().bounded();
+        let settings = |takeover, window_bits| Settings {
+            takeover: takeover == ContextTakeover::Allow,
+            window_bits,
+            level: config.level,
+            memory_level: config.memory_level,
+            threshold: config.threshold,
+        };
+        let server = settings(params.server_context_takeover, params.server_max_window_bits);
+        let client = settings(params.client_context_takeover, params.client_max_window_bits);
+        let (mut own, peer, allowed, bits) = match role {
+            Role::Server => (
+                server,
+                client,
+                config.server_context_takeover,
+                config.server_max_window_bits,
+            ),
+            Role::Client => (
+                client,
+                server,
+                config.client_context_takeover,
+                config.client_max_window_bits,
+            ),
+        };
+        // A sender may always do without what it was granted.
+        own.takeover &= allowed == ContextTakeover::Allow;
+        own.window_bits = own.window_bits.min(bits);
+        self.inbound.set_deflate(peer);
+        self.outbound.set_deflate(params, own);
     }
 
     /// The two directions, to be used at the same time: a message that one lends can be answered through the other.

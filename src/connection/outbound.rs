@@ -1,6 +1,8 @@
 //! The sending direction: messages in, bytes to write out.
 
-use alloc::vec::Vec;
+mod compressed;
+
+use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -15,6 +17,7 @@ use crate::{
         output::{MAX_INLINE, Output},
         probe::Probe,
     },
+    deflate::{Compressor, params::DeflateParams},
     entropy::EntropyError,
     frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
     message::{Message, MessageKind},
@@ -37,6 +40,11 @@ pub struct Outbound {
     pongs_end: u64,
     /// The fragmented message that is being sent.
     message: Option<MessageKind>,
+    /// Whether that message is compressed.
+    compressing: bool,
+    /// What compresses messages, if that was negotiated.
+    deflate: Option<Box<Compressor>>,
+    params: Option<DeflateParams>,
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
@@ -52,6 +60,9 @@ impl Outbound {
             pongs: 0,
             pongs_end: 0,
             message: None,
+            compressing: false,
+            deflate: None,
+            params: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::default(),
             closing: Closing::new(role),
@@ -75,6 +86,9 @@ impl Outbound {
         if self.message.is_some() && self.closing.is_open() {
             return Err(SendError::MessageOpen(message));
         }
+        if self.deflate.is_some() {
+            return self.push_message(message);
+        }
         self.push_data(opcode(message.kind()), Fin::Last, message)
     }
 
@@ -90,14 +104,29 @@ impl Outbound {
     ///
     /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
     pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
-        let data = data.into();
+        self.push_fragment(data.into(), fin, self.deflate.is_some())
+    }
+
+    fn push_fragment<'m>(&mut self, data: Message<'m>, fin: Fin, compress: bool) -> Result<(), SendError<Message<'m>>> {
         let kind = data.kind();
         let opcode = match self.message {
             None => opcode(kind),
             Some(open) if open == kind || !self.closing.is_open() => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageOpen(data)),
         };
-        self.push_data(opcode, fin, data)?;
+        let compressing = if opcode == Opcode::Continuation {
+            self.compressing
+        } else {
+            compress
+        };
+        if !compressing {
+            self.push_data(opcode, fin, data)?;
+        } else if opcode != Opcode::Continuation && fin == Fin::Last {
+            self.push_message(data)?;
+        } else {
+            self.push_compressed_fragment(opcode, fin, data)?;
+        }
+        self.compressing = compressing;
         self.message = (fin == Fin::More).then_some(kind);
         Ok(())
     }
@@ -190,12 +219,19 @@ impl Outbound {
         if self.output.is_empty() {
             self.output.release();
         }
+        if let Some(deflate) = &mut self.deflate {
+            deflate.release();
+        }
     }
 
     /// Bytes of heap that the sending half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated)
+        let deflate = self
+            .deflate
+            .as_ref()
+            .map_or(0, |deflate| size_of::<Compressor>() + deflate.allocated());
+        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated) + deflate
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
@@ -334,6 +370,12 @@ impl Outbound {
         let Ok(masking_key) = self.next_key() else {
             return Err(SendError::NoEntropy(data));
         };
+        self.push_admitted(opcode, fin, masking_key, data);
+        Ok(())
+    }
+
+    #[inline]
+    fn push_admitted(&mut self, opcode: Opcode, fin: Fin, masking_key: Option<MaskingKey>, data: Message<'_>) {
         let payload = data.as_bytes();
         let header = FrameHeader {
             fin: fin == Fin::Last,
@@ -347,7 +389,6 @@ impl Outbound {
         } else {
             self.push_taken(&header, data.into_bytes());
         }
-        Ok(())
     }
 
     /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.

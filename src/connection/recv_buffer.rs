@@ -77,6 +77,12 @@ impl RecvBuffer {
         start..self.start
     }
 
+    /// Takes back that the last `n` bytes were consumed.
+    pub(super) fn put_back(&mut self, n: usize) {
+        debug_assert!(n <= self.start);
+        self.start -= n;
+    }
+
     /// Drops all unread bytes.
     pub(super) fn clear(&mut self) {
         self.start = self.end;

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     config::Config,
+    deflate::params::{DeflateOffer, DeflateParams},
     fields::{self, Extension},
     negotiated::Negotiated,
     role::Role,
@@ -72,7 +73,7 @@ impl ClientHandshake {
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn new(request: ClientRequest, nonce: [u8; 16], config: &Config) -> Result<Self, RequestError> {
         let key = encode_key(nonce);
-        let (request, offers) = request.into_bytes(&key)?;
+        let (request, offers) = request.into_bytes(&key, config.deflate_config())?;
         Ok(Self {
             request,
             accept_value: accept_value(&key),
@@ -118,10 +119,10 @@ impl ClientHandshake {
                     let head = ResponseHead::parse(raw)?;
                     self.state = match head.status {
                         101 => {
-                            let subprotocol = self.check(&head)?;
+                            let selected = self.check(&head)?;
                             return Ok(Some(UpgradeResponse {
                                 head,
-                                subprotocol,
+                                selected,
                                 leftover: rest.to_vec(),
                             }));
                         }
@@ -171,8 +172,8 @@ impl ClientHandshake {
         Ok(())
     }
 
-    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns the subprotocol.
-    fn check(&self, head: &ResponseHead) -> Result<Option<Box<str>>, HandshakeError> {
+    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns what the server chose.
+    fn check(&self, head: &ResponseHead) -> Result<Selected, HandshakeError> {
         let headers = &head.headers;
         if head.minor_version == 0 {
             return Err(HandshakeError::HttpVersion);
@@ -195,16 +196,25 @@ impl ClientHandshake {
     }
 }
 
+/// What the server selected of the offers.
+#[derive(Clone, Debug)]
+pub(super) struct Selected {
+    subprotocol: Option<Box<str>>,
+    deflate: Option<DeflateParams>,
+}
+
 impl Offers {
-    /// Checks what the server selected (§4.1, response items 5 and 6). Returns the subprotocol.
-    pub(super) fn check_answer(&self, headers: &Headers) -> Result<Option<Box<str>>, HandshakeError> {
-        self.check_extensions(headers)?;
-        self.check_subprotocol(headers)
+    /// Checks what the server selected (§4.1, response items 5 and 6).
+    pub(super) fn check_answer(&self, headers: &Headers) -> Result<Selected, HandshakeError> {
+        let deflate = self.check_extensions(headers)?;
+        let subprotocol = self.check_subprotocol(headers)?;
+        Ok(Selected { subprotocol, deflate })
     }
 
-    /// Item 5: only extensions that were offered, each of them once.
-    fn check_extensions(&self, headers: &Headers) -> Result<(), HandshakeError> {
+    /// Item 5: only extensions that were offered, each of them once. Returns what was agreed on about compression.
+    fn check_extensions(&self, headers: &Headers) -> Result<Option<DeflateParams>, HandshakeError> {
         headers.check_extensions()?;
+        let mut deflate = None;
         let mut accepted: Vec<Extension<'_>> = Vec::new();
         for extension in headers.extensions() {
             if !self.extensions.iter().any(|offer| offer.name() == extension.name()) {
@@ -213,9 +223,16 @@ impl Offers {
             if accepted.iter().any(|earlier| earlier.name() == extension.name()) {
                 return Err(HandshakeError::RepeatedExtension);
             }
+            // An offer that the application made is for the application to judge.
+            match &self.deflate {
+                Some(config) if extension.name() == DeflateOffer::NAME => {
+                    deflate = Some(config.check_answer(&extension)?);
+                }
+                _ => {}
+            }
             accepted.push(extension);
         }
-        Ok(())
+        Ok(deflate)
     }
 
     /// Item 6: one subprotocol that was offered, compared with regard to case, or none.
@@ -245,16 +262,16 @@ impl Offers {
 #[derive(Clone, Debug)]
 pub struct UpgradeResponse {
     head: ResponseHead,
-    subprotocol: Option<Box<str>>,
+    selected: Selected,
     leftover: Vec<u8>,
 }
 
 impl UpgradeResponse {
     #[cfg(feature = "http")]
-    pub(super) const fn new(head: ResponseHead, subprotocol: Option<Box<str>>) -> Self {
+    pub(super) const fn new(head: ResponseHead, selected: Selected) -> Self {
         Self {
             head,
-            subprotocol,
+            selected,
             leftover: Vec::new(),
         }
     }
@@ -268,7 +285,13 @@ impl UpgradeResponse {
     /// The subprotocol that the server selected, if any.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.selected.subprotocol.as_deref()
+    }
+
+    /// What was agreed on about permessage-deflate, if the configuration offered it and the server accepted.
+    #[must_use]
+    pub const fn deflate(&self) -> Option<DeflateParams> {
+        self.selected.deflate
     }
 
     /// The extensions that the server accepted, in the order in which they are applied.
@@ -279,8 +302,9 @@ impl UpgradeResponse {
     /// The outcome, to start the connection with.
     #[must_use]
     pub fn into_negotiated(self) -> Negotiated {
-        let negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);
-        match self.subprotocol {
+        let mut negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);
+        negotiated.set_deflate(self.selected.deflate);
+        match self.selected.subprotocol {
             Some(subprotocol) => negotiated.with_subprotocol(subprotocol),
             None => negotiated,
         }

@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{headers::HandshakeField, refusal::Refusal, respond::error_head, uri::UriError};
+use crate::deflate::params::DeflateError;
 
 /// Why an opening handshake failed.
 ///
@@ -85,6 +86,9 @@ pub enum HandshakeError {
     /// The server accepted the same extension twice.
     #[error("the server accepted an extension twice")]
     RepeatedExtension,
+    /// The server's answer about permessage-deflate breaks a rule, or is not one to what the client offered.
+    #[error("invalid answer about permessage-deflate: {0}")]
+    Deflate(#[from] DeflateError),
     /// The transport ended before the handshake did.
     #[error("the connection ended during the opening handshake")]
     Eof,
@@ -122,6 +126,7 @@ impl HandshakeError {
             | Self::NoSubprotocol
             | Self::UnofferedExtension
             | Self::RepeatedExtension
+            | Self::Deflate(_)
             | Self::Eof
             | Self::Ended => return None,
         })
@@ -181,6 +186,10 @@ pub enum AcceptError {
     /// The same extension is accepted twice.
     #[error("the extension is accepted twice")]
     RepeatedExtension,
+    /// An extension of the application's would take the reserved bit that permessage-deflate, which is in the
+    /// configuration, has a use for.
+    #[error("the extension conflicts with permessage-deflate of the configuration")]
+    ConflictingExtension,
     /// A name or a value in an extension is not a token.
     #[error("an extension has a name or a value that is not a token")]
     InvalidExtension,
@@ -226,6 +235,10 @@ pub enum RequestError {
     /// A subprotocol is offered twice.
     #[error("a subprotocol is offered twice")]
     RepeatedSubprotocol,
+    /// An extension of the application's would take the reserved bit that permessage-deflate, which is in the
+    /// configuration, has a use for.
+    #[error("the extension conflicts with permessage-deflate of the configuration")]
+    ConflictingExtension,
     /// A name or a value in an extension is not a token.
     #[error("an extension has a name or a value that is not a token")]
     InvalidExtension,

@@ -7,9 +7,13 @@ use super::{
     error::RequestError,
     headers::{ExtraFields, HandshakeField, write_extensions, write_field},
     key::KEY_LEN,
+    respond::takes_rsv1,
     uri::{Uri, UriError},
 };
-use crate::fields::{self, Extension};
+use crate::{
+    deflate::params::DeflateConfig,
+    fields::{self, Extension},
+};
 
 /// The upgrade request that a client sends ([RFC 6455 §4.1]).
 ///
@@ -42,6 +46,8 @@ pub(super) struct Offers {
     pub(super) subprotocols: Vec<Box<str>>,
     pub(super) requires_subprotocol: bool,
     pub(super) extensions: Vec<Extension<'static>>,
+    /// What permessage-deflate was offered with, if it was not the application that offered it.
+    pub(super) deflate: Option<DeflateConfig>,
 }
 
 impl ClientRequest {
@@ -118,7 +124,14 @@ impl ClientRequest {
     }
 
     /// Writes the request with a key, and takes out what the response is compared with.
-    pub(super) fn into_bytes(self, key: &[u8; KEY_LEN]) -> Result<(Vec<u8>, Offers), RequestError> {
+    pub(super) fn into_bytes(
+        mut self,
+        key: &[u8; KEY_LEN],
+        deflate: Option<DeflateConfig>,
+    ) -> Result<(Vec<u8>, Offers), RequestError> {
+        if let Some(deflate) = deflate {
+            self.offers.add_deflate(deflate)?;
+        }
         let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + self.fields.lines()?.len());
         // §4.1, request items 1 to 10.
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
@@ -166,6 +179,17 @@ impl TryFrom<&str> for ClientRequest {
 }
 
 impl Offers {
+    /// Offers permessage-deflate as configured.
+    fn add_deflate(&mut self, deflate: DeflateConfig) -> Result<(), RequestError> {
+        // RFC 7692 §5.2: two extensions cannot both give RSV1 a meaning.
+        if self.extensions.iter().any(takes_rsv1) {
+            return Err(RequestError::ConflictingExtension);
+        }
+        self.extensions.push(deflate.offer());
+        self.deflate = Some(deflate);
+        Ok(())
+    }
+
     fn write(&self, request: &mut Vec<u8>) -> Result<(), RequestError> {
         // §4.1 item 10: subprotocols are unique tokens.
         for (index, subprotocol) in self.subprotocols.iter().enumerate() {

@@ -7,7 +7,11 @@ use super::{
     headers::{ExtraFields, write_extensions, write_field},
     key::ACCEPT_LEN,
 };
-use crate::{fields::Extension, negotiated::Negotiated};
+use crate::{
+    deflate::params::{DeflateConfig, DeflateParams},
+    fields::Extension,
+    negotiated::Negotiated,
+};
 
 /// How a server accepts an upgrade request.
 ///
@@ -20,6 +24,7 @@ use crate::{fields::Extension, negotiated::Negotiated};
 pub struct Accept {
     subprotocol: Option<Box<str>>,
     extensions: Vec<Extension<'static>>,
+    uncompressed: bool,
     fields: ExtraFields,
 }
 
@@ -46,6 +51,18 @@ impl Accept {
         self
     }
 
+    /// Accepts no permessage-deflate offer on this connection, whatever the configuration allows.
+    ///
+    /// For clients whose messages must not be compressed ([RFC 7692 §8]); single messages can be exempted with
+    /// [`send_uncompressed`](crate::Outbound::send_uncompressed).
+    ///
+    /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
+    #[must_use]
+    pub const fn uncompressed(mut self) -> Self {
+        self.uncompressed = true;
+        self
+    }
+
     /// Adds a header field to the response. The fields of the handshake itself cannot be added.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
@@ -56,11 +73,12 @@ impl Accept {
     /// Builds the response, given what the client offers. Without an accept value, it has no status line, and no field
     /// that only HTTP/1.1 has.
     pub(super) fn into_response<'a>(
-        self,
+        mut self,
         accept_value: Option<&[u8; ACCEPT_LEN]>,
         mut subprotocols: impl Iterator<Item = &'a str>,
         offers: impl Iterator<Item = Extension<'a>> + Clone,
-    ) -> Result<(Vec<u8>, Option<Box<str>>), AcceptError> {
+        deflate: Option<&DeflateConfig>,
+    ) -> Result<Response, AcceptError> {
         let fields = self.fields.lines()?;
         let mut response = Vec::with_capacity(192 + fields.len());
         if let Some(accept_value) = accept_value {
@@ -81,11 +99,44 @@ impl Accept {
         for (index, extension) in self.extensions.iter().enumerate() {
             check_extension(extension, &self.extensions[..index], offers.clone())?;
         }
+        let deflate = match deflate.filter(|_| !self.uncompressed) {
+            Some(config) => config.answer(offers),
+            None => None,
+        };
+        let deflate = match deflate {
+            Some((params, answer)) => {
+                // §5.2: two extensions cannot both give RSV1 a meaning.
+                if self.extensions.iter().any(takes_rsv1) {
+                    return Err(AcceptError::ConflictingExtension);
+                }
+                self.extensions.push(answer);
+                Some(params)
+            }
+            None => None,
+        };
         write_extensions(&mut response, &self.extensions);
         response.extend_from_slice(fields);
         response.extend_from_slice(b"\r\n");
-        Ok((response, self.subprotocol))
+        Ok(Response {
+            bytes: response,
+            subprotocol: self.subprotocol,
+            deflate,
+        })
     }
+}
+
+/// A response that accepts, and what it says.
+pub(super) struct Response {
+    pub(super) bytes: Vec<u8>,
+    pub(super) subprotocol: Option<Box<str>>,
+    pub(super) deflate: Option<DeflateParams>,
+}
+
+/// Whether this is an extension that gives RSV1 a meaning, as far as its name tells: those that transform messages
+/// (RFC 7692 §4), and the older ones that transform frames.
+pub(super) fn takes_rsv1(extension: &Extension<'_>) -> bool {
+    let name = extension.name();
+    name.starts_with("permessage-") || name.ends_with("deflate-frame")
 }
 
 fn check_extension<'a>(

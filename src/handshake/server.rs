@@ -12,7 +12,7 @@ use super::{
     rules,
     target::Target,
 };
-use crate::{config::Config, fields::Extension, negotiated::Negotiated, role::Role};
+use crate::{config::Config, deflate::params::DeflateConfig, fields::Extension, negotiated::Negotiated, role::Role};
 
 /// The server side of an opening handshake, which waits for the upgrade request ([RFC 6455 §4.2]).
 ///
@@ -47,6 +47,7 @@ use crate::{config::Config, fields::Extension, negotiated::Negotiated, role::Rol
 pub struct ServerHandshake {
     /// `None` once the handshake has ended.
     reader: Option<HeadReader>,
+    deflate: Option<DeflateConfig>,
 }
 
 impl ServerHandshake {
@@ -55,6 +56,7 @@ impl ServerHandshake {
     pub fn new(config: &Config) -> Self {
         Self {
             reader: Some(HeadReader::new(Kind::Request, &config.limits)),
+            deflate: config.deflate_config(),
         }
     }
 
@@ -75,7 +77,9 @@ impl ServerHandshake {
             self.reader = None;
         }
         let Some(raw) = received? else { return Ok(None) };
-        UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec()).map(Some)
+        let mut request = UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec())?;
+        request.deflate = self.deflate;
+        Ok(Some(request))
     }
 
     /// Takes the end of the transport, which ends the handshake. There is nobody to answer.
@@ -100,6 +104,8 @@ pub struct UpgradeRequest {
     /// `None` for an extended CONNECT, which has no key.
     key: Option<[u8; KEY_LEN]>,
     leftover: Vec<u8>,
+    /// What the server agrees to about permessage-deflate.
+    deflate: Option<DeflateConfig>,
 }
 
 impl UpgradeRequest {
@@ -109,7 +115,12 @@ impl UpgradeRequest {
         // The key comes last, since a client of another version, which is told ours, may have none.
         rules::check_offers(&head.headers)?;
         let key = Some(rules::check_key(&head.headers)?);
-        Ok(Self { head, key, leftover })
+        Ok(Self {
+            head,
+            key,
+            leftover,
+            deflate: None,
+        })
     }
 
     /// Checks an extended CONNECT for the protocol `websocket`.
@@ -122,6 +133,7 @@ impl UpgradeRequest {
             head,
             key: None,
             leftover: Vec::new(),
+            deflate: None,
         })
     }
 
@@ -221,21 +233,27 @@ impl UpgradeRequest {
         }
     }
 
-    /// Accepts the request.
+    /// Accepts the request, with the first permessage-deflate offer that the configuration allows and can be honoured.
     ///
     /// # Errors
     ///
     /// Any [`AcceptError`]. Nothing has been decided then, and the request can still be rejected.
     pub fn accept(&self, accept: Accept) -> Result<Accepted, AcceptError> {
         let accept_value = self.key.as_ref().map(accept_value);
-        let (response, subprotocol) =
-            accept.into_response(accept_value.as_ref(), self.subprotocols(), self.extensions())?;
+        let offers = self.extensions();
+        let response = accept.into_response(
+            accept_value.as_ref(),
+            self.subprotocols(),
+            offers,
+            self.deflate.as_ref(),
+        )?;
         let mut negotiated = Negotiated::new(Role::Server).with_leftover(&self.leftover[..]);
-        if let Some(subprotocol) = subprotocol {
+        if let Some(subprotocol) = response.subprotocol {
             negotiated = negotiated.with_subprotocol(subprotocol);
         }
+        negotiated.set_deflate(response.deflate);
         let via = self.key.map_or(Via::Connect, |_| Via::Upgrade);
-        Ok(Accepted::new(via, response, negotiated))
+        Ok(Accepted::new(via, response.bytes, negotiated))
     }
 
     /// Rejects the request. Returns the complete response of HTTP/1.1, after which the server closes the connection.

@@ -17,6 +17,8 @@ mod rng;
 mod wire;
 
 mod closing;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod framing;
 mod hardening;
 mod limits;

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use websocket_proto::{Config, Connection, ProtocolError, ReadyState, Role, Time};
+use websocket_proto::{Config, Connection, Negotiated, ProtocolError, ReadyState, Role, Time};
 
 use crate::{
     raw::{Cuts, Ended, Got, take_events, take_output},
@@ -24,10 +24,10 @@ pub struct End {
 }
 
 impl End {
-    fn new(role: Role, config: &Config, cuts: Cuts) -> Self {
+    fn new(negotiated: &Negotiated, config: &Config, cuts: Cuts) -> Self {
         Self {
-            role,
-            connection: Connection::new(role, config),
+            role: negotiated.role(),
+            connection: Connection::from_negotiated(negotiated, config),
             events: Vec::new(),
             error: None,
             written: Vec::new(),
@@ -88,9 +88,10 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(client: &Config, server: &Config, cuts: Cuts) -> Self {
+        let (for_client, for_server) = negotiate(client, server);
         Self {
-            client: End::new(Role::Client, client, cuts.clone()),
-            server: End::new(Role::Server, server, cuts),
+            client: End::new(&for_client, client, cuts.clone()),
+            server: End::new(&for_server, server, cuts),
             now: Time::ZERO,
             linked: true,
         }
@@ -188,6 +189,24 @@ impl Pair {
         }
         panic!("still {:?} and {:?}", self.client.closure(), self.server.closure());
     }
+}
+
+/// What an opening handshake between these two would settle.
+#[cfg(feature = "deflate")]
+pub fn negotiate(client: &Config, server: &Config) -> (Negotiated, Negotiated) {
+    let (mut for_client, mut for_server) = (Negotiated::new(Role::Client), Negotiated::new(Role::Server));
+    if let (Some(client), Some(server)) = (client.deflate, server.deflate) {
+        if let Some((params, answer)) = server.answer([client.offer()]) {
+            for_client = for_client.with_deflate(client.check_answer(&answer).unwrap());
+            for_server = for_server.with_deflate(params);
+        }
+    }
+    (for_client, for_server)
+}
+
+#[cfg(not(feature = "deflate"))]
+pub fn negotiate(_: &Config, _: &Config) -> (Negotiated, Negotiated) {
+    (Negotiated::new(Role::Client), Negotiated::new(Role::Server))
 }
 
 /// Moves what waits at `from` to `to`, and the end of the stream behind it.

@@ -8,14 +8,15 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Delivery, Fin, Limits, Message, MessageKind, ProtocolError, ReadyState,
-    Role, SendError, Side, Time, Timer, Timers,
+    CloseCode, CloseFrame, Config, Connection, Delivery, Fin, Limits, Message, MessageKind, Negotiated, ProtocolError,
+    ReadyState, Role, SendError, Side, Time, Timer, Timers,
 };
 
 use crate::{
+    pair,
     raw::{Ended, Got, joined, take_events, take_output},
     rng::Rng,
-    wire::{self, CLOSE, PING, PONG, ROLES},
+    wire::{self, CLOSE, PING, PONG},
 };
 
 const SEEDS: u64 = 400;
@@ -25,7 +26,28 @@ const SEEDS: u64 = 400;
 #[test]
 fn random_operations_follow_the_model() {
     for seed in 0..SEEDS {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| Simulation::new(seed).run())) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| Simulation::new(seed, |config| config).run())) {
+            eprintln!("the seed that failed is {seed}");
+            resume_unwind(panic);
+        }
+    }
+}
+
+/// PMD-38: the same with compression of some kind.
+#[cfg(feature = "deflate")]
+#[test]
+fn random_operations_on_compressed_messages() {
+    use websocket_proto::DeflateConfig;
+
+    for seed in 0..SEEDS {
+        let deflate = match seed % 4 {
+            0 => DeflateConfig::new(),
+            1 => DeflateConfig::with_takeover(),
+            2 => DeflateConfig::with_takeover().server_max_window_bits(15).level(1),
+            _ => DeflateConfig::with_takeover().client_max_window_bits(9),
+        };
+        let compressed = |config: Config| config.deflate(deflate.threshold(20));
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| Simulation::new(seed, compressed).run())) {
             eprintln!("the seed that failed is {seed}");
             resume_unwind(panic);
         }
@@ -56,10 +78,10 @@ struct End {
 }
 
 impl End {
-    fn new(role: Role, config: &Config) -> Self {
+    fn new(negotiated: &Negotiated, config: &Config) -> Self {
         Self {
-            role,
-            connection: Connection::new(role, config),
+            role: negotiated.role(),
+            connection: Connection::from_negotiated(negotiated, config),
             events: Vec::new(),
             error: None,
             sent: Vec::new(),
@@ -213,9 +235,9 @@ struct Simulation {
 }
 
 impl Simulation {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, change: impl Fn(Config) -> Config) -> Self {
         let mut rng = Rng::new(seed);
-        let ends = ROLES.map(|role| {
+        let configs = [(); 2].map(|()| {
             let timers = match rng.below(3) {
                 0 => Timers::new(),
                 1 => Timers::new().keepalive(Duration::from_secs(7)),
@@ -225,8 +247,10 @@ impl Simulation {
             };
             let delivery = [Delivery::Messages, Delivery::Fragments][rng.below(2)];
             let limits = Limits::new().output_high_water([1 << 20, 3000][rng.below(2)]);
-            End::new(role, &Config::new().timers(timers).delivery(delivery).limits(limits))
+            change(Config::new().timers(timers).delivery(delivery).limits(limits))
         });
+        let (client, server) = pair::negotiate(&configs[0], &configs[1]);
+        let ends = [End::new(&client, &configs[0]), End::new(&server, &configs[1])];
         Self {
             rng,
             ends,
@@ -443,7 +467,7 @@ fn check_pongs(peer: &End, frames: &[wire::Sent], end: &End) {
 #[test]
 fn time_alone_ends_every_run() {
     for seed in 0..100 {
-        let mut simulation = Simulation::new(seed);
+        let mut simulation = Simulation::new(seed, |config| config);
         for _ in 0..simulation.rng.below(100) {
             let end = simulation.rng.below(2);
             simulation.ends[end].operate(&mut simulation.rng);

@@ -4,6 +4,8 @@ mod support;
 
 mod client_request;
 mod client_response;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod extensions;
 mod origin;
 mod properties;

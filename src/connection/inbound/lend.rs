@@ -2,7 +2,7 @@
 
 use core::ops::Range;
 
-use super::Inbound;
+use super::{Inbound, inflate::inflated};
 use crate::{
     connection::{Event, Fin, Fragment, Outbound, error::ProtocolError},
     frame::CloseFrame,
@@ -18,6 +18,8 @@ pub(crate) enum Found {
     Binary(Range<usize>),
     Assembled,
     Fragment(MessageKind, Range<usize>, Fin),
+    /// A fragment that was decompressed, with its length.
+    Inflated(MessageKind, usize, Fin),
     /// A fragment of text that is just the code point which earlier pieces had cut.
     CodePoint(usize, Fin),
     Ping(Range<usize>),
@@ -65,6 +67,18 @@ impl Inbound {
                 fin,
             }),
             Found::Fragment(MessageKind::Text, payload, fin) => match utf8::check(self.buffer.slice(payload)) {
+                Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
+                Err(_) => {
+                    self.ended = true;
+                    self.frame = None;
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+            },
+            Found::Inflated(MessageKind::Binary, len, fin) => Event::Fragment(Fragment {
+                data: inflated(self.deflate.as_deref(), len).into(),
+                fin,
+            }),
+            Found::Inflated(MessageKind::Text, len, fin) => match utf8::check(inflated(self.deflate.as_deref(), len)) {
                 Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
                 Err(_) => {
                     self.ended = true;

@@ -11,17 +11,19 @@ use crate::{
 /// A data frame whose payload is arriving.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenFrame {
-    fin: bool,
-    remaining: u64,
+    pub(super) fin: bool,
+    pub(super) remaining: u64,
     pub(super) key: Option<MaskingKey>,
 }
 
 /// A message of which frames are still to come, or whose only frame is arriving.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenMessage {
-    kind: MessageKind,
+    pub(super) kind: MessageKind,
     fragments: u32,
     len: u64,
+    /// Bytes that a compressed message has become so far; `None` for one that is not compressed.
+    pub(super) inflated: Option<u64>,
 }
 
 impl OpenFrame {
@@ -53,10 +55,12 @@ impl Inbound {
                     _ => MessageKind::Binary,
                 };
                 self.assembly.begin(kind);
+                let inflated = self.begin_inflate(header.rsv);
                 OpenMessage {
                     kind,
                     fragments: 0,
                     len: 0,
+                    inflated,
                 }
             }
         };
@@ -83,6 +87,9 @@ impl Inbound {
         let (Some(frame), Some(message)) = (&mut self.frame, self.message) else {
             return Ok(Progress::FrameDone);
         };
+        if message.inflated.is_some() {
+            return self.continue_compressed();
+        }
         let mut n = frame.remaining_or_less(self.buffer.unread().len());
         if n == 0 && frame.remaining > 0 {
             return Ok(Progress::NeedsBytes);
@@ -128,7 +135,8 @@ impl Inbound {
     /// How much of the open frame may be read straight into the message buffer.
     pub(super) fn direct_remaining(&self) -> Option<usize> {
         let frame = self.frame.as_ref()?;
-        let direct = self.delivery == Delivery::Messages && self.buffer.is_empty();
+        let is_plain = self.message.is_some_and(|message| message.inflated.is_none());
+        let direct = self.delivery == Delivery::Messages && self.buffer.is_empty() && is_plain;
         direct.then(|| frame.remaining_or_less(usize::MAX))
     }
 }

@@ -148,6 +148,26 @@ impl<T: Transport> SendHalf<T> {
         self.shared.lock().outbound.send(message)
     }
 
+    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`](crate::Outbound::send_uncompressed).
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`feed`](Self::feed).
+    pub async fn feed_uncompressed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        let fed = self.shared.lock().outbound.send_uncompressed(message);
+        match fed {
+            Err(SendError::Full(message)) => {
+                self.ready().await?;
+                Ok(self.shared.lock().outbound.send_uncompressed(message)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
     /// Queues a fragment of a message. If too much is queued already, waits until that is written.
     ///
     /// # Errors

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     config::Config,
     connection::{Closure, Event, Fin, Found, Outbound, SendError},
+    deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
     message::Message,
@@ -149,6 +150,25 @@ impl<T: Transport> WebSocket<T> {
         self.sending.outbound.send(message)
     }
 
+    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`feed`](Self::feed).
+    pub async fn feed_uncompressed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        match self.sending.outbound.send_uncompressed(message) {
+            Err(SendError::Full(message)) => {
+                self.ready().await?;
+                Ok(self.sending.outbound.send_uncompressed(message)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
     /// Queues a fragment of a message. If too much is queued already, that is written first.
     ///
     /// # Errors
@@ -239,6 +259,12 @@ impl<T: Transport> WebSocket<T> {
         self.start_close(frame)?;
         poll_fn(|cx| self.poll_find(Wanted::End, cx)).await?;
         Ok(())
+    }
+
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.sending.outbound.deflate()
     }
 
     /// The subprotocol that both sides agreed on, if any.

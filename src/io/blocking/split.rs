@@ -285,6 +285,15 @@ impl<S: Stream> SendHalf<S> {
         self.with_room(message.into(), Outbound::send)
     }
 
+    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    pub fn feed_uncompressed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.with_room(message.into(), Outbound::send_uncompressed)
+    }
+
     /// Queues a fragment of a message. If too much is queued already, waits until that is written.
     ///
     /// # Errors

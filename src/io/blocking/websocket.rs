@@ -10,6 +10,7 @@ use super::{
 use crate::{
     config::Config,
     connection::{Closure, Connection, Event, Fin, Found, Outbound, ReadyState, SendError},
+    deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
     handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
@@ -200,6 +201,15 @@ impl<S: Stream> WebSocket<S> {
         self.with_room(message.into(), Connection::send)
     }
 
+    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`feed`](Self::feed).
+    pub fn feed_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
+        self.with_room(message.into(), Connection::send_uncompressed)
+    }
+
     /// Queues a fragment of a message. If too much is queued already, that is written first.
     ///
     /// # Errors
@@ -275,6 +285,12 @@ impl<S: Stream> WebSocket<S> {
         }
         while self.wait()?.is_some() {}
         Ok(())
+    }
+
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.connection.deflate()
     }
 
     /// The subprotocol that both sides agreed on, if any.

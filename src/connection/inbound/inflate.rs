@@ -1,0 +1,196 @@
+//! Data frames whose payload is decompressed as it arrives ([RFC 7692 §7.2.2]).
+//!
+//! [RFC 7692 §7.2.2]: https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
+
+use alloc::boxed::Box;
+
+use super::{
+    Found, Inbound,
+    payload::{OpenFrame, OpenMessage, Progress},
+};
+use crate::{
+    config::Delivery,
+    connection::{Fin, error::ProtocolError},
+    deflate::{Decompressor, InvalidData, Settings, Step},
+    frame::Rsv,
+    message::MessageKind,
+};
+
+/// Bytes of payload that are unmasked for one fragment. Of what does not fit the fragment, the mask is put back.
+const PIECE: usize = 4 << 10;
+
+impl Inbound {
+    /// Decompresses messages with RSV1 from here on.
+    pub(in crate::connection) fn set_deflate(&mut self, settings: Settings) {
+        self.deflate = Decompressor::new(settings).map(Box::new);
+    }
+
+    /// Starts a message whose first frame has these reserved bits, which were checked.
+    pub(super) fn begin_inflate(&mut self, rsv: Rsv) -> Option<u64> {
+        let deflate = self.deflate.as_mut().filter(|_| rsv == Rsv::RSV1)?;
+        deflate.begin();
+        Some(0)
+    }
+
+    /// Takes what is there of the payload of the open frame, which belongs to a compressed message.
+    pub(super) fn continue_compressed(&mut self) -> Result<Progress, ProtocolError> {
+        let (Some(mut frame), Some(mut message)) = (self.frame, self.message) else {
+            return Ok(Progress::FrameDone);
+        };
+        let progress = match self.delivery {
+            Delivery::Messages => self.inflate_all(&mut frame, &mut message),
+            Delivery::Fragments => self.inflate_fragment(&mut frame, &mut message),
+        }?;
+        let frame_done = frame.remaining == 0 && !self.is_inflating();
+        let message_done = frame_done && frame.fin;
+        self.frame = (!frame_done).then_some(frame);
+        self.message = (!message_done).then_some(message);
+        Ok(progress)
+    }
+
+    /// Adds what is there to the message buffer.
+    fn inflate_all(&mut self, frame: &mut OpenFrame, message: &mut OpenMessage) -> Result<Progress, ProtocolError> {
+        let n = frame.remaining_or_less(self.buffer.unread().len());
+        if n == 0 && frame.remaining > 0 {
+            return Ok(Progress::NeedsBytes);
+        }
+        let key = frame.key;
+        frame.advance(n);
+        let range = self.buffer.consume_behind(0, n);
+        let Self {
+            buffer,
+            assembly,
+            deflate: Some(deflate),
+            ..
+        } = self
+        else {
+            return Ok(Progress::FrameDone);
+        };
+        let mut piece = buffer.slice_mut(range);
+        if let Some(key) = key {
+            key.apply(piece);
+        }
+        loop {
+            // One byte more than is allowed shows that there is more.
+            let most = room_left(message, self.max_message_size);
+            let step = match message.kind {
+                MessageKind::Binary => {
+                    let room = assembly.inflate_space(most).unwrap_or_default();
+                    let step = deflate.step(piece, room)?;
+                    assembly.inflate_fill(step.produced);
+                    step
+                }
+                MessageKind::Text => {
+                    let (step, text) = deflate.step_in_block(piece, most)?;
+                    assembly.push(text, None)?;
+                    step
+                }
+            };
+            count(message, &step, self.max_message_size)?;
+            piece = &mut piece[step.consumed..];
+            if !step.pending {
+                break;
+            }
+        }
+        if frame.remaining > 0 {
+            return Ok(Progress::NeedsBytes);
+        }
+        if !frame.fin {
+            return Ok(Progress::FrameDone);
+        }
+        deflate.finish()?;
+        deflate.release();
+        assembly.finish()?;
+        Ok(Progress::Found(Found::Assembled))
+    }
+
+    /// Decompresses so much that there is a fragment to deliver, and no more than fits one.
+    fn inflate_fragment(
+        &mut self,
+        frame: &mut OpenFrame,
+        message: &mut OpenMessage,
+    ) -> Result<Progress, ProtocolError> {
+        let Self {
+            buffer,
+            assembly,
+            deflate: Some(deflate),
+            ..
+        } = self
+        else {
+            return Ok(Progress::FrameDone);
+        };
+        loop {
+            let n = frame.remaining_or_less(buffer.unread().len()).min(PIECE);
+            if n == 0 && frame.remaining > 0 && !deflate.is_pending() {
+                return Ok(Progress::NeedsBytes);
+            }
+            let range = buffer.consume_behind(0, n);
+            let piece = buffer.slice_mut(range);
+            if let Some(key) = frame.key {
+                key.apply(piece);
+            }
+            let mut most = room_left(message, self.max_message_size);
+            if assembly.missing() > 0 {
+                // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
+                most = most.min(assembly.missing());
+            }
+            let (step, block) = deflate.step_in_block(piece, most)?;
+            count(message, &step, self.max_message_size)?;
+            let left = &mut piece[step.consumed..];
+            if let Some(key) = frame.key {
+                key.rotated(step.consumed).apply(left);
+            }
+            let left = left.len();
+            frame.advance(step.consumed);
+
+            let frame_done = frame.remaining == 0 && !step.pending;
+            let fin = if frame_done && frame.fin { Fin::Last } else { Fin::More };
+            let found = assembly.cut_fragment(message.kind, block, None, 0, fin)?;
+            buffer.put_back(left);
+            if fin == Fin::Last {
+                deflate.finish()?;
+            }
+            match found {
+                Some(Found::Fragment(kind, range, fin)) => {
+                    return Ok(Progress::Found(Found::Inflated(kind, range.len(), fin)));
+                }
+                Some(found) => return Ok(Progress::Found(found)),
+                None if frame_done => return Ok(Progress::FrameDone),
+                None => {}
+            }
+        }
+    }
+
+    fn is_inflating(&self) -> bool {
+        self.deflate.as_ref().is_some_and(|deflate| deflate.is_pending())
+    }
+}
+
+/// The fragment that was decompressed last.
+pub(super) fn inflated(deflate: Option<&Decompressor>, len: usize) -> &[u8] {
+    deflate
+        .and_then(|deflate| deflate.block().get(..len))
+        .unwrap_or_default()
+}
+
+/// How much a message may still become, and one byte.
+fn room_left(message: &OpenMessage, max: u64) -> usize {
+    let left = max.saturating_sub(message.inflated.unwrap_or_default());
+    usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1)
+}
+
+/// SEC-01, PMD-43: the limit is on what a message becomes.
+fn count(message: &mut OpenMessage, step: &Step, max: u64) -> Result<(), ProtocolError> {
+    let inflated = message.inflated.unwrap_or_default() + step.produced as u64;
+    message.inflated = Some(inflated);
+    if inflated > max {
+        return Err(ProtocolError::MessageTooBig);
+    }
+    Ok(())
+}
+
+impl From<InvalidData> for ProtocolError {
+    fn from(InvalidData: InvalidData) -> Self {
+        Self::InvalidCompression
+    }
+}

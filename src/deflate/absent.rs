@@ -1,0 +1,81 @@
+//! What stands for the codec in a build without it. Nothing negotiates compression then, so neither is ever made.
+
+use super::{InvalidData, Settings, Step};
+
+#[derive(Debug)]
+pub(crate) enum Compressor {}
+
+impl Compressor {
+    pub(crate) const fn new(_settings: Settings) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn wants(&self, _len: usize) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn compress(&mut self, _payload: &[u8]) -> Option<&[u8]> {
+        match *self {}
+    }
+
+    pub(crate) fn compress_fragment(&mut self, _payload: &[u8], _last: bool) -> &[u8] {
+        match *self {}
+    }
+
+    pub(crate) fn settle(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn release(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn allocated(&self) -> usize {
+        match *self {}
+    }
+}
+
+#[derive(Debug)]
+pub(crate) enum Decompressor {}
+
+impl Decompressor {
+    pub(crate) const fn new(_settings: Settings) -> Option<Self> {
+        None
+    }
+
+    pub(crate) fn begin(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn step(&mut self, _input: &[u8], _out: &mut [u8]) -> Result<Step, InvalidData> {
+        match *self {}
+    }
+
+    pub(crate) fn step_in_block(&mut self, _input: &[u8], _most: usize) -> Result<(Step, &mut [u8]), InvalidData> {
+        match *self {}
+    }
+
+    pub(crate) fn finish(&mut self) -> Result<(), InvalidData> {
+        match *self {}
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        match *self {}
+    }
+
+    pub(crate) fn block(&self) -> &[u8] {
+        match *self {}
+    }
+
+    pub(crate) fn release(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn abandon(&mut self) {
+        match *self {}
+    }
+
+    pub(crate) fn allocated(&self) -> usize {
+        match *self {}
+    }
+}

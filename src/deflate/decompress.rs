@@ -1,0 +1,227 @@
+//! Decompression in bounded steps ([RFC 7692 §7.2.2](https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2)).
+
+use alloc::{boxed::Box, vec::Vec};
+
+use zlib_rs::{InflateFlush, Status};
+
+use super::{
+    InvalidData, Settings, Step, TAIL,
+    history::History,
+    pool::{self, BLOCK, InflateState},
+};
+
+/// Final blocks in one message. A sender has a reason for one, and each costs as much as loading the history again.
+const MAX_FINAL_BLOCKS: u16 = 1024;
+
+/// The receiving direction of a connection.
+///
+/// A message takes calls of [`step`](Self::step) with all of its payload in order, until nothing is pending, and then one
+/// of [`finish`](Self::finish). What was decompressed is never more than the room that was given for it.
+pub(crate) struct Decompressor {
+    /// What messages may refer back to; `None` without context takeover.
+    history: Option<History>,
+    /// Borrowed from the first step of a message to its end, or until its last block was read.
+    state: Option<Box<InflateState>>,
+    place: Place,
+    final_blocks: u16,
+    /// Whether more output may come without more input.
+    pending: bool,
+}
+
+/// Where in the DEFLATE data of a message the next byte is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Behind nothing, or behind a final block: a stream begins, if there is anything.
+    Start,
+    Inside,
+}
+
+impl Decompressor {
+    pub(crate) fn new(settings: Settings) -> Option<Self> {
+        Some(Self {
+            history: settings.takeover.then(|| History::new(settings.window_bits)),
+            state: None,
+            place: Place::Start,
+            final_blocks: 0,
+            pending: false,
+        })
+    }
+
+    /// Starts a message.
+    pub(crate) fn begin(&mut self) {
+        self.place = Place::Start;
+        self.final_blocks = 0;
+        self.pending = false;
+    }
+
+    /// Decompresses as much of `input` into `out` as fits.
+    pub(crate) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, InvalidData> {
+        let mut state = self.state.take().unwrap_or_else(pool::inflate);
+        let stepped = self.step_with(&mut state, input, out);
+        self.state = Some(state);
+        stepped
+    }
+
+    /// Decompresses into a block of the codec's own, at most `most` bytes, and lends what came of it.
+    pub(crate) fn step_in_block(&mut self, input: &[u8], most: usize) -> Result<(Step, &mut [u8]), InvalidData> {
+        let mut state = self.state.take().unwrap_or_else(pool::inflate);
+        let mut block = core::mem::take(&mut state.block);
+        block.resize(BLOCK, 0);
+        let stepped = self.step_with(&mut state, input, &mut block[..most.min(BLOCK)]);
+        state.block = block;
+        let state = self.state.insert(state);
+        let step = stepped?;
+        Ok((step, &mut state.block[..step.produced]))
+    }
+
+    /// The block that [`step_in_block`](Self::step_in_block) used last; it stays until [`release`](Self::release).
+    pub(crate) fn block(&self) -> &[u8] {
+        self.state.as_ref().map_or(&[], |state| &state.block)
+    }
+
+    fn step_with(&mut self, state: &mut InflateState, input: &[u8], out: &mut [u8]) -> Result<Step, InvalidData> {
+        let (mut consumed, mut produced) = (0, 0);
+        loop {
+            let (rest, room) = (&input[consumed..], &mut out[produced..]);
+            if rest.is_empty() && !self.pending {
+                break;
+            }
+            if self.place == Place::Start {
+                if rest.is_empty() {
+                    self.pending = false;
+                    break;
+                }
+                self.start(state)?;
+            }
+            if room.is_empty() {
+                self.pending = true;
+                break;
+            }
+            let (before_in, before_out) = (state.inflate.total_in(), state.inflate.total_out());
+            let result = state.inflate.decompress(rest, room, InflateFlush::SyncFlush);
+            let taken = count(state.inflate.total_in() - before_in);
+            let made = count(state.inflate.total_out() - before_out);
+            let status = result.map_err(|_| InvalidData)?;
+            if let Some(history) = &mut self.history {
+                history.push(&room[..made]);
+            }
+            self.pending = made == room.len();
+            let stuck = taken == 0 && made == 0 && !rest.is_empty();
+            consumed += taken;
+            produced += made;
+            if status == Status::StreamEnd {
+                // §7.2.3.4: a final block ends its stream, but not the message; the next byte begins another.
+                self.place = Place::Start;
+                self.pending = false;
+            } else if stuck {
+                return Err(InvalidData);
+            }
+        }
+        let pending = self.pending || consumed < input.len();
+        Ok(Step {
+            consumed,
+            produced,
+            pending,
+        })
+    }
+
+    /// Starts a stream of DEFLATE data, which may refer to what came before it.
+    ///
+    /// Without context takeover that is nothing, also behind a final block inside of a message: the compressors that
+    /// make such blocks begin anew behind them.
+    fn start(&mut self, state: &mut InflateState) -> Result<(), InvalidData> {
+        if self.final_blocks == MAX_FINAL_BLOCKS {
+            return Err(InvalidData);
+        }
+        self.final_blocks += 1;
+        self.place = Place::Inside;
+        state.inflate.reset(false);
+        if let Some(history) = &self.history {
+            for run in history.runs() {
+                if !run.is_empty() {
+                    state.inflate.set_dictionary(run).map_err(|_| InvalidData)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends a message of which nothing is pending.
+    ///
+    /// Without any payload, or directly behind a final block, there is nothing that the tail belongs to; no conforming
+    /// sender ends a message so (§7.2.1), but what it means is clear.
+    pub(crate) fn finish(&mut self) -> Result<(), InvalidData> {
+        if self.place == Place::Start {
+            return Ok(());
+        }
+        // §7.2.2: the tail comes back. Whether the data ended where it belongs shows behind it: a final block with
+        // nothing in it must come to its end there, and neither may give any output.
+        const END: [u8; 6] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0x03, 0x00];
+        let Some(state) = &mut self.state else {
+            return Err(InvalidData);
+        };
+        let before_in = state.inflate.total_in();
+        let before_out = state.inflate.total_out();
+        let status = state.inflate.decompress(&END, &mut [0], InflateFlush::SyncFlush);
+        let all = state.inflate.total_in() - before_in == END.len() as u64;
+        let nothing = state.inflate.total_out() == before_out;
+        self.place = Place::Start;
+        if status == Ok(Status::StreamEnd) && all && nothing {
+            Ok(())
+        } else {
+            Err(InvalidData)
+        }
+    }
+
+    /// Whether more output may come without more input.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.pending
+    }
+
+    /// Gives the codec's state back, unless a message needs it.
+    pub(crate) fn release(&mut self) {
+        if self.place == Place::Start {
+            if let Some(state) = self.state.take() {
+                pool::keep_inflate(state);
+            }
+        } else if let Some(state) = &mut self.state {
+            state.block = Vec::new();
+        }
+    }
+
+    /// Gives everything up, since no message will follow.
+    pub(crate) fn abandon(&mut self) {
+        self.begin();
+        self.release();
+        self.history = None;
+    }
+
+    /// Bytes of heap.
+    pub(crate) fn allocated(&self) -> usize {
+        let history = self.history.as_ref().map_or(0, History::allocated);
+        history + self.state.as_ref().map_or(0, |state| state.allocated())
+    }
+}
+
+impl Drop for Decompressor {
+    fn drop(&mut self) {
+        if let Some(state) = self.state.take() {
+            pool::keep_inflate(state);
+        }
+    }
+}
+
+impl core::fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("place", &self.place)
+            .field("allocated", &self.allocated())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What one call took or gave, which was in memory.
+#[expect(clippy::cast_possible_truncation, reason = "the length of a slice, or less")]
+const fn count(bytes: u64) -> usize {
+    bytes as usize
+}
