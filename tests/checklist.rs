@@ -81,10 +81,11 @@ fn tests_of(source: &str) -> Vec<(Vec<String>, String)> {
         }
         first = true;
         if line.starts_with("#[") {
-            is_test |= line == "#[test]";
+            is_test |= line == "#[test]" || line.starts_with("#[tokio::test");
             continue;
         }
-        if let (true, Some(name)) = (is_test, line.strip_prefix("fn ")) {
+        let function = line.strip_prefix("async fn ").or_else(|| line.strip_prefix("fn "));
+        if let (true, Some(name)) = (is_test, function) {
             let name = name.split('(').next().unwrap_or(name);
             tests.push((std::mem::take(&mut ids), name.to_owned()));
         }
