@@ -83,7 +83,7 @@ async fn main() -> std::io::Result<()> {
 /// Accepts, and echoes on the stream that there is once the response has been sent.
 async fn upgrade(State(echo): State<Echo>, mut request: Request) -> Response {
     let upgrade_request = match UpgradeRequest::from_http(&request) {
-        Ok(upgrade_request) => upgrade_request,
+        Ok(upgrade_request) => upgrade_request.configured(&echo.config),
         Err(error) => {
             return match error.response_http(request.version()) {
                 Some(response) => response.map(|()| Body::empty()),

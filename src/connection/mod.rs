@@ -353,6 +353,16 @@ impl Connection {
         (self.inbound, self.outbound, self.deadlines)
     }
 
+    /// The connection of these parts.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) const fn from_parts(inbound: Inbound, outbound: Outbound, deadlines: Deadlines) -> Self {
+        Self {
+            inbound,
+            outbound,
+            deadlines,
+        }
+    }
+
     /// Frees every buffer that holds nothing: an idle connection then costs its own size only, and that of a client
     /// up to 1 KiB of masking keys.
     ///

@@ -149,6 +149,14 @@ impl UpgradeRequest {
         Self::from_head(head.ok_or(HandshakeError::HeadTooLarge)?, Vec::new())
     }
 
+    /// Lets [`accept`](Self::accept) agree to what the configuration allows of permessage-deflate, for a request that
+    /// another HTTP stack has read. One that a [`ServerHandshake`] received has it already.
+    #[must_use]
+    pub fn configured(mut self, config: &Config) -> Self {
+        self.deflate = config.deflate_config();
+        self
+    }
+
     /// The method, which is `GET`, or `CONNECT` with HTTP/2.
     #[must_use]
     pub fn method(&self) -> &str {

@@ -73,6 +73,12 @@ pub(super) fn start<T: Transport>(
     (sending, receiving)
 }
 
+/// The transport and the connection, to go on without the engine.
+pub(super) fn stop<T: Transport>(sending: Sending<T>, receiving: Receiving<T::Timer>) -> (T, Connection) {
+    let connection = Connection::from_parts(receiving.inbound, sending.outbound, receiving.deadlines);
+    (sending.transport, connection)
+}
+
 impl<T: Transport> Sending<T> {
     /// Writes everything that is queued, in as few writes as it takes, and flushes the transport.
     ///

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     config::Config,
-    connection::{Closure, Event, Fin, Found, Outbound, SendError},
+    connection::{Closure, Connection, Event, Fin, Found, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
@@ -306,6 +306,15 @@ impl<T: Transport> WebSocket<T> {
     #[must_use]
     pub const fn transport_mut(&mut self) -> &mut T {
         &mut self.sending.transport
+    }
+
+    /// The transport and the connection, for a loop of one's own.
+    ///
+    /// What is queued is still in the connection. The time that its deadlines are told has another origin then, so a
+    /// deadline that was already set may pass early or late.
+    #[must_use]
+    pub fn into_parts(self) -> (T, Connection) {
+        engine::stop(self.sending, self.receiving)
     }
 
     /// Separates the directions, for use in two tasks.
