@@ -17,12 +17,16 @@ struct Options {
 #[derive(Clone, Copy, ValueEnum)]
 enum Shell {
     Blocking,
+    Tokio,
+    Futures,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Options { shell, url } = Options::parse();
     let agent = match shell {
         Shell::Blocking => "websocket-proto-blocking",
+        Shell::Tokio => "websocket-proto-tokio",
+        Shell::Futures => "websocket-proto-futures",
     };
     let mut count = String::new();
     shell.run(&format!("{url}/getCaseCount"), &mut |text| text.clone_into(&mut count))?;
@@ -51,6 +55,28 @@ impl Shell {
                     outbound.send(message)?;
                 }
             }
+            Self::Tokio => tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?
+                .block_on(async {
+                    let stream = tokio::net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
+                    let mut websocket =
+                        websocket_proto::tokio::WebSocket::client_with(stream, request, &config).await?;
+                    while let Some((message, outbound)) = websocket.recv_ref().await? {
+                        message.as_text().into_iter().for_each(&mut *show);
+                        outbound.send(message)?;
+                    }
+                    Ok::<(), Error>(())
+                })?,
+            Self::Futures => smol::block_on(async {
+                let stream = async_net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
+                let mut websocket = websocket_proto::futures::WebSocket::client_with(stream, request, &config).await?;
+                while let Some((message, outbound)) = websocket.recv_ref().await? {
+                    message.as_text().into_iter().for_each(&mut *show);
+                    outbound.send(message)?;
+                }
+                Ok::<(), Error>(())
+            })?,
         }
         Ok(())
     }

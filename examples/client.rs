@@ -1,17 +1,30 @@
 //! An interactive client: sends the lines of standard input, prints the messages that it receives.
 
+#[path = "support/insecure.rs"]
+mod insecure;
+
 use std::{
+    collections::VecDeque,
+    error::Error,
     io::{self, BufRead, Write},
-    net::TcpStream,
+    path::PathBuf,
     process::ExitCode,
+    sync::{Arc, Mutex, PoisonError},
     thread,
+    time::{Duration, Instant},
 };
 
 use clap::Parser;
+use tokio::sync::mpsc;
 use websocket_proto::{
-    CloseCode, Config, Error, Limits, Message,
-    blocking::{self, SendHalf},
+    CloseCode, Closure, Config, Event, Limits, Message, Proxy, Timers,
+    asynchronous::Connector,
     handshake::ClientRequest,
+    tls::{
+        TlsConfig,
+        rustls::pki_types::{CertificateDer, pem::PemObject},
+    },
+    tokio::{Connect, Io, MaybeTls, RecvHalf, SendHalf, WebSocket},
 };
 
 /// Talks to a WebSocket server: sends each line of standard input as a text message, prints what it receives.
@@ -29,6 +42,22 @@ struct Options {
     #[arg(long)]
     origin: Option<String>,
 
+    /// Proxy to connect through, such as http://user:password@localhost:3128 or socks5://localhost
+    #[arg(long, value_name = "URL")]
+    proxy: Option<Proxy>,
+
+    /// Trust the authorities in this PEM file as well
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+
+    /// Accept any certificate. Anyone on the way can read and change everything then
+    #[arg(long, conflicts_with = "cacert")]
+    insecure: bool,
+
+    /// Ping a server that was silent for so long, and end when it does not answer for as long again
+    #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
+    ping: Option<Duration>,
+
     /// Answer every message with itself until the connection ends, instead of reading standard input
     #[arg(long)]
     echo: bool,
@@ -37,11 +66,15 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_message_size: u64,
 
-    /// Say on standard error what was negotiated and how the connection ended
+    /// Say on standard error how long it took to connect, to open the connection, and until each line was answered
+    #[arg(long)]
+    timing: bool,
+
+    /// Say on standard error what was negotiated, how fast pings were answered and how the connection ended
     #[arg(short, long)]
     verbose: bool,
 
-    /// URL of the server, such as ws://localhost:9001/
+    /// URL of the server, such as ws://localhost:9001/ or wss://example.com/
     url: String,
 }
 
@@ -52,8 +85,19 @@ fn parse_header(text: &str) -> Result<(String, String), String> {
     Ok((name.trim_end().into(), value.trim().into()))
 }
 
-fn main() -> ExitCode {
-    match run(&Options::parse()) {
+fn parse_seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().map_err(|_| "not a number")?;
+    let duration = Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())?;
+    if duration.is_zero() {
+        Err("not above zero".into())
+    } else {
+        Ok(duration)
+    }
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match run(&Options::parse()).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("client: {error}");
@@ -62,7 +106,52 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
+async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+    let mut websocket = open(options).await?;
+    if options.verbose {
+        eprintln!("subprotocol: {}", websocket.subprotocol().unwrap_or("none"));
+    }
+    if options.echo {
+        while let Some((message, outbound)) = websocket.recv_ref().await? {
+            outbound.send(message).map_err(websocket_proto::Error::from)?;
+        }
+        report(options, websocket.closure());
+        return Ok(());
+    }
+    let sent = Arc::default();
+    let (send, recv) = websocket.split();
+    let sender = tokio::spawn(send_lines(send, Arc::clone(&sent)));
+    print_messages(options, recv, &sent).await?;
+    // It may still wait for a line, or have ended the connection because it cannot read any.
+    if sender.is_finished() {
+        sender.await??;
+    }
+    Ok(())
+}
+
+/// Connects, and opens a connection.
+async fn open(options: &Options) -> Result<WebSocket<MaybeTls>, Box<dyn Error>> {
+    let request = request(options)?;
+    let config = config(options);
+    let connect = Connect::new(request.clone())
+        .config(&config)
+        .tls(tls(options)?)
+        .proxy(options.proxy.clone());
+
+    // `connect.connect()` would do all of it. These are its steps, between which the time is taken.
+    let began = Instant::now();
+    let stream = connect.open_stream().await?;
+    let connected = Instant::now();
+    let mut connector = Connector::new(Io::new(stream), request, &config)?;
+    let response = connector.recv_response().await?;
+    if options.timing {
+        eprintln!("connect: {:.1?}", connected - began);
+        eprintln!("handshake: {:.1?}", connected.elapsed());
+    }
+    Ok(connector.open(response))
+}
+
+fn request(options: &Options) -> Result<ClientRequest, Box<dyn Error>> {
     let mut request: ClientRequest = options.url.parse()?;
     for (name, value) in &options.headers {
         request = request.header(name, value);
@@ -73,40 +162,95 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     if let Some(origin) = &options.origin {
         request = request.origin(origin.as_str());
     }
+    Ok(request)
+}
+
+fn config(options: &Options) -> Config {
     let limits = Limits::new()
         .max_frame_size(options.max_message_size)
         .max_message_size(options.max_message_size);
-    let mut websocket = blocking::connect_with(request, &Config::new().limits(limits))?;
-    if options.verbose {
-        eprintln!("subprotocol: {}", websocket.subprotocol().unwrap_or("none"));
+    let mut timers = Timers::new();
+    if let Some(interval) = options.ping {
+        timers = timers.keepalive(interval).pong(interval);
     }
+    Config::new().limits(limits).timers(timers)
+}
 
-    if options.echo {
-        while let Some((message, outbound)) = websocket.recv_ref()? {
-            outbound.send(message).map_err(Error::from)?;
-        }
-        return Ok(());
+fn tls(options: &Options) -> Result<TlsConfig, Box<dyn Error>> {
+    if options.insecure {
+        return Ok(insecure::trust_anybody()?.into());
     }
-    let (send, mut recv) = websocket.split()?;
-    thread::spawn(move || send_lines(&send));
-    let mut stdout = io::stdout().lock();
-    while let Some(message) = recv.recv()? {
-        match message {
-            Message::Text(text) => writeln!(stdout, "{text}")?,
-            Message::Binary(payload) => writeln!(stdout, "({} bytes)", payload.len())?,
+    let mut tls = TlsConfig::new();
+    if let Some(path) = &options.cacert {
+        let unusable = |error| format!("{}: {error}", path.display());
+        for certificate in CertificateDer::pem_file_iter(path).map_err(unusable)? {
+            tls = tls.add_root(certificate.map_err(unusable)?);
         }
-        stdout.flush()?;
     }
-    if let Some(closure) = recv.closure().filter(|_| options.verbose) {
-        eprintln!("closed with code {} {:?}", closure.code, closure.reason);
+    Ok(tls)
+}
+
+/// When the lines were sent that are not answered yet.
+type Sent = Arc<Mutex<VecDeque<Instant>>>;
+
+/// Sends every line, and closes the connection at the end of the input. A failure ends the receiving side as well.
+async fn send_lines(mut send: SendHalf<MaybeTls>, sent: Sent) -> Result<(), websocket_proto::Error> {
+    let sending = send_all(&mut send, &sent).await;
+    send.close(CloseCode::NORMAL).await?;
+    sending
+}
+
+async fn send_all(send: &mut SendHalf<MaybeTls>, sent: &Sent) -> Result<(), websocket_proto::Error> {
+    let (sender, mut lines) = mpsc::channel(16);
+    // A thread of its own, which the end of the program does not wait for.
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            if sender.blocking_send(line).is_err() {
+                return;
+            }
+        }
+    });
+    while let Some(line) = lines.recv().await {
+        let line = line?;
+        sent.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(Instant::now());
+        send.send(line).await?;
     }
     Ok(())
 }
 
-/// Sends every line, and closes the connection at the end of the input. A failure ends the receiving side as well.
-fn send_lines(send: &SendHalf<TcpStream>) -> Result<(), Error> {
-    for line in io::stdin().lock().lines() {
-        send.send(line?)?;
+async fn print_messages(options: &Options, mut recv: RecvHalf<MaybeTls>, sent: &Sent) -> Result<(), Box<dyn Error>> {
+    let mut stdout = io::stdout().lock();
+    let mut latency = None;
+    loop {
+        // The time of a Pong is taken when the connection is looked at next, so it shows with the next event.
+        if options.verbose && recv.latency() != latency {
+            latency = recv.latency();
+            eprintln!("ping: {:.1?}", latency.unwrap_or_default());
+        }
+        match recv.recv_event().await? {
+            None => break,
+            Some(Event::Message(message)) => {
+                let answered = sent.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                if let Some(sent) = answered.filter(|_| options.timing) {
+                    eprintln!("echo: {:.1?}", sent.elapsed());
+                }
+                match message {
+                    Message::Text(text) => writeln!(stdout, "{text}")?,
+                    Message::Binary(payload) => writeln!(stdout, "({} bytes)", payload.len())?,
+                }
+                stdout.flush()?;
+            }
+            Some(_) => {}
+        }
     }
-    send.close(CloseCode::NORMAL)
+    report(options, recv.closure());
+    Ok(())
+}
+
+fn report(options: &Options, closure: Option<Closure>) {
+    if let Some(closure) = closure.filter(|_| options.verbose) {
+        eprintln!("closed with code {} {:?}", closure.code, closure.reason);
+    }
 }

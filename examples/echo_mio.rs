@@ -282,7 +282,7 @@ impl Peer {
             let progress = match &mut self.phase {
                 Phase::Opening(_) => self.open(config)?,
                 Phase::Open(connection) => {
-                    // Lend the buffer for this round, and take it back unless events had to be left in it.
+                    // Lend the buffer for this turn, and take it back unless events had to be left in it.
                     let (inbound, _) = connection.split_mut();
                     let own = inbound.give_buffer(std::mem::take(buffer));
                     let progress = drive_connection(connection, &mut self.stream);
@@ -296,7 +296,7 @@ impl Peer {
                     if connection.ready_state() == ReadyState::Closed {
                         self.phase = Phase::Ended;
                     }
-                    progress?
+                    return progress;
                 }
                 Phase::Refused => match ready(|| self.stream.read(&mut [0; 4096]))? {
                     Some(0) => {
@@ -355,40 +355,44 @@ impl Peer {
     }
 }
 
-/// One round of a connection. `None` means that nothing more can be done before the stream's next event.
-fn drive_connection(connection: &mut Connection, stream: &mut TcpStream) -> io::Result<Option<()>> {
-    let (inbound, outbound) = connection.split_mut();
-    while !outbound.is_full() {
-        match inbound.next_event(outbound) {
-            // The message is lent from the receive buffer, and copied once: to the output.
-            Ok(Some(Event::Message(message))) => drop(outbound.send(message)),
-            Ok(Some(_)) => {}
-            // Pongs, and the Close that answers a Close or a failure, are in the output by themselves.
-            Ok(None) | Err(_) => break,
+/// Lets a connection do what it can, but for some reads at most.
+fn drive_connection(connection: &mut Connection, stream: &mut TcpStream) -> io::Result<Progress> {
+    let mut reads = 0;
+    loop {
+        let (inbound, outbound) = connection.split_mut();
+        while !outbound.is_full() {
+            match inbound.next_event(outbound) {
+                // The message is lent from the receive buffer, and copied once: to the output.
+                Ok(Some(Event::Message(message))) => drop(outbound.send(message)),
+                Ok(Some(_)) => {}
+                // Pongs, and the Close that answers a Close or a failure, are in the output by themselves.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let was_full = outbound.is_full();
+        if !write(connection, stream)? && was_full {
+            return Ok(Progress::Blocked);
+        }
+        if connection.wants_shutdown() {
+            // Fails if the peer is gone, which the next read tells.
+            let _ = stream.shutdown(Shutdown::Write);
+        }
+        if connection.ready_state() == ReadyState::Closed {
+            return Ok(Progress::Blocked);
+        }
+        // Only here, where all events that were read are taken, so that the buffer goes back to the others.
+        if reads == READS_PER_TURN {
+            return Ok(Progress::OutOfTurn);
+        }
+        reads += 1;
+        if connection.wants_read() {
+            match ready(|| stream.read(connection.space()))? {
+                None => return Ok(Progress::Blocked),
+                Some(0) => connection.receive_eof(),
+                Some(n) => connection.advance(n),
+            }
         }
     }
-    let is_full = connection.split_mut().1.is_full();
-    if !write(connection, stream)? && is_full {
-        return Ok(None);
-    }
-    if connection.wants_shutdown() {
-        // Fails if the peer is gone, which the next read tells.
-        let _ = stream.shutdown(Shutdown::Write);
-    }
-    if connection.ready_state() == ReadyState::Closed {
-        return Ok(None);
-    }
-    if !connection.wants_read() {
-        return Ok(Some(()));
-    }
-    let Some(n) = ready(|| stream.read(connection.space()))? else {
-        return Ok(None);
-    };
-    match n {
-        0 => connection.receive_eof(),
-        n => connection.advance(n),
-    }
-    Ok(Some(()))
 }
 
 /// Writes the output, as many frames at once as there are. Returns whether all of it was taken.

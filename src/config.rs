@@ -150,7 +150,7 @@ pub struct Limits {
     pub max_fragments: u32,
     /// Bytes queued for the peer beyond which data is refused with [`SendError::Full`](crate::SendError::Full).
     /// Default 1 MiB. One message may start below the mark and end above it, so a connection holds at most this
-    /// much, one message and two control frames.
+    /// much, one message, 17 automatic Pongs and a Close.
     pub output_high_water: usize,
 }
 
@@ -236,7 +236,8 @@ pub struct Timers {
     /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport.
     /// Default 5 s.
     pub close: Option<Duration>,
-    /// How long output may wait without one byte being taken by the transport. Default 30 s.
+    /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 2
+    /// times this duration after the last byte.
     pub write: Option<Duration>,
     /// How long the peer may send nothing at all before the connection is given up. Off by default. It fires between
     /// 1 and 1.25 times this duration after the last byte.

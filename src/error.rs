@@ -1,7 +1,13 @@
 //! The error of the shells, which have a transport to fail as well.
 
+mod connect;
+
+use alloc::boxed::Box;
 use std::io;
 
+#[cfg(feature = "rustls")]
+pub use self::connect::TlsError;
+pub use self::connect::{Phase, ProxyError, RedirectError};
 use crate::{
     connection::{ProtocolError, SendError},
     entropy::EntropyError,
@@ -45,8 +51,28 @@ pub enum Error {
     /// No unpredictable bytes could be had for the nonce of the handshake.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
-    /// `wss` needs a TLS stream, which this function does not make.
-    #[error("TLS is not available here")]
+    /// The name of the host, or of the proxy, could not be looked up.
+    #[error("cannot look up the host: {0}")]
+    Lookup(#[source] io::Error),
+    /// No address of the host, or of the proxy, could be reached. The error is that of the last one tried.
+    #[error("cannot connect: {0}")]
+    Connect(#[source] io::Error),
+    /// [`Timers::handshake`](crate::Timers::handshake) passed on the way to the server. When it passes in the opening
+    /// handshake itself, that is [`HandshakeError::TimedOut`].
+    #[error("{0} took too long")]
+    TimedOut(Phase),
+    /// The proxy does not lead to the host.
+    #[error("proxy: {0}")]
+    Proxy(#[source] Box<ProxyError>),
+    /// The server redirected the client to where it does not go.
+    #[error(transparent)]
+    Redirect(#[from] RedirectError),
+    /// There is no TLS stream to the server.
+    #[cfg(feature = "rustls")]
+    #[error("TLS: {0}")]
+    Tls(#[source] Box<TlsError>),
+    /// `wss` takes the feature `rustls`.
+    #[error("wss takes the feature `rustls`")]
     TlsUnavailable,
     /// `recv` delivers whole messages only; with [`Delivery::Fragments`](crate::Delivery::Fragments), take
     /// `recv_event`.
@@ -65,6 +91,26 @@ impl Error {
 impl From<SendError<Message<'_>>> for Error {
     fn from(error: SendError<Message<'_>>) -> Self {
         Self::Send(error.without_unsent())
+    }
+}
+
+impl From<ProxyError> for Error {
+    fn from(error: ProxyError) -> Self {
+        Self::Proxy(Box::new(error))
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl From<TlsError> for Error {
+    fn from(error: TlsError) -> Self {
+        Self::Tls(Box::new(error))
+    }
+}
+
+#[cfg(feature = "rustls")]
+impl From<rustls::Error> for Error {
+    fn from(error: rustls::Error) -> Self {
+        TlsError::from(error).into()
     }
 }
 

@@ -46,16 +46,27 @@ mod entropy;
 mod error;
 mod fields;
 pub mod frame;
+#[cfg(all(any(doc, doctest), feature = "tokio", feature = "futures-io"))]
+pub mod guide;
 pub mod handshake;
 #[cfg(feature = "std")]
 mod io;
 mod message;
 mod negotiated;
+pub mod reconnect;
 mod role;
 mod utf8;
 
 pub use bytes::{Buf, Bytes};
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub use crate::io::asynchronous;
+#[cfg(feature = "futures-io")]
+pub use crate::io::futures;
+#[cfg(feature = "rustls")]
+pub use crate::io::tls;
+#[cfg(feature = "tokio")]
+pub use crate::io::tokio;
 pub use crate::{
     config::{Config, Delivery, Limits, PingPolicy, Timers},
     connection::{
@@ -69,9 +80,12 @@ pub use crate::{
     role::Role,
 };
 #[cfg(feature = "std")]
-pub use crate::{error::Error, io::blocking};
+pub use crate::{
+    error::{Error, Phase, ProxyError, RedirectError},
+    io::{blocking, connect::Proxy},
+};
 
 /// The examples of the README, compiled.
-#[cfg(all(doctest, feature = "std"))]
+#[cfg(all(doctest, feature = "rustls", feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;

@@ -9,6 +9,7 @@ use websocket_proto::{
 
 /// Echoes every WebSocket message back to its sender.
 #[derive(clap::Parser)]
+#[group(skip)]
 pub(crate) struct Options {
     /// Address to listen on; with port 0 the system picks one
     #[arg(long, default_value = "127.0.0.1:9001")]

@@ -93,7 +93,7 @@ impl Assembly {
 
     /// Room to read up to `remaining` bytes of payload into, for a binary message that is already long.
     ///
-    /// It is at most as long as what has arrived, so the buffer at most doubles.
+    /// It is hardly longer than what has arrived, so the buffer at most doubles.
     pub(super) fn direct_space(&mut self, remaining: usize) -> Option<&mut [u8]> {
         let Store::Binary(bytes) = &mut self.store else {
             return None;
@@ -101,7 +101,12 @@ impl Assembly {
         if self.filled < DIRECT || remaining < DIRECT {
             return None;
         }
-        let end = self.filled + remaining.min(bytes.len().saturating_sub(self.filled).max(self.filled));
+        let mut room = bytes.len().saturating_sub(self.filled).max(self.filled);
+        // A short rest comes along: later it would be too short for this, and double the buffer when it is pushed.
+        if remaining < room.saturating_add(DIRECT) {
+            room = remaining;
+        }
+        let end = self.filled + room;
         if end > bytes.len() {
             bytes.reserve_exact(end - bytes.len());
             bytes.resize(end, 0);

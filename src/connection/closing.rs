@@ -79,6 +79,8 @@ pub(crate) struct Closing {
     eof: bool,
     /// The transport is given up, with whatever waits to be written.
     abandoned: bool,
+    /// Output was given up unwritten, and the Close that ends it.
+    cut: bool,
 }
 
 impl Closing {
@@ -91,6 +93,7 @@ impl Closing {
             failure: None,
             eof: false,
             abandoned: false,
+            cut: false,
         }
     }
 
@@ -125,9 +128,10 @@ impl Closing {
         }
     }
 
-    /// The transport is of no more use.
-    pub(super) fn on_abandoned(&mut self) {
+    /// The transport is of no more use, though so many bytes of output waited for it.
+    pub(super) fn on_abandoned(&mut self, waiting: usize) {
         self.abandoned = true;
+        self.cut |= waiting > 0;
     }
 
     // What follows from it.
@@ -151,6 +155,12 @@ impl Closing {
     #[inline]
     pub(crate) fn failure(&self) -> Option<ProtocolError> {
         self.failure
+    }
+
+    /// Whether the transport delivers no more bytes.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) const fn is_eof(&self) -> bool {
+        self.eof
     }
 
     pub(crate) fn is_abandoned(&self) -> bool {
@@ -187,7 +197,7 @@ impl Closing {
             reason,
             sent: self.sent,
             failure: self.failure,
-            clean: ended && self.is_handshake_done() && self.failure.is_none(),
+            clean: ended && self.is_handshake_done() && self.failure.is_none() && !self.cut,
         })
     }
 }

@@ -118,18 +118,22 @@ impl Deadlines {
         if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
-        let armed = |watch: Option<Watch>| watch.map_or(Time::ZERO, |watch| watch.due);
         let open = outbound.closing.is_open();
         [
             (!open && self.timers.close.is_some()).then(|| self.close.unwrap_or(Time::ZERO)),
-            (outbound.wants_write() && self.timers.write.is_some()).then(|| armed(self.write)),
-            (open && self.timers.keepalive.is_some()).then(|| armed(self.keepalive)),
-            (open && self.timers.idle.is_some()).then(|| armed(self.idle)),
+            self.next_write(outbound),
+            (open && self.timers.keepalive.is_some()).then(|| Watch::due(self.keepalive)),
+            (open && self.timers.idle.is_some()).then(|| Watch::due(self.idle)),
             outbound.probe.wants_time().then_some(Time::ZERO),
         ]
         .into_iter()
         .flatten()
         .min()
+    }
+
+    /// When output that waits will have stood still for too long.
+    pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
+        (outbound.wants_write() && self.timers.write.is_some()).then(|| Watch::due(self.write))
     }
 
     /// Arms what is unarmed and does what is due.
@@ -138,19 +142,17 @@ impl Deadlines {
         if outbound.ready_state() == ReadyState::Closed {
             return;
         }
-        if self.is_write_stalled(now, outbound) {
-            inbound.end();
-            outbound.fail(ProtocolError::TimedOut(Timer::Write));
-            return outbound.abandon();
+        if self.handle_write(now, inbound, outbound) {
+            return;
         }
         if outbound.closing.is_open() {
             self.handle_keepalive(now, inbound, outbound);
             self.handle_idle(now, inbound, outbound);
         }
-        self.handle_close(now, outbound);
+        self.handle_close(now, inbound, outbound);
     }
 
-    fn handle_close(&mut self, now: Time, outbound: &mut Outbound) {
+    fn handle_close(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         let Some(timeout) = self.timers.close else { return };
         if outbound.closing.is_open() {
             return;
@@ -159,13 +161,24 @@ impl Deadlines {
             if !outbound.is_close_exchanged() {
                 outbound.fail(ProtocolError::TimedOut(Timer::Close));
             }
+            inbound.end();
             outbound.abandon();
         }
     }
 
-    fn is_write_stalled(&mut self, now: Time, outbound: &Outbound) -> bool {
+    /// Gives the connection up if its output stood still for too long. Returns whether it did.
+    ///
+    /// With [`next_write`](Self::next_write), this is for one who only writes, and does not see what the peer sends.
+    pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) -> bool {
         let Some(timeout) = self.timers.write else { return false };
-        outbound.wants_write() && Watch::look(&mut self.write, now, timeout, outbound.written()) == Seen::Still
+        let stalled =
+            outbound.wants_write() && Watch::look(&mut self.write, now, timeout, outbound.written()) == Seen::Still;
+        if stalled {
+            inbound.end();
+            outbound.fail(ProtocolError::TimedOut(Timer::Write));
+            outbound.abandon();
+        }
+        stalled
     }
 
     fn handle_keepalive(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
@@ -179,7 +192,7 @@ impl Deadlines {
                 outbound.abandon();
             }
             Seen::Still => {
-                outbound.measure_latency();
+                outbound.keepalive_ping();
                 if let (Some(timeout), Some(watch)) = (self.timers.pong, &mut self.keepalive) {
                     watch.due = now + timeout;
                     self.pinged = true;
@@ -214,6 +227,10 @@ enum Seen {
 }
 
 impl Watch {
+    fn due(watch: Option<Self>) -> Time {
+        watch.map_or(Time::ZERO, |watch| watch.due)
+    }
+
     /// Looks whether `count` stood still for the whole time. Arms the watch anew, unless it is not due.
     fn look(watch: &mut Option<Self>, now: Time, timeout: Duration, count: u64) -> Seen {
         let seen = match watch {

@@ -1,12 +1,16 @@
 //! The receiving direction: received bytes in, events out.
 
+mod lend;
+mod payload;
+
 use core::ops::Range;
 
+pub(crate) use self::lend::Found;
+use self::payload::{OpenFrame, OpenMessage, Progress};
 use crate::{
     config::{Config, Delivery},
-    connection::{Event, Fin, Fragment, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
-    frame::{CloseFrame, FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
-    message::{Message, MessageKind},
+    connection::{Event, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
+    frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
     role::Role,
     utf8,
 };
@@ -49,51 +53,6 @@ pub struct Inbound {
     message: Option<OpenMessage>,
     assembly: Assembly,
     received: u64,
-}
-
-/// A data frame whose payload is arriving.
-#[derive(Clone, Copy, Debug)]
-struct OpenFrame {
-    fin: bool,
-    remaining: u64,
-    key: Option<MaskingKey>,
-}
-
-/// A message of which frames are still to come, or whose only frame is arriving.
-#[derive(Clone, Copy, Debug)]
-struct OpenMessage {
-    kind: MessageKind,
-    fragments: u32,
-    len: u64,
-}
-
-/// What [`Inbound::parse`] found, and where it lies. It borrows nothing, so it can be kept while
-/// the buffers are not lent yet.
-#[derive(Clone, Debug)]
-pub(crate) enum Found {
-    Text(Range<usize>),
-    Binary(Range<usize>),
-    Assembled,
-    Fragment(MessageKind, Range<usize>, Fin),
-    /// A fragment of text that is just the code point which earlier pieces had cut.
-    CodePoint(usize, Fin),
-    Ping(Range<usize>),
-    Pong(Range<usize>),
-    Close(Range<usize>),
-}
-
-impl Found {
-    /// Whether it concerns the sending half as well, through [`Inbound::settle`].
-    pub(crate) fn is_control(&self) -> bool {
-        matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Close(_))
-    }
-}
-
-/// What came of a look at the frame whose payload is arriving.
-enum Progress {
-    Found(Found),
-    FrameDone,
-    NeedsBytes,
 }
 
 impl Inbound {
@@ -160,13 +119,14 @@ impl Inbound {
     /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
     #[inline]
     pub fn advance(&mut self, n: usize) {
-        self.received += n as u64;
+        self.received = self.received.wrapping_add(n as u64);
         if !core::mem::take(&mut self.direct) {
             return self.buffer.fill(n);
         }
         if let Some(frame) = &mut self.frame {
-            let n = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
-            frame.advance(n);
+            let taken = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
+            debug_assert!(taken == n, "advance() by more than space() had");
+            frame.advance(taken);
         }
     }
 
@@ -185,7 +145,7 @@ impl Inbound {
             self.direct = true;
             self.advance(n);
         }
-        self.received += rest.len() as u64;
+        self.received = self.received.wrapping_add(rest.len() as u64);
         self.buffer.push(rest);
     }
 
@@ -202,8 +162,8 @@ impl Inbound {
     /// # Errors
     ///
     /// [`ProtocolError`] when the peer broke the protocol or a limit, when the transport ended without a closing
-    /// handshake, or when a deadline passed. It is terminal, comes after all events before it, and is returned again
-    /// by further calls.
+    /// handshake, or when a deadline passed. It is terminal, and is returned again by further calls. A fault of the
+    /// peer, and the end of the transport, come behind all events before them.
     #[expect(clippy::inline_always, reason = "measured: see below")]
     #[inline(always)]
     pub fn next_event<'a>(&'a mut self, outbound: &mut Outbound) -> Result<Option<Event<'a>>, ProtocolError> {
@@ -285,7 +245,7 @@ impl Inbound {
     /// find the same here but takes twice as long.
     #[expect(clippy::inline_always, reason = "measured: see `next_event`")]
     #[inline(always)]
-    fn parse_short(&mut self) -> Option<Found> {
+    pub(crate) fn parse_short(&mut self) -> Option<Found> {
         let &[first, second, ref rest @ ..] = self.buffer.unread() else {
             return None;
         };
@@ -409,60 +369,6 @@ impl Inbound {
         outbound.closing.failure().map_or(Ok(()), Err)
     }
 
-    /// Applies a control frame to the sending half: the Pong or Close that answers it is queued there.
-    pub(crate) fn settle(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
-        match found {
-            Found::Ping(payload) => outbound.on_ping(self.buffer.slice(payload.clone())),
-            Found::Pong(payload) => outbound.on_pong(self.buffer.slice(payload.clone())),
-            Found::Close(payload) => match CloseFrame::decode(self.buffer.slice(payload.clone())) {
-                Ok(frame) => outbound.on_close(frame),
-                Err(error) => return Err(outbound.fail(error.into())),
-            },
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Lends what was found. Text in the receive buffer is checked here, since only the check makes a `&str` of it.
-    #[inline]
-    pub(crate) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
-        let event = match found {
-            Found::Text(payload) => match utf8::check(self.buffer.slice(payload)) {
-                Ok(text) => Event::Message(text.into()),
-                Err(_) => {
-                    self.ended = true;
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-            },
-            Found::Binary(payload) => Event::Message(self.buffer.slice(payload).into()),
-            Found::Assembled => Event::Message(self.assembly.lend()),
-            Found::Fragment(MessageKind::Binary, payload, fin) => Event::Fragment(Fragment {
-                data: self.buffer.slice(payload).into(),
-                fin,
-            }),
-            Found::Fragment(MessageKind::Text, payload, fin) => match utf8::check(self.buffer.slice(payload)) {
-                Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
-                Err(_) => {
-                    self.ended = true;
-                    self.frame = None;
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-            },
-            Found::CodePoint(len, fin) => match self.assembly.code_point(len) {
-                Ok(text) => Event::Fragment(Fragment {
-                    data: Message::from(text),
-                    fin,
-                }),
-                Err(error) => return Err(error),
-            },
-            Found::Ping(payload) => Event::Ping(self.buffer.slice(payload)),
-            Found::Pong(payload) => Event::Pong(self.buffer.slice(payload)),
-            // `settle` has decoded it before and found no fault.
-            Found::Close(payload) => Event::Close(CloseFrame::decode(self.buffer.slice(payload))?),
-        };
-        Ok(event)
-    }
-
     /// Lends the connection a buffer to receive into, in place of the one that it would make for itself.
     ///
     /// Returns the buffer that is not needed: the given one, if the connection has one that is no smaller, or else the
@@ -481,7 +387,7 @@ impl Inbound {
 
     /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
     pub fn release(&mut self) {
-        drop(self.take_buffer());
+        self.buffer.release(MAX_UNREAD);
         if self.message.is_none() {
             self.assembly.release();
         }
@@ -495,7 +401,7 @@ impl Inbound {
     /// Bytes of heap that the receiving half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.buffer.capacity() + self.assembly.capacity()
+        self.buffer.allocated() + self.assembly.capacity()
     }
 
     /// Whether it holds the buffer of a message that was delivered, for the next one.
@@ -560,105 +466,5 @@ impl Inbound {
             Opcode::Text | Opcode::Binary if self.message.is_some() => Err(ProtocolError::InterleavedMessage),
             _ => Ok(()),
         }
-    }
-
-    /// Starts a data frame whose payload is taken in pieces, within the limits of its message.
-    fn open_frame(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
-        let mut message = match self.message {
-            Some(message) => message,
-            None => {
-                let kind = match header.opcode {
-                    Opcode::Text => MessageKind::Text,
-                    _ => MessageKind::Binary,
-                };
-                self.assembly.begin(kind);
-                OpenMessage {
-                    kind,
-                    fragments: 0,
-                    len: 0,
-                }
-            }
-        };
-        // Both are below 2^63, so the sum cannot overflow.
-        message.len += header.payload_len;
-        if message.len > self.max_message_size {
-            return Err(ProtocolError::MessageTooBig);
-        }
-        message.fragments = message.fragments.saturating_add(1);
-        if message.fragments > self.max_fragments {
-            return Err(ProtocolError::TooManyFragments);
-        }
-        self.message = Some(message);
-        self.frame = Some(OpenFrame {
-            fin: header.fin,
-            remaining: header.payload_len,
-            key: header.masking_key,
-        });
-        Ok(())
-    }
-
-    /// Takes what is there of the payload of the open frame.
-    fn continue_frame(&mut self) -> Result<Progress, ProtocolError> {
-        let (Some(frame), Some(message)) = (&mut self.frame, self.message) else {
-            return Ok(Progress::FrameDone);
-        };
-        let mut n = frame.remaining_or_less(self.buffer.unread().len());
-        if n == 0 && frame.remaining > 0 {
-            return Ok(Progress::NeedsBytes);
-        }
-        let in_pieces = self.delivery == Delivery::Fragments;
-        let missing = self.assembly.missing();
-        if in_pieces && missing > 0 {
-            // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
-            n = n.min(missing);
-        }
-        let key = frame.key;
-        frame.advance(n);
-        let frame_done = frame.remaining == 0;
-        let message_done = frame_done && frame.fin;
-        if frame_done {
-            self.frame = None;
-        }
-        if message_done {
-            self.message = None;
-        }
-
-        let range = self.buffer.consume_behind(0, n);
-        let piece = self.buffer.slice_mut(range.clone());
-        if in_pieces {
-            let fin = if message_done { Fin::Last } else { Fin::More };
-            if let Some(found) = self.assembly.cut_fragment(message.kind, piece, key, range.start, fin)? {
-                return Ok(Progress::Found(found));
-            }
-        } else {
-            self.assembly.push(piece, key)?;
-            if message_done {
-                self.assembly.finish()?;
-                return Ok(Progress::Found(Found::Assembled));
-            }
-        }
-        Ok(if frame_done {
-            Progress::FrameDone
-        } else {
-            Progress::NeedsBytes
-        })
-    }
-
-    /// How much of the open frame may be read straight into the message buffer.
-    fn direct_remaining(&self) -> Option<usize> {
-        let frame = self.frame.as_ref()?;
-        let direct = self.delivery == Delivery::Messages && self.buffer.is_empty();
-        direct.then(|| frame.remaining_or_less(usize::MAX))
-    }
-}
-
-impl OpenFrame {
-    fn remaining_or_less(&self, n: usize) -> usize {
-        usize::try_from(self.remaining).map_or(n, |remaining| remaining.min(n))
-    }
-
-    fn advance(&mut self, n: usize) {
-        self.remaining -= n as u64;
-        self.key = self.key.map(|key| key.rotated(n));
     }
 }

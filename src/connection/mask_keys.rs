@@ -7,8 +7,8 @@ use crate::{
     frame::MaskingKey,
 };
 
-/// Keys of one batch: one call of the operating system serves so many frames.
-const BATCH: usize = 256;
+/// Keys of one batch: one call of the operating system serves so many frames. With its cursor, a batch has 1 KiB.
+const BATCH: usize = 254;
 
 /// A supply of masking keys. It draws the first batch when the first key is needed.
 pub(super) struct MaskKeys {

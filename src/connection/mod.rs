@@ -254,7 +254,7 @@ impl Connection {
     /// The time between the latest timed Ping and its answer, if there was one.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.outbound.probe.latency()
+        self.outbound.latency()
     }
 
     /// Where the connection is in its life.
@@ -271,10 +271,14 @@ impl Connection {
 
     /// Gives the connection up: the transport failed, or is dropped without a closing handshake.
     pub fn abort(&mut self) {
+        self.lose();
+    }
+
+    /// The transport failed. Returns whether that is no more than the end of a closing handshake.
+    pub(crate) fn lose(&mut self) -> bool {
         self.inbound.receive_eof();
         self.inbound.end();
-        self.outbound.on_eof();
-        self.outbound.abandon();
+        self.outbound.on_lost()
     }
 
     /// The two directions, to be used at the same time: a message that one lends can be answered through the other.

@@ -1,6 +1,7 @@
 //! The sending direction: messages in, bytes to write out.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
@@ -71,7 +72,7 @@ impl Outbound {
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
         let message = message.into();
-        if self.message.is_some() {
+        if self.message.is_some() && self.closing.is_open() {
             return Err(SendError::MessageOpen(message));
         }
         self.push_data(opcode(message.kind()), Fin::Last, message)
@@ -93,7 +94,7 @@ impl Outbound {
         let kind = data.kind();
         let opcode = match self.message {
             None => opcode(kind),
-            Some(open) if open == kind => Opcode::Continuation,
+            Some(open) if open == kind || !self.closing.is_open() => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageOpen(data)),
         };
         self.push_data(opcode, fin, data)?;
@@ -198,11 +199,24 @@ impl Outbound {
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
-    pub(super) fn measure_latency(&mut self) {
+    pub(crate) fn measure_latency(&mut self) {
         let Some(payload) = self.probe.start() else { return };
         if self.ping(&payload).is_err() {
             self.probe.cancel();
         }
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one.
+    #[must_use]
+    pub const fn latency(&self) -> Option<Duration> {
+        self.probe.latency()
+    }
+
+    /// Queues a keepalive Ping. It is timed in place of one whose answer never came, since of several Pings the peer
+    /// need only answer the latest (§5.5.3).
+    pub(super) fn keepalive_ping(&mut self) {
+        self.probe.cancel();
+        self.measure_latency();
     }
 
     /// Where the connection is in its life.
@@ -288,8 +302,16 @@ impl Outbound {
 
     /// Gives the transport up, with all that waits for it.
     pub(crate) fn abandon(&mut self) {
-        self.closing.on_abandoned();
+        self.closing.on_abandoned(self.output.len());
         self.output.clear();
+    }
+
+    /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's
+    /// Close, it does not matter to the application how the transport ends, only to whether it was clean.
+    pub(crate) fn on_lost(&mut self) -> bool {
+        self.on_eof();
+        self.abandon();
+        self.closing.is_handshake_done()
     }
 
     /// The transport delivers no more bytes.

@@ -39,7 +39,7 @@ impl Probe {
         Some(self.number.to_be_bytes())
     }
 
-    /// Gives the probe up, which could not be sent.
+    /// Gives the probe up, which could not be sent or was not answered.
     pub(super) fn cancel(&mut self) {
         self.state = State::Idle;
     }
@@ -48,8 +48,9 @@ impl Probe {
         if payload == self.number.to_be_bytes() {
             self.state = match self.state {
                 State::Timed(sent) => State::Answered(sent),
+                State::Answered(sent) => State::Answered(sent),
                 // Answered before anybody told the time: nothing to measure.
-                _ => State::Idle,
+                State::Sent | State::Idle => State::Idle,
             };
         }
     }
@@ -71,7 +72,7 @@ impl Probe {
     }
 
     /// The latest measurement.
-    pub(super) fn latency(&self) -> Option<Duration> {
+    pub(super) const fn latency(&self) -> Option<Duration> {
         self.latency
     }
 }

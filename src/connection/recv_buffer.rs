@@ -46,6 +46,11 @@ impl RecvBuffer {
         self.bytes.len()
     }
 
+    /// Bytes of heap.
+    pub(super) fn allocated(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Whether no received bytes wait in it.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
@@ -149,6 +154,15 @@ impl RecvBuffer {
         let mut taken = core::mem::replace(self, rest);
         (taken.start, taken.end) = (0, 0);
         Some(taken)
+    }
+
+    /// Frees the memory, but for the unread bytes; does nothing if over `most` bytes are unread.
+    pub(super) fn release(&mut self, most: usize) {
+        if self.is_empty() {
+            *self = Self::default();
+        } else {
+            drop(self.take(most));
+        }
     }
 
     /// Puts a larger buffer in place of this one. Returns the buffer that is not needed.

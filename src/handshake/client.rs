@@ -191,6 +191,13 @@ impl ClientHandshake {
         if headers.required(HandshakeField::Accept)? != self.accept_value {
             return Err(HandshakeError::AcceptMismatch);
         }
+        self.offers.check_answer(headers)
+    }
+}
+
+impl Offers {
+    /// Checks what the server selected (§4.1, response items 5 and 6). Returns the subprotocol.
+    pub(super) fn check_answer(&self, headers: &Headers) -> Result<Option<Box<str>>, HandshakeError> {
         self.check_extensions(headers)?;
         self.check_subprotocol(headers)
     }
@@ -200,12 +207,7 @@ impl ClientHandshake {
         headers.check_extensions()?;
         let mut accepted: Vec<Extension<'_>> = Vec::new();
         for extension in headers.extensions() {
-            if !self
-                .offers
-                .extensions
-                .iter()
-                .any(|offer| offer.name() == extension.name())
-            {
+            if !self.extensions.iter().any(|offer| offer.name() == extension.name()) {
                 return Err(HandshakeError::UnofferedExtension);
             }
             if accepted.iter().any(|earlier| earlier.name() == extension.name()) {
@@ -220,7 +222,7 @@ impl ClientHandshake {
     fn check_subprotocol(&self, headers: &Headers) -> Result<Option<Box<str>>, HandshakeError> {
         let Some(selected) = headers.single(HandshakeField::Protocol)? else {
             // §4.2.2 item 4: no field says that the server uses none.
-            let is_required = self.offers.requires_subprotocol;
+            let is_required = self.requires_subprotocol;
             return if is_required {
                 Err(HandshakeError::NoSubprotocol)
             } else {
@@ -230,7 +232,7 @@ impl ClientHandshake {
         if !fields::is_token(selected) {
             return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
         }
-        let mut offered = self.offers.subprotocols.iter();
+        let mut offered = self.subprotocols.iter();
         let subprotocol = offered.find(|subprotocol| subprotocol.as_bytes() == selected);
         subprotocol
             .cloned()
@@ -248,6 +250,15 @@ pub struct UpgradeResponse {
 }
 
 impl UpgradeResponse {
+    #[cfg(feature = "http")]
+    pub(super) const fn new(head: ResponseHead, subprotocol: Option<Box<str>>) -> Self {
+        Self {
+            head,
+            subprotocol,
+            leftover: Vec::new(),
+        }
+    }
+
     /// All header fields.
     #[must_use]
     pub const fn headers(&self) -> &Headers {

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::{headers::HandshakeField, refusal::Refusal, respond::error_response};
+use super::{headers::HandshakeField, refusal::Refusal, respond::error_head, uri::UriError};
 
 /// Why an opening handshake failed.
 ///
@@ -28,13 +28,19 @@ pub enum HandshakeError {
     /// The request line alone is larger than [`Limits::max_head_size`](crate::Limits::max_head_size).
     #[error("the request target is too long")]
     TargetTooLong,
-    /// The version of HTTP is not 1.1.
+    /// The version of HTTP is not one for this way to open a connection: 1.1 for an upgrade, 2 or 3 for an extended
+    /// CONNECT.
     #[error("the HTTP version is not supported")]
     HttpVersion,
-    /// The method of the request is not `GET`.
-    #[error("the request method is not GET")]
+    /// The method of the request is not `GET`, or, with HTTP/2, not `CONNECT`.
+    #[error("the request method does not open a connection")]
     Method,
-    /// The request target is neither a path nor an absolute `http` or `https` URI.
+    /// An extended CONNECT asks for another protocol than `websocket` ([RFC 8441 §4]).
+    ///
+    /// [RFC 8441 §4]: https://www.rfc-editor.org/rfc/rfc8441#section-4
+    #[error("the request is for another protocol")]
+    Protocol,
+    /// The request target is neither a path nor an absolute `http` or `https` URI. With HTTP/2, a part of it is missing.
     #[error("invalid request target")]
     Target,
     /// The request announces a body.
@@ -46,6 +52,9 @@ pub enum HandshakeError {
     /// A field that must occur once occurs several times.
     #[error("{0} is repeated")]
     RepeatedField(HandshakeField),
+    /// A field is there that HTTP/2 does not have.
+    #[error("{0} is not a field of HTTP/2")]
+    ForbiddenField(HandshakeField),
     /// A field has a value that it must not have.
     #[error("{0} is invalid")]
     InvalidField(HandshakeField),
@@ -55,7 +64,7 @@ pub enum HandshakeError {
     /// The [`OriginPolicy`](super::OriginPolicy) does not allow the origin of the request.
     #[error("the origin is not allowed")]
     Origin,
-    /// The server answered with a status other than 101. The response says more.
+    /// The server answered with a status other than 101 (with HTTP/2, none of 2xx). The response says more.
     #[error("the server refused with status {}", .0.status())]
     Refused(Box<Refusal>),
     /// The server sent too many interim responses before the final one.
@@ -98,12 +107,13 @@ impl HandshakeError {
             // §4.4: the answer to an unsupported version lists the supported ones, and 426 says what to upgrade to.
             Self::MissingField(HandshakeField::Upgrade | HandshakeField::Version)
             | Self::InvalidField(HandshakeField::Upgrade | HandshakeField::Version) => 426,
-            Self::MissingField(_) | Self::RepeatedField(_) | Self::InvalidField(_) => 400,
+            Self::MissingField(_) | Self::RepeatedField(_) | Self::InvalidField(_) | Self::ForbiddenField(_) => 400,
             Self::Origin => 403,
             Self::Method => 405,
             Self::TimedOut => 408,
             Self::TargetTooLong => 414,
             Self::HeadTooLarge | Self::TooManyFields => 431,
+            Self::Protocol => 501,
             Self::HttpVersion => 505,
             Self::Refused(_)
             | Self::TooManyInterimResponses
@@ -133,7 +143,7 @@ impl HandshakeError {
     /// ```
     #[must_use]
     pub fn response(&self) -> Option<Vec<u8>> {
-        self.status().map(error_response)
+        self.status().map(error_head)
     }
 }
 
@@ -141,7 +151,7 @@ impl HandshakeError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
-    /// The name is not a token.
+    /// The name is not a token, or longer than 65,535 bytes.
     #[error("invalid header field name")]
     Name,
     /// The value has a control character.
@@ -150,6 +160,9 @@ pub enum HeaderError {
     /// The handshake itself writes this field. What may be chosen about it has a method of its own.
     #[error("the header field belongs to the handshake")]
     Reserved,
+    /// There are more than 4,096 fields.
+    #[error("too many header fields")]
+    TooMany,
 }
 
 /// Why a request cannot be accepted in the way the application asks for. The request can still be rejected.
@@ -195,6 +208,15 @@ pub enum RequestError {
     /// A header field cannot be sent.
     #[error(transparent)]
     Header(#[from] HeaderError),
+    /// A field of the handshake is given with another value than the handshake sends.
+    #[error("{0} is written by the handshake, with another value")]
+    Field(HandshakeField),
+    /// The method is not `GET`.
+    #[error("the method is not GET")]
+    Method,
+    /// The URI is not one of a WebSocket.
+    #[error(transparent)]
+    Uri(#[from] UriError),
     /// The origin is empty or has characters that no origin has.
     #[error("invalid origin")]
     Origin,

@@ -14,7 +14,7 @@ const FIELDS_ON_STACK: usize = 64;
 
 /// Which of the two kinds of heads is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Request,
     Response,
 }
@@ -24,7 +24,7 @@ pub(super) enum Kind {
 /// Every received byte is looked at and copied once, however the head is cut, and the limits are checked before it is
 /// copied.
 #[derive(Debug)]
-pub(super) struct HeadReader {
+pub(crate) struct HeadReader {
     kind: Kind,
     max_size: usize,
     max_fields: usize,
@@ -38,7 +38,7 @@ pub(super) struct HeadReader {
 }
 
 impl HeadReader {
-    pub(super) fn new(kind: Kind, limits: &Limits) -> Self {
+    pub(crate) fn new(kind: Kind, limits: &Limits) -> Self {
         Self {
             kind,
             max_size: limits.max_head_size,
@@ -51,7 +51,7 @@ impl HeadReader {
     }
 
     /// Takes the bytes of the head off `input`. Bytes behind the head stay in it.
-    pub(super) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<RawHead>, HandshakeError> {
+    pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<RawHead>, HandshakeError> {
         let end = self.scan(input)?;
         let (taken, rest) = input.split_at(end.unwrap_or(input.len()));
         self.push(taken);
@@ -154,7 +154,7 @@ fn find_newline(bytes: &[u8]) -> Option<usize> {
 
 /// The bytes of a complete head.
 #[derive(Debug)]
-pub(super) struct RawHead {
+pub(crate) struct RawHead {
     bytes: Vec<u8>,
     start: usize,
     fields: usize,
@@ -172,6 +172,7 @@ pub(super) struct RequestHead {
 
 impl RequestHead {
     /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    #[cfg(any(test, feature = "http"))]
     pub(super) fn from_parts<'a>(
         method: &str,
         target: &str,
@@ -179,17 +180,11 @@ impl RequestHead {
         fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
     ) -> Option<Self> {
         let mut bytes = Vec::new();
-        let method = Span::append(&mut bytes, method.as_bytes())?;
-        let target = Span::append(&mut bytes, target.as_bytes())?;
-        let fields = fields
-            .into_iter()
-            .map(|(name, value)| Field::append(&mut bytes, name, value));
-        let fields = fields.collect::<Option<_>>()?;
         Some(Self {
-            method,
-            target,
+            method: Span::append(&mut bytes, method.as_bytes())?,
+            target: Span::append(&mut bytes, target.as_bytes())?,
             minor_version,
-            headers: Headers::from_head(bytes, fields),
+            headers: Headers::append(bytes, fields)?,
         })
     }
 
@@ -223,8 +218,8 @@ impl RequestHead {
 
 /// The head of a response.
 #[derive(Clone, Debug)]
-pub(super) struct ResponseHead {
-    pub(super) status: u16,
+pub(crate) struct ResponseHead {
+    pub(crate) status: u16,
     reason: Span,
     /// The digit behind `HTTP/1.`.
     pub(super) minor_version: u8,
@@ -232,11 +227,22 @@ pub(super) struct ResponseHead {
 }
 
 impl ResponseHead {
+    /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    #[cfg(feature = "http")]
+    pub(super) fn from_parts<'a>(status: u16, fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<Self> {
+        Some(Self {
+            status,
+            reason: Span::default(),
+            minor_version: 1,
+            headers: Headers::append(Vec::new(), fields)?,
+        })
+    }
+
     pub(super) fn reason(&self) -> &str {
         self.headers.text(self.reason)
     }
 
-    pub(super) fn parse(raw: RawHead) -> Result<Self, HandshakeError> {
+    pub(crate) fn parse(raw: RawHead) -> Result<Self, HandshakeError> {
         let (status, reason, minor_version, fields) = with_slots(&raw, |head, slots| {
             let mut response = httparse::Response::new(&mut []);
             httparse::ParserConfig::default()

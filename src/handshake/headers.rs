@@ -9,6 +9,10 @@ use core::fmt;
 use super::error::{HandshakeError, HeaderError};
 use crate::fields::{self, Extension};
 
+/// Bounds on what the application adds, far above what any peer takes: with them, every HTTP stack can hold the fields.
+const MAX_NAME_LEN: usize = 65_535;
+const MAX_EXTRA_FIELDS: usize = 4096;
+
 /// A header field that the opening handshake itself reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -57,7 +61,7 @@ impl HandshakeField {
     }
 
     /// The field of that name, if it is one of these.
-    fn from_name(name: &str) -> Option<Self> {
+    pub(super) fn from_name(name: &str) -> Option<Self> {
         // The lengths tell the fields apart, so that most names are compared once or not at all.
         let field = match name.len() {
             4 => Self::Host,
@@ -140,6 +144,19 @@ impl Headers {
         Self { bytes, fields }
     }
 
+    /// The fields, which are written to the end of `bytes`. `None` if that takes 4 GiB.
+    #[cfg(any(test, feature = "http"))]
+    pub(super) fn append<'a>(
+        mut bytes: Vec<u8>,
+        fields: impl IntoIterator<Item = (&'a str, &'a [u8])>,
+    ) -> Option<Self> {
+        let fields = fields
+            .into_iter()
+            .map(|(name, value)| Field::append(&mut bytes, name, value));
+        let fields = fields.collect::<Option<_>>()?;
+        Some(Self { bytes, fields })
+    }
+
     pub(super) fn text(&self, span: Span) -> &str {
         span.text(&self.bytes)
     }
@@ -205,19 +222,24 @@ impl Headers {
     }
 
     /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
+    ///
+    /// Of several such fields the same one is blamed, whatever their order.
     pub(super) fn check_ascii(&self) -> Result<(), HandshakeError> {
+        let mut blamed = None;
+        let mut is_other = false;
         for field in &self.fields {
             if !field.value.bytes(&self.bytes).is_ascii() {
                 match field.known {
-                    Some(known) => return Err(HandshakeError::InvalidField(known)),
-                    None if is_websocket_field(field.name.text(&self.bytes)) => {
-                        return Err(HandshakeError::MalformedHead);
-                    }
-                    None => {}
+                    Some(known) => blamed = blamed.into_iter().chain([known]).min_by_key(|&field| field as u8),
+                    None => is_other |= is_websocket_field(field.name.text(&self.bytes)),
                 }
             }
         }
-        Ok(())
+        match blamed {
+            Some(known) => Err(HandshakeError::InvalidField(known)),
+            None if is_other => Err(HandshakeError::MalformedHead),
+            None => Ok(()),
+        }
     }
 }
 
@@ -240,7 +262,8 @@ impl Field {
     }
 
     /// A field that is written to the end of `head`.
-    pub(super) fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
+    #[cfg(any(test, feature = "http"))]
+    fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
         Some(Self {
             name: Span::append(head, name.as_bytes())?,
             value: Span::append(head, value)?,
@@ -271,6 +294,7 @@ impl Span {
     }
 
     /// The place of `part`, which is written to the end of `whole`.
+    #[cfg(any(test, feature = "http"))]
     pub(super) fn append(whole: &mut Vec<u8>, part: &[u8]) -> Option<Self> {
         let start = u32::try_from(whole.len()).ok()?;
         whole.extend_from_slice(part);
@@ -294,6 +318,7 @@ impl Span {
 #[derive(Clone, Debug, Default)]
 pub(super) struct ExtraFields {
     lines: Vec<u8>,
+    count: usize,
     error: Option<HeaderError>,
 }
 
@@ -312,9 +337,22 @@ impl ExtraFields {
         }
     }
 
+    /// Drops the fields whose name is not to be kept.
+    #[cfg(feature = "std")]
+    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        // Neither names nor values have line ends in them.
+        let lines = core::mem::take(&mut self.lines);
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            let name = line.split(|&byte| byte == b':').next();
+            if name.and_then(|name| core::str::from_utf8(name).ok()).is_some_and(&keep) {
+                self.lines.extend_from_slice(line);
+            }
+        }
+    }
+
     fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
         // RFC 9110 §5.1, §5.5: a line end inside a name or a value would inject fields or a whole message.
-        if !fields::is_token(name.as_bytes()) {
+        if !fields::is_token(name.as_bytes()) || name.len() > MAX_NAME_LEN {
             return Err(HeaderError::Name);
         }
         if !fields::is_field_value(value) {
@@ -323,6 +361,10 @@ impl ExtraFields {
         if HandshakeField::from_name(name).is_some() || is_websocket_field(name) {
             return Err(HeaderError::Reserved);
         }
+        if self.count == MAX_EXTRA_FIELDS {
+            return Err(HeaderError::TooMany);
+        }
+        self.count += 1;
         write_field(&mut self.lines, name, value);
         Ok(())
     }

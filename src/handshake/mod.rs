@@ -19,11 +19,18 @@
 //! ```
 //!
 //! A request that breaks a rule never becomes an [`UpgradeRequest`]: [`HandshakeError::response`] is the answer to it.
+//!
+//! Where another HTTP stack reads and writes the messages, feature `http` does the same with the types of the `http`
+//! crate, and over HTTP/2 with an extended CONNECT ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
 
 mod client;
+#[cfg(feature = "http")]
+mod connect;
 mod error;
 mod head;
 mod headers;
+#[cfg(feature = "http")]
+mod http;
 mod key;
 mod origin;
 mod refusal;
@@ -34,6 +41,10 @@ mod server;
 mod target;
 mod uri;
 
+#[cfg(feature = "http")]
+pub use self::connect::ConnectHandshake;
+#[cfg(feature = "std")]
+pub(crate) use self::head::{HeadReader, Kind, ResponseHead};
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},
     error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},

@@ -9,6 +9,8 @@ use super::{
 
 /// What a server answered instead of upgrading: a complete HTTP response, of which the body may be cut.
 ///
+/// The body of a response of HTTP/2 is left to the HTTP stack that received it.
+///
 /// With 401, 3xx or 426 its fields say what the server wants ([RFC 6455 §4.1]). Nothing of it is followed by itself.
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
@@ -20,7 +22,7 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The status, which is never 101.
+    /// The status, which is never 101, and with HTTP/2 none of 2xx.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.head.status
@@ -87,6 +89,18 @@ enum Chunk {
     Data(u64),
     /// Behind the data, before the line end.
     DataEnd,
+}
+
+#[cfg(feature = "http")]
+impl From<ResponseHead> for Refusal {
+    /// A refusal whose body another HTTP stack has.
+    fn from(head: ResponseHead) -> Self {
+        Self {
+            head,
+            body: Vec::new(),
+            truncated: true,
+        }
+    }
 }
 
 impl RefusalReader {

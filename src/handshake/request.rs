@@ -30,10 +30,10 @@ use crate::fields::{self, Extension};
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 #[derive(Clone, Debug)]
 pub struct ClientRequest {
-    uri: Uri,
-    origin: Option<Box<str>>,
-    fields: ExtraFields,
-    offers: Offers,
+    pub(super) uri: Uri,
+    pub(super) origin: Option<Box<str>>,
+    pub(super) fields: ExtraFields,
+    pub(super) offers: Offers,
 }
 
 /// What a client lets the server choose from.
@@ -101,10 +101,25 @@ impl ClientRequest {
         &self.uri
     }
 
+    /// Sends the request elsewhere, as a redirect says.
+    ///
+    /// What is meant for the first server alone does not go to another host or port. Any field of the application may be
+    /// a credential, so it is told from those that are not by a list of the latter.
+    #[cfg(feature = "std")]
+    pub(crate) fn redirect(&mut self, uri: Uri) {
+        if (uri.host(), uri.port()) != (self.uri.host(), self.uri.port()) {
+            self.origin = None;
+            self.fields.retain(|name| {
+                const HARMLESS: [&str; 2] = ["User-Agent", "Accept-Language"];
+                HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless))
+            });
+        }
+        self.uri = uri;
+    }
+
     /// Writes the request with a key, and takes out what the response is compared with.
     pub(super) fn into_bytes(self, key: &[u8; KEY_LEN]) -> Result<(Vec<u8>, Offers), RequestError> {
-        let fields = self.fields.lines()?;
-        let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + fields.len());
+        let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + self.fields.lines()?.len());
         // §4.1, request items 1 to 10.
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
             request.extend_from_slice(part.as_bytes());
@@ -113,17 +128,24 @@ impl ClientRequest {
         write_field(&mut request, "Upgrade", b"websocket");
         write_field(&mut request, "Connection", b"Upgrade");
         write_field(&mut request, "Sec-WebSocket-Key", key);
+        self.write_fields(&mut request)?;
+        request.extend_from_slice(b"\r\n");
+        Ok((request, self.offers))
+    }
+
+    /// Writes the fields that are the same in all versions of HTTP.
+    pub(super) fn write_fields(&self, request: &mut Vec<u8>) -> Result<(), RequestError> {
+        let fields = self.fields.lines()?;
         if let Some(origin) = &self.origin {
             // RFC 6454 §7.1: an origin has no spaces inside, unless it is a list of them, which no client sends.
             if origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(RequestError::Origin);
             }
-            write_field(&mut request, "Origin", origin.as_bytes());
+            write_field(request, "Origin", origin.as_bytes());
         }
-        self.offers.write(&mut request)?;
+        self.offers.write(request)?;
         request.extend_from_slice(fields);
-        request.extend_from_slice(b"\r\n");
-        Ok((request, self.offers))
+        Ok(())
     }
 }
 

@@ -53,21 +53,24 @@ impl Accept {
         self
     }
 
-    /// Builds the response, given what the client offers.
+    /// Builds the response, given what the client offers. Without an accept value, it has no status line, and no field
+    /// that only HTTP/1.1 has.
     pub(super) fn into_response<'a>(
         self,
-        accept_value: &[u8; ACCEPT_LEN],
+        accept_value: Option<&[u8; ACCEPT_LEN]>,
         mut subprotocols: impl Iterator<Item = &'a str>,
         offers: impl Iterator<Item = Extension<'a>> + Clone,
     ) -> Result<(Vec<u8>, Option<Box<str>>), AcceptError> {
         let fields = self.fields.lines()?;
         let mut response = Vec::with_capacity(192 + fields.len());
-        // §4.2.2 item 5: status line, Upgrade, Connection and the accept value.
-        response.extend_from_slice(
-            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
-        );
-        response.extend_from_slice(accept_value);
-        response.extend_from_slice(b"\r\n");
+        if let Some(accept_value) = accept_value {
+            // §4.2.2 item 5: status line, Upgrade, Connection and the accept value.
+            response.extend_from_slice(
+                b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: ",
+            );
+            response.extend_from_slice(accept_value);
+            response.extend_from_slice(b"\r\n");
+        }
         if let Some(subprotocol) = &self.subprotocol {
             // §4.2.2 item 4: the subprotocol is one that the client offered, or there is none and no field.
             if !subprotocols.any(|offered| offered == &**subprotocol) {
@@ -105,19 +108,38 @@ fn check_extension<'a>(
 /// An upgrade request that was accepted: the response to send, and then the connection.
 #[derive(Clone, Debug)]
 pub struct Accepted {
+    via: Via,
     response: Vec<u8>,
     negotiated: Negotiated,
 }
 
+/// The two ways to open a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Via {
+    /// With HTTP/1.1.
+    Upgrade,
+    /// With HTTP/2 and HTTP/3.
+    Connect,
+}
+
 impl Accepted {
-    pub(super) const fn new(response: Vec<u8>, negotiated: Negotiated) -> Self {
-        Self { response, negotiated }
+    pub(super) const fn new(via: Via, response: Vec<u8>, negotiated: Negotiated) -> Self {
+        Self {
+            via,
+            response,
+            negotiated,
+        }
     }
 
     /// The bytes of the response. Frames may follow directly behind them, but not precede them.
+    ///
+    /// The response to an extended CONNECT is written by the HTTP stack, so there are no bytes then.
     #[must_use]
     pub fn response(&self) -> &[u8] {
-        &self.response
+        match self.via {
+            Via::Upgrade => &self.response,
+            Via::Connect => &[],
+        }
     }
 
     /// The outcome, to start the connection with.
@@ -129,7 +151,17 @@ impl Accepted {
     /// The bytes of the response and the outcome.
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, Negotiated) {
-        (self.response, self.negotiated)
+        let response = match self.via {
+            Via::Upgrade => self.response,
+            Via::Connect => Vec::new(),
+        };
+        (response, self.negotiated)
+    }
+
+    /// The way in which the request came, and a text that has the fields of the response.
+    #[cfg(feature = "http")]
+    pub(super) fn head(&self) -> (Via, &[u8]) {
+        (self.via, &self.response)
     }
 }
 
@@ -183,7 +215,7 @@ impl Rejection {
         self
     }
 
-    /// The complete response, after which the server closes the connection.
+    /// The complete response of HTTP/1.1, after which the server closes the connection.
     ///
     /// # Errors
     ///
@@ -191,6 +223,13 @@ impl Rejection {
     /// - [`RejectError::Body`] for a body with 204, 205 or 304, which have none;
     /// - [`RejectError::Header`] for a header field that cannot be sent.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RejectError> {
+        let mut response = self.head()?;
+        response.extend_from_slice(&self.body);
+        Ok(response)
+    }
+
+    /// Everything before the body.
+    pub(super) fn head(&self) -> Result<Vec<u8>, RejectError> {
         let fields = self.fields.lines()?;
         if !(200..=999).contains(&self.status) {
             return Err(RejectError::Status);
@@ -198,18 +237,23 @@ impl Rejection {
         if matches!(self.status, 204 | 205 | 304) && !self.body.is_empty() {
             return Err(RejectError::Body);
         }
-        Ok(write_response(self.status, fields, &self.body))
+        Ok(response_head(self.status, fields, self.body.len()))
+    }
+
+    #[cfg(feature = "http")]
+    pub(super) fn body_bytes(&self) -> &[u8] {
+        &self.body
     }
 }
 
-/// The response to a request that breaks a rule.
-pub(super) fn error_response(status: u16) -> Vec<u8> {
+/// The response to a request that breaks a rule, which has no body.
+pub(super) fn error_head(status: u16) -> Vec<u8> {
     // RFC 9110 §15.5.6: the answer to a wrong method names the right ones.
-    write_response(status, if status == 405 { b"Allow: GET\r\n" } else { b"" }, b"")
+    response_head(status, if status == 405 { b"Allow: GET\r\n" } else { b"" }, 0)
 }
 
-fn write_response(status: u16, fields: &[u8], body: &[u8]) -> Vec<u8> {
-    let mut response = Vec::with_capacity(192 + fields.len() + body.len());
+fn response_head(status: u16, fields: &[u8], body_len: usize) -> Vec<u8> {
+    let mut response = Vec::with_capacity(192 + fields.len() + body_len);
     response.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
     if status == 426 {
         // RFC 9110 §15.5.22, §7.8: the answer names the protocol to upgrade to, and Connection names that field.
@@ -223,10 +267,9 @@ fn write_response(status: u16, fields: &[u8], body: &[u8]) -> Vec<u8> {
     response.extend_from_slice(fields);
     // RFC 9110 §8.6: no Content-Length with 204, and with 304 it would be that of the response to another request.
     if !matches!(status, 204 | 304) {
-        write_field(&mut response, "Content-Length", body.len().to_string().as_bytes());
+        write_field(&mut response, "Content-Length", body_len.to_string().as_bytes());
     }
     response.extend_from_slice(b"\r\n");
-    response.extend_from_slice(body);
     response
 }
 

@@ -33,6 +33,26 @@ pub(super) fn check_upgrade(head: &RequestHead) -> Result<(), HandshakeError> {
     headers.require_element(HandshakeField::Connection, b"upgrade")
 }
 
+/// The rules of an extended CONNECT with HTTP/2 ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
+#[cfg(feature = "http")]
+pub(super) fn check_connect(head: &RequestHead) -> Result<(), HandshakeError> {
+    let headers = &head.headers;
+    // RFC 8441 §4: the request has a scheme, an authority and a path.
+    let target = Target::parse(head.target()).ok_or(HandshakeError::Target)?;
+    target.authority.ok_or(HandshakeError::Target)?;
+    // RFC 8441 §5: the authority takes the place of Host, and the protocol that of the other two.
+    for field in [
+        HandshakeField::Host,
+        HandshakeField::Upgrade,
+        HandshakeField::Connection,
+    ] {
+        if headers.known(field).next().is_some() {
+            return Err(HandshakeError::ForbiddenField(field));
+        }
+    }
+    check_no_body(headers)
+}
+
 /// The rules that hold whatever the version of HTTP is.
 pub(super) fn check_offers(headers: &Headers) -> Result<(), HandshakeError> {
     headers.check_ascii()?;

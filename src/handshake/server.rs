@@ -8,7 +8,7 @@ use super::{
     headers::{HandshakeField, Headers},
     key::{KEY_LEN, accept_value},
     origin::OriginPolicy,
-    respond::{Accept, Accepted, Rejection},
+    respond::{Accept, Accepted, Rejection, Via},
     rules,
     target::Target,
 };
@@ -97,7 +97,8 @@ impl ServerHandshake {
 #[derive(Clone, Debug)]
 pub struct UpgradeRequest {
     head: RequestHead,
-    key: [u8; KEY_LEN],
+    /// `None` for an extended CONNECT, which has no key.
+    key: Option<[u8; KEY_LEN]>,
     leftover: Vec<u8>,
 }
 
@@ -107,16 +108,26 @@ impl UpgradeRequest {
         rules::check_upgrade(&head)?;
         // The key comes last, since a client of another version, which is told ours, may have none.
         rules::check_offers(&head.headers)?;
-        let key = rules::check_key(&head.headers)?;
+        let key = Some(rules::check_key(&head.headers)?);
         Ok(Self { head, key, leftover })
     }
 
+    /// Checks an extended CONNECT for the protocol `websocket`.
+    #[cfg(feature = "http")]
+    pub(super) fn from_connect_head(head: RequestHead) -> Result<Self, HandshakeError> {
+        rules::check_connect(&head)?;
+        // RFC 8441 §5: key and accept value are not used.
+        rules::check_offers(&head.headers)?;
+        Ok(Self {
+            head,
+            key: None,
+            leftover: Vec::new(),
+        })
+    }
+
     /// Checks a request that another HTTP stack has read, so that only the rules of the upgrade are left to check.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the way in for other HTTP stacks is not public yet")
-    )]
-    pub(crate) fn from_parts<'a>(
+    #[cfg(any(test, feature = "http"))]
+    pub(super) fn from_parts<'a>(
         method: &str,
         target: &str,
         minor_version: u8,
@@ -126,7 +137,7 @@ impl UpgradeRequest {
         Self::from_head(head.ok_or(HandshakeError::HeadTooLarge)?, Vec::new())
     }
 
-    /// The method, which is `GET`.
+    /// The method, which is `GET`, or `CONNECT` with HTTP/2.
     #[must_use]
     pub fn method(&self) -> &str {
         self.head.method()
@@ -216,16 +227,20 @@ impl UpgradeRequest {
     ///
     /// Any [`AcceptError`]. Nothing has been decided then, and the request can still be rejected.
     pub fn accept(&self, accept: Accept) -> Result<Accepted, AcceptError> {
-        let accept_value = accept_value(&self.key);
-        let (response, subprotocol) = accept.into_response(&accept_value, self.subprotocols(), self.extensions())?;
+        let accept_value = self.key.as_ref().map(accept_value);
+        let (response, subprotocol) =
+            accept.into_response(accept_value.as_ref(), self.subprotocols(), self.extensions())?;
         let mut negotiated = Negotiated::new(Role::Server).with_leftover(&self.leftover[..]);
         if let Some(subprotocol) = subprotocol {
             negotiated = negotiated.with_subprotocol(subprotocol);
         }
-        Ok(Accepted::new(response, negotiated))
+        let via = self.key.map_or(Via::Connect, |_| Via::Upgrade);
+        Ok(Accepted::new(via, response, negotiated))
     }
 
-    /// Rejects the request. Returns the complete response, after which the server closes the connection.
+    /// Rejects the request. Returns the complete response of HTTP/1.1, after which the server closes the connection.
+    ///
+    /// Where another HTTP stack writes the response, give it `Rejection::response_http` (feature `http`).
     ///
     /// # Errors
     ///

@@ -57,6 +57,9 @@ pub enum UriError {
     /// There is a space or a control character.
     #[error("the URI has a space or a control character")]
     Character,
+    /// It is longer than 65,534 bytes, which is too long for the `http` crate.
+    #[error("the URI is too long")]
+    TooLong,
     /// A `%` is not followed by two hexadecimal digits.
     #[error("the URI has a % that is not followed by two hexadecimal digits")]
     Escape,

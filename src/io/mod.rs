@@ -1,5 +1,14 @@
 //! The shells: they move bytes between a stream and the core, and are the only modules that may name a stream, a
 //! runtime or a clock.
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub mod asynchronous;
 pub mod blocking;
+pub(crate) mod connect;
+#[cfg(feature = "futures-io")]
+pub mod futures;
 mod pool;
+#[cfg(feature = "rustls")]
+pub mod tls;
+#[cfg(feature = "tokio")]
+pub mod tokio;

@@ -71,9 +71,14 @@ fn assert_failed_with(kind: ErrorKind, endpoint: Endpoint, expected: &Run, found
         other => panic!("{endpoint:?}: {other:?}"),
     }
     if let Some(closure) = &found.closure {
-        let expected = expected.closure.as_ref().expect("an end");
+        let (whole, expected) = (expected, expected.closure.as_ref().expect("an end"));
         match found.end {
-            Ok(()) => assert_eq!(closure, expected),
+            Ok(()) => {
+                // Clean it is only if this side's Close was written.
+                let is_written = found.log.written.len() == whole.log.written.len();
+                assert_eq!(closure.clean, expected.clean && is_written);
+                assert_eq!((closure.code, &closure.reason), (expected.code, &expected.reason));
+            }
             Err(_) => {
                 assert_eq!(closure.failure, Some(ProtocolError::ConnectionLost));
                 assert_eq!((closure.code, closure.sent), (CloseCode::ABNORMAL, None));

@@ -325,9 +325,10 @@ fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> Result<(
     }
 }
 
+/// A connection that ended without an error was closed, if not always clean; and nothing comes behind the end.
 fn check_the_end(websocket: &mut WebSocket<Script>, clean: bool) {
-    let closure = websocket.closure();
-    assert_eq!(closure.as_ref().map(|closure| closure.clean), Some(clean));
+    let closure = websocket.closure().expect("an end");
+    assert!(clean || !closure.clean);
     for _ in 0..2 {
         match retry(|| {
             websocket
@@ -345,6 +346,6 @@ fn check_the_end(websocket: &mut WebSocket<Script>, clean: bool) {
     websocket.flush().expect("nothing to write");
     let closed = retry(|| websocket.close(CloseFrame::new(CloseCode::NORMAL, "again")));
     assert_eq!(closed.is_ok(), clean, "{closed:?}");
-    assert_eq!(websocket.closure(), closure, "the end has changed");
+    assert_eq!(websocket.closure(), Some(closure), "the end has changed");
     assert_eq!(websocket.poll_timeout(), None);
 }

@@ -14,6 +14,8 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+if sys.version_info < (3, 11):
+    sys.exit("cannot run: this needs Python 3.11 or later")
 START = 20  # seconds until a server has to be ready
 STOP = 20  # seconds until it has to have ended after a signal
 
@@ -32,12 +34,28 @@ def words(text):
     return [word for word in text.split(",") if word]
 
 
-def target_dir():
+def metadata():
     done = subprocess.run(["cargo", "metadata", "--no-deps", "--format-version", "1"], cwd=ROOT,
                           stdout=subprocess.PIPE, check=False)
     if done.returncode:
         raise CannotRun("cargo metadata failed")
-    return Path(json.loads(done.stdout)["target_directory"])
+    return json.loads(done.stdout)
+
+
+def target_dir():
+    return Path(metadata()["target_directory"])
+
+
+def features():
+    """What all the examples need, and permessage-deflate, which they do not need but have an option for.
+
+    Not all features: a second cryptography takes minutes to build. And not those of some examples only: the same for all
+    calls means that everything is built once.
+    """
+    package = metadata()["packages"][0]
+    needed = {feature for target in package["targets"] if "example" in target["kind"]
+              for feature in target.get("required-features", ())}
+    return sorted(needed | {"deflate"} & set(package["features"]))
 
 
 def commands(names, bins):
@@ -47,9 +65,8 @@ def commands(names, bins):
     if build:
         print("building: " + " ".join(build), flush=True)
         arguments = [argument for name in build for argument in ("--example", name)]
-        # All features: an example of a feature that is off by default is skipped otherwise.
-        done = subprocess.run(["cargo", "build", "--quiet", "--release", "--all-features", *arguments], cwd=ROOT,
-                              stdin=subprocess.DEVNULL, check=False)
+        done = subprocess.run(["cargo", "build", "--quiet", "--release", "--features", ",".join(features()), *arguments],
+                              cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise CannotRun("the examples do not build")
     examples = target_dir() / "release" / "examples"
@@ -125,7 +142,7 @@ class Server(Process):
         super().__init__([*command, *arguments], **options)
         try:
             line = self.line(START)
-            match = re.fullmatch(r"listening on (ws://([^:/]+):(\d+))", line or "")
+            match = re.fullmatch(r"listening on (wss?://([^:/]+):(\d+))", line or "")
             if not match:
                 raise CannotRun(f"{' '.join(command)}: not ready but: {line or self.stderr[-1:] or 'no output'}")
         except BaseException:

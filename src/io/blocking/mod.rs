@@ -25,14 +25,22 @@
 //! [`Connector`], which keep its state. For a server of many connections the bare
 //! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
 
+mod connect;
+mod maybe_tls;
 mod opening;
 mod split;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 mod transport;
 mod websocket;
 
+#[cfg(feature = "rustls")]
+pub use self::tls::TlsStream;
 pub use self::{
-    opening::{Acceptor, Connector, connect, connect_with},
+    connect::{Connect, connect, connect_with},
+    maybe_tls::MaybeTls,
+    opening::{Acceptor, Connector},
     split::{RecvHalf, SendHalf},
     stream::{Plain, SplitStream, Stream},
     websocket::WebSocket,

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::{
     io::{self, ErrorKind},
-    net::{Shutdown, TcpStream, ToSocketAddrs},
+    net::Shutdown,
     time::Instant,
 };
 
@@ -23,64 +23,6 @@ const READ: usize = 4 << 10;
 
 /// How long a client that was refused may take to read why.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
-
-/// Connects to a `ws` URI over TCP and opens a connection, with default settings.
-///
-/// ```no_run
-/// use websocket_proto::{CloseCode, blocking};
-///
-/// let mut websocket = blocking::connect("ws://localhost:9001/chat")?;
-/// websocket.send("hello")?;
-/// if let Some(message) = websocket.recv()? {
-///     println!("{}", message.as_text().unwrap_or("(binary)"));
-/// }
-/// websocket.close(CloseCode::NORMAL)?;
-/// # Ok::<(), websocket_proto::Error>(())
-/// ```
-///
-/// # Errors
-///
-/// As for [`connect_with`], and [`Error::Uri`].
-pub fn connect(uri: &str) -> Result<WebSocket<TcpStream>, Error> {
-    connect_with(uri.parse::<ClientRequest>()?, &Config::new())
-}
-
-/// Connects over TCP to the host of the request and opens a connection.
-///
-/// All addresses of the host are tried in their order. [`Timers::handshake`](crate::Timers::handshake) bounds the time
-/// for everything but the look-up of the name. `TCP_NODELAY` is set. RFC 6455 §4.1 allows one connection being opened
-/// per host at a time: a client that opens many should open them one after the other.
-///
-/// # Errors
-///
-/// [`Error::TlsUnavailable`] for `wss`; [`Error::Io`] if no address can be reached; [`Error::Handshake`] if the server
-/// refuses or its answer is not valid; [`Error::Request`] for a request that cannot be sent.
-pub fn connect_with(request: ClientRequest, config: &Config) -> Result<WebSocket<TcpStream>, Error> {
-    let uri = request.uri();
-    if uri.is_secure() {
-        return Err(Error::TlsUnavailable);
-    }
-    let clock = Clock::new(config);
-    let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
-    for address in (uri.host(), uri.port()).to_socket_addrs()? {
-        let connected = match clock.left() {
-            Some(Duration::ZERO) => return Err(HandshakeError::TimedOut.into()),
-            Some(left) => TcpStream::connect_timeout(&address, left),
-            None => TcpStream::connect(address),
-        };
-        match connected {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                let mut connector = Connector::new(stream, request, config)?;
-                connector.clock = clock;
-                let response = connector.recv_response()?;
-                return connector.open(response);
-            }
-            Err(error) => failure = error,
-        }
-    }
-    Err(failure.into())
-}
 
 /// The opening handshake of a server over a stream, step by step.
 ///
@@ -216,6 +158,16 @@ impl<S: Stream> Connector<S> {
         })
     }
 
+    /// Sets the end of the handshake, which began before it got here. Also bounds the writes, which
+    /// [`open`](Self::open) gives the bound of the connection.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
+        self.clock = Clock { deadline };
+        match self.clock.left() {
+            Some(left) => self.stream.set_write_timeout(Some(left.max(transport::SHORTEST))),
+            None => Ok(()),
+        }
+    }
+
     /// Sends the request, and returns the server's response.
     ///
     /// # Errors
@@ -267,6 +219,12 @@ fn open<S: Stream>(stream: S, negotiated: &Negotiated, config: &Config) -> Resul
     }
 }
 
+/// The end of an opening handshake that begins now. A time that is too long to be reached is no bound.
+pub(super) fn deadline(config: &Config) -> Option<Instant> {
+    let timeout = config.timers.handshake?;
+    Instant::now().checked_add(timeout)
+}
+
 /// The time that an opening handshake may take.
 #[derive(Debug)]
 struct Clock {
@@ -282,7 +240,7 @@ enum Read {
 impl Clock {
     fn new(config: &Config) -> Self {
         Self {
-            deadline: config.timers.handshake.map(|timeout| Instant::now() + timeout),
+            deadline: deadline(config),
         }
     }
 

@@ -520,7 +520,7 @@ impl<S: Stream> RecvHalf<S> {
     fn lost(&mut self, error: io::Error) -> Result<(), Error> {
         self.inbound.receive_eof();
         let mut sending = self.shared.lock();
-        let is_over = sending.outbound.closing.is_handshake_done();
+        let is_over = sending.outbound.on_lost();
         sending.abandon(&mut self.stream);
         if is_over { Ok(()) } else { Err(error.into()) }
     }

@@ -145,12 +145,16 @@ impl<S: Stream> WebSocket<S> {
 
     /// The next message, with the sending half to answer it while it is lent.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush).
+    /// Answers are written before the next wait, or with [`flush`](Self::flush). If so much is queued that an answer
+    /// would be refused, that is written first: so a peer that does not read is not read from either.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        if self.connection.split_mut().1.is_full() {
+            self.flush()?;
+        }
         let found = loop {
             match self.wait()? {
                 None => return Ok(None),
@@ -422,10 +426,12 @@ impl<S: Stream> WebSocket<S> {
 
     /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
     fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        let is_over = self.connection.split_mut().1.closing.is_handshake_done();
-        self.connection.abort();
         self.unflushed = false;
-        if is_over { Ok(()) } else { Err(error.into()) }
+        if self.connection.lose() {
+            Ok(())
+        } else {
+            Err(error.into())
+        }
     }
 
     /// Lends what was found, and the sending half with it.

@@ -19,7 +19,7 @@ function check(condition, complaint) {
 function soon(promise, what) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`timeout: no ${what}`)), PATIENCE);
+    timer = setTimeout(() => reject(new Error(`timeout: nothing in place of ${what}`)), PATIENCE);
   });
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }

@@ -31,7 +31,7 @@ async def soon(awaitable, what):
         async with asyncio.timeout(PATIENCE):
             return await awaitable
     except TimeoutError:
-        raise Complaint(f"timeout: no {what}") from None
+        raise Complaint(f"timeout: nothing in place of {what}") from None
     except ConnectionClosed as e:
         raise Complaint(f"closed ({e}) in place of {what}") from None
 
@@ -70,7 +70,7 @@ class Peer:
 
     async def ping(self, payload):
         # The library compares the payloads.
-        await soon(await self.connection.ping(payload), f"pong for a ping with {len(payload)} octets")
+        await soon(await self.connection.ping(payload), f"pong for a ping with {len(payload)} octets, with the same ones")
 
     async def ended(self, code, clean=True):
         """The connection has to end so, as the other side's Close frame says."""
@@ -342,8 +342,10 @@ async def client(scenario, deflate, url):
 
 async def server(scenario, deflate):
     done = asyncio.get_running_loop().create_future()
+    arrived = asyncio.Event()
 
     async def handler(connection):
+        arrived.set()
         try:
             if scenario != "subprotocol never offered":
                 check_deflate(connection, deflate)
@@ -357,6 +359,7 @@ async def server(scenario, deflate):
 
     async def request(connection, _):
         if scenario == "refused":
+            arrived.set()
             asyncio.get_running_loop().call_later(0.5, done.set_result, None)  # when the answer has been sent
             return connection.respond(403, "not you\n")
 
@@ -368,7 +371,8 @@ async def server(scenario, deflate):
                      select_subprotocol=select, **COMMON) as listener:
         host, port = listener.sockets[0].getsockname()
         print(f"listening on ws://{host}:{port}", flush=True)
-        await soon(done, "connection and its end")
+        await soon(arrived.wait(), "connection")
+        await done  # each step has its own bound
 
 
 role, scenario, *rest = sys.argv[1:]

@@ -1,0 +1,86 @@
+//! An echo server on the futures-io shell, on the smol executor: one task for each connection.
+
+mod support;
+
+use std::{io, time::Duration};
+
+use async_io::Timer;
+use async_net::{TcpListener, TcpStream};
+use clap::Parser;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use smol::{
+    channel::{self, Receiver},
+    future::{self, FutureExt},
+};
+use support::Options;
+use websocket_proto::{CloseCode, Config, Error, futures::WebSocket};
+
+fn main() -> io::Result<()> {
+    let options = Options::parse();
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    // Nothing is ever sent: the channel closes when the server is to end.
+    let (running, ended) = channel::bounded(1);
+    std::thread::spawn(move || {
+        signals.forever().next();
+        drop(running);
+    });
+    smol::block_on(serve(&options, &ended))
+}
+
+async fn serve(options: &Options, ended: &Receiver<()>) -> io::Result<()> {
+    let listener = TcpListener::bind(options.addr).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    let executor = smol::Executor::new();
+    let accept_all = async {
+        loop {
+            // A connection that fails to be accepted is no concern of the others.
+            if let Ok((stream, _)) = listener.accept().await {
+                executor.spawn(run(stream, options.config(), ended.clone())).detach();
+            }
+        }
+    };
+    executor
+        .run(accept_all.or(async {
+            let _ = ended.recv().await;
+        }))
+        .await;
+    // Whoever has not closed by then is dropped with the executor.
+    let all_gone = async {
+        while !executor.is_empty() {
+            executor.tick().await;
+        }
+    };
+    all_gone
+        .or(async {
+            Timer::after(Duration::from_secs(6)).await;
+        })
+        .await;
+    Ok(())
+}
+
+async fn run(stream: TcpStream, config: Config, ended: Receiver<()>) {
+    if let Err(error) = echo(stream, &config, &ended).await {
+        eprintln!("{error}");
+    }
+}
+
+async fn echo(stream: TcpStream, config: &Config, ended: &Receiver<()>) -> Result<(), Error> {
+    stream.set_nodelay(true)?;
+    let mut websocket = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request))).await?;
+    loop {
+        // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
+        let received = async { websocket.recv_ref().await.map(Some) };
+        let stop = async {
+            let _ = ended.recv().await;
+            Ok(None)
+        };
+        match future::or(received, stop).await? {
+            Some(Some((message, outbound))) => outbound.send(message)?,
+            Some(None) => return Ok(()),
+            None => return websocket.close(CloseCode::GOING_AWAY).await,
+        }
+    }
+}

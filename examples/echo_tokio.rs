@@ -1,0 +1,139 @@
+//! An echo server on the tokio shell, over TCP or TLS: one task for each connection.
+
+mod support;
+
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+
+use clap::Parser;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    runtime,
+    signal::unix::{SignalKind, signal},
+};
+use tokio_rustls::TlsAcceptor;
+use websocket_proto::{
+    CloseCode, Config,
+    tls::rustls::{
+        ServerConfig,
+        crypto::ring,
+        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    },
+    tokio::{Shutdown, ShutdownGuard, WebSocket},
+};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    echo: support::Options,
+
+    /// Worker threads; without it, all connections share the main thread
+    #[arg(long)]
+    threads: Option<usize>,
+
+    /// PEM file with the certificate of the server and those between it and its authority
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+
+    /// PEM file with the private key of the certificate
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let runtime = match arguments.threads {
+        None => runtime::Builder::new_current_thread().enable_all().build()?,
+        Some(threads) => runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .enable_all()
+            .build()?,
+    };
+    runtime.block_on(serve(&arguments))
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let tls = tls(arguments)?;
+    let listener = TcpListener::bind(arguments.echo.addr).await?;
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
+    println!("listening on {scheme}://{}", listener.local_addr()?);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    let shutdown = Shutdown::new();
+    let config = arguments.echo.config();
+    tokio::select! {
+        () = shutdown.serve(listener, |stream, guard| run(stream, tls.clone(), config.clone(), guard)) => {}
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    // A little longer than a closing handshake may take.
+    let outcome = shutdown.finish(Duration::from_secs(6)).await;
+    if !outcome.is_graceful() {
+        eprintln!("{} connections were dropped", outcome.dropped);
+    }
+    Ok(())
+}
+
+/// What TLS takes, if there is to be any.
+fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
+    let (Some(certificates), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
+        return Ok(None);
+    };
+    let certificates = CertificateDer::pem_file_iter(certificates)?.collect::<Result<_, _>>()?;
+    let key = PrivateKeyDer::from_pem_file(key)?;
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(certificates, key)?;
+    Ok(Some(Arc::new(config).into()))
+}
+
+async fn run(stream: TcpStream, tls: Option<TlsAcceptor>, config: Config, guard: ShutdownGuard) {
+    // What is wrong with the stream shows with the next read.
+    let _ = stream.set_nodelay(true);
+    let ended = match tls {
+        None => echo(stream, &config, guard).await,
+        Some(tls) => echo_over_tls(stream, &tls, &config, guard).await,
+    };
+    if let Err(error) = ended {
+        eprintln!("{error}");
+    }
+}
+
+async fn echo_over_tls(
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+    config: &Config,
+    mut guard: ShutdownGuard,
+) -> Result<(), websocket_proto::Error> {
+    // A client that says nothing is not waited for longer than in the opening handshake.
+    let patience = config.timers.handshake.unwrap_or(Duration::MAX);
+    let accepting = tokio::time::timeout(patience, tls.accept(stream));
+    match guard.unless_requested(accepting).await {
+        Some(accepted) => echo(accepted.map_err(std::io::Error::from)??, config, guard).await,
+        None => Ok(()),
+    }
+}
+
+async fn echo(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    config: &Config,
+    mut guard: ShutdownGuard,
+) -> Result<(), websocket_proto::Error> {
+    let opening = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request)));
+    let Some(opened) = guard.unless_requested(opening).await else {
+        return Ok(());
+    };
+    let mut websocket = opened?;
+    loop {
+        // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
+        tokio::select! {
+            received = websocket.recv_ref() => match received? {
+                Some((message, outbound)) => outbound.send(message)?,
+                None => return Ok(()),
+            },
+            () = guard.requested() => return websocket.close(CloseCode::GOING_AWAY).await,
+        }
+    }
+}

@@ -1,0 +1,180 @@
+//! A hyper server with ordinary routes and an echo on the same port: a page at `/`, and WebSocket connections at any path.
+//!
+//! Over HTTP/1.1 they come as upgrades, over HTTP/2 (with prior knowledge, since there is no TLS here) as extended CONNECT.
+
+mod support;
+
+use std::{convert::Infallible, time::Duration};
+
+use clap::Parser;
+use http_body_util::Full;
+use hyper::{
+    Method, Request, Response,
+    body::{Bytes, Incoming},
+    ext::Protocol,
+    header::{CONTENT_TYPE, HeaderValue, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION},
+    service::service_fn,
+    upgrade::OnUpgrade,
+};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+    time::timeout,
+};
+use websocket_proto::{
+    CloseCode, Config, Error, Negotiated,
+    handshake::{Accepted, HandshakeError, Rejection, UpgradeRequest},
+    tokio::WebSocket,
+};
+
+const PAGE: &str = "<!doctype html><title>Echo</title><p>Connect to this server with a WebSocket, at any path.\n";
+
+type Body = Full<Bytes>;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> std::io::Result<()> {
+    let options = support::Options::parse();
+    let listener = TcpListener::bind(options.addr).await?;
+    println!("listening on ws://{}", listener.local_addr()?);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    // Every connection holds a receiver, so that the sender sees when the last one is gone.
+    let (shutdown, watch) = watch::channel(());
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                // A connection that fails to be accepted is no concern of the others.
+                if let Ok((stream, _)) = accepted {
+                    tokio::spawn(serve(stream, options.config(), watch.clone()));
+                }
+            }
+            _ = interrupt.recv() => break,
+            _ = terminate.recv() => break,
+        }
+    }
+    drop(watch);
+    shutdown.send_replace(());
+    // Whoever has not closed by then is dropped with the runtime.
+    let _ = timeout(Duration::from_secs(6), shutdown.closed()).await;
+    Ok(())
+}
+
+/// Serves the requests of one connection.
+async fn serve(stream: TcpStream, config: Config, mut shutdown: watch::Receiver<()>) {
+    // Frames are written at once, and should leave at once.
+    let _ = stream.set_nodelay(true);
+    let echo_shutdown = shutdown.clone();
+    let service = service_fn(move |request| {
+        let response = answer(request, &config, &echo_shutdown);
+        async move { Ok::<_, Infallible>(response) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new());
+    // RFC 8441 §3: without this announcement, no client asks for a WebSocket over HTTP/2.
+    builder.http2().timer(TokioTimer::new()).enable_connect_protocol();
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = &mut connection => served,
+        _ = shutdown.changed() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        eprintln!("{error}");
+    }
+}
+
+/// Answers a request, and starts an echo if it asks for a WebSocket.
+fn answer(mut request: Request<Incoming>, config: &Config, shutdown: &watch::Receiver<()>) -> Response<Body> {
+    let headers = request.headers();
+    let upgrade_request = match request.extensions().get::<Protocol>() {
+        Some(protocol) => UpgradeRequest::from_connect(&request, protocol.as_str()),
+        // A request to upgrade to something else, such as h2c, is an ordinary one.
+        None if headers.contains_key(SEC_WEBSOCKET_KEY) || headers.contains_key(SEC_WEBSOCKET_VERSION) => {
+            UpgradeRequest::from_http(&request)
+        }
+        None => return page(&request),
+    };
+    match upgrade_request {
+        Ok(upgrade_request) => match upgrade_request.accept(support::accept(&upgrade_request)) {
+            Ok(accepted) => upgrade(&mut request, accepted, config, shutdown),
+            Err(error) => {
+                eprintln!("{error}");
+                reject(&request, &Rejection::new(500))
+            }
+        },
+        Err(error) => refuse(&request, &error),
+    }
+}
+
+/// Accepts, and echoes on the stream that there is once the response has been sent.
+fn upgrade(
+    request: &mut Request<Incoming>,
+    accepted: Accepted,
+    config: &Config,
+    shutdown: &watch::Receiver<()>,
+) -> Response<Body> {
+    let response = accepted.response_http().map(|()| Body::default());
+    let upgraded = hyper::upgrade::on(request);
+    let (config, shutdown) = (config.clone(), shutdown.clone());
+    tokio::spawn(async move {
+        if let Err(error) = echo(upgraded, &accepted.into_negotiated(), &config, shutdown).await {
+            eprintln!("{error}");
+        }
+    });
+    response
+}
+
+async fn echo(
+    upgraded: OnUpgrade,
+    negotiated: &Negotiated,
+    config: &Config,
+    mut shutdown: watch::Receiver<()>,
+) -> Result<(), Error> {
+    let stream = TokioIo::new(upgraded.await.map_err(std::io::Error::other)?);
+    let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
+    loop {
+        tokio::select! {
+            received = websocket.recv_ref() => match received? {
+                Some((message, outbound)) => outbound.send(message)?,
+                None => return Ok(()),
+            },
+            _ = shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,
+        }
+    }
+}
+
+/// The ordinary routes.
+fn page(request: &Request<Incoming>) -> Response<Body> {
+    if request.uri().path() != "/" {
+        return reject(request, &Rejection::new(404));
+    }
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        return reject(request, &Rejection::new(405).header("Allow", "GET, HEAD"));
+    }
+    let mut response = Response::new(Body::from(PAGE));
+    let html = HeaderValue::from_static("text/html; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, html);
+    response
+}
+
+/// The answer to a request that breaks a rule of the handshake.
+fn refuse(request: &Request<Incoming>, error: &HandshakeError) -> Response<Body> {
+    let response = error.response_http(request.version());
+    response.map_or_else(Response::default, |response| response.map(|()| Body::default()))
+}
+
+fn reject(request: &Request<Incoming>, rejection: &Rejection) -> Response<Body> {
+    match rejection.response_http(request.version()) {
+        Ok(response) => response.map(Body::new),
+        Err(error) => unreachable!("a rejection of this program is invalid: {error}"),
+    }
+}

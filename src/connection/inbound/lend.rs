@@ -1,0 +1,89 @@
+//! From what was found, a place in the buffers, to the event that lends it.
+
+use core::ops::Range;
+
+use super::Inbound;
+use crate::{
+    connection::{Event, Fin, Fragment, Outbound, error::ProtocolError},
+    frame::CloseFrame,
+    message::{Message, MessageKind},
+    utf8,
+};
+
+/// What [`Inbound::parse`] found, and where it lies. It borrows nothing, so it can be kept while
+/// the buffers are not lent yet.
+#[derive(Clone, Debug)]
+pub(crate) enum Found {
+    Text(Range<usize>),
+    Binary(Range<usize>),
+    Assembled,
+    Fragment(MessageKind, Range<usize>, Fin),
+    /// A fragment of text that is just the code point which earlier pieces had cut.
+    CodePoint(usize, Fin),
+    Ping(Range<usize>),
+    Pong(Range<usize>),
+    Close(Range<usize>),
+}
+
+impl Found {
+    /// Whether it concerns the sending half as well, through [`Inbound::settle`].
+    pub(crate) fn is_control(&self) -> bool {
+        matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Close(_))
+    }
+}
+
+impl Inbound {
+    /// Applies a control frame to the sending half: the Pong or Close that answers it is queued there.
+    pub(crate) fn settle(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+        match found {
+            Found::Ping(payload) => outbound.on_ping(self.buffer.slice(payload.clone())),
+            Found::Pong(payload) => outbound.on_pong(self.buffer.slice(payload.clone())),
+            Found::Close(payload) => match CloseFrame::decode(self.buffer.slice(payload.clone())) {
+                Ok(frame) => outbound.on_close(frame),
+                Err(error) => return Err(outbound.fail(error.into())),
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Lends what was found. Text in the receive buffer is checked here, since only the check makes a `&str` of it.
+    #[inline]
+    pub(crate) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+        let event = match found {
+            Found::Text(payload) => match utf8::check(self.buffer.slice(payload)) {
+                Ok(text) => Event::Message(text.into()),
+                Err(_) => {
+                    self.ended = true;
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+            },
+            Found::Binary(payload) => Event::Message(self.buffer.slice(payload).into()),
+            Found::Assembled => Event::Message(self.assembly.lend()),
+            Found::Fragment(MessageKind::Binary, payload, fin) => Event::Fragment(Fragment {
+                data: self.buffer.slice(payload).into(),
+                fin,
+            }),
+            Found::Fragment(MessageKind::Text, payload, fin) => match utf8::check(self.buffer.slice(payload)) {
+                Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
+                Err(_) => {
+                    self.ended = true;
+                    self.frame = None;
+                    return Err(ProtocolError::InvalidUtf8);
+                }
+            },
+            Found::CodePoint(len, fin) => match self.assembly.code_point(len) {
+                Ok(text) => Event::Fragment(Fragment {
+                    data: Message::from(text),
+                    fin,
+                }),
+                Err(error) => return Err(error),
+            },
+            Found::Ping(payload) => Event::Ping(self.buffer.slice(payload)),
+            Found::Pong(payload) => Event::Pong(self.buffer.slice(payload)),
+            // `settle` has decoded it before and found no fault.
+            Found::Close(payload) => Event::Close(CloseFrame::decode(self.buffer.slice(payload))?),
+        };
+        Ok(event)
+    }
+}

@@ -1,0 +1,134 @@
+//! Data frames whose payload is taken in pieces, as it arrives.
+
+use super::{Found, Inbound};
+use crate::{
+    config::Delivery,
+    connection::{Fin, error::ProtocolError},
+    frame::{FrameHeader, MaskingKey, Opcode},
+    message::MessageKind,
+};
+
+/// A data frame whose payload is arriving.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenFrame {
+    fin: bool,
+    remaining: u64,
+    pub(super) key: Option<MaskingKey>,
+}
+
+/// A message of which frames are still to come, or whose only frame is arriving.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct OpenMessage {
+    kind: MessageKind,
+    fragments: u32,
+    len: u64,
+}
+
+impl OpenFrame {
+    pub(super) fn remaining_or_less(&self, n: usize) -> usize {
+        usize::try_from(self.remaining).map_or(n, |remaining| remaining.min(n))
+    }
+
+    pub(super) fn advance(&mut self, n: usize) {
+        self.remaining -= n as u64;
+        self.key = self.key.map(|key| key.rotated(n));
+    }
+}
+
+/// What came of a look at the frame whose payload is arriving.
+pub(super) enum Progress {
+    Found(Found),
+    FrameDone,
+    NeedsBytes,
+}
+
+impl Inbound {
+    /// Starts a data frame whose payload is taken in pieces, within the limits of its message.
+    pub(super) fn open_frame(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
+        let mut message = match self.message {
+            Some(message) => message,
+            None => {
+                let kind = match header.opcode {
+                    Opcode::Text => MessageKind::Text,
+                    _ => MessageKind::Binary,
+                };
+                self.assembly.begin(kind);
+                OpenMessage {
+                    kind,
+                    fragments: 0,
+                    len: 0,
+                }
+            }
+        };
+        // Both are below 2^63, so the sum cannot overflow.
+        message.len += header.payload_len;
+        if message.len > self.max_message_size {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        message.fragments = message.fragments.saturating_add(1);
+        if message.fragments > self.max_fragments {
+            return Err(ProtocolError::TooManyFragments);
+        }
+        self.message = Some(message);
+        self.frame = Some(OpenFrame {
+            fin: header.fin,
+            remaining: header.payload_len,
+            key: header.masking_key,
+        });
+        Ok(())
+    }
+
+    /// Takes what is there of the payload of the open frame.
+    pub(super) fn continue_frame(&mut self) -> Result<Progress, ProtocolError> {
+        let (Some(frame), Some(message)) = (&mut self.frame, self.message) else {
+            return Ok(Progress::FrameDone);
+        };
+        let mut n = frame.remaining_or_less(self.buffer.unread().len());
+        if n == 0 && frame.remaining > 0 {
+            return Ok(Progress::NeedsBytes);
+        }
+        let in_pieces = self.delivery == Delivery::Fragments;
+        let missing = self.assembly.missing();
+        if in_pieces && missing > 0 {
+            // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
+            n = n.min(missing);
+        }
+        let key = frame.key;
+        frame.advance(n);
+        let frame_done = frame.remaining == 0;
+        let message_done = frame_done && frame.fin;
+        if frame_done {
+            self.frame = None;
+        }
+        if message_done {
+            self.message = None;
+        }
+
+        let range = self.buffer.consume_behind(0, n);
+        let piece = self.buffer.slice_mut(range.clone());
+        if in_pieces {
+            let fin = if message_done { Fin::Last } else { Fin::More };
+            if let Some(found) = self.assembly.cut_fragment(message.kind, piece, key, range.start, fin)? {
+                return Ok(Progress::Found(found));
+            }
+        } else {
+            self.assembly.push(piece, key)?;
+            if message_done {
+                self.assembly.finish()?;
+                return Ok(Progress::Found(Found::Assembled));
+            }
+        }
+        Ok(if frame_done {
+            Progress::FrameDone
+        } else {
+            Progress::NeedsBytes
+        })
+    }
+
+    /// How much of the open frame may be read straight into the message buffer.
+    pub(super) fn direct_remaining(&self) -> Option<usize> {
+        let frame = self.frame.as_ref()?;
+        let direct = self.delivery == Delivery::Messages && self.buffer.is_empty();
+        direct.then(|| frame.remaining_or_less(usize::MAX))
+    }
+}

@@ -1,0 +1,26 @@
+//! How to use this crate, beyond its items one by one.
+//!
+//! - [Choosing a shell](choosing_a_shell): blocking, tokio, futures-io, or the bare core.
+//! - [The sans-IO loop](sans_io_loop): driving the core from an event loop of one's own.
+//! - [Cancel safety](cancel_safety): what dropping a future does, and what it does not.
+//! - [Closing](closing): who closes what and when, and how it is reported.
+//! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
+//! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
+
+#[doc = include_str!("choosing_a_shell.md")]
+pub mod choosing_a_shell {}
+
+#[doc = include_str!("sans_io_loop.md")]
+pub mod sans_io_loop {}
+
+#[doc = include_str!("cancel_safety.md")]
+pub mod cancel_safety {}
+
+#[doc = include_str!("closing.md")]
+pub mod closing {}
+
+#[doc = include_str!("back_pressure.md")]
+pub mod back_pressure {}
+
+#[doc = include_str!("moving_from_tungstenite.md")]
+pub mod moving_from_tungstenite {}

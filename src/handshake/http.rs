@@ -1,0 +1,301 @@
+//! The opening handshake with the types of the `http` crate, for servers and clients whose HTTP is read and written by
+//! another stack.
+
+use alloc::string::ToString;
+
+use ::http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
+    header::{ALLOW, CONNECTION, UPGRADE},
+};
+use bytes::Bytes;
+
+use super::{
+    error::{HandshakeError, RejectError, RequestError},
+    headers::HandshakeField,
+    request::ClientRequest,
+    respond::{Accepted, Rejection, Via, error_head},
+    server::UpgradeRequest,
+    target::Authority,
+    uri::Uri,
+};
+use crate::fields;
+
+impl UpgradeRequest {
+    /// Checks an upgrade request that another HTTP stack has read (feature `http`).
+    ///
+    /// It holds to the same rules as a request that [`ServerHandshake`](super::ServerHandshake) receives. What concerns
+    /// the bytes of the head is up to the stack that has read them: its grammar, its limits, its deadline. Where the
+    /// stack puts what arrives behind the head into the upgraded stream, as hyper does, there are no leftover bytes.
+    ///
+    /// A server answers with [`Accepted::response_http`], [`Rejection::response_http`] or
+    /// [`HandshakeError::response_http`], and takes the stream over after the first.
+    ///
+    /// ```
+    /// use websocket_proto::handshake::{Accept, UpgradeRequest};
+    ///
+    /// let request = http::Request::get("/chat")
+    ///     .header("Host", "example.com")
+    ///     .header("Upgrade", "websocket")
+    ///     .header("Connection", "Upgrade")
+    ///     .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+    ///     .header("Sec-WebSocket-Version", "13")
+    ///     .body(())?;
+    /// let accepted = UpgradeRequest::from_http(&request)?.accept(Accept::new())?;
+    /// let response = accepted.response_http();
+    /// assert_eq!(response.status(), 101);
+    /// assert_eq!(response.headers()["Sec-WebSocket-Accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    /// let negotiated = accepted.into_negotiated();
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Any [`HandshakeError`] with a [status](HandshakeError::status); [`HandshakeError::HttpVersion`] for a request of
+    /// HTTP/2, where [`from_connect`](Self::from_connect) is the way. An ordinary request fails with
+    /// [`HandshakeError::MissingField`] for [`HandshakeField::Upgrade`], unless it breaks another rule first: a server that
+    /// has other things to offer looks for that field before.
+    pub fn from_http<B>(request: &Request<B>) -> Result<Self, HandshakeError> {
+        let minor_version = u8::from(request.version() == Version::HTTP_11);
+        let target = request.uri().to_string();
+        Self::from_parts(
+            request.method().as_str(),
+            &target,
+            minor_version,
+            received_fields(request.headers()),
+        )
+    }
+}
+
+impl Accepted {
+    /// The response as a type of the `http` crate (feature `http`): 101, or 200 for an extended CONNECT.
+    ///
+    /// It has the fields of [`response`](Self::response). For an extended CONNECT, only those that HTTP/2 has are left:
+    /// the subprotocol, the extensions, and what the application added ([RFC 8441 §5]).
+    ///
+    /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
+    #[must_use]
+    pub fn response_http(&self) -> Response<()> {
+        let (via, head) = self.head();
+        let mut response = Response::new(());
+        *response.headers_mut() = written_fields(head);
+        match via {
+            Via::Upgrade => *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS,
+            // RFC 9113 §8.5: any 2xx accepts a CONNECT. HTTP/2 has no 101.
+            Via::Connect => *response.version_mut() = Version::HTTP_2,
+        }
+        response
+    }
+}
+
+impl Rejection {
+    /// The response as a type of the `http` crate (feature `http`), for a request of this version of HTTP.
+    ///
+    /// With HTTP/1.1 it has the fields of [`to_bytes`](Self::to_bytes). HTTP/2 and HTTP/3 have neither `Connection` nor
+    /// `Upgrade` ([RFC 9113 §8.2.2]), so these are left out, and status 426, which would need them, becomes 400.
+    ///
+    /// ```
+    /// use websocket_proto::handshake::Rejection;
+    ///
+    /// let rejection = Rejection::new(403).body("Not you.");
+    /// let response = rejection.response_http(http::Version::HTTP_2)?;
+    /// assert_eq!((response.status().as_u16(), &response.body()[..]), (403, &b"Not you."[..]));
+    /// assert_eq!(response.headers()["Content-Length"], "8");
+    /// # Ok::<(), websocket_proto::handshake::RejectError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`to_bytes`](Self::to_bytes).
+    ///
+    /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
+    pub fn response_http(&self, version: Version) -> Result<Response<Bytes>, RejectError> {
+        let response = refusal(self.status(), &self.head()?, version);
+        let response = response.ok_or(RejectError::Status)?;
+        Ok(response.map(|()| Bytes::copy_from_slice(self.body_bytes())))
+    }
+}
+
+impl HandshakeError {
+    /// The response with which a server answers this error, as a type of the `http` crate (feature `http`), for a
+    /// request of this version of HTTP.
+    ///
+    /// With HTTP/1.1 it is [`response`](Self::response). HTTP/2 and HTTP/3 have neither `Connection` nor `Upgrade`
+    /// ([RFC 9113 §8.2.2]), so these are left out, and status 426, which would need them, becomes 400. `None` where there
+    /// is nothing to answer.
+    ///
+    /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
+    #[must_use]
+    pub fn response_http(&self, version: Version) -> Option<Response<()>> {
+        let status = self.status()?;
+        let mut response = refusal(status, &error_head(status), version)?;
+        if matches!(self, Self::Method) && is_multiplexed(version) {
+            // RFC 8441 §4: the method is another one there.
+            response
+                .headers_mut()
+                .insert(ALLOW, HeaderValue::from_static("CONNECT"));
+        }
+        Some(response)
+    }
+}
+
+/// Takes a request of the `http` crate (feature `http`), of which a URI and some additional header fields are enough.
+///
+/// The handshake writes the fields that the protocol demands. Of those that it owns:
+///
+/// - `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions` and `Origin` are taken as if given by
+///   [`subprotocol`](ClientRequest::subprotocol), [`extension`](ClientRequest::extension) and
+///   [`origin`](ClientRequest::origin);
+/// - `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Version` and `Content-Length` are passed over if they say what the
+///   handshake says, and refused otherwise;
+/// - `Sec-WebSocket-Key` is refused, since each handshake makes a key of its own; so are `Sec-WebSocket-Accept`,
+///   `Transfer-Encoding` and other fields whose names start with `Sec-WebSocket-`.
+///
+/// All others are added. Version and extensions of the request are not looked at.
+///
+/// ```
+/// use websocket_proto::handshake::ClientRequest;
+///
+/// let request = http::Request::get("wss://example.com/chat")
+///     .header("Authorization", "Bearer c2VjcmV0")
+///     .header("Sec-WebSocket-Protocol", "chat, superchat")
+///     .body(())?;
+/// let request = ClientRequest::try_from(request)?;
+/// assert_eq!(request.uri().resource_name(), "/chat");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+impl TryFrom<Request<()>> for ClientRequest {
+    type Error = RequestError;
+
+    /// # Errors
+    ///
+    /// [`RequestError::Method`] for a method other than `GET`, [`RequestError::Uri`] for a URI that is not `ws` or `wss`,
+    /// [`RequestError::Field`] and [`RequestError::Header`] for a field that is refused, and the others for offers that
+    /// break the grammar. What is left to check is checked where the request is written.
+    fn try_from(request: Request<()>) -> Result<Self, RequestError> {
+        if request.method() != Method::GET {
+            return Err(RequestError::Method);
+        }
+        let uri: Uri = request.uri().to_string().parse()?;
+        let mut result = Self::new(uri);
+        for (name, value) in received_fields(request.headers()) {
+            result = match HandshakeField::from_name(name) {
+                None => result.header(name, value),
+                Some(field) => result.take_field(field, value)?,
+            };
+        }
+        result.fields.lines()?;
+        Ok(result)
+    }
+}
+
+impl ClientRequest {
+    /// Takes a field of the handshake that the application gives as it would be sent.
+    fn take_field(mut self, field: HandshakeField, value: &[u8]) -> Result<Self, RequestError> {
+        const REFUSED: bool = false;
+        let is_same = match field {
+            HandshakeField::Protocol => {
+                let offered = self.offers.subprotocols.len();
+                for subprotocol in fields::elements(value) {
+                    let subprotocol =
+                        core::str::from_utf8(subprotocol).map_err(|_| RequestError::InvalidSubprotocol)?;
+                    self = self.subprotocol(subprotocol);
+                }
+                // §4.1 item 10: one subprotocol at least.
+                if self.offers.subprotocols.len() == offered {
+                    return Err(RequestError::InvalidSubprotocol);
+                }
+                true
+            }
+            HandshakeField::Extensions => {
+                let offered = self.offers.extensions.len();
+                for extension in fields::extensions(value) {
+                    self = self.extension(extension.map_err(|_| RequestError::InvalidExtension)?);
+                }
+                // §9.1: one extension at least.
+                if self.offers.extensions.len() == offered {
+                    return Err(RequestError::InvalidExtension);
+                }
+                true
+            }
+            HandshakeField::Origin if self.origin.is_none() => {
+                let origin = core::str::from_utf8(value).map_err(|_| RequestError::Origin)?;
+                self = self.origin(origin);
+                true
+            }
+            HandshakeField::Host => self.is_host(value),
+            HandshakeField::Upgrade => value.eq_ignore_ascii_case(b"websocket"),
+            HandshakeField::Connection => value.eq_ignore_ascii_case(b"upgrade"),
+            HandshakeField::Version => value == b"13",
+            HandshakeField::ContentLength => value == b"0",
+            HandshakeField::Origin
+            | HandshakeField::TransferEncoding
+            | HandshakeField::Key
+            | HandshakeField::Accept => REFUSED,
+        };
+        if is_same {
+            Ok(self)
+        } else {
+            Err(RequestError::Field(field))
+        }
+    }
+
+    /// Whether a value of `Host` names the host and port of the URI.
+    fn is_host(&self, value: &[u8]) -> bool {
+        let default_port = Some(if self.uri.is_secure() { 443 } else { 80 });
+        let parse = |text| Authority::parse(text).ok();
+        let given = core::str::from_utf8(value).ok().and_then(parse);
+        match (given, parse(self.uri.authority())) {
+            (Some(given), Some(host)) => given.matches(&host, default_port),
+            _ => false,
+        }
+    }
+}
+
+/// The fields of a message that another stack has read, without the whitespace around their values.
+pub(super) fn received_fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
+    headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), fields::trim_ows(value.as_bytes())))
+}
+
+/// The fields in the text of a head that this crate has written.
+pub(super) fn written_fields(head: &[u8]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    // Neither the status line nor the empty line has a colon.
+    for line in head.split(|&byte| byte == b'\n') {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let Some(colon) = line.iter().position(|&byte| byte == b':') else {
+            continue;
+        };
+        let name = HeaderName::from_bytes(&line[..colon]);
+        let value = HeaderValue::from_bytes(fields::trim_ows(&line[colon + 1..]));
+        // What the application adds was checked when it was added; the rest is this crate's own.
+        debug_assert!(name.is_ok() && value.is_ok(), "{}", line.escape_ascii());
+        if let (Ok(name), Ok(value)) = (name, value) {
+            headers.append(name, value);
+        }
+    }
+    headers
+}
+
+/// A response that does not accept. `None` for a status that is none.
+fn refusal(status: u16, head: &[u8], version: Version) -> Option<Response<()>> {
+    let mut response = Response::new(());
+    *response.headers_mut() = written_fields(head);
+    *response.status_mut() = StatusCode::from_u16(status).ok()?;
+    if is_multiplexed(version) {
+        // RFC 9113 §8.2.2: there are no fields that concern a single connection.
+        response.headers_mut().remove(CONNECTION);
+        response.headers_mut().remove(UPGRADE);
+        if status == 426 {
+            *response.status_mut() = StatusCode::BAD_REQUEST;
+        }
+        *response.version_mut() = version;
+    }
+    Some(response)
+}
+
+/// Whether one connection carries many requests at once, as with HTTP/2 and HTTP/3.
+pub(super) fn is_multiplexed(version: Version) -> bool {
+    version >= Version::HTTP_2
+}

@@ -1,0 +1,28 @@
+//! What the async shells have in common: everything but the streams and timers of a runtime.
+//!
+//! Use it through [`tokio`](crate::tokio) or [`futures`](crate::futures), or implement [`Transport`] for the streams of
+//! another runtime.
+//!
+//! # Cancel safety
+//!
+//! No future of this module holds a byte of the connection: what was received, what is queued and how far both have got
+//! is in the [`WebSocket`] (or [`Acceptor`], [`Connector`], half). A future that is dropped, at any point, loses nothing in
+//! either direction; the next call goes on where it was.
+
+mod engine;
+mod opening;
+mod shell;
+mod split;
+mod traits;
+mod transport;
+mod websocket;
+
+#[cfg(feature = "tokio")]
+pub(crate) use self::opening::poll_write_all;
+pub use self::{
+    opening::{Acceptor, Connector},
+    split::{RecvHalf, ReuniteError, SendHalf},
+    transport::{Timer, Transport},
+    websocket::WebSocket,
+};
+pub(crate) use self::{shell::shell, transport::end_without_notice};

@@ -1,0 +1,480 @@
+//! The two directions of a connection, for two tasks.
+//!
+//! The transport and the sending side are behind a lock, which is held only while they are polled, never across an
+//! await. Both tasks may wait for the write side of the transport at the same time, but a transport remembers only one;
+//! so it is polled with a waker that wakes both.
+
+use alloc::{boxed::Box, sync::Arc, task::Wake};
+use core::{
+    fmt,
+    future::poll_fn,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{
+    Transport, WebSocket,
+    engine::{Receiving, Sending, Wanted},
+};
+use crate::{
+    connection::{Closure, Event, Fin, Found, SendError},
+    error::Error,
+    frame::CloseFrame,
+    message::Message,
+};
+
+/// Separates the directions of a connection.
+pub(super) fn split<T: Transport>(websocket: WebSocket<T>) -> (SendHalf<T>, RecvHalf<T>) {
+    let tasks = Arc::new(Tasks::default());
+    let shared = Arc::new(Shared {
+        sending: Mutex::new(websocket.sending),
+        write_waker: Arc::clone(&tasks).into(),
+        tasks,
+    });
+    let recv = RecvHalf {
+        receiving: websocket.receiving,
+        shared: Arc::clone(&shared),
+        subprotocol: websocket.subprotocol,
+        fused: websocket.fused,
+    };
+    (SendHalf { shared }, recv)
+}
+
+/// What both halves send through.
+#[derive(Debug)]
+struct Shared<T> {
+    sending: Mutex<Sending<T>>,
+    tasks: Arc<Tasks>,
+    /// Wakes the tasks of both halves.
+    write_waker: Waker,
+}
+
+impl<T> Shared<T> {
+    fn lock(&self) -> MutexGuard<'_, Sending<T>> {
+        lock(&self.sending)
+    }
+}
+
+/// The tasks that wait with one of the halves.
+#[derive(Debug, Default)]
+struct Tasks {
+    send: Task,
+    recv: Task,
+}
+
+#[derive(Debug, Default)]
+struct Task(Mutex<Option<Waker>>);
+
+impl Task {
+    fn register(&self, cx: &Context<'_>) {
+        let mut waker = lock(&self.0);
+        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *waker = Some(cx.waker().clone());
+        }
+    }
+
+    fn wake(&self) {
+        // Not under the lock: a waker may run the task at once.
+        let waker = lock(&self.0).take();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl Wake for Tasks {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.send.wake();
+        self.recv.wake();
+    }
+}
+
+/// What a panicking task leaves behind is whole: all that happens under the locks is polling and queueing.
+fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The sending half of a [`WebSocket`]; see [`WebSocket::split`].
+#[derive(Debug)]
+pub struct SendHalf<T> {
+    shared: Arc<Shared<T>>,
+}
+
+impl<T: Transport> SendHalf<T> {
+    /// Sends a message: queues it and writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WebSocket::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`WebSocket::send`].
+    pub async fn send(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a message. If too much is queued already, waits until that is written.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The message is not queued then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it completes, the message was not queued.
+    pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        match self.try_feed(message) {
+            Err(SendError::Full(message)) => {
+                self.ready().await?;
+                Ok(self.try_feed(message)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
+    /// Queues a message if there is room, without waiting. It is written with the next flush of either half.
+    ///
+    /// # Errors
+    ///
+    /// Any [`SendError`], which hands the message back.
+    pub fn try_feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        self.shared.lock().outbound.send(message)
+    }
+
+    /// Queues a fragment of a message. If too much is queued already, waits until that is written.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The fragment is not queued then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it completes, the fragment was not queued.
+    pub async fn feed_fragment(&mut self, data: impl Into<Message<'_>>, fin: Fin) -> Result<(), Error> {
+        let fed = self.shared.lock().outbound.send_fragment(data, fin);
+        match fed {
+            Err(SendError::Full(data)) => {
+                self.ready().await?;
+                Ok(self.shared.lock().outbound.send_fragment(data, fin)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
+    /// Waits until there is room for a message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await
+    }
+
+    /// Sends a Ping with up to 125 bytes of payload.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the Ping is queued at the first poll, and written by the next call.
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.shared.lock().outbound.ping(payload)?;
+        self.flush().await
+    }
+
+    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the Pong is queued at the first poll, and written by the next call.
+    pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.shared.lock().outbound.pong(payload)?;
+        self.flush().await
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the stream failed; [`Error::Protocol`] when the connection was given up.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the next call goes on behind the last byte that was written.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush), and [`Error::Send`] for a frame that may not be sent.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the Close is queued at the first poll, and written by the next call on either half.
+    pub async fn close(&mut self, frame: impl Into<Option<CloseFrame<'_>>>) -> Result<(), Error> {
+        self.start_close(frame)?;
+        self.flush().await
+    }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure> {
+        self.shared.lock().outbound.closure()
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().outbound.latency()
+    }
+
+    /// Puts the halves together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both, if they are not of the same connection.
+    pub fn reunite(self, recv: RecvHalf<T>) -> Result<WebSocket<T>, ReuniteError<T>> {
+        if !Arc::ptr_eq(&self.shared, &recv.shared) {
+            return Err(ReuniteError {
+                send: self,
+                recv: Box::new(recv),
+            });
+        }
+        let RecvHalf {
+            receiving,
+            shared,
+            subprotocol,
+            fused,
+        } = recv;
+        drop(self.shared);
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => Ok(WebSocket {
+                sending: shared.sending.into_inner().unwrap_or_else(PoisonError::into_inner),
+                receiving,
+                subprotocol,
+                fused,
+            }),
+            // There are two halves only, so this is not reached.
+            Err(shared) => Err(ReuniteError {
+                send: Self {
+                    shared: Arc::clone(&shared),
+                },
+                recv: Box::new(RecvHalf {
+                    receiving,
+                    shared,
+                    subprotocol,
+                    fused,
+                }),
+            }),
+        }
+    }
+
+    /// Begins the closing handshake, unless it has begun.
+    pub(super) fn start_close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
+        let started = self.shared.lock().outbound.close(frame);
+        match started {
+            Ok(()) => {
+                // The receiving half has a deadline to watch now.
+                self.shared.tasks.recv.wake();
+                Ok(())
+            }
+            Err(SendError::Closing(())) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.shared.tasks.send.register(cx);
+        let mut write_cx = Context::from_waker(&self.shared.write_waker);
+        let mut sending = self.shared.lock();
+        let flushed = sending.poll_flush(&mut write_cx);
+        let news = match flushed {
+            // There is a deadline to watch now. Told once: both halves may be in one task, which would wake itself.
+            Poll::Pending => !sending.watched,
+            // The connection was lost.
+            Poll::Ready(Err(_)) => true,
+            Poll::Ready(Ok(())) => false,
+        };
+        drop(sending);
+        if news {
+            self.shared.tasks.recv.wake();
+        }
+        flushed
+    }
+
+    pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.shared.lock().outbound.is_full() {
+            return self.poll_flush(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// The receiving half of a [`WebSocket`]; see [`WebSocket::split`].
+///
+/// It must go on receiving for Pings to be answered, deadlines to be kept and the closing handshake to be finished.
+#[derive(Debug)]
+pub struct RecvHalf<T: Transport> {
+    receiving: Receiving<T::Timer>,
+    shared: Arc<Shared<T>>,
+    subprotocol: Option<Box<str>>,
+    pub(super) fused: bool,
+}
+
+impl<T: Transport> RecvHalf<T> {
+    /// The next message, or `None` once the connection was closed as it should be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WebSocket::recv`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is either returned or still there for the next call.
+    pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The next message, lent from the connection's buffers.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WebSocket::recv`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is either returned or still there for the next call.
+    pub async fn recv_ref(&mut self) -> Result<Option<Message<'_>>, Error> {
+        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
+            return Ok(None);
+        };
+        match self.lend(found).await? {
+            Event::Message(message) => Ok(Some(message)),
+            _ => Err(Error::FragmentDelivery),
+        }
+    }
+
+    /// The next event of any kind, or `None` once the connection was closed as it should be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`WebSocket::recv_event`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an event is either returned or still there for the next call.
+    pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        match poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? {
+            None => Ok(None),
+            Some(found) => self.lend(found).await.map(Some),
+        }
+    }
+
+    /// The subprotocol that both sides agreed on, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.shared.lock().outbound.latency()
+    }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure> {
+        self.shared.lock().outbound.closure()
+    }
+
+    fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
+        // Most messages are found without the lock.
+        if let Some(found) = self.receiving.inbound.parse_short() {
+            return Poll::Ready(Ok(Some(found)));
+        }
+        self.shared.tasks.recv.register(cx);
+        let mut write_cx = Context::from_waker(&self.shared.write_waker);
+        let polled = self
+            .receiving
+            .poll_find(wanted, &mut self.shared.lock(), cx, &mut write_cx);
+        if let Poll::Ready(Ok(None) | Err(_)) = polled {
+            // Whoever waits to send waits for nothing.
+            self.shared.tasks.send.wake();
+        }
+        polled
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
+        let Some(found) = ready!(self.poll_find(Wanted::Data, cx))? else {
+            return Poll::Ready(Ok(None));
+        };
+        match self.receiving.lend(found) {
+            Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
+            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
+            Err((error, _)) => self.shared.lock().outbound.fail(error),
+        };
+        // This finds nothing but the failure, once the connection has ended.
+        self.poll_find(Wanted::End, cx).map_ok(|_| None)
+    }
+
+    async fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {
+        let Self { receiving, shared, .. } = self;
+        match receiving.lend(found) {
+            Ok(event) => Ok(event),
+            Err((error, mut lingering)) => {
+                let error = shared.lock().outbound.fail(error);
+                poll_fn(|cx| {
+                    shared.tasks.recv.register(cx);
+                    let mut write_cx = Context::from_waker(&shared.write_waker);
+                    lingering.poll(&mut shared.lock(), cx, &mut write_cx)
+                })
+                .await;
+                shared.tasks.send.wake();
+                Err(error.into())
+            }
+        }
+    }
+}
+
+/// Two halves that are not of the same connection.
+pub struct ReuniteError<T: Transport> {
+    /// The sending half, as it was.
+    pub send: SendHalf<T>,
+    /// The receiving half, as it was.
+    pub recv: Box<RecvHalf<T>>,
+}
+
+impl<T: Transport> fmt::Debug for ReuniteError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReuniteError")
+    }
+}
+
+impl<T: Transport> fmt::Display for ReuniteError<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are not of the same connection")
+    }
+}
+
+impl<T: Transport> core::error::Error for ReuniteError<T> {}

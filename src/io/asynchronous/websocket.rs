@@ -1,0 +1,347 @@
+//! A connection over an async transport.
+
+use core::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use super::{
+    RecvHalf, SendHalf, Transport,
+    engine::{self, Receiving, Sending, Wanted},
+    split,
+};
+use crate::{
+    config::Config,
+    connection::{Closure, Event, Fin, Found, Outbound, SendError},
+    error::Error,
+    frame::CloseFrame,
+    message::Message,
+    negotiated::Negotiated,
+};
+
+/// A WebSocket over an async stream.
+///
+/// Use it as [`tokio::WebSocket`](crate::tokio::WebSocket) or [`futures::WebSocket`](crate::futures::WebSocket).
+///
+/// What is [fed](Self::feed) is written together, at the latest before the next wait for a message, so that a loop of
+/// `recv` and `feed` answers everything that arrived together with one write.
+///
+/// Dropping it drops the stream without a closing handshake; [`close`](Self::close) ends it properly.
+#[derive(Debug)]
+pub struct WebSocket<T: Transport> {
+    pub(super) sending: Sending<T>,
+    pub(super) receiving: Receiving<T::Timer>,
+    pub(super) subprotocol: Option<Box<str>>,
+    /// Whether an error or the end was returned by the `Stream` of messages, which is over then.
+    pub(super) fused: bool,
+}
+
+impl<T: Transport> WebSocket<T> {
+    /// A WebSocket whose opening handshake was done elsewhere.
+    #[must_use]
+    pub fn from_parts(transport: T, negotiated: &Negotiated, config: &Config) -> Self {
+        let (sending, receiving) = engine::start(transport, negotiated, config);
+        Self {
+            sending,
+            receiving,
+            subprotocol: negotiated.subprotocol().map(Into::into),
+            fused: false,
+        }
+    }
+
+    /// The next message, or `None` once the connection was closed as it should be.
+    ///
+    /// Pings are answered and Pongs are passed over. What was fed is written before it waits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`] when the
+    /// stream failed. [`Error::FragmentDelivery`] if fragments are to be delivered.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is either returned or still there for the next call.
+    pub async fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
+        poll_fn(|cx| self.poll_recv(cx)).await
+    }
+
+    /// The next message, lent from the connection's buffers, with the sending half to answer it while it is lent.
+    ///
+    /// Answers are written before the next wait, or with [`flush`](Self::flush). While so much is queued that an answer
+    /// would be refused, it waits for that to be written first: so a peer that does not read is not read from either.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: a message is either returned or still there for the next call.
+    pub async fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        self.ready().await?;
+        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
+            return Ok(None);
+        };
+        match self.lend(found).await? {
+            (Event::Message(message), outbound) => Ok(Some((message, outbound))),
+            _ => Err(Error::FragmentDelivery),
+        }
+    }
+
+    /// The next event of any kind, or `None` once the connection was closed as it should be.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv), but for fragments, which are events too.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: an event is either returned or still there for the next call.
+    pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
+        match poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? {
+            None => Ok(None),
+            Some(found) => Ok(Some(self.lend(found).await?.0)),
+        }
+    }
+
+    /// Sends a message: queues it and writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] if it was refused; otherwise as for [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it completes, the message is either queued as a whole, to be written by the next call, or was not
+    /// queued at all, if it waited for room. To know which, use [`ready`](Self::ready) and
+    /// [`try_feed`](Self::try_feed).
+    pub async fn send(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        self.feed(message).await?;
+        self.flush().await
+    }
+
+    /// Queues a message. If too much is queued already, that is written first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The message is not queued then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it completes, the message was not queued.
+    pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
+        match self.try_feed(message) {
+            Err(SendError::Full(message)) => {
+                self.ready().await?;
+                Ok(self.try_feed(message)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
+    /// Queues a message if there is room, without waiting.
+    ///
+    /// # Errors
+    ///
+    /// Any [`SendError`], which hands the message back.
+    pub fn try_feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
+        self.sending.outbound.send(message)
+    }
+
+    /// Queues a fragment of a message. If too much is queued already, that is written first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The fragment is not queued then.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropped before it completes, the fragment was not queued.
+    pub async fn feed_fragment(&mut self, data: impl Into<Message<'_>>, fin: Fin) -> Result<(), Error> {
+        match self.sending.outbound.send_fragment(data, fin) {
+            Err(SendError::Full(data)) => {
+                self.ready().await?;
+                Ok(self.sending.outbound.send_fragment(data, fin)?)
+            }
+            fed => Ok(fed?),
+        }
+    }
+
+    /// Waits until there is room for a message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`flush`](Self::flush).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe.
+    pub async fn ready(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_room(cx)).await
+    }
+
+    /// Sends a Ping with up to 125 bytes of payload.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the Ping is queued at the first poll, and written by the next call.
+    pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.sending.outbound.ping(payload)?;
+        self.flush().await
+    }
+
+    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the Pong is queued at the first poll, and written by the next call.
+    pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
+        self.sending.outbound.pong(payload)?;
+        self.flush().await
+    }
+
+    /// Writes everything that is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] when the stream failed. [`Error::Protocol`] when the connection was given up, as it is when the peer
+    /// takes nothing for too long ([`Timers::write`](crate::Timers::write)).
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the next call goes on behind the last byte that was written.
+    pub async fn flush(&mut self) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_flush(cx)).await
+    }
+
+    /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
+    ///
+    /// Messages that still arrive are discarded. If the connection is closing already, this only waits for the end.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake was not finished,
+    /// in time ([`Timers::close`](crate::Timers::close)) or at all. [`Error::Io`] when the stream failed.
+    ///
+    /// # Cancel safety
+    ///
+    /// Cancel safe: the Close is queued at the first poll, and the next call of any method goes on with the rest.
+    pub async fn close(&mut self, frame: impl Into<Option<CloseFrame<'_>>>) -> Result<(), Error> {
+        self.start_close(frame)?;
+        poll_fn(|cx| self.poll_find(Wanted::End, cx)).await?;
+        Ok(())
+    }
+
+    /// The subprotocol that both sides agreed on, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.subprotocol.as_deref()
+    }
+
+    /// How the connection ended or is ending; `None` while it is open.
+    #[must_use]
+    pub fn closure(&self) -> Option<Closure> {
+        self.sending.outbound.closure()
+    }
+
+    /// Queues a Ping whose answer is timed, unless one is under way; see [`latency`](Self::latency).
+    pub fn measure_latency(&mut self) {
+        self.sending.outbound.measure_latency();
+    }
+
+    /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings, too.
+    #[must_use]
+    pub fn latency(&self) -> Option<Duration> {
+        self.sending.outbound.latency()
+    }
+
+    /// Bytes that are queued and not written yet.
+    #[must_use]
+    pub fn queued(&self) -> usize {
+        self.sending.outbound.queued()
+    }
+
+    /// The transport.
+    #[must_use]
+    pub const fn transport(&self) -> &T {
+        &self.sending.transport
+    }
+
+    /// The transport. Reading from it or writing to it breaks the connection.
+    #[must_use]
+    pub const fn transport_mut(&mut self) -> &mut T {
+        &mut self.sending.transport
+    }
+
+    /// Separates the directions, for use in two tasks.
+    ///
+    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while nobody uses the
+    /// sending half.
+    #[must_use]
+    pub fn split(self) -> (SendHalf<T>, RecvHalf<T>) {
+        split::split(self)
+    }
+
+    /// Begins the closing handshake, unless it has begun.
+    pub(super) fn start_close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
+        match self.sending.outbound.close(frame) {
+            Ok(()) | Err(SendError::Closing(())) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
+        let mut write_cx = Context::from_waker(cx.waker());
+        self.receiving.poll_find(wanted, &mut self.sending, cx, &mut write_cx)
+    }
+
+    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
+        let Some(found) = ready!(self.poll_find(Wanted::Data, cx))? else {
+            return Poll::Ready(Ok(None));
+        };
+        match self.receiving.lend(found) {
+            Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
+            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
+            Err((error, _)) => self.sending.outbound.fail(error),
+        };
+        // This finds nothing but the failure, once the connection has ended.
+        self.poll_find(Wanted::End, cx).map_ok(|_| None)
+    }
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.receiving.poll_flush(&mut self.sending, cx)
+    }
+
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.sending.outbound.is_full() {
+            return self.poll_flush(cx);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Lends what was found, and the sending half with it.
+    async fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
+        let Self { sending, receiving, .. } = self;
+        match receiving.lend(found) {
+            Ok(event) => Ok((event, &mut sending.outbound)),
+            Err((error, mut lingering)) => {
+                let error = sending.outbound.fail(error);
+                poll_fn(|cx| {
+                    let mut write_cx = Context::from_waker(cx.waker());
+                    lingering.poll(sending, cx, &mut write_cx)
+                })
+                .await;
+                Err(error.into())
+            }
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! The stream of a client, which may be encrypted.
+
+#[cfg(feature = "rustls")]
+use alloc::boxed::Box;
+use core::time::Duration;
+use std::{
+    io::{self, IoSlice, Read, Write},
+    net::{Shutdown, TcpStream},
+};
+
+#[cfg(feature = "rustls")]
+use super::TlsStream;
+use super::{SplitStream, Stream};
+
+/// A TCP stream, with TLS if the scheme is `wss`.
+///
+/// Only plain TCP has two handles that can be used at the same time: with TLS, [`try_clone`](SplitStream::try_clone)
+/// and with it [`WebSocket::split`](super::WebSocket::split) fail with [`io::ErrorKind::Unsupported`], since both
+/// directions share the state of TLS. Where the directions of `wss` are for two threads, the tokio shell can do that.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum MaybeTls {
+    /// `ws`: plain TCP.
+    Plain(TcpStream),
+    /// `wss`: TLS over TCP.
+    #[cfg(feature = "rustls")]
+    Tls(Box<TlsStream<TcpStream>>),
+}
+
+/// Evaluates an expression with the stream that it is.
+macro_rules! delegate {
+    ($self:ident, $stream:ident => $value:expr) => {
+        match $self {
+            MaybeTls::Plain($stream) => $value,
+            #[cfg(feature = "rustls")]
+            MaybeTls::Tls($stream) => $value,
+        }
+    };
+}
+
+impl MaybeTls {
+    /// The TCP stream, which may lead to a proxy. With TLS, only its addresses and options are of use.
+    #[must_use]
+    pub fn tcp(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "rustls")]
+            Self::Tls(stream) => stream.stream(),
+        }
+    }
+
+    /// Whether it is encrypted.
+    #[must_use]
+    pub const fn is_tls(&self) -> bool {
+        !matches!(self, Self::Plain(_))
+    }
+}
+
+impl Read for MaybeTls {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        delegate!(self, stream => stream.read(buffer))
+    }
+}
+
+impl Write for MaybeTls {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        delegate!(self, stream => stream.write(bytes))
+    }
+
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        delegate!(self, stream => stream.write_vectored(slices))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        delegate!(self, stream => stream.flush())
+    }
+}
+
+impl Stream for MaybeTls {
+    fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
+        delegate!(self, stream => Stream::shutdown(&mut *stream, how))
+    }
+
+    fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        delegate!(self, stream => Stream::set_read_timeout(&mut *stream, timeout))
+    }
+
+    fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
+        delegate!(self, stream => Stream::set_write_timeout(&mut *stream, timeout))
+    }
+}
+
+impl SplitStream for MaybeTls {
+    fn try_clone(&self) -> io::Result<Self> {
+        match self {
+            Self::Plain(stream) => stream.try_clone().map(Self::Plain),
+            #[cfg(feature = "rustls")]
+            Self::Tls(_) => Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "the directions of a TLS stream cannot be separated",
+            )),
+        }
+    }
+}

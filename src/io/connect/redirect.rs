@@ -1,0 +1,130 @@
+//! Where a redirect leads to.
+
+use alloc::{
+    format,
+    string::{String, ToString},
+    vec::Vec,
+};
+
+use crate::handshake::{Uri, UriError};
+
+/// Resolves a `Location` ([RFC 9110 §10.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.2)), which may be
+/// relative, against the URI of the request. `http` and `https` stand for `ws` and `wss`.
+pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, UriError> {
+    let scheme = if base.is_secure() { "wss" } else { "ws" };
+    if let Some((scheme, rest)) = split_scheme(location) {
+        let scheme = match scheme.to_ascii_lowercase().as_str() {
+            "http" => "ws".to_string(),
+            "https" => "wss".to_string(),
+            _ => scheme.to_string(),
+        };
+        return format!("{scheme}:{rest}").parse();
+    }
+    if location.starts_with("//") {
+        return format!("{scheme}:{location}").parse();
+    }
+    let (reference, query) = match location.split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (location, None),
+    };
+    let (base_path, base_query) = match base.resource_name().split_once('?') {
+        Some((path, query)) => (path, Some(query)),
+        None => (base.resource_name(), None),
+    };
+    // RFC 3986 §5.2.2.
+    let (path, query) = if reference.is_empty() {
+        (base_path.to_string(), query.or(base_query))
+    } else if reference.starts_with('/') {
+        (without_dots(reference), query)
+    } else {
+        let folder = base_path.rfind('/').map_or("/", |slash| &base_path[..=slash]);
+        (without_dots(&format!("{folder}{reference}")), query)
+    };
+    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{}{path}{query}", base.authority()).parse()
+}
+
+/// The scheme of an absolute URI (RFC 3986 §3.1) and what follows its colon.
+fn split_scheme(location: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = location.split_once(':')?;
+    let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
+    is_scheme.then_some((scheme, rest))
+}
+
+/// An absolute path without the segments `.` and `..` (RFC 3986 §5.2.4).
+fn without_dots(path: &str) -> String {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut segments = path.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let is_last = segments.peek().is_none();
+        match segment {
+            "." | ".." => {
+                if segment == ".." {
+                    kept.pop();
+                }
+                if is_last {
+                    kept.push("");
+                }
+            }
+            segment => kept.push(segment),
+        }
+    }
+    format!("/{}", kept.join("/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolved(base: &str, location: &str) -> Result<String, UriError> {
+        resolve(&base.parse().expect("valid"), location).map(|uri| uri.to_string())
+    }
+
+    /// HS-C-43: a redirect may be relative (the examples of RFC 3986 §5.4), and is validated like any URI (HS-C-01).
+    #[test]
+    fn locations_are_resolved() {
+        let base = "ws://a/b/c/d;p?q";
+        for (location, expected) in [
+            ("g", "ws://a/b/c/g"),
+            ("./g", "ws://a/b/c/g"),
+            ("g/", "ws://a/b/c/g/"),
+            ("/g", "ws://a/g"),
+            ("//g", "ws://g/"),
+            ("?y", "ws://a/b/c/d;p?y"),
+            ("g?y", "ws://a/b/c/g?y"),
+            ("", "ws://a/b/c/d;p?q"),
+            (".", "ws://a/b/c/"),
+            ("./", "ws://a/b/c/"),
+            ("..", "ws://a/b/"),
+            ("../g", "ws://a/b/g"),
+            ("../..", "ws://a/"),
+            ("../../../g", "ws://a/g"),
+            ("/./g", "ws://a/g"),
+            ("/../g", "ws://a/g"),
+            ("g.", "ws://a/b/c/g."),
+            ("./g/../h", "ws://a/b/c/h"),
+            ("g;x=1/../y", "ws://a/b/c/y"),
+            ("g?y/../x", "ws://a/b/c/g?y/../x"),
+            ("wss://h:1/x", "wss://h:1/x"),
+            ("HTTPS://h/x?y", "wss://h/x?y"),
+            ("http://h", "ws://h/"),
+        ] {
+            assert_eq!(resolved(base, location).as_deref(), Ok(expected), "{location}");
+        }
+        assert_eq!(resolved("wss://h:8/", "/x").as_deref(), Ok("wss://h:8/x"));
+        for (location, error) in [
+            ("ftp://h/", UriError::Scheme),
+            ("javascript:alert(1)", UriError::Scheme),
+            ("http:///x", UriError::Host),
+            ("http://user:secret@h/", UriError::UserInfo),
+            ("/x#y", UriError::Fragment),
+            ("//h:0/", UriError::Port),
+            ("/a b", UriError::Character),
+        ] {
+            assert_eq!(resolved(base, location), Err(error), "{location}");
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! WebSockets over the streams of futures-io, on any executor.
+//!
+//! ```no_run
+//! use async_net::TcpListener;
+//! use websocket_proto::futures::WebSocket;
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:9001").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     smol::spawn(async move {
+//!         let mut websocket = WebSocket::accept(stream).await?;
+//!         while let Some((message, outbound)) = websocket.recv_ref().await? {
+//!             outbound.send(message)?;
+//!         }
+//!         Ok::<(), websocket_proto::Error>(())
+//!     })
+//!     .detach();
+//! }
+//! # }
+//! ```
+
+use core::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use std::{
+    io::{self, IoSlice},
+    time::Instant,
+};
+
+use async_io::Timer as Sleep;
+use futures_io::{AsyncRead, AsyncWrite};
+
+use crate::{
+    connection::Time,
+    io::asynchronous::{self, Timer, Transport},
+};
+
+/// A WebSocket over a stream of futures-io. See [`asynchronous::WebSocket`] for what it does.
+pub type WebSocket<S> = asynchronous::WebSocket<Io<S>>;
+
+/// The sending half of a [`WebSocket`].
+pub type SendHalf<S> = asynchronous::SendHalf<Io<S>>;
+
+/// The receiving half of a [`WebSocket`].
+pub type RecvHalf<S> = asynchronous::RecvHalf<Io<S>>;
+
+asynchronous::shell!(AsyncRead, AsyncWrite);
+
+/// A stream of futures-io as a [`Transport`].
+#[derive(Debug)]
+pub struct Io<S> {
+    stream: S,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
+    type Timer = AsyncIoTimer;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream)
+            .poll_read(cx, buffer)
+            .map(asynchronous::end_without_notice)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        // The default of `poll_write_vectored` takes the first slice, so there is no need to ask for support.
+        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_close(cx)
+    }
+}
+
+/// The clock of the system, with timers of async-io, which run under any executor.
+#[derive(Debug)]
+pub struct AsyncIoTimer {
+    origin: Instant,
+    sleep: Option<(Time, Sleep)>,
+}
+
+impl Timer for AsyncIoTimer {
+    fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            sleep: None,
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
+
+    fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.origin.checked_add(due.since_origin()) else {
+            // Past the end of time: that is, never.
+            return Poll::Pending;
+        };
+        let (set, sleep) = self.sleep.get_or_insert_with(|| (due, Sleep::at(deadline)));
+        if *set != due {
+            sleep.set_at(deadline);
+            *set = due;
+        }
+        ready!(Pin::new(sleep).poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,196 @@
+//! TLS for `wss`: whom a client trusts, by means of [rustls](https://docs.rs/rustls), and with whose cryptography.
+//!
+//! The cryptography is, in this order: a provider passed with [`TlsConfig::provider`], the one that the process has
+//! installed ([`CryptoProvider::install_default`]), the one of the features of this crate (`rustls-aws-lc` before
+//! `rustls-ring`, if some crate enables each). Without any there is an error, and never a panic.
+//!
+//! Servers pass a stream that TLS is done on, of tokio-rustls for instance, or [`blocking::TlsStream`].
+//!
+//! [`blocking::TlsStream`]: crate::blocking::TlsStream
+
+use alloc::{sync::Arc, vec, vec::Vec};
+use core::fmt;
+use std::sync::OnceLock;
+
+use ::rustls::{
+    ClientConfig, RootCertStore,
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName},
+};
+
+/// The version of rustls that the types of this module are of.
+pub use ::rustls;
+
+pub use crate::error::TlsError;
+
+/// Whom a client trusts.
+///
+/// By default these are the authorities that the platform trusts. They are read with the first connection, which takes
+/// some milliseconds; clones share them, as well as the sessions that shorten later handshakes. So keep one for all
+/// connections.
+///
+/// ```no_run
+/// use websocket_proto::tls::{TlsConfig, rustls::pki_types::{CertificateDer, pem::PemObject}};
+///
+/// let root = CertificateDer::from_pem_file("own-authority.pem")?;
+/// let tls = TlsConfig::new().add_root(root);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Certificate and host name are always verified ([RFC 6455 §10.6]). Anything else, such as certificates of clients,
+/// takes an `Arc<ClientConfig>`, from which this is made by [`From`].
+///
+/// [RFC 6455 §10.6]: https://www.rfc-editor.org/rfc/rfc6455#section-10.6
+#[derive(Clone)]
+pub struct TlsConfig {
+    without_platform: bool,
+    roots: Vec<CertificateDer<'static>>,
+    provider: Option<Arc<CryptoProvider>>,
+    is_given: bool,
+    /// What comes of it, once it was asked for.
+    ready: Arc<OnceLock<Arc<ClientConfig>>>,
+}
+
+impl TlsConfig {
+    /// Trusts the authorities that the platform trusts.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            without_platform: false,
+            roots: Vec::new(),
+            provider: None,
+            is_given: false,
+            ready: Arc::default(),
+        }
+    }
+
+    /// Trusts this authority as well. Of no effect for what was made from a [`ClientConfig`].
+    #[must_use]
+    pub fn add_root(mut self, certificate: CertificateDer<'static>) -> Self {
+        self.roots.push(certificate);
+        self.changed()
+    }
+
+    /// Trusts only the authorities that are added. Of no effect for what was made from a [`ClientConfig`].
+    #[must_use]
+    pub fn without_platform_roots(mut self) -> Self {
+        self.without_platform = true;
+        self.changed()
+    }
+
+    /// Takes the cryptography of this provider. Of no effect for what was made from a [`ClientConfig`].
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
+        self.provider = Some(provider);
+        self.changed()
+    }
+
+    /// The configuration for rustls. The first call reads the roots of the platform, later ones and those of clones do
+    /// nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TlsError::NoCryptoProvider`]; [`TlsError::NoRoots`]; [`TlsError::InvalidRoot`]; [`TlsError::Failed`] for a
+    /// provider without what TLS needs.
+    pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        match self.ready.get() {
+            Some(config) => Ok(Arc::clone(config)),
+            None => {
+                let config = Arc::new(self.build()?);
+                // Of several that are built at the same time, one is shared.
+                Ok(Arc::clone(self.ready.get_or_init(|| config)))
+            }
+        }
+    }
+
+    /// Whether nothing has to be read for the next connection.
+    #[cfg(feature = "tokio")]
+    pub(super) fn is_ready(&self) -> bool {
+        self.ready.get().is_some()
+    }
+
+    fn changed(mut self) -> Self {
+        if !self.is_given {
+            self.ready = Arc::default();
+        }
+        self
+    }
+
+    fn build(&self) -> Result<ClientConfig, TlsError> {
+        let provider = self.provider.clone().or_else(default_provider);
+        let provider = provider.ok_or(TlsError::NoCryptoProvider)?;
+        let mut roots = RootCertStore::empty();
+        if !self.without_platform {
+            // Platforms have certificates that nobody can read, and sometimes broken paths. The others count.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        }
+        for root in &self.roots {
+            roots.add(root.clone()).map_err(TlsError::InvalidRoot)?;
+        }
+        if roots.is_empty() {
+            return Err(TlsError::NoRoots);
+        }
+        let mut config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        // RFC 7301: a server that would speak HTTP/2 is told not to.
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+impl Default for TlsConfig {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<Arc<ClientConfig>> for TlsConfig {
+    fn from(config: Arc<ClientConfig>) -> Self {
+        Self {
+            is_given: true,
+            ready: Arc::new(OnceLock::from(config)),
+            ..Self::new()
+        }
+    }
+}
+
+impl fmt::Debug for TlsConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TlsConfig")
+            .field("is_given", &self.is_given)
+            .field("without_platform", &self.without_platform)
+            .field("roots", &self.roots.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The provider of the process, or else of the features.
+fn default_provider() -> Option<Arc<CryptoProvider>> {
+    // rustls could find one by its own features, but panics where they are ambiguous.
+    CryptoProvider::get_default().cloned().or_else(provider_of_features)
+}
+
+#[cfg(feature = "rustls-aws-lc")]
+fn provider_of_features() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(::rustls::crypto::aws_lc_rs::default_provider()))
+}
+
+#[cfg(all(feature = "rustls-ring", not(feature = "rustls-aws-lc")))]
+fn provider_of_features() -> Option<Arc<CryptoProvider>> {
+    Some(Arc::new(::rustls::crypto::ring::default_provider()))
+}
+
+#[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
+const fn provider_of_features() -> Option<Arc<CryptoProvider>> {
+    None
+}
+
+/// The name that the certificate of a host must be made out to.
+pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
+    match ServerName::try_from(host) {
+        Ok(name) => Ok(name.to_owned()),
+        Err(_) => Err(TlsError::ServerName),
+    }
+}

@@ -1,0 +1,129 @@
+//! WebSockets over tokio's streams.
+//!
+//! ```no_run
+//! use tokio::net::TcpListener;
+//! use websocket_proto::tokio::WebSocket;
+//!
+//! # async fn run() -> std::io::Result<()> {
+//! let listener = TcpListener::bind("127.0.0.1:9001").await?;
+//! loop {
+//!     let (stream, _) = listener.accept().await?;
+//!     tokio::spawn(async move {
+//!         let mut websocket = WebSocket::accept(stream).await?;
+//!         while let Some((message, outbound)) = websocket.recv_ref().await? {
+//!             outbound.send(message)?;
+//!         }
+//!         Ok::<(), websocket_proto::Error>(())
+//!     });
+//! }
+//! # }
+//! ```
+
+mod connect;
+mod dial;
+mod reconnect;
+mod shutdown;
+#[cfg(feature = "socks")]
+mod socks;
+mod stream;
+
+use alloc::boxed::Box;
+use core::{
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+use std::io::{self, IoSlice};
+
+use ::tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::{Instant, Sleep, sleep_until},
+};
+
+pub use self::{
+    connect::{Connect, connect, connect_with},
+    reconnect::{GaveUp, Reconnect},
+    shutdown::{Shutdown, ShutdownGuard, ShutdownOutcome},
+    stream::MaybeTls,
+};
+use crate::{
+    connection::Time,
+    io::asynchronous::{self, Timer, Transport},
+};
+
+/// A WebSocket over a stream of tokio. See [`asynchronous::WebSocket`] for what it does.
+pub type WebSocket<S> = asynchronous::WebSocket<Io<S>>;
+
+/// The sending half of a [`WebSocket`].
+pub type SendHalf<S> = asynchronous::SendHalf<Io<S>>;
+
+/// The receiving half of a [`WebSocket`].
+pub type RecvHalf<S> = asynchronous::RecvHalf<Io<S>>;
+
+asynchronous::shell!(AsyncRead, AsyncWrite);
+
+/// A stream of tokio as a [`Transport`].
+#[derive(Debug)]
+pub struct Io<S> {
+    stream: S,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
+    type Timer = TokioTimer;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
+        Poll::Ready(asynchronous::end_without_notice(read.map(|()| buffer.filled().len())))
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.stream);
+        match slices {
+            [slice] => stream.poll_write(cx, slice),
+            _ if !stream.is_write_vectored() => stream.poll_write(cx, slices.first().map_or(&[], |slice| &**slice)),
+            _ => stream.poll_write_vectored(cx, slices),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Tokio's clock. It holds a timer of the runtime only while a deadline is set.
+#[derive(Debug)]
+pub struct TokioTimer {
+    origin: Instant,
+    sleep: Option<Pin<Box<Sleep>>>,
+}
+
+impl Timer for TokioTimer {
+    fn new() -> Self {
+        Self {
+            origin: Instant::now(),
+            sleep: None,
+        }
+    }
+
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
+
+    fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(deadline) = self.origin.checked_add(due.since_origin()) else {
+            // Past the end of time: that is, never.
+            return Poll::Pending;
+        };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));
+        if sleep.deadline() != deadline {
+            sleep.as_mut().reset(deadline);
+        }
+        ready!(sleep.as_mut().poll(cx));
+        self.sleep = None;
+        Poll::Ready(())
+    }
+}

@@ -1,0 +1,112 @@
+//! The first hop: TCP to whichever address of a host answers first.
+
+use alloc::{boxed::Box, vec::Vec};
+use core::{future::poll_fn, net::SocketAddr, pin::Pin, task::Poll, time::Duration};
+use std::io;
+
+use ::tokio::{
+    net::{TcpStream, lookup_host},
+    time::sleep,
+};
+
+use crate::error::Error;
+
+/// How long an attempt has to itself (RFC 8305 §8).
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+
+type Attempt = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
+
+/// All addresses of a host, of which there is one at least, in the order in which they are tried.
+pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
+    let found = lookup_host((host, port)).await.map_err(Error::Lookup)?;
+    let addresses = in_turns(found.collect());
+    if addresses.is_empty() {
+        return Err(Error::Lookup(io::ErrorKind::NotFound.into()));
+    }
+    Ok(addresses)
+}
+
+/// The two families of addresses in turns, beginning with the one that the system prefers (RFC 8305 §4), so that one
+/// that leads nowhere does not hold up the other.
+fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let prefers_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
+    let (preferred, others): (Vec<_>, Vec<_>) = addresses
+        .iter()
+        .copied()
+        .partition(|address| address.is_ipv6() == prefers_ipv6);
+    let mut ordered = Vec::with_capacity(addresses.len());
+    let (mut preferred, mut others) = (preferred.into_iter(), others.into_iter());
+    loop {
+        let pair = (preferred.next(), others.next());
+        ordered.extend([pair.0, pair.1].into_iter().flatten());
+        if pair == (None, None) {
+            return ordered;
+        }
+    }
+}
+
+/// Connects to the first address that answers. The next one is tried when the one before has failed, or has not answered
+/// for a while; what has not answered then goes on beside it. No address is tried twice, as RFC 6455 §4.1 item 2 demands.
+pub(super) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
+    let mut waiting = addresses.into_iter();
+    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut failure = io::Error::from(io::ErrorKind::NotFound);
+    loop {
+        match waiting.next() {
+            Some(address) => attempts.push(Box::pin(TcpStream::connect(address))),
+            None if attempts.is_empty() => return Err(Error::Connect(failure)),
+            None => {}
+        }
+        let mut delay = (waiting.len() > 0).then(|| Box::pin(sleep(ATTEMPT_DELAY)));
+        let ended = poll_fn(|cx| {
+            for index in 0..attempts.len() {
+                if let Poll::Ready(ended) = attempts[index].as_mut().poll(cx) {
+                    drop(attempts.remove(index));
+                    return Poll::Ready(Some(ended));
+                }
+            }
+            match &mut delay {
+                Some(delay) => delay.as_mut().poll(cx).map(|()| None),
+                None => Poll::Pending,
+            }
+        })
+        .await;
+        match ended {
+            Some(Ok(stream)) => return Ok(stream),
+            Some(Err(error)) => failure = error,
+            None => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn families_take_turns() {
+        let address = |text: &str| text.parse::<SocketAddr>().expect("valid");
+        let ordered = in_turns(["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1"].map(address).into());
+        assert_eq!(ordered, ["[::1]:1", "1.1.1.1:1", "[::2]:1", "[::3]:1"].map(address));
+        let ordered = in_turns(["1.1.1.1:1", "2.2.2.2:1", "[::1]:1"].map(address).into());
+        assert_eq!(ordered, ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"].map(address));
+        assert!(in_turns(Vec::new()).is_empty());
+    }
+
+    #[tokio::test]
+    async fn addresses_that_refuse_or_are_silent_are_passed_over() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+        let good = listener.local_addr().expect("bound");
+        // Bound and not listening: nobody else listens there meanwhile.
+        let refusing = ::tokio::net::TcpSocket::new_v4().expect("a socket");
+        refusing.bind("127.0.0.1:0".parse().expect("valid")).expect("bound");
+        let bad = refusing.local_addr().expect("bound");
+        let stream = race([bad, good].into()).await.expect("connected");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        // RFC 5737: an address for documentation; whether packets get lost or are refused, the other one answers.
+        let silent = "192.0.2.1:9".parse().expect("valid");
+        let stream = race([silent, good].into()).await.expect("connected");
+        assert_eq!(stream.peer_addr().expect("connected"), good);
+        assert!(matches!(race([bad].into()).await, Err(Error::Connect(_))));
+    }
+}

@@ -1,0 +1,190 @@
+//! The delays between attempts ([RFC 6455 §7.2.3]).
+//!
+//! [RFC 6455 §7.2.3]: https://www.rfc-editor.org/rfc/rfc6455#section-7.2.3
+
+use alloc::sync::Arc;
+use core::{fmt, time::Duration};
+
+use super::{Policy, Wait};
+use crate::{
+    connection::Time,
+    entropy::{Entropy, OsEntropy},
+};
+
+/// The range that a client waits in when a service restarts, by the registration of close code 1012.
+const RESTART: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+
+const NANOS_PER_SEC: u128 = 1_000_000_000;
+
+/// Where a client is in the sequence of delays that its [`Policy`] makes ([RFC 6455 §7.2.3]).
+///
+/// Tell it when a connection was [opened](Self::connected), and ask it for a delay when an attempt has failed or a
+/// connection has ended. The times are those of any clock that never goes back.
+///
+/// The random part comes from an [`Entropy`], four bytes for each draw. Without one to be had, each delay is the longest
+/// that it could be: a client in that state cannot connect anyway.
+///
+/// [RFC 6455 §7.2.3]: https://www.rfc-editor.org/rfc/rfc6455#section-7.2.3
+#[derive(Clone)]
+pub struct Backoff {
+    policy: Policy,
+    entropy: Option<Arc<dyn Entropy>>,
+    /// What the next delay is drawn from; `None` before the first.
+    step: Option<Duration>,
+    retries: u32,
+    /// The first failure without a stable connection since.
+    failing_since: Option<Time>,
+    connected_at: Option<Time>,
+}
+
+impl Backoff {
+    /// The beginning of the sequence, with randomness of the operating system.
+    #[must_use]
+    pub const fn new(policy: Policy) -> Self {
+        Self {
+            policy,
+            entropy: None,
+            step: None,
+            retries: 0,
+            failing_since: None,
+            connected_at: None,
+        }
+    }
+
+    /// Takes randomness from `entropy` instead of the operating system.
+    #[must_use]
+    pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
+        self.entropy = Some(entropy);
+        self
+    }
+
+    /// The settings.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Delays that were handed out in a row, without a stable connection between them.
+    #[must_use]
+    pub const fn retries(&self) -> u32 {
+        self.retries
+    }
+
+    /// Notes that a connection is open since now.
+    pub fn connected(&mut self, now: Time) {
+        self.connected_at = Some(now);
+    }
+
+    /// How long to wait before the next attempt, now that the connection has ended or an attempt has failed.
+    ///
+    /// If the connection was stable, this is the first delay again.
+    ///
+    /// # Errors
+    ///
+    /// [`Exhausted`] when it is time to give up. The same call may succeed later, behind a [`reset`](Self::reset).
+    pub fn retry(&mut self, now: Time, wait: Wait) -> Result<Duration, Exhausted> {
+        if let Some(since) = self.connected_at.take() {
+            if now.since(since) >= self.policy.stable_after {
+                self.reset();
+            }
+        }
+        let failing_since = *self.failing_since.get_or_insert(now);
+        if self.policy.max_retries.is_some_and(|most| self.retries >= most) {
+            return Err(Exhausted::Retries);
+        }
+        let delay = self.delay(wait);
+        let begins = now.since(failing_since).saturating_add(delay);
+        if self.policy.give_up_after.is_some_and(|longest| begins > longest) {
+            return Err(Exhausted::Time);
+        }
+        self.retries = self.retries.saturating_add(1);
+        Ok(delay)
+    }
+
+    /// Starts again with the first delay, and with no retry counted.
+    pub fn reset(&mut self) {
+        self.step = None;
+        self.retries = 0;
+        self.failing_since = None;
+        self.connected_at = None;
+    }
+
+    fn delay(&mut self, wait: Wait) -> Duration {
+        match wait {
+            Wait::Backoff => self.next_step(),
+            // On top of it, so that clients who were told the same do not all come at the same moment.
+            Wait::AtLeast(asked) => asked.min(self.policy.max_retry_after).saturating_add(self.next_step()),
+            Wait::Restart => self.uniform(RESTART.0, RESTART.1).max(self.next_step()),
+            Wait::Longest => {
+                self.step = Some(self.policy.max_delay);
+                self.next_step()
+            }
+        }
+    }
+
+    /// The next delay of the sequence.
+    fn next_step(&mut self) -> Duration {
+        let policy = self.policy;
+        // §7.2.3: the first delay is random, and the others grow.
+        let Some(step) = self.step else {
+            self.step = Some(policy.base_delay.min(policy.max_delay));
+            return self.uniform(Duration::ZERO, policy.first_delay);
+        };
+        self.step = Some(step.saturating_mul(policy.factor.max(1)).min(policy.max_delay));
+        let kept = 100 - u128::from(policy.jitter.min(100));
+        self.uniform(from_nanos(step.as_nanos() * kept / 100), step)
+    }
+
+    /// A random duration from a range, both ends included.
+    fn uniform(&self, shortest: Duration, longest: Duration) -> Duration {
+        let span = longest.saturating_sub(shortest).as_nanos();
+        if span == 0 {
+            return longest;
+        }
+        let mut bytes = [0; 4];
+        let filled = match &self.entropy {
+            Some(entropy) => entropy.fill(&mut bytes),
+            None => OsEntropy.fill(&mut bytes),
+        };
+        let drawn = match filled {
+            Ok(()) => u32::from_le_bytes(bytes),
+            Err(_) => u32::MAX,
+        };
+        // A `Duration` has less than 2^94 nanoseconds.
+        shortest.saturating_add(from_nanos(span * u128::from(drawn) / u128::from(u32::MAX)))
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self::new(Policy::new())
+    }
+}
+
+impl fmt::Debug for Backoff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Backoff")
+            .field("policy", &self.policy)
+            .field("step", &self.step)
+            .field("retries", &self.retries)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Which bound of a [`Policy`] says that it is time to give up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum Exhausted {
+    /// [`Policy::max_retries`] were made in a row.
+    #[error("no retry is left")]
+    Retries,
+    /// The next attempt would begin later than [`Policy::give_up_after`] allows.
+    #[error("no time is left to retry")]
+    Time,
+}
+
+fn from_nanos(nanos: u128) -> Duration {
+    let secs = u64::try_from(nanos / NANOS_PER_SEC).unwrap_or(u64::MAX);
+    let subsec = u32::try_from(nanos % NANOS_PER_SEC).unwrap_or(0);
+    Duration::new(secs, subsec)
+}

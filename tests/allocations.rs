@@ -1,0 +1,346 @@
+//! How often and how much the data phase allocates.
+//!
+//! This is a target of its own since the counting allocator, which comes with the crate that counts, takes the place of
+//! the global one. It counts by thread, so tests do not disturb each other.
+
+#![cfg(feature = "os-entropy")]
+#![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
+
+use allocation_counter::measure;
+use websocket_proto::{
+    Buf, Config, Connection, Event, Fin, Message, ProtocolError, RecvBuffer, Role, SendError,
+    frame::{FrameHeader, MaskingKey, Opcode, Rsv},
+};
+
+/// Bytes that a read brings at most.
+const READ: usize = 64 << 10;
+
+fn frame(from: Role, opcode: Opcode, payload: &[u8], bytes: &mut Vec<u8>) {
+    let masking_key = (from == Role::Client).then(|| MaskingKey::new([0x37, 0xfa, 0x21, 0x3d]));
+    let header = FrameHeader {
+        fin: true,
+        rsv: Rsv::NONE,
+        opcode,
+        masking_key,
+        payload_len: payload.len() as u64,
+    };
+    let mut head = [0; FrameHeader::MAX_LEN];
+    let len = header.encode(&mut head);
+    bytes.extend_from_slice(&head[..len]);
+    match masking_key {
+        Some(key) => key.apply_into(payload, bytes),
+        None => bytes.extend_from_slice(payload),
+    }
+}
+
+/// Messages of 16 bytes to `most`, text and binary in turn, so many that a lot of them are cut by reads.
+fn messages(from: Role, most: usize) -> (Vec<u8>, usize) {
+    let (mut bytes, mut count) = (Vec::new(), 0);
+    while bytes.len() < 40 * READ {
+        for len in [16, 100, 125, 126, 1000, 4000, 4096, 5000, 10_000, 16 << 10] {
+            if len <= most {
+                frame(from, Opcode::Binary, &vec![0xf5; len], &mut bytes);
+                frame(from, Opcode::Text, "é".repeat(len / 2).as_bytes(), &mut bytes);
+                count += 2;
+            }
+        }
+    }
+    (bytes, count)
+}
+
+/// A connection that reads into 64 KiB.
+fn connection(role: Role) -> Connection {
+    let mut connection = Connection::new(role, &Config::new());
+    connection.split_mut().0.give_buffer(RecvBuffer::with_capacity(READ));
+    connection
+}
+
+/// Reads all bytes as a transport brings them, and acts on what the connection then has.
+fn read(connection: &mut Connection, mut bytes: &[u8], mut act: impl FnMut(&mut Connection)) {
+    while !bytes.is_empty() {
+        let space = connection.space();
+        let n = space.len().min(bytes.len());
+        space[..n].copy_from_slice(&bytes[..n]);
+        connection.advance(n);
+        bytes = &bytes[n..];
+        act(connection);
+    }
+}
+
+/// Writes all output, as a transport that takes everything.
+fn write(connection: &mut Connection) -> usize {
+    let mut written = 0;
+    while connection.output().has_remaining() {
+        let n = connection.output().chunk().len();
+        connection.output().advance(n);
+        written += n;
+    }
+    written
+}
+
+/// Allocations of the second run; the first is for warming up.
+fn allocations(mut act: impl FnMut()) -> u64 {
+    act();
+    measure(act).count_total
+}
+
+const ROLES: [Role; 2] = [Role::Client, Role::Server];
+
+#[test]
+fn receiving_lent_messages_allocates_nothing() {
+    for role in ROLES {
+        let (bytes, expected) = messages(role.peer(), 16 << 10);
+        for own_buffer in [true, false] {
+            let mut connection = match own_buffer {
+                true => Connection::new(role, &Config::new()),
+                false => connection(role),
+            };
+            let mut seen = 0;
+            let count = allocations(|| {
+                read(&mut connection, &bytes, |connection| {
+                    while let Some(event) = connection.next_event().expect("valid frames") {
+                        seen += usize::from(matches!(event, Event::Message(_)));
+                    }
+                });
+            });
+            assert_eq!(seen, 2 * expected);
+            assert_eq!(count, 0, "{role:?} for {expected} messages");
+        }
+    }
+}
+
+#[test]
+fn sending_small_messages_allocates_nothing() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        let payload = [7; 4096];
+        let count = allocations(|| {
+            for i in 0..5000 {
+                connection.send(&payload[..i % 4097]).expect("open");
+                connection.send("text").expect("open");
+                connection.send_fragment(&payload[..i % 100], Fin::Last).expect("open");
+                if i % 7 == 0 {
+                    connection.ping(&payload[..125]).expect("open");
+                    connection.pong(b"").expect("open");
+                }
+                write(&mut connection);
+            }
+        });
+        assert_eq!(count, 0, "{role:?}");
+    }
+}
+
+#[test]
+fn batches_of_messages_are_sent_without_allocation() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        let count = allocations(|| {
+            for _ in 0..50 {
+                for i in 0..200 {
+                    connection.send(&[7; 300][..i]).expect("open");
+                }
+                // The queue never runs empty: one byte stays behind.
+                while connection.output().remaining() > 1 {
+                    let n = (connection.output().chunk().len() - 1).clamp(1, 1000);
+                    connection.output().advance(n);
+                }
+            }
+        });
+        assert_eq!(count, 0, "{role:?}");
+    }
+}
+
+#[test]
+fn automatic_pongs_allocate_nothing() {
+    for role in ROLES {
+        let mut connection = connection(role);
+        // Up to 16 Pings in a read are all answered; of more, the latest waits in a place of its own.
+        for (pings, most) in [(16, 0), (100, 2000)] {
+            let mut bytes = Vec::new();
+            for i in 0..pings {
+                frame(role.peer(), Opcode::Ping, &[9; 125][..i % 126], &mut bytes);
+            }
+            let count = allocations(|| {
+                for _ in 0..1000 {
+                    read(&mut connection, &bytes, |connection| {
+                        while connection.next_event().expect("valid frames").is_some() {}
+                        assert!(write(connection) >= 17 * 2);
+                    });
+                }
+            });
+            assert!(count <= most, "{role:?}: {count} for {pings} at a time");
+        }
+    }
+}
+
+/// Answers every message with itself while it is lent, and writes once per read.
+fn echo(connection: &mut Connection, bytes: &[u8]) {
+    read(connection, bytes, |connection| {
+        let (inbound, outbound) = connection.split_mut();
+        while let Some(event) = inbound.next_event(outbound).expect("valid frames") {
+            if let Event::Message(message) = event {
+                outbound.send(message).expect("room");
+            }
+        }
+        write(connection);
+    });
+}
+
+#[test]
+fn echoing_lent_messages_allocates_nothing() {
+    for role in ROLES {
+        let (bytes, _) = messages(role.peer(), 4 << 10);
+        let mut connection = connection(role);
+        assert_eq!(allocations(|| echo(&mut connection, &bytes)), 0, "{role:?}");
+    }
+}
+
+/// A message of over 4 KiB that a read cuts is assembled, and echoed with the buffer it was assembled in: that costs a few
+/// allocations for each read, whatever the number of messages.
+#[test]
+fn echoing_longer_messages_allocates_for_cut_ones_only() {
+    for role in ROLES {
+        let (bytes, _) = messages(role.peer(), 16 << 10);
+        let reads = bytes.len().div_ceil(READ) as u64 + 1;
+        let mut connection = connection(role);
+        let count = allocations(|| echo(&mut connection, &bytes));
+        assert!(count <= 6 * reads, "{role:?}: {count} in {reads} reads");
+    }
+}
+
+#[test]
+fn an_owned_message_is_one_allocation() {
+    for role in ROLES {
+        let (bytes, expected) = messages(role.peer(), 16 << 10);
+        let reads = bytes.len().div_ceil(READ) as u64 + 1;
+        for as_bytes in [true, false] {
+            let mut connection = connection(role);
+            let count = allocations(|| {
+                read(&mut connection, &bytes, |connection| {
+                    while let Some(event) = connection.next_event().expect("valid frames") {
+                        match event {
+                            Event::Message(message) if as_bytes => drop(message.into_bytes()),
+                            Event::Message(message) => drop(message.into_owned()),
+                            _ => {}
+                        }
+                    }
+                });
+            });
+            // The message that a read cuts grows in steps, in a buffer that the one before it took along.
+            assert!(count <= expected as u64 + 4 * reads, "{role:?}: {count} for {expected}");
+        }
+    }
+}
+
+/// A large message costs its own size and the doubling on the way, whether it is taken or not.
+#[test]
+fn a_large_message_is_allocated_about_once() {
+    let mut bytes = Vec::new();
+    frame(Role::Client, Opcode::Binary, &vec![1; 8 << 20], &mut bytes);
+    for taken in [true, false] {
+        let mut connection = connection(Role::Server);
+        let info = measure(|| {
+            read(&mut connection, &bytes, |connection| {
+                if let Some(Event::Message(message)) = connection.next_event().expect("valid frames") {
+                    assert_eq!(message.len(), 8 << 20);
+                    if taken {
+                        drop(message.into_bytes());
+                    }
+                }
+            });
+        });
+        assert!(info.count_total <= 20, "{info:?}");
+        // At a reallocation the old and the new buffer exist for a moment.
+        assert!(info.bytes_max <= 13 << 20, "{info:?}");
+    }
+}
+
+#[test]
+fn queueing_a_large_owned_message_copies_nothing() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        connection.send("warm up").expect("open");
+        write(&mut connection);
+        let payload = vec![1; 1_000_000];
+        let info = measure(|| {
+            connection.send(payload).expect("open");
+            assert!(connection.output().remaining() > 1_000_000);
+        });
+        assert!(info.bytes_total < 1000, "{role:?}: {info:?}");
+    }
+}
+
+/// What `allocated` tells is what is there.
+#[test]
+fn allocated_tells_the_heap_of_a_connection() {
+    for role in ROLES {
+        let mut slot = None;
+        let mut whole = Vec::new();
+        frame(role.peer(), Opcode::Binary, &vec![1; 200_000], &mut whole);
+        frame(role.peer(), Opcode::Ping, b"?", &mut whole);
+        for received in [0, 1, 5, 100, 20_000, 100_000, 200_005, whole.len()] {
+            for send in [0, 10, 10_000] {
+                let info = measure(|| {
+                    let mut connection = Connection::new(role, &Config::new());
+                    for chunk in whole[..received].chunks(3000) {
+                        connection.receive(chunk);
+                        while connection.next_event().expect("valid frames").is_some() {}
+                    }
+                    if send > 0 {
+                        connection.send(&[1; 10_000][..send]).expect("open");
+                    }
+                    slot = Some(connection);
+                });
+                let connection = slot.take().expect("made above");
+                let live = info.bytes_current as usize;
+                assert_eq!(
+                    connection.allocated(),
+                    live,
+                    "{role:?}, {received} received, {send} sent"
+                );
+            }
+        }
+    }
+}
+
+/// A released connection costs its own size; a client also keeps one batch of masking keys.
+#[test]
+fn a_released_connection_has_no_heap() {
+    for role in ROLES {
+        let (bytes, _) = messages(role.peer(), 16 << 10);
+        let mut slot = None;
+        let info = measure(|| {
+            let mut connection = Connection::new(role, &Config::new());
+            echo(&mut connection, &bytes);
+            connection.release();
+            slot = Some(connection);
+        });
+        let keys = i64::from(role == Role::Client);
+        assert!(
+            info.count_current <= keys && info.bytes_current <= 1100 * keys,
+            "{role:?}: {info:?}"
+        );
+        let allocated = slot.map(|connection| connection.allocated() as i64);
+        assert_eq!(allocated, Some(info.bytes_current));
+    }
+}
+
+#[test]
+fn types_that_move_around_are_small() {
+    let bound = |what: &str, size: usize, most: usize| {
+        println!("{what}: {size} bytes");
+        assert!(size <= most, "{what} has {size} bytes");
+    };
+    bound("Connection", size_of::<Connection>(), 640);
+    bound("Event", size_of::<Event<'_>>(), 48);
+    bound(
+        "Result of next_event",
+        size_of::<Result<Option<Event<'_>>, ProtocolError>>(),
+        48,
+    );
+    bound("Message", size_of::<Message<'_>>(), 40);
+    bound("ProtocolError", size_of::<ProtocolError>(), 16);
+    bound("SendError", size_of::<SendError>(), 8);
+    bound("SendError<Message>", size_of::<SendError<Message<'_>>>(), 48);
+    bound("RecvBuffer", size_of::<RecvBuffer>(), 40);
+}

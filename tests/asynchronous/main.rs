@@ -1,0 +1,17 @@
+//! The async shells over scripted streams, polled by hand, and over real ones.
+#![allow(clippy::unwrap_used, reason = "in helpers of tests, too")]
+
+mod support;
+
+mod cancel;
+mod corking;
+mod deadlines;
+mod duplex;
+mod failure;
+mod fairness;
+mod futures_timers;
+mod handshake;
+mod idle;
+mod sink;
+mod split;
+mod storm;

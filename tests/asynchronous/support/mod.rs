@@ -1,0 +1,22 @@
+//! What the tests share: a scripted stream, an executor that counts, and frames as bytes.
+
+mod executor;
+mod script;
+mod wire;
+
+use websocket_proto::{Config, Negotiated, Role, asynchronous::WebSocket};
+
+pub(crate) use self::{
+    executor::{Cut, Driver, Task, block_on},
+    script::{Pipe, Script, Step},
+    wire::{BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT, close, frames, masked, unmasked},
+};
+
+/// A server over a scripted stream, and the script.
+pub(crate) fn server(config: &Config) -> (WebSocket<Pipe>, Script) {
+    let (pipe, script) = Pipe::new();
+    (
+        WebSocket::from_parts(pipe, &Negotiated::new(Role::Server), config),
+        script,
+    )
+}

@@ -1,0 +1,9 @@
+//! Connecting: TLS, proxies, redirects, deadlines, over the tokio shell and the blocking one.
+
+mod deadline;
+mod provider;
+mod proxy;
+mod redirect;
+mod refusal;
+mod support;
+mod tls;

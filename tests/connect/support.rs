@@ -1,0 +1,209 @@
+//! Servers to connect to, and clients of both shells that do the same.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    task::spawn_blocking,
+};
+use websocket_proto::{
+    CloseCode, Config, Error, Proxy, Timers, blocking,
+    handshake::ClientRequest,
+    tls::{
+        TlsConfig,
+        rustls::{
+            ServerConfig,
+            crypto::ring,
+            pki_types::{CertificateDer, PrivateKeyDer},
+        },
+    },
+    tokio as shell,
+};
+
+/// What a client of either shell is told.
+#[derive(Clone)]
+pub(crate) struct Client {
+    pub(crate) request: ClientRequest,
+    pub(crate) config: Config,
+    pub(crate) tls: TlsConfig,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) redirects: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shell {
+    Tokio,
+    Blocking,
+}
+
+pub(crate) const SHELLS: [Shell; 2] = [Shell::Tokio, Shell::Blocking];
+
+impl Client {
+    pub(crate) fn new(uri: &str) -> Self {
+        Self {
+            request: uri.parse().expect("a valid URI"),
+            config: Config::new(),
+            tls: TlsConfig::new().without_platform_roots(),
+            proxy: None,
+            redirects: 0,
+        }
+    }
+
+    pub(crate) fn trusting(mut self, certificate: &Certificate) -> Self {
+        self.tls = certificate.trusted();
+        self
+    }
+
+    pub(crate) fn within(mut self, time: Duration) -> Self {
+        self.config = Config::new().timers(Timers::new().handshake(time));
+        self
+    }
+
+    pub(crate) fn through(mut self, proxy: &str) -> Self {
+        self.proxy = Some(proxy.parse().expect("a valid proxy"));
+        self
+    }
+
+    pub(crate) fn redirects(mut self, limit: u32) -> Self {
+        self.redirects = limit;
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
+        self.request = self.request.header(name, value);
+        self
+    }
+
+    /// Connects, has a message echoed, and closes.
+    pub(crate) async fn run(&self, shell: Shell) -> Result<(), Error> {
+        let client = self.clone();
+        match shell {
+            Shell::Tokio => client.run_tokio().await,
+            Shell::Blocking => spawn_blocking(move || client.run_blocking()).await.expect("no panic"),
+        }
+    }
+
+    async fn run_tokio(self) -> Result<(), Error> {
+        let connect = shell::Connect::new(self.request)
+            .config(&self.config)
+            .tls(self.tls)
+            .proxy(self.proxy)
+            .redirects(self.redirects);
+        let (mut websocket, _) = connect.connect().await?;
+        // Larger than what TLS buffers, so that it is written and read in pieces.
+        for text in [String::from("hello"), "x".repeat(300_000)] {
+            websocket.send(text.as_str()).await?;
+            let echoed = websocket.recv().await?.expect("an echo");
+            assert_eq!(echoed.as_text(), Some(text.as_str()));
+        }
+        websocket.close(CloseCode::NORMAL).await
+    }
+
+    fn run_blocking(self) -> Result<(), Error> {
+        let connect = blocking::Connect::new(self.request)
+            .config(&self.config)
+            .tls(self.tls)
+            .proxy(self.proxy)
+            .redirects(self.redirects);
+        let (mut websocket, _) = connect.connect()?;
+        for text in [String::from("hello"), "x".repeat(300_000)] {
+            websocket.send(text.as_str())?;
+            let echoed = websocket.recv()?.expect("an echo");
+            assert_eq!(echoed.as_text(), Some(text.as_str()));
+        }
+        websocket.close(CloseCode::NORMAL)
+    }
+}
+
+/// A certificate that is its own authority.
+pub(crate) struct Certificate(CertifiedKey<rcgen::KeyPair>);
+
+impl Certificate {
+    pub(crate) fn of(host: &str) -> Self {
+        Self(generate_simple_self_signed([host.to_string()]).expect("a certificate"))
+    }
+
+    pub(crate) fn der(&self) -> CertificateDer<'static> {
+        self.0.cert.der().clone()
+    }
+
+    pub(crate) fn trusted(&self) -> TlsConfig {
+        TlsConfig::new()
+            .without_platform_roots()
+            .provider(Arc::new(ring::default_provider()))
+            .add_root(self.der())
+    }
+
+    pub(crate) fn server_config(&self) -> Arc<ServerConfig> {
+        let key = PrivateKeyDer::try_from(self.0.signing_key.serialize_der()).expect("a key");
+        let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("supported")
+            .with_no_client_auth()
+            .with_single_cert(vec![self.der()], key)
+            .expect("fits");
+        Arc::new(config)
+    }
+}
+
+/// Serves every connection with a task. Returns the port.
+pub(crate) async fn serve<F: Future<Output = ()> + Send + 'static>(
+    handle: impl Fn(TcpStream) -> F + Send + 'static,
+) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(handle(stream));
+        }
+    });
+    port
+}
+
+/// Accepts an upgrade, and echoes until the end.
+pub(crate) async fn echo(stream: impl AsyncRead + AsyncWrite + Unpin) {
+    if let Ok(mut websocket) = shell::WebSocket::accept(stream).await {
+        while let Ok(Some((message, outbound))) = websocket.recv_ref().await {
+            outbound.send(message).expect("open");
+        }
+    }
+}
+
+/// An echo server behind TLS. Returns the port.
+pub(crate) async fn serve_tls(certificate: &Certificate) -> u16 {
+    let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config());
+    serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            if let Ok(stream) = acceptor.accept(stream).await {
+                // The client names the host that it connects to (SNI).
+                assert_eq!(stream.get_ref().1.server_name(), Some("localhost"));
+                echo(stream).await;
+            }
+        }
+    })
+    .await
+}
+
+/// Accepts connections and says nothing.
+pub(crate) async fn serve_silence() -> u16 {
+    serve(|stream| async move {
+        let _stream = stream;
+        std::future::pending().await
+    })
+    .await
+}
+
+/// Reads an HTTP head, byte by byte so that nothing behind it is taken.
+pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => head.push(byte),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).expect("a head")
+}

@@ -1,0 +1,223 @@
+//! TLS, for `wss`.
+
+use std::{io, sync::Arc, sync::Mutex, time::Duration};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::spawn_blocking,
+};
+use websocket_proto::{
+    Error, Message, blocking,
+    tls::{TlsConfig, TlsError, rustls},
+    tokio as shell,
+};
+
+use crate::support::{Certificate, Client, SHELLS, echo, serve, serve_tls};
+
+/// HS-C-09, SEC-14: `wss` runs over TLS whose certificate and host name were verified, with SNI.
+#[tokio::test]
+async fn wss_works_from_end_to_end() {
+    let certificate = Certificate::of("localhost");
+    let port = serve_tls(&certificate).await;
+    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
+    for shell in SHELLS {
+        client
+            .run(shell)
+            .await
+            .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
+    }
+}
+
+/// SEC-14: a blocking server takes its TLS from the crate as well; the client's configuration may be its own.
+#[tokio::test]
+async fn a_blocking_server_speaks_tls() {
+    let certificate = Certificate::of("localhost");
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
+    let port = listener.local_addr().expect("bound").port();
+    let config = certificate.server_config();
+    let server = spawn_blocking(move || -> Result<(), Error> {
+        for stream in listener.incoming().take(SHELLS.len()) {
+            let stream = blocking::TlsStream::server(stream?, Arc::clone(&config), None)?;
+            let mut websocket = blocking::WebSocket::accept(stream)?;
+            while let Some((message, outbound)) = websocket.recv_ref()? {
+                outbound.send(message)?;
+            }
+        }
+        Ok(())
+    });
+    let mut client = Client::new(&format!("wss://localhost:{port}/"));
+    client.tls = certificate.trusted().client_config().expect("valid").into();
+    for shell in SHELLS {
+        client
+            .run(shell)
+            .await
+            .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
+    }
+    server.await.expect("no panic").expect("closed as it should be");
+}
+
+/// HS-C-09: a certificate of another host fails the handshake, with a cause of its own.
+#[tokio::test]
+async fn a_wrong_host_name_is_refused() {
+    let certificate = Certificate::of("other.example");
+    let port = serve_tls(&certificate).await;
+    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
+    for shell in SHELLS {
+        let error = client.run(shell).await.expect_err("refused");
+        let Error::Tls(error) = error else {
+            panic!("{shell:?}: {error:?}")
+        };
+        assert!(matches!(*error, TlsError::HostName(_)), "{shell:?}: {error:?}");
+    }
+}
+
+/// HS-C-09: so does one that nobody trusted has signed.
+#[tokio::test]
+async fn an_untrusted_certificate_is_refused() {
+    let port = serve_tls(&Certificate::of("localhost")).await;
+    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&Certificate::of("localhost"));
+    for shell in SHELLS {
+        let error = client.run(shell).await.expect_err("refused");
+        let Error::Tls(error) = error else {
+            panic!("{shell:?}: {error:?}")
+        };
+        assert!(matches!(*error, TlsError::Certificate(_)), "{shell:?}: {error:?}");
+    }
+}
+
+/// HS-C-09: all that a server gets that does not complete TLS is the first message of TLS.
+#[tokio::test]
+async fn nothing_of_the_handshake_is_sent_before_tls() {
+    let received = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&received);
+    let port = serve(move |mut stream| {
+        let log = Arc::clone(&log);
+        async move {
+            let mut buffer = [0; 4096];
+            while let Ok(n @ 1..) = stream.read(&mut buffer).await {
+                log.lock().expect("no panic").extend_from_slice(&buffer[..n]);
+            }
+        }
+    })
+    .await;
+    let certificate = Certificate::of("localhost");
+    let client = Client::new(&format!("wss://localhost:{port}/secret"))
+        .trusting(&certificate)
+        .within(Duration::from_millis(300));
+    for shell in SHELLS {
+        client.run(shell).await.expect_err("no TLS");
+    }
+    let received = received.lock().expect("no panic");
+    // RFC 8446 §5.1: a record with a handshake message.
+    assert_eq!(received.first(), Some(&22));
+    for part in [&b"GET "[..], b"secret", b"Upgrade"] {
+        assert!(!received.windows(part.len()).any(|window| window == part));
+    }
+}
+
+/// HS-C-09: a server that does not speak TLS fails the handshake.
+#[tokio::test]
+async fn a_server_without_tls_is_refused() {
+    let port = serve(|mut stream| async move {
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+        let _ = stream.read_to_end(&mut Vec::new()).await;
+    })
+    .await;
+    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&Certificate::of("localhost"));
+    for shell in SHELLS {
+        let error = client.run(shell).await.expect_err("no TLS");
+        assert!(
+            matches!(&error, Error::Tls(error) if matches!(**error, TlsError::Failed(_))),
+            "{shell:?}: {error:?}"
+        );
+    }
+}
+
+/// Without roots there is nothing to verify a certificate with, which shows before a connection is made.
+#[tokio::test]
+async fn no_roots_are_an_error() {
+    let mut client = Client::new("wss://localhost:1/");
+    client.tls = TlsConfig::new()
+        .without_platform_roots()
+        .provider(Arc::new(rustls::crypto::ring::default_provider()));
+    for shell in SHELLS {
+        let error = client.run(shell).await.expect_err("no roots");
+        assert!(
+            matches!(&error, Error::Tls(error) if matches!(**error, TlsError::NoRoots)),
+            "{shell:?}: {error:?}"
+        );
+    }
+}
+
+/// The directions of TLS share their state, so a blocking connection over it cannot be split; a plain one can.
+#[tokio::test]
+async fn only_a_plain_blocking_stream_can_be_split() {
+    let certificate = Certificate::of("localhost");
+    let port = serve_tls(&certificate).await;
+    let plain = serve(echo).await;
+    spawn_blocking(move || {
+        let request = format!("wss://localhost:{port}/").parse().expect("valid");
+        let (websocket, _) = blocking::Connect::new(request)
+            .tls(certificate.trusted())
+            .connect()
+            .expect("open");
+        assert!(websocket.stream().is_tls());
+        let Err(Error::Io(error)) = websocket.split() else {
+            panic!("split")
+        };
+        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
+
+        let websocket = blocking::connect(&format!("ws://localhost:{plain}/")).expect("open");
+        assert!(!websocket.stream().is_tls());
+        let (send, mut recv) = websocket.split().expect("split");
+        send.send("hello").expect("sent");
+        assert_eq!(recv.recv().expect("open"), Some(Message::from("hello")));
+    })
+    .await
+    .expect("no panic");
+}
+
+/// A connection over TLS can be split with the tokio shell.
+#[tokio::test]
+async fn an_async_stream_can_be_split() {
+    let certificate = Certificate::of("localhost");
+    let port = serve_tls(&certificate).await;
+    let request = format!("wss://localhost:{port}/").parse().expect("valid");
+    let (websocket, response) = shell::Connect::new(request)
+        .tls(certificate.trusted())
+        .connect()
+        .await
+        .expect("open");
+    assert_eq!(response.subprotocol(), None);
+    assert!(websocket.stream().is_tls());
+    let (mut send, mut recv) = websocket.split();
+    send.send("hello").await.expect("sent");
+    assert_eq!(recv.recv().await.expect("open"), Some(Message::from("hello")));
+}
+
+/// A peer that ends TLS without a notice has ended the connection, which was not closed as it should be.
+#[tokio::test]
+async fn an_end_without_notice_is_an_end() {
+    let certificate = Certificate::of("localhost");
+    let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config());
+    let port = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let stream = acceptor.accept(stream).await.expect("TLS");
+            // Its drop ends TCP and says nothing of TLS.
+            drop(shell::WebSocket::accept(stream).await.expect("open"));
+        }
+    })
+    .await;
+    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
+    for shell in SHELLS {
+        let error = client.run(shell).await.expect_err("ended");
+        // A write may find out first.
+        let is_end = match &error {
+            Error::Protocol(_) => true,
+            Error::Io(error) => error.kind() != io::ErrorKind::UnexpectedEof,
+            _ => false,
+        };
+        assert!(is_end, "{shell:?}: {error:?}");
+    }
+}

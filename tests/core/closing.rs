@@ -1,0 +1,636 @@
+//! CL: the closing handshake.
+
+use websocket_proto::{
+    CloseCode, CloseFrame, Config, Connection, Fin, ProtocolError, ReadyState, Role, SendError, Side,
+    frame::ClosePayloadError,
+};
+
+use crate::{
+    pair::{Pair, seconds},
+    raw::{Ended, Got, Scenario, receive, take_events, take_frames},
+    wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PONG, ROLES, TEXT, sample},
+};
+
+fn normal() -> CloseFrame<'static> {
+    CloseFrame::new(CloseCode::NORMAL, "bye")
+}
+
+/// Codes that an endpoint may put on the wire.
+fn is_valid(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+/// CL-01, CL-09, CL-20: a Close without a body is 1005, and is answered with one without a body.
+#[test]
+fn an_empty_close_is_answered_with_an_empty_one() {
+    for role in ROLES {
+        let outcome = receive(role, wire::frame(role.peer(), FIN | CLOSE, b""));
+        assert_eq!(
+            (outcome.events.as_slice(), outcome.error),
+            (&[Got::Close(None)][..], None)
+        );
+        assert_eq!(outcome.sent(), [(FIN | CLOSE, &b""[..])]);
+        let expected = Ended {
+            initiator: Side::Peer,
+            code: 1005,
+            reason: String::new(),
+            sent: Some(1005),
+            failure: None,
+            clean: false,
+        };
+        assert_eq!(outcome.closure, Some(expected.clone()));
+        assert_eq!(
+            outcome.at_eof,
+            (
+                ReadyState::Closed,
+                Some(Ended {
+                    clean: true,
+                    ..expected
+                })
+            )
+        );
+    }
+}
+
+/// CL-02: a body of one byte fails the connection.
+#[test]
+fn a_close_body_of_one_byte_fails_the_connection() {
+    for role in ROLES {
+        let error = receive(role, wire::frame(role.peer(), FIN | CLOSE, b"\x03")).assert_failed(&[], 1002);
+        assert_eq!(error, ProtocolError::ClosePayload(ClosePayloadError::Truncated));
+    }
+}
+
+/// CL-03: a reason that is not UTF-8 fails the connection with 1007.
+#[test]
+fn a_close_reason_must_be_utf8() {
+    for role in ROLES {
+        for reason in [&b"\xff"[..], b"bye \xc3", b"\xed\xa0\x80"] {
+            let payload = [b"\x03\xe8", reason].concat();
+            let error = receive(role, wire::frame(role.peer(), FIN | CLOSE, &payload)).assert_failed(&[], 1007);
+            assert_eq!(error, ProtocolError::ClosePayload(ClosePayloadError::InvalidUtf8));
+        }
+    }
+}
+
+/// CL-04: the longest reason is 123 bytes, in both directions.
+#[test]
+fn the_longest_reason_passes() {
+    let reason = "é".repeat(61) + "!";
+    assert_eq!(reason.len(), CloseFrame::MAX_REASON_LEN);
+    for role in ROLES {
+        let outcome = receive(role, wire::close(role.peer(), 1000, &reason));
+        assert_eq!(outcome.events, [Got::close(1000, &reason)]);
+        assert_eq!(outcome.closure.expect("closing").reason, reason);
+        let longer = wire::close(role.peer(), 1000, &(reason.clone() + "!"));
+        receive(role, longer).assert_failed(&[], 1002);
+
+        let mut connection = Connection::new(role, &Config::new());
+        let longer = reason.clone() + "!";
+        let refused = connection.close(CloseFrame::new(CloseCode::NORMAL, &longer));
+        assert_eq!(refused, Err(SendError::ReasonTooLong));
+        connection.close(CloseFrame::new(CloseCode::NORMAL, &reason)).unwrap();
+        assert_eq!(
+            take_frames(role, &mut connection)[0].payload,
+            wire::close_payload(1000, &reason)
+        );
+    }
+}
+
+/// CL-05, CL-06, CL-07, CL-08, CL-09: of all codes, those that may be sent are reported and echoed, without the reason; the others
+/// fail the connection.
+#[test]
+fn every_close_code_is_judged() {
+    for role in ROLES {
+        for code in 0..=u16::MAX {
+            let mut connection = Connection::new(role, &Config::new());
+            connection.receive(&wire::close(role.peer(), code, "why"));
+            let mut events = Vec::new();
+            let result = take_events(&mut connection, &mut events);
+            let frames = take_frames(role, &mut connection);
+            assert_eq!(frames.len(), 1, "{code}");
+            if is_valid(code) {
+                assert_eq!((result, events), (Ok(()), vec![Got::close(code, "why")]));
+                assert_eq!(frames[0].payload, code.to_be_bytes());
+            } else {
+                let error = ProtocolError::ClosePayload(ClosePayloadError::InvalidCode(code.into()));
+                assert_eq!((result, events), (Err(error), vec![]));
+                assert_eq!(frames[0].payload, 1002u16.to_be_bytes());
+            }
+        }
+        for code in [
+            1000,
+            1014,
+            3000,
+            4999,
+            0,
+            999,
+            1004,
+            1005,
+            1006,
+            1015,
+            1016,
+            2999,
+            5000,
+            u16::MAX,
+        ] {
+            let outcome = receive(role, wire::close(role.peer(), code, "why"));
+            assert_eq!(outcome.close_sent(), Some(if is_valid(code) { code } else { 1002 }));
+        }
+    }
+}
+
+/// CL-06, CL-07, CL-08, CL-25: of all codes, only those that may be sent are, and 1010 by clients only; a refused close changes
+/// nothing.
+#[test]
+fn every_close_code_is_judged_when_sent() {
+    for role in ROLES {
+        for code in 0..=u16::MAX {
+            let mut connection = Connection::new(role, &Config::new());
+            let result = connection.close(CloseFrame::new(code.into(), "why"));
+            if is_valid(code) && (code != 1010 || role == Role::Client) {
+                assert_eq!(result, Ok(()));
+                assert_eq!(
+                    take_frames(role, &mut connection)[0].payload,
+                    wire::close_payload(code, "why")
+                );
+            } else {
+                assert_eq!(result, Err(SendError::InvalidCloseCode(code.into())));
+                assert!(!connection.wants_write());
+                assert_eq!(connection.ready_state(), ReadyState::Open);
+            }
+        }
+    }
+}
+
+/// CL-09, CL-12, CL-13, CL-20, CL-24: a whole closing handshake, begun by either end: the code is echoed, the server shuts down
+/// first, and both ends are clean.
+#[test]
+fn the_closing_handshake_ends_clean_at_both_ends() {
+    for first in ROLES {
+        let pair = Pair::run(&Config::new(), |pair| {
+            pair.client.connection.send("last words").unwrap();
+            let end = if first == Role::Client {
+                &mut pair.client
+            } else {
+                &mut pair.server
+            };
+            end.connection.close(normal()).unwrap();
+            assert_eq!(end.connection.ready_state(), ReadyState::Closing);
+            assert_eq!(pair.run_to_end(), seconds(0), "no deadline is needed");
+        });
+        for end in [&pair.client, &pair.server] {
+            let began = end.role == first;
+            let expected = Ended {
+                initiator: if began { Side::Local } else { Side::Peer },
+                code: 1000,
+                reason: if began { String::new() } else { "bye".into() },
+                sent: Some(1000),
+                failure: None,
+                clean: true,
+            };
+            assert_eq!(end.closure(), Some(expected));
+            assert_eq!(end.error, None, "a clean close is no error");
+            let closes = end.frames().iter().filter(|frame| frame.opcode() == CLOSE).count();
+            assert_eq!(closes, 1);
+        }
+        let words = Got::text("last words");
+        if first == Role::Client {
+            assert_eq!(pair.server.events, [words, Got::close(1000, "bye")]);
+            assert_eq!(pair.client.events, [Got::close(1000, "")]);
+        } else {
+            assert_eq!(pair.server.events, [words, Got::close(1000, "")]);
+            assert_eq!(pair.client.events, [Got::close(1000, "bye")]);
+        }
+    }
+}
+
+/// CL-12, CL-23: the server wants its write side shut down once both Close frames are exchanged and its own is written, and reads on.
+#[test]
+fn a_server_shuts_down_as_soon_as_its_close_is_written() {
+    let mut server = Connection::new(Role::Server, &Config::new());
+    server.receive(&wire::close(Role::Client, 1000, ""));
+    take_events(&mut server, &mut Vec::new()).unwrap();
+    assert!(server.wants_write() && !server.wants_shutdown(), "the Close goes first");
+    take_frames(Role::Server, &mut server);
+    assert!(server.wants_shutdown());
+    assert!(server.wants_read(), "what is under way is drained");
+    assert_eq!(server.ready_state(), ReadyState::Closing);
+    server.receive_eof();
+    assert_eq!(server.next_event(), Ok(None));
+    assert_eq!(server.ready_state(), ReadyState::Closed);
+    assert!(!server.wants_read());
+
+    // As the one who began: not before the peer's Close is there.
+    let mut server = Connection::new(Role::Server, &Config::new());
+    server.close(None).unwrap();
+    take_frames(Role::Server, &mut server);
+    assert!(!server.wants_shutdown());
+    server.receive(&wire::close(Role::Client, 1000, ""));
+    take_events(&mut server, &mut Vec::new()).unwrap();
+    assert!(server.wants_shutdown());
+}
+
+/// CL-13, CL-24: a client waits for the server to end the transport, and is clean only then.
+#[test]
+fn a_client_waits_for_the_server() {
+    for begins in [true, false] {
+        let mut client = Connection::new(Role::Client, &Config::new());
+        if begins {
+            client.close(normal()).unwrap();
+        }
+        client.receive(&wire::close(Role::Server, 1000, ""));
+        take_events(&mut client, &mut Vec::new()).unwrap();
+        take_frames(Role::Client, &mut client);
+        assert!(!client.wants_shutdown());
+        assert!(client.wants_read());
+        assert_eq!(client.ready_state(), ReadyState::Closing);
+        assert!(!client.closure().expect("closing").clean);
+        client.receive_eof();
+        assert_eq!(client.next_event(), Ok(None));
+        assert_eq!(client.ready_state(), ReadyState::Closed);
+        assert!(client.closure().expect("closed").clean);
+    }
+}
+
+/// CL-11, CL-17: both ends close at the same time: one Close each, and clean.
+#[test]
+fn simultaneous_closes_complete_the_handshake() {
+    let pair = Pair::run(&Config::new(), |pair| {
+        pair.client.connection.close(normal()).unwrap();
+        pair.server
+            .connection
+            .close(CloseFrame::from(CloseCode::GOING_AWAY))
+            .unwrap();
+        assert_eq!(pair.run_to_end(), seconds(0));
+    });
+    for (end, code, sent) in [(&pair.client, 1001, 1000), (&pair.server, 1000, 1001)] {
+        let closure = end.closure().expect("closed");
+        assert_eq!(
+            (closure.initiator, closure.code, closure.sent),
+            (Side::Local, code, Some(sent))
+        );
+        assert!(closure.clean);
+        assert_eq!(end.frames().len(), 1);
+    }
+}
+
+/// CL-11: whatever comes behind, an endpoint sends one Close.
+#[test]
+fn there_is_one_close() {
+    for role in ROLES {
+        let from = role.peer();
+        let mut connection = Connection::new(role, &Config::new());
+        connection.close(normal()).unwrap();
+        assert_eq!(connection.close(normal()), Err(SendError::Closing(())));
+        connection.receive(&wire::close(from, 1001, ""));
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        assert_eq!(connection.close(None), Err(SendError::Closing(())));
+        assert_eq!(take_frames(role, &mut connection).len(), 1);
+
+        // A fault behind the own Close does not add another.
+        let faulty = Scenario::new(role, wire::frame(from, FIN | 0x3, b"")).before(|connection| {
+            connection.close(normal()).unwrap();
+        });
+        let outcome = faulty.run();
+        assert_eq!(outcome.sent(), [(FIN | CLOSE, &b"\x03\xe8bye"[..])]);
+        let closure = outcome.closure.expect("failed");
+        assert_eq!((closure.failure, closure.code), (outcome.error, 1006));
+        assert!(outcome.shutdown && outcome.error.is_some());
+    }
+}
+
+/// CL-14: what arrives behind the peer's Close has no effect, also in the same read.
+#[test]
+fn nothing_counts_behind_the_close_of_the_peer() {
+    for role in ROLES {
+        let from = role.peer();
+        let bytes = [
+            wire::text(from, "before"),
+            wire::close(from, 1000, "first"),
+            wire::text(from, "late"),
+            wire::ping(from, b"late"),
+            wire::close(from, 1001, "second"),
+            vec![0xff; 10],
+        ];
+        // `Scenario::run` feeds more of it later.
+        let outcome = receive(role, bytes.concat());
+        assert_eq!(outcome.events, [Got::text("before"), Got::close(1000, "first")]);
+        assert_eq!(
+            (outcome.error, outcome.sent()),
+            (None, vec![(FIN | CLOSE, &b"\x03\xe8"[..])])
+        );
+        assert_eq!(outcome.closure.expect("closing").reason, "first");
+    }
+}
+
+/// CL-15, CL-16: behind the own Close, messages still come in, Pings are not answered, and the peer's Close is found.
+#[test]
+fn input_is_read_on_behind_the_own_close() {
+    for role in ROLES {
+        let from = role.peer();
+        let bytes = [
+            wire::text(from, "on its way"),
+            wire::ping(from, b"?"),
+            wire::fragments(from, BINARY, &[b"one", b"two"]),
+            wire::close(from, 1000, "done"),
+        ];
+        let outcome = Scenario::new(role, bytes.concat())
+            .before(|connection| connection.close(normal()).unwrap())
+            .run();
+        let expected = [
+            Got::text("on its way"),
+            Got::ping(b"?"),
+            Got::binary(b"onetwo"),
+            Got::close(1000, "done"),
+        ];
+        assert_eq!((outcome.events.as_slice(), outcome.error), (&expected[..], None));
+        assert_eq!(outcome.sent(), [(FIN | CLOSE, &b"\x03\xe8bye"[..])]);
+        assert!(outcome.at_eof.1.expect("closed").clean);
+    }
+}
+
+/// CL-18: a Close of the peer inside the own fragmented message is answered at once, and the message is given up.
+#[test]
+fn a_close_ends_the_own_fragmented_message() {
+    for role in ROLES {
+        let outcome = Scenario::new(role, wire::close(role.peer(), 1000, "")).before(|connection| {
+            connection.send_fragment("begun", Fin::More).unwrap();
+        });
+        assert_eq!(
+            outcome.run().sent(),
+            [(TEXT, &b"begun"[..]), (FIN | CLOSE, b"\x03\xe8")]
+        );
+
+        // The application may close there, too.
+        let mut connection = Connection::new(role, &Config::new());
+        connection.send_fragment("begun", Fin::More).unwrap();
+        connection.close(normal()).unwrap();
+        let refused = connection.send_fragment("end", Fin::Last);
+        assert_eq!(refused, Err(SendError::Closing("end".into())));
+        assert_eq!(take_frames(role, &mut connection).len(), 2);
+    }
+}
+
+/// CL-19: a Close inside an incoming fragmented message is answered, and the message is not delivered.
+#[test]
+fn a_close_ends_an_incoming_fragmented_message() {
+    for role in ROLES {
+        let bytes = [
+            wire::frame(role.peer(), TEXT, b"begun"),
+            wire::close(role.peer(), 1001, "bye"),
+            wire::frame(role.peer(), FIN | CONTINUATION, b"end"),
+        ];
+        let outcome = receive(role, bytes.concat());
+        assert_eq!(
+            (outcome.events.as_slice(), outcome.error),
+            (&[Got::close(1001, "bye")][..], None)
+        );
+        assert_eq!(outcome.close_sent(), Some(1001));
+        assert!(outcome.at_eof.1.expect("closed").clean);
+    }
+}
+
+/// CL-20, CL-22: without a Close the code is 1006, and the end is a failure.
+#[test]
+fn a_lost_transport_is_not_clean() {
+    for role in ROLES {
+        for close_first in [false, true] {
+            let mut connection = Connection::new(role, &Config::new());
+            if close_first {
+                connection.close(normal()).unwrap();
+            }
+            connection.receive(&wire::text(role.peer(), "last"));
+            connection.receive_eof();
+            let mut events = Vec::new();
+            let result = take_events(&mut connection, &mut events);
+            assert_eq!(
+                (events, result),
+                (vec![Got::text("last")], Err(ProtocolError::ConnectionLost))
+            );
+            let expected = Ended {
+                initiator: if close_first { Side::Local } else { Side::Peer },
+                code: 1006,
+                reason: String::new(),
+                sent: close_first.then_some(1000),
+                failure: Some(ProtocolError::ConnectionLost),
+                clean: false,
+            };
+            assert_eq!(connection.closure().map(Ended::from), Some(expected));
+            assert_eq!(connection.ready_state(), ReadyState::Closed);
+            assert!(!connection.wants_write() && !connection.wants_read());
+        }
+    }
+}
+
+/// CL-21: a failure sends the fitting Close behind what is queued, and the peer's Close does not count any more.
+#[test]
+fn a_failure_sends_its_close_and_ends_input() {
+    let cases: [(Vec<u8>, u16); 3] = [
+        (wire::frame(Role::Client, FIN | 0x3, b""), 1002),
+        (wire::frame(Role::Client, FIN | TEXT, b"\xff"), 1007),
+        (wire::header(FIN | BINARY, 1 << 40, Some([0; 4])), 1009),
+    ];
+    for (fault, code) in cases {
+        let bytes = [fault, wire::close(Role::Client, 1000, "")].concat();
+        let scenario = Scenario::new(Role::Server, bytes).before(|connection| {
+            connection.send("queued before").unwrap();
+        });
+        let outcome = scenario.run();
+        outcome.assert_failed(&[], code);
+        assert_eq!(outcome.sent()[0], (FIN | TEXT, &b"queued before"[..]));
+        let closure = outcome.closure.expect("failed");
+        assert_eq!(
+            (closure.initiator, closure.code, closure.sent),
+            (Side::Local, 1006, Some(code))
+        );
+    }
+}
+
+/// CL-21, CL-24: the end that is failed by its peer sees a Close and answers it, but neither end calls that clean in vain.
+#[test]
+fn a_failure_reaches_the_peer() {
+    for faulty in ROLES {
+        let pair = Pair::run(&Config::new(), |pair| {
+            let end = if faulty == Role::Client {
+                &mut pair.server
+            } else {
+                &mut pair.client
+            };
+            end.connection.receive(&wire::frame(faulty, FIN | 0x7, b""));
+            end.poll();
+            assert_eq!(pair.run_to_end(), seconds(0));
+        });
+        let (judge, judged) = match faulty {
+            Role::Client => (&pair.server, &pair.client),
+            Role::Server => (&pair.client, &pair.server),
+        };
+        assert_eq!(judged.events, [Got::close(1002, "")]);
+        assert_eq!(
+            judged.closure().map(|closure| (closure.code, closure.clean)),
+            Some((1002, true))
+        );
+        assert_eq!(
+            judge.closure().map(|closure| (closure.code, closure.clean)),
+            Some((1006, false))
+        );
+    }
+}
+
+/// CL-23: everything that is queued is written before the write side is shut down, the Close last.
+#[test]
+fn output_is_written_before_the_shutdown() {
+    let pair = Pair::run(&Config::new(), |pair| {
+        for i in 0..50 {
+            pair.server.connection.send(sample(i * 200)).unwrap();
+        }
+        pair.server.connection.close(normal()).unwrap();
+        assert_eq!(pair.run_to_end(), seconds(0));
+    });
+    assert_eq!(pair.client.events.len(), 51);
+    assert_eq!(pair.client.events.last(), Some(&Got::close(1000, "bye")));
+    assert!(pair.client.closure().expect("closed").clean);
+}
+
+/// CL-23: a Close under way is not destroyed: after a failure reads go on until the transport ends.
+#[test]
+fn input_is_drained_behind_a_failure() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        connection.receive(&wire::frame(role.peer(), FIN | 0x3, b""));
+        take_events(&mut connection, &mut Vec::new()).unwrap_err();
+        assert!(!connection.wants_shutdown(), "the Close goes first");
+        take_frames(role, &mut connection);
+        assert!(connection.wants_shutdown());
+        for _ in 0..100 {
+            assert!(connection.wants_read());
+            let n = connection.space().len();
+            assert!(n > 0);
+            connection.advance(n);
+            take_events(&mut connection, &mut Vec::new()).unwrap_err();
+        }
+        assert!(connection.allocated() <= 64 << 10);
+        connection.receive_eof();
+        assert_eq!(
+            connection.ready_state(),
+            ReadyState::Closing,
+            "not known before it is asked for"
+        );
+        take_events(&mut connection, &mut Vec::new()).unwrap_err();
+        assert_eq!(connection.ready_state(), ReadyState::Closed);
+    }
+}
+
+/// CL-24: a connection that is given up while its Close still waits to be written was not closed clean.
+#[test]
+fn a_close_that_was_not_written_is_not_clean() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        connection.receive(&wire::close(role.peer(), 1000, "bye"));
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        connection.abort();
+        let closure = connection.closure().expect("closed");
+        assert_eq!((closure.code, closure.clean), (CloseCode::NORMAL, false));
+
+        // Written, it was.
+        let mut connection = Connection::new(role, &Config::new());
+        connection.receive(&wire::close(role.peer(), 1000, "bye"));
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        take_frames(role, &mut connection);
+        connection.abort();
+        assert!(connection.closure().expect("closed").clean);
+    }
+}
+
+/// CL-24: a peer that ends its side right behind its Close gets the answer all the same.
+#[test]
+fn the_answer_is_written_behind_the_end_of_input() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        connection.send(&sample(1000)).unwrap();
+        connection.receive(&wire::close(role.peer(), 1000, ""));
+        connection.receive_eof();
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        assert_eq!(connection.ready_state(), ReadyState::Closing);
+        assert!(connection.wants_write());
+        assert!(!connection.closure().expect("closing").clean);
+        assert_eq!(take_frames(role, &mut connection).len(), 2);
+        assert_eq!(connection.ready_state(), ReadyState::Closed);
+        assert!(connection.closure().expect("closed").clean);
+    }
+}
+
+/// CL-22, FR-22: the transport ends at every byte of a conversation: what was whole before is delivered, the rest is not,
+/// and the end is clean exactly behind the whole Close.
+#[test]
+fn the_transport_may_end_at_every_byte() {
+    for role in ROLES {
+        let from = role.peer();
+        let parts = [
+            (wire::text(from, "é one"), Some(Got::text("é one"))),
+            (wire::frame(from, BINARY, &sample(130)), None),
+            (wire::ping(from, b"two"), Some(Got::ping(b"two"))),
+            (wire::frame(from, CONTINUATION, b""), None),
+            (
+                wire::frame(from, FIN | CONTINUATION, b"three"),
+                Some(Got::Binary([&sample(130)[..], b"three"].concat())),
+            ),
+            (wire::close(from, 1000, "bye"), Some(Got::close(1000, "bye"))),
+        ];
+        let bytes: Vec<u8> = parts.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+        for end in 0..=bytes.len() {
+            let mut left = end;
+            let whole = parts.iter().take_while(|(bytes, _)| {
+                let fits = bytes.len() <= left;
+                left = left.saturating_sub(bytes.len());
+                fits
+            });
+            let expected: Vec<Got> = whole.filter_map(|(_, event)| event.clone()).collect();
+            let clean = end == bytes.len();
+            let outcome = Scenario::new(role, &bytes[..end]).run();
+            assert_eq!(outcome.events, expected, "{end} bytes");
+            let (state, closure) = outcome.at_eof;
+            let closure = closure.expect("closed");
+            assert_eq!((state, closure.clean), (ReadyState::Closed, clean), "{end} bytes");
+            assert_eq!(closure.code, if clean { 1000 } else { 1006 });
+            assert_eq!(closure.failure, (!clean).then_some(ProtocolError::ConnectionLost));
+        }
+    }
+}
+
+/// CL-16: a Ping that came before the own Close is answered before it; the Close is the last frame.
+#[test]
+fn pending_pongs_go_before_the_close() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        for i in 0..100 {
+            connection.receive(&wire::ping(role.peer(), &[i]));
+            take_events(&mut connection, &mut Vec::new()).unwrap();
+        }
+        connection.close(normal()).unwrap();
+        let frames = take_frames(role, &mut connection);
+        let (close, pongs) = frames.split_last().expect("frames");
+        assert_eq!(close.opcode(), CLOSE);
+        assert!(pongs.iter().all(|frame| frame.first == FIN | PONG));
+        assert_eq!(
+            pongs.last().expect("a Pong").payload,
+            [99],
+            "the latest Ping is answered"
+        );
+    }
+}
+
+/// CL-29: what the peer gave as a reason is at most 123 bytes, and no error repeats it.
+#[test]
+fn errors_do_not_repeat_the_reason() {
+    for role in ROLES {
+        let outcome = receive(role, wire::close(role.peer(), 1006, "<script>"));
+        let error = outcome.error.expect("1006 is not for the wire");
+        assert!(!format!("{error} {error:?}").contains("script"));
+        assert_eq!(
+            outcome.closure.expect("failed").reason,
+            "",
+            "the reason of a bad Close is not kept"
+        );
+    }
+}

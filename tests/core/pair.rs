@@ -1,0 +1,214 @@
+//! A client and a server that talk to each other, on a virtual clock.
+
+use core::time::Duration;
+
+use websocket_proto::{Config, Connection, ProtocolError, ReadyState, Role, Time};
+
+use crate::{
+    raw::{Cuts, Ended, Got, take_events, take_output},
+    rng::Rng,
+    wire::{self, Sent},
+};
+
+/// One end, with all that happened there.
+pub struct End {
+    pub role: Role,
+    pub connection: Connection,
+    pub events: Vec<Got>,
+    pub error: Option<ProtocolError>,
+    /// All bytes that were written to the transport.
+    pub written: Vec<u8>,
+    /// Whether the write side of the transport was shut down.
+    pub shut: bool,
+    cuts: Cuts,
+}
+
+impl End {
+    fn new(role: Role, config: &Config, cuts: Cuts) -> Self {
+        Self {
+            role,
+            connection: Connection::new(role, config),
+            events: Vec::new(),
+            error: None,
+            written: Vec::new(),
+            shut: false,
+            cuts,
+        }
+    }
+
+    /// The frames that were written, which are checked for what holds for all frames of that role.
+    pub fn frames(&self) -> Vec<Sent> {
+        wire::parse_from(self.role, &self.written)
+    }
+
+    pub fn closure(&self) -> Option<Ended> {
+        self.connection.closure().map(Ended::from)
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.connection.ready_state() == ReadyState::Closed
+    }
+
+    /// Takes all events, as an application does behind every read and every deadline.
+    pub fn poll(&mut self) {
+        let before = self.events.len();
+        let result = take_events(&mut self.connection, &mut self.events);
+        if let Some(error) = self.error {
+            assert_eq!(result, Err(error), "a terminal error repeats");
+            assert_eq!(self.events.len(), before, "no event behind a terminal error");
+        }
+        self.error = result.err();
+    }
+
+    /// Writes what waits, as it is cut, and gives the pieces; shuts the write side down if that is wanted.
+    fn write(&mut self) -> Vec<Vec<u8>> {
+        let mut pieces = Vec::new();
+        while !self.shut && self.connection.wants_write() {
+            let n = self.cuts.next(0, self.connection.output().len());
+            let mut piece = Vec::new();
+            take_output(&mut self.connection, n, &mut piece);
+            self.written.extend_from_slice(&piece);
+            pieces.push(piece);
+        }
+        if self.connection.wants_shutdown() || self.is_closed() {
+            self.shut = true;
+        }
+        pieces
+    }
+}
+
+/// Both ends.
+pub struct Pair {
+    pub client: End,
+    pub server: End,
+    pub now: Time,
+    /// Whether what one end writes reaches the other.
+    pub linked: bool,
+}
+
+impl Pair {
+    pub fn new(client: &Config, server: &Config, cuts: Cuts) -> Self {
+        Self {
+            client: End::new(Role::Client, client, cuts.clone()),
+            server: End::new(Role::Server, server, cuts),
+            now: Time::ZERO,
+            linked: true,
+        }
+    }
+
+    /// Runs a scenario whole, one byte at a time and cut at random, and asserts that the events, what was sent and how
+    /// it ended are the same.
+    #[track_caller]
+    pub fn run(config: &Config, scenario: impl Fn(&mut Pair)) -> Pair {
+        Self::run_with(config, config, scenario)
+    }
+
+    /// As [`run`](Self::run), with settings for each end.
+    #[track_caller]
+    pub fn run_with(client: &Config, server: &Config, scenario: impl Fn(&mut Pair)) -> Pair {
+        let random = (1..4).map(|seed| Cuts::Random(Rng::new(seed)));
+        let mut first: Option<Pair> = None;
+        for cuts in [Cuts::Whole, Cuts::Bytes].into_iter().chain(random) {
+            let mut pair = Pair::new(client, server, cuts.clone());
+            scenario(&mut pair);
+            if let Some(first) = &first {
+                for (end, first) in [(&pair.client, &first.client), (&pair.server, &first.server)] {
+                    let payloads = |end: &End| -> Vec<_> {
+                        let frames = end.frames().into_iter();
+                        frames.map(|frame| (frame.first, frame.payload)).collect()
+                    };
+                    assert_eq!(end.events, first.events, "{:?} with {cuts:?}", end.role);
+                    assert_eq!(payloads(end), payloads(first), "{:?} with {cuts:?}", end.role);
+                    assert_eq!(end.closure(), first.closure(), "{:?} with {cuts:?}", end.role);
+                    assert_eq!(end.error, first.error, "{:?} with {cuts:?}", end.role);
+                }
+            }
+            first.get_or_insert(pair);
+        }
+        first.expect("there are segmentations")
+    }
+
+    /// Moves bytes both ways until none move any more.
+    pub fn pump(&mut self) {
+        for _ in 0..100_000 {
+            if !self.step() {
+                return;
+            }
+        }
+        panic!("the two do not come to rest");
+    }
+
+    /// Handles the deadlines that are due and moves what waits at each end to the other. Returns whether there was
+    /// anything.
+    pub fn step(&mut self) -> bool {
+        let mut due = false;
+        for end in [&mut self.client, &mut self.server] {
+            for round in 0.. {
+                if end.connection.poll_timeout().is_none_or(|due| due > self.now) {
+                    break;
+                }
+                assert!(round < 10, "a deadline that was handled is due again");
+                end.connection.handle_timeout(self.now);
+                end.poll();
+                due = true;
+            }
+        }
+        let to_server = move_bytes(&mut self.client, &mut self.server, self.linked);
+        let to_client = move_bytes(&mut self.server, &mut self.client, self.linked);
+        due || to_server || to_client
+    }
+
+    /// Lets time pass: every deadline is handled when it is due, and bytes move at once.
+    pub fn pass(&mut self, time: Duration) {
+        let end = self.now + time;
+        for _ in 0..10_000 {
+            self.pump();
+            let due = [&self.client, &self.server].map(|end| end.connection.poll_timeout());
+            let next = due.into_iter().flatten().min();
+            match next {
+                Some(next) if next <= end => self.now = next,
+                _ => {
+                    self.now = end;
+                    return;
+                }
+            }
+        }
+        panic!("the deadlines do not come to rest");
+    }
+
+    /// Lets time pass until both ends are closed, and returns how much it was.
+    pub fn run_to_end(&mut self) -> Duration {
+        let start = self.now;
+        self.pump();
+        for _ in 0..1000 {
+            if self.client.is_closed() && self.server.is_closed() {
+                return self.now.since(start);
+            }
+            self.pass(Duration::from_millis(500));
+        }
+        panic!("still {:?} and {:?}", self.client.closure(), self.server.closure());
+    }
+}
+
+/// Moves what waits at `from` to `to`, and the end of the stream behind it.
+fn move_bytes(from: &mut End, to: &mut End, linked: bool) -> bool {
+    let was_shut = from.shut;
+    let pieces = from.write();
+    let moved = !pieces.is_empty() || from.shut != was_shut;
+    if linked && !to.is_closed() {
+        for piece in pieces {
+            to.connection.receive(&piece);
+            to.poll();
+        }
+        if from.shut && !was_shut {
+            to.connection.receive_eof();
+            to.poll();
+        }
+    }
+    moved
+}
+
+/// The settings that most scenarios use.
+pub fn seconds(n: u64) -> Duration {
+    Duration::from_secs(n)
+}

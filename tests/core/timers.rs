@@ -1,0 +1,519 @@
+//! Deadlines on a virtual clock: CL-27, SEC-11, keepalive and latency.
+
+use core::time::Duration;
+
+use websocket_proto::{Config, Connection, ProtocolError, ReadyState, Role, Time, Timer, Timers};
+
+use crate::{
+    pair::{Pair, seconds},
+    raw::{Cuts, Got, take_events, take_frames, take_output},
+    wire::{self, CLOSE, FIN, PING, PONG, ROLES},
+};
+
+fn at(seconds: f64) -> Time {
+    Time::from_origin(Duration::from_secs_f64(seconds))
+}
+
+/// One connection and the time; its deadlines are handled when they are due.
+struct Clock {
+    connection: Connection,
+    now: Time,
+    events: Vec<Got>,
+    error: Option<ProtocolError>,
+}
+
+impl Clock {
+    fn new(role: Role, timers: Timers) -> Self {
+        let mut clock = Self {
+            connection: Connection::new(role, &Config::new().timers(timers)),
+            now: at(100.0),
+            events: Vec::new(),
+            error: None,
+        };
+        clock.until(at(100.0));
+        clock
+    }
+
+    /// Lets time pass, and stops early when the connection fails.
+    fn until(&mut self, end: Time) {
+        for _ in 0..10_000 {
+            if self.error.is_none() {
+                self.error = take_events(&mut self.connection, &mut self.events).err();
+            }
+            match self.connection.poll_timeout() {
+                Some(due) if due <= end => {
+                    self.now = self.now.max(due);
+                    self.connection.handle_timeout(self.now);
+                    let failed = self.error.is_some();
+                    self.error = take_events(&mut self.connection, &mut self.events).err();
+                    if self.error.is_some() && !failed {
+                        return;
+                    }
+                }
+                _ => {
+                    self.now = end;
+                    return;
+                }
+            }
+        }
+        panic!("the deadlines do not come to rest");
+    }
+
+    fn after(&mut self, time: f64) {
+        self.until(self.now + Duration::from_secs_f64(time));
+    }
+
+    /// Lets time pass until the connection fails, and gives how long that took.
+    fn until_failure(&mut self, most: f64) -> (f64, Option<ProtocolError>) {
+        let start = self.now;
+        self.after(most);
+        (self.now.since(start).as_secs_f64(), self.error)
+    }
+
+    fn receive(&mut self, bytes: &[u8]) {
+        self.connection.receive(bytes);
+        assert_eq!(take_events(&mut self.connection, &mut self.events), Ok(()));
+    }
+
+    fn write(&mut self) -> usize {
+        take_output(&mut self.connection, usize::MAX, &mut Vec::new())
+    }
+}
+
+/// CL-27, SEC-11: a peer that never answers the Close is given up at the deadline, with 1006.
+#[test]
+fn the_wait_for_the_close_of_the_peer_is_bounded() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new());
+        clock.connection.close(None).unwrap();
+        clock.write();
+        let (time, error) = clock.until_failure(60.0);
+        assert_eq!((time, error), (5.0, Some(ProtocolError::TimedOut(Timer::Close))));
+        assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
+        assert_eq!(clock.connection.poll_timeout(), None);
+        let closure = clock.connection.closure().expect("closed");
+        assert_eq!((closure.code.value(), closure.clean), (1006, false));
+        assert!(!clock.connection.wants_read());
+    }
+}
+
+/// CL-13, CL-27: a server that never ends the transport is given up at the deadline; the handshake was complete, so the
+/// code is the received one, and it is no failure.
+#[test]
+fn the_wait_for_the_end_of_the_transport_is_bounded() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new());
+        clock.receive(&wire::close(role.peer(), 1001, "bye"));
+        clock.write();
+        let (time, error) = clock.until_failure(4.999);
+        assert_eq!((time, error), (4.999, None));
+        assert_eq!(clock.connection.ready_state(), ReadyState::Closing);
+        clock.after(0.001);
+        assert_eq!(
+            (clock.error, clock.connection.ready_state()),
+            (None, ReadyState::Closed)
+        );
+        assert_eq!(clock.connection.closure().expect("closed").code.value(), 1001);
+    }
+}
+
+/// CL-27: the wait behind a failure is bounded as well.
+#[test]
+fn the_wait_behind_a_failure_is_bounded() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new());
+        clock.connection.receive(&wire::frame(role.peer(), FIN | 0x3, b""));
+        clock.error = take_events(&mut clock.connection, &mut Vec::new()).err();
+        let error = clock.error;
+        clock.write();
+        clock.after(4.999);
+        assert_eq!(clock.connection.ready_state(), ReadyState::Closing);
+        clock.after(0.001);
+        assert_eq!(
+            (clock.error, clock.connection.ready_state()),
+            (error, ReadyState::Closed)
+        );
+    }
+}
+
+/// CL-27: bytes that keep coming do not put off the close deadline.
+#[test]
+fn traffic_does_not_extend_the_close_deadline() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new().idle(seconds(2)).keepalive(seconds(1)));
+        clock.connection.close(None).unwrap();
+        for _ in 0..49 {
+            clock.write();
+            clock.receive(&wire::text(role.peer(), "more"));
+            clock.after(0.1);
+            assert_eq!(clock.error, None);
+        }
+        let (_, error) = clock.until_failure(0.1);
+        assert_eq!(error, Some(ProtocolError::TimedOut(Timer::Close)));
+        assert_eq!(clock.events, vec![Got::text("more"); 49]);
+    }
+}
+
+/// CL-21, CL-27: behind the close deadline nothing that arrives has an effect, not even the peer's Close.
+#[test]
+fn nothing_counts_behind_the_close_deadline() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new());
+        clock.connection.close(None).unwrap();
+        clock.write();
+        let (_, error) = clock.until_failure(10.0);
+        let late = [wire::text(role.peer(), "late"), wire::close(role.peer(), 1000, "late")];
+        clock.connection.receive(&late.concat());
+        let mut events = Vec::new();
+        assert_eq!(take_events(&mut clock.connection, &mut events).err(), error);
+        assert_eq!(events, []);
+        assert_eq!(clock.connection.closure().expect("closed").code.value(), 1006);
+    }
+}
+
+/// SEC-11: output that the peer does not take ends the connection between 1 and 2 times the limit.
+#[test]
+fn a_stalled_write_ends_the_connection() {
+    for role in ROLES {
+        for taken in [0, 1, 100] {
+            let mut clock = Clock::new(role, Timers::new());
+            clock.connection.send(&[1; 1000]).unwrap();
+            clock.after(10.0);
+            take_output(&mut clock.connection, taken, &mut Vec::new());
+            let (time, error) = clock.until_failure(120.0);
+            assert_eq!(error, Some(ProtocolError::TimedOut(Timer::Write)));
+            assert!((20.0..=60.0).contains(&time), "{time}");
+            assert!(taken > 0 || time == 20.0, "nothing was taken since the start");
+            assert!(taken == 0 || time >= 30.0, "30 s without one byte");
+            assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
+            assert!(!clock.connection.wants_write(), "what waits is given up");
+            assert_eq!(clock.connection.closure().expect("closed").code.value(), 1006);
+        }
+    }
+}
+
+/// SEC-11: a peer that takes a byte now and then is slow, not gone; and an empty queue never stalls.
+#[test]
+fn slow_writes_are_not_stalled() {
+    let mut clock = Clock::new(Role::Server, Timers::new());
+    clock.connection.send(&[1; 100]).unwrap();
+    for _ in 0..102 {
+        clock.after(29.0);
+        take_output(&mut clock.connection, 1, &mut Vec::new());
+    }
+    assert!(!clock.connection.wants_write());
+    clock.after(1000.0);
+    // A new message much later has the whole time again.
+    clock.connection.send("new").unwrap();
+    let (time, error) = clock.until_failure(29.9);
+    assert_eq!((time, error), (29.9, None));
+    clock.write();
+    clock.after(1000.0);
+    assert_eq!((clock.error, clock.connection.ready_state()), (None, ReadyState::Open));
+}
+
+/// SEC-11: a peer that takes no output cannot hold the closing handshake open, with or without the write deadline.
+#[test]
+fn a_close_that_cannot_be_written_ends_in_time() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new().write(None));
+        clock.receive(&wire::close(role.peer(), 1000, ""));
+        let (time, error) = clock.until_failure(60.0);
+        assert_eq!((time, error), (5.0, Some(ProtocolError::TimedOut(Timer::Close))));
+        let closure = clock.connection.closure().expect("closed");
+        assert_eq!((closure.code.value(), closure.clean), (1000, false));
+    }
+}
+
+/// SEC-11: an idle peer is given up between 1 and 1.25 times the limit after its last byte, with 1001.
+#[test]
+fn an_idle_peer_is_given_up() {
+    for role in ROLES {
+        for tenths in 0..25 {
+            let mut clock = Clock::new(role, Timers::new().idle(seconds(8)));
+            let last = f64::from(tenths) / 10.0;
+            clock.after(last);
+            clock.receive(&wire::pong(role.peer(), b""));
+            let (time, error) = clock.until_failure(60.0);
+            assert_eq!(error, Some(ProtocolError::TimedOut(Timer::Idle)));
+            assert!((8.0..=10.0).contains(&time), "{time} with {last}");
+            let frames = take_frames(role, &mut clock.connection);
+            assert_eq!(frames.len(), 1);
+            assert_eq!((frames[0].opcode(), &*frames[0].payload), (CLOSE, &b"\x03\xe9"[..]));
+            // The Close is given its time, then it is over.
+            assert_eq!(clock.connection.ready_state(), ReadyState::Closing);
+            clock.after(5.0);
+            assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
+        }
+    }
+}
+
+/// SEC-11: any byte keeps an idle peer, even one of an unfinished frame; output does not.
+#[test]
+fn any_byte_counts_as_life() {
+    let mut clock = Clock::new(Role::Client, Timers::new().idle(seconds(8)));
+    clock.receive(&wire::header(FIN | wire::BINARY, 1000, None));
+    for _ in 0..500 {
+        clock.after(7.9);
+        clock.receive(b"x");
+        assert_eq!(clock.error, None);
+    }
+    let mut clock = Clock::new(Role::Client, Timers::new().idle(seconds(8)));
+    for _ in 0..12 {
+        let _ = clock.connection.send("are you there");
+        clock.write();
+        clock.after(1.0);
+    }
+    assert_eq!(clock.error, Some(ProtocolError::TimedOut(Timer::Idle)));
+}
+
+/// SEC-11: a silent peer is pinged after the interval, and given up when nothing comes in time.
+#[test]
+fn keepalive_finds_a_dead_peer() {
+    for role in ROLES {
+        let mut clock = Clock::new(role, Timers::new().keepalive(seconds(10)).pong(seconds(3)));
+        clock.after(9.999);
+        assert!(!clock.connection.wants_write());
+        clock.after(0.001);
+        let frames = take_frames(role, &mut clock.connection);
+        assert_eq!(frames.iter().map(|frame| frame.opcode()).collect::<Vec<_>>(), [PING]);
+        let (time, error) = clock.until_failure(60.0);
+        assert_eq!((time, error), (3.0, Some(ProtocolError::TimedOut(Timer::Keepalive))));
+        assert_eq!(
+            clock.connection.ready_state(),
+            ReadyState::Closed,
+            "a dead peer is not waited for"
+        );
+        assert_eq!(clock.connection.closure().expect("closed").code.value(), 1006);
+        assert_eq!(clock.connection.poll_timeout(), None);
+    }
+}
+
+/// SEC-11: a peer that answers is kept for ever, and so is one that sends anything else; who talks is not pinged.
+#[test]
+fn keepalive_keeps_a_live_peer() {
+    let timers = Timers::new().keepalive(seconds(10)).pong(seconds(3));
+    let mut clock = Clock::new(Role::Client, timers);
+    for round in 0..200 {
+        clock.after(1.0);
+        for frame in take_frames(Role::Client, &mut clock.connection) {
+            assert_eq!(frame.opcode(), PING);
+            match round % 2 {
+                0 => clock.receive(&wire::pong(Role::Server, &frame.payload)),
+                _ => clock.receive(&wire::text(Role::Server, "busy")),
+            }
+        }
+    }
+    assert_eq!(clock.error, None);
+    let answers = clock.events.len();
+    assert!(
+        (10..=20).contains(&answers),
+        "pinged about every interval: {:?}",
+        clock.events
+    );
+
+    let mut clock = Clock::new(Role::Client, timers);
+    for _ in 0..300 {
+        clock.after(1.0);
+        clock.receive(&wire::text(Role::Server, "busy"));
+    }
+    assert_eq!((clock.error, clock.write()), (None, 0));
+}
+
+/// SEC-11: without the pong deadline the keepalive keeps a path open, and never fails.
+#[test]
+fn keepalive_without_pong_deadline_never_fails() {
+    let mut clock = Clock::new(Role::Server, Timers::new().keepalive(seconds(10)).pong(None));
+    for _ in 0..100 {
+        clock.after(10.0);
+        clock.write();
+    }
+    assert_eq!((clock.error, clock.connection.ready_state()), (None, ReadyState::Open));
+}
+
+/// SEC-11: two ends with keepalive stay up, in silence and when linked by single bytes; unlinked, they give up.
+#[test]
+fn keepalive_works_end_to_end() {
+    let config = Config::new().timers(Timers::new().keepalive(seconds(10)).pong(seconds(5)));
+    for cuts in [Cuts::Whole, Cuts::Bytes] {
+        let mut pair = Pair::new(&config, &config, cuts);
+        pair.pass(seconds(1000));
+        assert!(pair.client.error.is_none() && pair.server.error.is_none());
+        let pongs = pair.client.events.iter().filter(|event| matches!(event, Got::Pong(_)));
+        let pings = pair.client.events.iter().filter(|event| matches!(event, Got::Ping(_)));
+        assert!(pongs.count() + pings.count() >= 40);
+        assert_eq!(pair.client.connection.latency(), Some(Duration::ZERO));
+
+        pair.linked = false;
+        pair.pass(seconds(40));
+        for end in [&pair.client, &pair.server] {
+            assert_eq!(end.error, Some(ProtocolError::TimedOut(Timer::Keepalive)));
+            assert!(end.is_closed());
+        }
+    }
+}
+
+/// SEC-11: the defaults bound every wait but that for an open, silent peer; then there is no deadline.
+#[test]
+fn an_open_connection_has_no_deadline_by_default() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        assert_eq!(connection.poll_timeout(), None);
+        connection.send("x").unwrap();
+        assert_eq!(connection.poll_timeout(), Some(Time::ZERO), "it asks for the time");
+        connection.handle_timeout(at(7.0));
+        assert_eq!(connection.poll_timeout(), Some(at(37.0)));
+        take_frames(role, &mut connection);
+        assert_eq!(connection.poll_timeout(), None);
+        connection.close(None).unwrap();
+        connection.handle_timeout(at(8.0));
+        assert_eq!(connection.poll_timeout(), Some(at(13.0)));
+    }
+}
+
+/// SEC-11: with every deadline off, none is asked for.
+#[test]
+fn deadlines_can_be_switched_off() {
+    let timers = Timers::new()
+        .close(None)
+        .write(None)
+        .idle(None)
+        .keepalive(None)
+        .handshake(None);
+    for role in ROLES {
+        let mut clock = Clock::new(role, timers);
+        clock.connection.send("x").unwrap();
+        clock.connection.close(None).unwrap();
+        assert_eq!(clock.connection.poll_timeout(), None);
+        clock.connection.handle_timeout(at(1e9));
+        assert_eq!(clock.connection.ready_state(), ReadyState::Closing);
+    }
+}
+
+/// SEC-11: telling the time early, often or backwards changes nothing.
+#[test]
+fn telling_the_time_too_often_is_harmless() {
+    let timers = Timers::new().idle(seconds(8)).keepalive(seconds(3));
+    let mut clock = Clock::new(Role::Client, timers);
+    let due = clock.connection.poll_timeout();
+    for i in 0..1000 {
+        clock.connection.handle_timeout(at(100.0 + f64::from(i % 7) / 10.0));
+        clock.connection.handle_timeout(at(0.0));
+        assert_eq!(clock.connection.poll_timeout(), due);
+    }
+    assert_eq!(clock.connection.next_event(), Ok(None));
+    assert!(!clock.connection.wants_write());
+}
+
+/// SEC-12: durations that reach past the end of time neither overflow nor fire.
+#[test]
+fn the_longest_durations_do_not_overflow() {
+    let timers = Timers::new()
+        .close(Duration::MAX)
+        .write(Duration::MAX)
+        .idle(Duration::MAX)
+        .keepalive(Duration::MAX)
+        .pong(Duration::MAX);
+    for role in ROLES {
+        let mut clock = Clock::new(role, timers);
+        clock.connection.send("x").unwrap();
+        clock.after(1e9);
+        clock.connection.close(None).unwrap();
+        clock.after(1e9);
+        assert_eq!(
+            (clock.error, clock.connection.ready_state()),
+            (None, ReadyState::Closing)
+        );
+    }
+}
+
+/// SEC-12: durations of zero end a connection, but neither hang nor panic.
+#[test]
+fn durations_of_zero_come_to_rest() {
+    let zero = Duration::ZERO;
+    let all: [Timers; 4] = [
+        Timers::new().close(zero),
+        Timers::new().write(zero),
+        Timers::new().idle(zero),
+        Timers::new().keepalive(zero).pong(zero),
+    ];
+    for timers in all {
+        for role in ROLES {
+            let mut clock = Clock {
+                connection: Connection::new(role, &Config::new().timers(timers)),
+                now: at(1.0),
+                events: Vec::new(),
+                error: None,
+            };
+            clock.connection.send("x").unwrap();
+            let _ = clock.connection.close(None);
+            clock.after(100.0);
+            clock.after(100.0);
+            assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
+        }
+    }
+}
+
+/// The latency is the time from the Ping to its Pong, as the clock is told, and other Pongs do not disturb it.
+#[test]
+fn latency_is_measured() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        assert_eq!(connection.latency(), None);
+        connection.measure_latency();
+        connection.measure_latency();
+        assert_eq!(connection.poll_timeout(), Some(Time::ZERO));
+        connection.handle_timeout(at(10.0));
+        let frames = take_frames(role, &mut connection);
+        assert_eq!(frames.len(), 1, "one at a time");
+        assert_eq!(connection.poll_timeout(), None, "written, so nothing is due");
+        connection.handle_timeout(at(10.1));
+
+        let pongs = [
+            wire::pong(role.peer(), b"other"),
+            wire::pong(role.peer(), &frames[0].payload),
+        ];
+        connection.receive(&pongs[0]);
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        connection.handle_timeout(at(10.2));
+        assert_eq!(connection.latency(), None);
+        connection.receive(&pongs[1]);
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        assert_eq!(connection.poll_timeout(), Some(Time::ZERO));
+        // A Pong that comes twice changes nothing.
+        connection.receive(&pongs[1]);
+        take_events(&mut connection, &mut Vec::new()).unwrap();
+        connection.handle_timeout(at(10.25));
+        assert_eq!(connection.latency(), Some(Duration::from_millis(250)));
+
+        // The next measurement has a payload of its own.
+        connection.measure_latency();
+        let again = take_frames(role, &mut connection);
+        assert_ne!(again[0].payload, frames[0].payload);
+    }
+}
+
+/// A latency that cannot be measured is none: the connection is closing, or the peer's Pong has another payload.
+#[test]
+fn latency_needs_an_open_connection() {
+    let mut connection = Connection::new(Role::Server, &Config::new());
+    connection.close(None).unwrap();
+    take_frames(Role::Server, &mut connection);
+    connection.measure_latency();
+    assert!(!connection.wants_write());
+    connection.handle_timeout(at(1.0));
+    assert_eq!(connection.latency(), None);
+    assert_eq!(connection.poll_timeout(), Some(at(6.0)), "the close deadline only");
+}
+
+/// SEC-11: a peer that answers the keepalive with the Pong is measured on the way.
+#[test]
+fn the_keepalive_measures_latency() {
+    let mut clock = Clock::new(Role::Server, Timers::new().keepalive(seconds(10)));
+    clock.after(10.0);
+    let frames = take_frames(Role::Server, &mut clock.connection);
+    clock.after(0.5);
+    clock.receive(&wire::frame(Role::Client, FIN | PONG, &frames[0].payload));
+    clock.after(0.0);
+    assert_eq!(clock.connection.latency(), Some(Duration::from_millis(500)));
+}

@@ -1,0 +1,143 @@
+//! Requests of the `http` crate that a client sends.
+
+use http::Request;
+use websocket_proto::{
+    Config,
+    handshake::{ClientHandshake, ClientRequest, Extension, HandshakeField, HeaderError, RequestError, UriError},
+};
+
+/// The bytes that a client sends.
+fn sent(request: ClientRequest) -> String {
+    let handshake = ClientHandshake::new(request, *b"the sample nonce", &Config::new()).expect("a valid request");
+    String::from_utf8(handshake.request().to_vec()).expect("an ASCII request")
+}
+
+fn convert(fields: &[(&str, &str)]) -> Result<ClientRequest, RequestError> {
+    let request = Request::get("ws://example.com:8080/chat");
+    let request = fields
+        .iter()
+        .fold(request, |request, (name, value)| request.header(*name, *value));
+    request.body(()).expect("a request").try_into()
+}
+
+/// HS-C-11, HS-C-12, HS-C-13, HS-C-14, HS-C-15: a URI and some fields of the application are enough.
+#[test]
+fn additional_fields_are_added() {
+    let request = convert(&[
+        ("Authorization", "Bearer x"),
+        ("Cookie", "a=1"),
+        ("x-many", "1"),
+        ("x-many", "2"),
+    ]);
+    assert_eq!(
+        sent(request.expect("a valid request")),
+        "GET /chat HTTP/1.1\r\nHost: example.com:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
+         authorization: Bearer x\r\ncookie: a=1\r\nx-many: 1\r\nx-many: 2\r\n\r\n"
+    );
+}
+
+/// HS-C-16, HS-C-17, HS-C-18: offers and origin are taken as such.
+#[test]
+fn offers() {
+    let converted = convert(&[
+        ("Sec-WebSocket-Protocol", "chat, superchat"),
+        ("Sec-WebSocket-Protocol", "third"),
+        ("Sec-WebSocket-Extensions", "foo; a=\"1\"; b, bar"),
+        ("Origin", "https://example.com"),
+    ]);
+    let built = "ws://example.com:8080/chat".parse::<ClientRequest>().expect("a URI");
+    let built = ["chat", "superchat", "third"]
+        .into_iter()
+        .fold(built, ClientRequest::subprotocol);
+    let built = built
+        .extension(Extension::new("foo").param("a", "1").flag("b"))
+        .extension(Extension::new("bar"))
+        .origin("https://example.com");
+    assert_eq!(sent(converted.expect("a valid request")), sent(built));
+}
+
+/// HS-C-19: fields of the handshake are passed over if they say the same, and neither repeated nor replaced.
+#[test]
+fn fields_of_the_handshake() {
+    let plain = sent(convert(&[]).expect("a valid request"));
+    for same in [
+        ("Host", "example.com:8080"),
+        ("Host", "EXAMPLE.com:8080"),
+        ("Upgrade", "WebSocket"),
+        ("Connection", "upgrade"),
+        ("Sec-WebSocket-Version", " 13"),
+        ("Content-Length", "0"),
+    ] {
+        assert_eq!(sent(convert(&[same]).expect(same.0)), plain, "{same:?}");
+    }
+    for (name, value, field) in [
+        ("Host", "example.com", HandshakeField::Host),
+        ("Host", "other.example:8080", HandshakeField::Host),
+        ("Host", "", HandshakeField::Host),
+        ("Upgrade", "h2c", HandshakeField::Upgrade),
+        ("Connection", "close", HandshakeField::Connection),
+        ("Sec-WebSocket-Version", "8", HandshakeField::Version),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", HandshakeField::Key),
+        ("Sec-WebSocket-Accept", "x", HandshakeField::Accept),
+        ("Content-Length", "1", HandshakeField::ContentLength),
+        ("Transfer-Encoding", "chunked", HandshakeField::TransferEncoding),
+    ] {
+        let error = convert(&[(name, value)]).expect_err(name);
+        assert_eq!(error, RequestError::Field(field), "{name}: {value}");
+    }
+    let error = convert(&[("Origin", "https://a.example"), ("Origin", "https://a.example")]);
+    assert_eq!(
+        error.expect_err("repeated"),
+        RequestError::Field(HandshakeField::Origin)
+    );
+    assert_eq!(
+        convert(&[("Sec-WebSocket-Other", "x")]).expect_err("reserved"),
+        RequestError::Header(HeaderError::Reserved)
+    );
+}
+
+/// HS-C-12: the default port may be named in the field and left out in the URI.
+#[test]
+fn default_ports() {
+    for (uri, host) in [
+        ("ws://example.com/", "example.com:80"),
+        ("wss://example.com/", "example.com:443"),
+        ("wss://example.com:443/", "example.com"),
+    ] {
+        let request = Request::get(uri).header("Host", host).body(()).expect("a request");
+        let sent = sent(request.try_into().expect(uri));
+        assert!(sent.contains("\r\nHost: example.com\r\n"), "{sent}");
+    }
+}
+
+/// HS-C-01, HS-C-06, HS-C-17, HS-C-18: what cannot be sent is refused.
+#[test]
+fn refused() {
+    let from = |request: http::request::Builder| ClientRequest::try_from(request.body(()).expect("a request"));
+    let error = from(Request::post("ws://example.com/")).expect_err("POST");
+    assert_eq!(error, RequestError::Method);
+    for (uri, want) in [
+        ("http://example.com/", UriError::Scheme),
+        ("/chat", UriError::Scheme),
+        ("ws://user@example.com/", UriError::UserInfo),
+    ] {
+        assert_eq!(from(Request::get(uri)).expect_err(uri), RequestError::Uri(want));
+    }
+    for (name, value, want) in [
+        ("Sec-WebSocket-Protocol", "", RequestError::InvalidSubprotocol),
+        ("Sec-WebSocket-Extensions", "", RequestError::InvalidExtension),
+        ("Sec-WebSocket-Extensions", "foo;", RequestError::InvalidExtension),
+    ] {
+        assert_eq!(convert(&[(name, value)]).expect_err(name), want);
+    }
+    // These are checked where the request is written, as if they were given one by one.
+    for (value, want) in [
+        ("a b", RequestError::InvalidSubprotocol),
+        ("a, a", RequestError::RepeatedSubprotocol),
+    ] {
+        let request = convert(&[("Sec-WebSocket-Protocol", value)]).expect("not checked yet");
+        let error = ClientHandshake::new(request, [0; 16], &Config::new()).expect_err(value);
+        assert_eq!(error, want);
+    }
+}

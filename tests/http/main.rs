@@ -1,0 +1,12 @@
+//! The opening handshake with the types of the `http` crate: alone, with hyper and axum, and over HTTP/2.
+
+mod support;
+
+mod axum_server;
+mod client_request;
+mod connect;
+mod h2_stream;
+mod hyper_server;
+mod over_h2;
+mod requests;
+mod responses;

@@ -1,0 +1,494 @@
+//! Who may import whom, and what the sources may name at all.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// A layer, and the layers that its code may use besides itself. Nobody may use `io` but the root of the crate.
+const ALLOWED: [(&str, &[&str]); 15] = [
+    (
+        "connection",
+        &[
+            "prepared",
+            "frame",
+            "message",
+            "utf8",
+            "deflate",
+            "deflate::params",
+            "entropy",
+            "negotiated",
+            "config",
+            "role",
+        ],
+    ),
+    ("prepared", &["frame", "message", "deflate"]),
+    (
+        "handshake",
+        &["fields", "deflate::params", "negotiated", "config", "role"],
+    ),
+    ("negotiated", &["deflate::params", "role"]),
+    ("message", &["utf8"]),
+    ("frame", &["utf8"]),
+    ("config", &["entropy", "deflate::params"]),
+    ("error", &["connection", "handshake", "message", "frame", "entropy"]),
+    ("reconnect", &["connection", "handshake", "entropy", "frame", "error"]),
+    ("deflate::params", &["fields"]),
+    ("deflate", &[]),
+    ("fields", &[]),
+    ("utf8", &[]),
+    ("role", &[]),
+    ("entropy", &[]),
+];
+
+/// Parts of the standard library that are for the shells.
+const SHELLS_ONLY: [&str; 8] = [
+    "std::net",
+    "std::thread",
+    "std::time",
+    "std::sync",
+    "std::fs",
+    "std::process",
+    "std::env",
+    "std::os",
+];
+
+/// Names that are for the shells, however they were imported.
+const SHELL_NAMES: [&str; 8] = [
+    "Instant",
+    "SystemTime",
+    "Mutex",
+    "RwLock",
+    "Condvar",
+    "TcpStream",
+    "TcpListener",
+    "UnixStream",
+];
+
+const MOST_LINES: usize = 500;
+
+#[test]
+fn sources_import_only_what_their_layer_may() {
+    let (root, mut faults) = (Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), Vec::new());
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    assert!(files.len() > 20, "the sources are there");
+    for file in files {
+        let source = fs::read_to_string(&file).expect("a readable source");
+        let path = file.strip_prefix(&root).expect("below the root");
+        faults.extend(check(path, &source));
+    }
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
+/// All that is wrong with a source at this path below `src`.
+fn check(path: &Path, source: &str) -> Vec<String> {
+    let module = module_of(path);
+    let layer = layer_of(&module);
+    let mut faults = Vec::new();
+    let lines = source.lines().count();
+    if lines > MOST_LINES {
+        faults.push(format!("{lines} lines, more than {MOST_LINES}"));
+    }
+    let all = tokens(source);
+    if all.iter().any(|token| token == "unsafe") {
+        faults.push("`unsafe`".to_owned());
+    }
+    let code = without_tests(&all);
+    let is_shell = layer == "io";
+    for path in paths(&code, &module) {
+        let name = path.join("::");
+        match path[0].as_str() {
+            "crate" => {
+                let used = layer_of(&path[1..]);
+                if !may_use(&layer, &used) {
+                    faults.push(format!("`{layer}` uses `{name}`"));
+                }
+            }
+            _ if is_shell => {}
+            _ if SHELLS_ONLY
+                .iter()
+                .any(|part| name == *part || name.starts_with(&format!("{part}::"))) =>
+            {
+                faults.push(format!("`{name}` outside of io"));
+            }
+            _ => {}
+        }
+    }
+    for token in code
+        .iter()
+        .filter(|token| !is_shell && SHELL_NAMES.contains(&token.as_str()))
+    {
+        faults.push(format!("`{token}` outside of io"));
+    }
+    faults
+        .iter()
+        .map(|fault| format!("{}: {fault}", path.display()))
+        .collect()
+}
+
+fn may_use(layer: &str, used: &str) -> bool {
+    if layer == used || layer == "root" || layer == "io" {
+        return true;
+    }
+    ALLOWED
+        .iter()
+        .any(|(name, others)| *name == layer && others.contains(&used))
+}
+
+/// The path of the module that a file holds.
+fn module_of(path: &Path) -> Vec<String> {
+    let mut module: Vec<String> = path
+        .with_extension("")
+        .iter()
+        .map(|part| part.to_string_lossy().into())
+        .collect();
+    if module.last().is_some_and(|last| last == "mod" || last == "lib") {
+        module.pop();
+    }
+    module
+}
+
+/// The layer of an item or module at this path: its top-level module, but for the parameters of `deflate`. What the crate
+/// re-exports at its root belongs to the root.
+fn layer_of<S: AsRef<str>>(path: &[S]) -> String {
+    let part = |i: usize| path.get(i).map(AsRef::as_ref);
+    match (part(0), part(1)) {
+        (Some("deflate"), Some("params")) => "deflate::params".to_owned(),
+        (Some(top), _) if top.starts_with(|first: char| first.is_lowercase()) => top.to_owned(),
+        _ => "root".to_owned(),
+    }
+}
+
+/// All paths in the code that begin with `crate`, `super`, `self`, `std`, `core` or `alloc`; the first three are made
+/// absolute. Groups are taken apart.
+fn paths(code: &[String], module: &[String]) -> Vec<Vec<String>> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at + 1 < code.len() {
+        let starts = at == 0 || code[at - 1] != "::";
+        let base = match code[at].as_str() {
+            "crate" => Some(vec!["crate".to_owned()]),
+            "self" => Some(absolute(module, 0)),
+            "super" => Some(absolute(module, 1)),
+            "std" | "core" | "alloc" => Some(vec![code[at].clone()]),
+            _ => None,
+        };
+        if let (true, Some(base), "::") = (starts, base, code[at + 1].as_str()) {
+            at = tree(code, at + 2, &base, &mut found);
+        } else {
+            at += 1;
+        }
+    }
+    found
+}
+
+/// The module itself, so many levels up.
+fn absolute(module: &[String], up: usize) -> Vec<String> {
+    let mut path = vec!["crate".to_owned()];
+    path.extend_from_slice(&module[..module.len().saturating_sub(up)]);
+    path
+}
+
+/// Reads what follows `base::`, and returns where it ends.
+fn tree(code: &[String], mut at: usize, base: &[String], found: &mut Vec<Vec<String>>) -> usize {
+    let mut path = base.to_vec();
+    while let Some(token) = code.get(at) {
+        match token.as_str() {
+            "{" => {
+                at += 1;
+                while code.get(at).is_some_and(|token| token != "}") {
+                    if code[at] == "," {
+                        at += 1;
+                    } else {
+                        at = tree(code, at, &path, found);
+                    }
+                }
+                return at + 1;
+            }
+            "super" => {
+                // `super::super`: one more level up.
+                if path.len() > 1 {
+                    path.pop();
+                }
+            }
+            "self" | "*" => {}
+            name if is_word(name) => path.push(name.to_owned()),
+            _ => break,
+        }
+        at += 1;
+        match code.get(at).map(String::as_str) {
+            Some("::") => at += 1,
+            Some("as") => {
+                at += 2;
+                break;
+            }
+            _ => break,
+        }
+    }
+    found.push(path);
+    at
+}
+
+fn is_word(token: &str) -> bool {
+    token.starts_with(|first: char| first.is_alphabetic() || first == '_')
+}
+
+/// The code without the items that are compiled for tests only.
+fn without_tests(all: &[String]) -> Vec<String> {
+    const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
+    let (mut code, mut at) = (Vec::new(), 0);
+    while at < all.len() {
+        if !all[at..].iter().map(String::as_str).take(CFG_TEST.len()).eq(CFG_TEST) {
+            code.push(all[at].clone());
+            at += 1;
+            continue;
+        }
+        // The item ends at its semicolon, or with the brace that closes its body.
+        let mut depth = 0;
+        while let Some(token) = all.get(at) {
+            at += 1;
+            match token.as_str() {
+                "{" => depth += 1,
+                "}" => depth -= 1,
+                ";" if depth == 0 => break,
+                _ => continue,
+            }
+            if depth == 0 {
+                break;
+            }
+        }
+    }
+    code
+}
+
+/// Words, `::` and single characters; without comments, and without what is in quotes.
+fn tokens(source: &str) -> Vec<String> {
+    let chars: Vec<char> = source.chars().collect();
+    let starts = |at: usize, text: &str| text.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
+    let (mut found, mut at) = (Vec::new(), 0);
+    while at < chars.len() {
+        let c = chars[at];
+        if starts(at, "//") {
+            while at < chars.len() && chars[at] != '\n' {
+                at += 1;
+            }
+        } else if starts(at, "/*") {
+            let mut depth = 0;
+            while at < chars.len() {
+                match (starts(at, "/*"), starts(at, "*/")) {
+                    (true, _) => depth += 1,
+                    (_, true) => depth -= 1,
+                    _ => {
+                        at += 1;
+                        continue;
+                    }
+                }
+                at += 2;
+                if depth == 0 {
+                    break;
+                }
+            }
+        } else if c.is_alphabetic() || c == '_' {
+            let start = at;
+            while at < chars.len() && (chars[at].is_alphanumeric() || chars[at] == '_') {
+                at += 1;
+            }
+            let word: String = chars[start..at].iter().collect();
+            let raw = matches!(word.as_str(), "r" | "br");
+            match raw.then(|| raw_string_end(&chars, at)).flatten() {
+                Some(end) => at = end,
+                None => found.push(word),
+            }
+        } else if c == '"' {
+            at = quoted_end(&chars, at, '"');
+        } else if c == '\'' && (chars.get(at + 1) == Some(&'\\') || chars.get(at + 2) == Some(&'\'')) {
+            at = quoted_end(&chars, at, '\'');
+        } else if starts(at, "::") {
+            found.push("::".to_owned());
+            at += 2;
+        } else {
+            if !c.is_whitespace() {
+                found.push(c.to_string());
+            }
+            at += 1;
+        }
+    }
+    found
+}
+
+/// Behind the closing quote of what begins at `at`.
+fn quoted_end(chars: &[char], at: usize, quote: char) -> usize {
+    let mut at = at + 1;
+    while at < chars.len() && chars[at] != quote {
+        at += if chars[at] == '\\' { 2 } else { 1 };
+    }
+    at + 1
+}
+
+/// Behind a raw string whose hashes or quote begin at `at`; `None` if there is none.
+fn raw_string_end(chars: &[char], at: usize) -> Option<usize> {
+    let hashes = chars[at..].iter().take_while(|c| **c == '#').count();
+    if chars.get(at + hashes) != Some(&'"') {
+        return None;
+    }
+    let mut end = at + hashes + 1;
+    while end < chars.len() {
+        let closes = chars[end] == '"' && chars[end + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+        if closes {
+            return Some(end + 1 + hashes);
+        }
+        end += 1;
+    }
+    Some(end)
+}
+
+/// All `.rs` files below a directory.
+fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("a directory entry").path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn violations_are_found() {
+    let cases: [(&str, &str, &[&str]); 18] = [
+        (
+            "message.rs",
+            "use crate::connection::Event;",
+            &["`message` uses `crate::connection::Event`"],
+        ),
+        (
+            "frame/mask.rs",
+            "fn f() { crate::role::Role::peer(x) }",
+            &["`frame` uses `crate::role::Role::peer`"],
+        ),
+        (
+            "handshake/head.rs",
+            "use crate::{config::Limits, fields::{self, Extension as E}, frame::{Opcode, close::*}};",
+            &[
+                "`handshake` uses `crate::frame::Opcode`",
+                "`handshake` uses `crate::frame::close`",
+            ],
+        ),
+        (
+            "utf8.rs",
+            "use super::message::Text;",
+            &["`utf8` uses `crate::message::Text`"],
+        ),
+        (
+            "connection/inbound/lend.rs",
+            "use super::super::super::handshake::Head; use super::{Inbound, super::Event};",
+            &["`connection` uses `crate::handshake::Head`"],
+        ),
+        (
+            "connection/mod.rs",
+            "pub use crate::io::blocking::X;",
+            &["`connection` uses `crate::io::blocking::X`"],
+        ),
+        (
+            "connection/mod.rs",
+            "use crate::Bytes;",
+            &["`connection` uses `crate::Bytes`"],
+        ),
+        (
+            "deflate/params.rs",
+            "use crate::{fields, deflate::pool};",
+            &["`deflate::params` uses `crate::deflate::pool`"],
+        ),
+        ("new.rs", "use crate::role::Role;", &["`new` uses `crate::role::Role`"]),
+        (
+            "config.rs",
+            "use std::net::TcpStream;",
+            &["`std::net::TcpStream` outside of io", "`TcpStream` outside of io"],
+        ),
+        (
+            "config.rs",
+            "use std::{time::Duration, io};",
+            &["`std::time::Duration` outside of io"],
+        ),
+        (
+            "config.rs",
+            "fn f() { std::thread::yield_now() }",
+            &["`std::thread::yield_now` outside of io"],
+        ),
+        ("config.rs", "fn now() -> Instant { x }", &["`Instant` outside of io"]),
+        ("io/tokio.rs", "fn f() { unsafe { x() } }", &["`unsafe`"]),
+        (
+            "role.rs",
+            "#[cfg(test)] mod tests { fn f() { unsafe {} } }",
+            &["`unsafe`"],
+        ),
+        (
+            "role.rs",
+            "#[cfg(test)]\nmod tests { use super::*; }\nuse crate::config::Config;",
+            &["`role` uses `crate::config::Config`"],
+        ),
+        (
+            "role.rs",
+            "#[cfg(test)]\nuse crate::frame::X; use crate::config::Config;",
+            &["`role` uses `crate::config::Config`"],
+        ),
+        (
+            "role.rs",
+            "const C: char = '\"'; use crate::config::Config; // \"",
+            &["`role` uses `crate::config::Config`"],
+        ),
+    ];
+    for (path, source, expected) in cases {
+        let expected: Vec<String> = expected.iter().map(|fault| format!("{path}: {fault}")).collect();
+        assert_eq!(check(Path::new(path), source), expected, "{source}");
+    }
+    let long = "\n".repeat(MOST_LINES + 1);
+    assert_eq!(
+        check(Path::new("role.rs"), &long),
+        ["role.rs: 501 lines, more than 500"]
+    );
+}
+
+#[test]
+fn what_is_allowed_passes() {
+    let cases = [
+        ("lib.rs", "pub use crate::{io::blocking, config::Config};"),
+        (
+            "io/blocking/mod.rs",
+            "use std::net::TcpStream; use crate::{connection::Connection, handshake, Bytes};",
+        ),
+        (
+            "connection/mod.rs",
+            "use crate::{frame::Opcode, message::*, deflate::{self, params::P}}; use self::inbound::X;",
+        ),
+        (
+            "connection/inbound/lend.rs",
+            "use super::Inbound; use super::super::outbound::Outbound; use core::time::Duration;",
+        ),
+        (
+            "message.rs",
+            "/// See [`Event`](crate::connection::Event).\n//! crate::io::X\n/* use crate::io; /* nested */ */ use std::io::IoSlice;",
+        ),
+        (
+            "message.rs",
+            "const S: &str = \"use crate::io::X; unsafe \\\" Instant\"; const R: &str = r#\"crate::io\"# ;",
+        ),
+        (
+            "message.rs",
+            "#[cfg(test)] mod tests { use crate::io::X; fn f() { if x { std::thread::spawn(y) } } }",
+        ),
+        (
+            "message.rs",
+            "pub(crate) fn f<'a>(x: &'a u8) -> impl Sized + 'a { forbid(unsafe_code) }",
+        ),
+        (
+            "frame/close.rs",
+            "use crate::utf8; pub(super) fn f() { self::g(); super::header::h() }",
+        ),
+    ];
+    for (path, source) in cases {
+        assert_eq!(check(Path::new(path), source), [""; 0], "{source}");
+    }
+}

@@ -1,0 +1,266 @@
+//! What the end of a connection means for the next one.
+
+use std::{io, time::Duration};
+
+use websocket_proto::{
+    CloseCode, Closure, Config, Connection, EntropyError, Error, ProtocolError, Role, SendError, Time, Timers,
+    handshake::{ClientHandshake, ClientRequest, HandshakeError, HeaderError, RequestError, UriError},
+    reconnect::{Verdict, Wait},
+};
+
+const RETRY: Verdict = Verdict::Retry(Wait::Backoff);
+
+fn after(seconds: u64) -> Verdict {
+    Verdict::Retry(Wait::AtLeast(Duration::from_secs(seconds)))
+}
+
+/// The error of a client whose server answers so.
+fn answered(response: &str) -> HandshakeError {
+    let request: ClientRequest = "ws://example.com/".parse().expect("a valid URI");
+    let request = request.subprotocol("chat");
+    let mut handshake = ClientHandshake::new(request, *b"the sample nonce", &Config::new()).expect("a valid request");
+    match handshake.receive(response.as_bytes()) {
+        Err(error) => error,
+        Ok(Some(_)) => panic!("the server accepted"),
+        Ok(None) => handshake.receive_eof(),
+    }
+}
+
+fn refused(status: u16, fields: &str) -> Verdict {
+    let error = answered(&format!("HTTP/1.1 {status} X\r\n{fields}Content-Length: 0\r\n\r\n"));
+    assert!(matches!(&error, HandshakeError::Refused(refusal) if refusal.status() == status));
+    Verdict::from(&Error::from(error))
+}
+
+/// A client's connection.
+fn client() -> Connection {
+    Connection::new(
+        Role::Client,
+        &Config::new().timers(Timers::new().keepalive(Duration::from_secs(20))),
+    )
+}
+
+/// How a connection ends that the server closes with these bytes of payload.
+fn closed_with(payload: &[u8]) -> Closure {
+    let mut connection = client();
+    connection.receive(&[0x88, u8::try_from(payload.len()).expect("a short payload")]);
+    connection.receive(payload);
+    while connection.next_event().expect("a valid frame").is_some() {}
+    connection.receive_eof();
+    connection.closure().expect("it has ended")
+}
+
+/// HS-C-21: what a status means, with and without `Retry-After`.
+#[test]
+fn refusals() {
+    for status in [
+        200, 204, 301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 407, 409, 410, 421, 426, 451, 600,
+    ] {
+        assert_eq!(refused(status, ""), Verdict::Fatal, "{status}");
+        assert_eq!(refused(status, "Retry-After: 5\r\n"), Verdict::Fatal, "{status}");
+    }
+    for status in [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599] {
+        assert_eq!(refused(status, ""), RETRY, "{status}");
+        assert_eq!(refused(status, "retry-after:  120 \r\n"), after(120), "{status}");
+    }
+}
+
+/// HS-C-21: a `Retry-After` that is no number of seconds counts as none.
+#[test]
+fn retry_after() {
+    for (value, verdict) in [
+        ("0", after(0)),
+        ("007", after(7)),
+        ("18446744073709551615", after(u64::MAX)),
+        ("99999999999999999999999", after(u64::MAX)),
+        ("Fri, 31 Dec 1999 23:59:59 GMT", RETRY),
+        ("-1", RETRY),
+        ("+1", RETRY),
+        ("1.5", RETRY),
+        ("5 s", RETRY),
+        ("", RETRY),
+        ("\u{661}", RETRY),
+    ] {
+        assert_eq!(refused(503, &format!("Retry-After: {value}\r\n")), verdict, "{value:?}");
+    }
+}
+
+#[test]
+fn answers_that_are_not_those_of_a_websocket_server() {
+    let upgrade = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+    for (response, verdict) in [
+        ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), Verdict::Fatal),
+        ("HTTP/1.1 101 X\r\n\r\n".to_owned(), Verdict::Fatal),
+        (
+            format!("{upgrade}Sec-WebSocket-Protocol: other\r\n\r\n"),
+            Verdict::Fatal,
+        ),
+        (
+            format!("{upgrade}Sec-WebSocket-Extensions: x-unheard-of\r\n\r\n"),
+            Verdict::Fatal,
+        ),
+        (upgrade.replace("s3pP", "abcd") + "\r\n", Verdict::Fatal),
+        // Cut off, which happens to servers that restart.
+        (upgrade.to_owned(), RETRY),
+        (String::new(), RETRY),
+    ] {
+        assert_eq!(
+            Verdict::from(&Error::from(answered(&response))),
+            verdict,
+            "{response:?}"
+        );
+    }
+    assert_eq!(Verdict::from(&HandshakeError::TimedOut), RETRY);
+    assert_eq!(Verdict::from(&HandshakeError::NoSubprotocol), Verdict::Fatal);
+}
+
+/// CL-28: abnormal closure, and what else may pass, is worth a retry.
+#[test]
+fn errors() {
+    use io::ErrorKind::{
+        AddrNotAvailable, BrokenPipe, ConnectionRefused, ConnectionReset, HostUnreachable, InvalidData, InvalidInput,
+        NetworkUnreachable, Other, TimedOut, UnexpectedEof, Unsupported,
+    };
+    for kind in [
+        AddrNotAvailable,
+        BrokenPipe,
+        ConnectionRefused,
+        ConnectionReset,
+        HostUnreachable,
+        NetworkUnreachable,
+        Other,
+        TimedOut,
+        UnexpectedEof,
+    ] {
+        assert_eq!(Verdict::from(&Error::Io(kind.into())), RETRY, "{kind:?}");
+    }
+    for kind in [InvalidData, InvalidInput, Unsupported] {
+        assert_eq!(Verdict::from(&Error::Io(kind.into())), Verdict::Fatal, "{kind:?}");
+    }
+    for error in [
+        Error::Protocol(ProtocolError::ConnectionLost),
+        Error::Protocol(ProtocolError::TimedOut(websocket_proto::Timer::Keepalive)),
+        Error::Protocol(ProtocolError::MaskedFrame),
+        Error::Send(SendError::Full(())),
+        Error::Send(SendError::Closing(())),
+    ] {
+        assert_eq!(Verdict::from(&error), RETRY, "{error}");
+    }
+    for error in [
+        Error::Uri(UriError::Scheme),
+        Error::Request(RequestError::Header(HeaderError::Value)),
+        Error::Entropy(EntropyError::new()),
+        Error::TlsUnavailable,
+        Error::FragmentDelivery,
+        Error::Rejected(403),
+    ] {
+        assert_eq!(Verdict::from(&error), Verdict::Fatal, "{error}");
+    }
+}
+
+/// CL-28: what the code of the server's Close means.
+#[test]
+fn close_codes() {
+    let table = [
+        (1000, Verdict::Finished),
+        (1001, RETRY),
+        (1002, Verdict::Fatal),
+        (1003, Verdict::Fatal),
+        (1007, Verdict::Fatal),
+        (1008, Verdict::Fatal),
+        (1009, Verdict::Fatal),
+        (1010, Verdict::Fatal),
+        (1011, RETRY),
+        (1012, Verdict::Retry(Wait::Restart)),
+        (1013, Verdict::Retry(Wait::Longest)),
+        (1014, RETRY),
+        (3000, Verdict::Fatal),
+        (3003, Verdict::Fatal),
+        (3008, RETRY),
+        (3999, Verdict::Fatal),
+        (4000, Verdict::Fatal),
+        (4999, Verdict::Fatal),
+    ];
+    for (code, verdict) in table {
+        let closure = closed_with(&u16::to_be_bytes(code));
+        assert_eq!(closure.code.value(), code);
+        assert_eq!(Verdict::from(&closure), verdict, "{code}");
+        assert_eq!(Verdict::from(CloseCode::new(code)), verdict, "{code}");
+        assert_eq!(Verdict::from(Some(closure)), verdict, "{code}");
+    }
+    assert_eq!(Verdict::from(&closed_with(&[])), Verdict::Finished, "without a code");
+    assert_eq!(Verdict::from(CloseCode::ABNORMAL), RETRY);
+    assert_eq!(Verdict::from(CloseCode::TLS_HANDSHAKE), RETRY);
+}
+
+/// CL-28: connections that end without the peer's Close.
+#[test]
+fn abnormal_closure() {
+    let mut lost = client();
+    assert_eq!(Verdict::from(lost.closure()), RETRY, "open");
+    lost.receive_eof();
+    assert!(lost.next_event().is_err());
+    assert_eq!(Verdict::from(lost.closure()), RETRY);
+
+    let mut broken = client();
+    broken.receive(&[0xff, 0xff]);
+    assert!(broken.next_event().is_err());
+    assert_eq!(Verdict::from(broken.closure()), RETRY);
+
+    let mut dead = client();
+    let mut now = Time::ZERO;
+    for _ in 0..10 {
+        now = dead.poll_timeout().map_or(now, |due| due.max(now));
+        dead.handle_timeout(now);
+    }
+    assert!(dead.closure().and_then(|closure| closure.failure).is_some());
+    assert_eq!(Verdict::from(dead.closure()), RETRY);
+}
+
+#[test]
+fn a_close_of_this_side_is_the_end() {
+    let close = || {
+        let mut connection = client();
+        connection.close(CloseCode::GOING_AWAY).expect("it is open");
+        connection
+    };
+    let mut answered = close();
+    answered.receive(b"\x88\x02\x03\xe9");
+    while answered.next_event().expect("a valid frame").is_some() {}
+    answered.receive_eof();
+    assert_eq!(Verdict::from(answered.closure()), Verdict::Finished);
+
+    let mut lost = close();
+    lost.receive_eof();
+    assert!(lost.next_event().is_err());
+    assert_eq!(Verdict::from(lost.closure()), Verdict::Finished);
+
+    assert_eq!(Verdict::from(close().closure()), Verdict::Finished, "still closing");
+}
+
+/// The server's Close says more than that it never ended the stream.
+#[test]
+fn a_code_counts_more_than_a_late_end() {
+    let mut connection = client();
+    connection.receive(b"\x88\x02\x03\xf0");
+    while connection.next_event().expect("a valid frame").is_some() {}
+    let mut now = Time::ZERO;
+    for _ in 0..10 {
+        now = connection.poll_timeout().map_or(now, |due| due.max(now));
+        connection.handle_timeout(now);
+        let written = websocket_proto::Buf::remaining(connection.output());
+        websocket_proto::Buf::advance(connection.output(), written);
+    }
+    assert_eq!(connection.ready_state(), websocket_proto::ReadyState::Closed);
+    let closure = connection.closure().expect("it is closing");
+    assert_eq!(closure.code, CloseCode::POLICY);
+    assert_eq!(Verdict::from(&closure), Verdict::Fatal);
+}
+
+#[test]
+fn verdicts_say_whether_to_retry() {
+    assert!(RETRY.is_retry());
+    assert!(!Verdict::Finished.is_retry());
+    assert!(!Verdict::Fatal.is_retry());
+}
