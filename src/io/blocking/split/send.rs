@@ -87,6 +87,9 @@ impl<S: Stream> SendHalf<S> {
 
     /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`.
     ///
+    /// A receiving half that is blocked already notices that a deadline runs within
+    /// [`Timers::close`](crate::Timers::close), so that a peer which does not answer may take up to twice this time.
+    ///
     /// # Errors
     ///
     /// As for [`send`](Self::send).
