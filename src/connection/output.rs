@@ -222,6 +222,7 @@ impl Buf for Output {
     }
 
     fn advance(&mut self, n: usize) {
+        // As the contract of `Buf` allows. The count is that of the caller's own write, so no peer can cause this.
         assert!(n <= self.waiting, "more bytes were written than waited");
         self.waiting -= n;
         self.written += n as u64;
