@@ -10,7 +10,7 @@
 //!                                would block)
 //! ```
 //!
-//! - *Memory*: the loop owns one receive buffer and lends it to the connection that it drives.
+//! - *Memory*: the loop owns a buffer for each direction, and lends them to the connection that it drives.
 //! - *Back-pressure*: while the output is full, no events are taken and nothing is read, so the peer's sending stalls.
 //! - *Fairness*: a connection that always has something to read gives the others a turn after a few reads.
 //! - *Time*: deadlines wait in an ordered set; an idle connection has none. No clock is read for a message.
@@ -64,7 +64,7 @@ struct Server {
     deadlines: BTreeSet<(Time, usize)>,
     /// Peers whose turn ended before they would block.
     unfinished: VecDeque<usize>,
-    buffer: RecvBuffer,
+    buffers: Buffers,
     /// Whether clients wait that could not be accepted.
     is_full: bool,
 }
@@ -86,7 +86,7 @@ impl Server {
             peers: Slab::new(),
             deadlines: BTreeSet::new(),
             unfinished: VecDeque::new(),
-            buffer: RecvBuffer::with_capacity(READ),
+            buffers: Buffers::default(),
             is_full: false,
         })
     }
@@ -103,7 +103,12 @@ impl Server {
                 match event.token() {
                     LISTENER => self.accept_all(),
                     SIGNALS => self.shut_down(),
-                    Token(id) => self.drive(id),
+                    Token(id) => {
+                        if let Some(peer) = self.peers.get_mut(id) {
+                            peer.read_closed |= event.is_read_closed();
+                        }
+                        self.drive(id);
+                    }
                 }
             }
             for _ in 0..self.unfinished.len() {
@@ -159,6 +164,7 @@ impl Server {
             stream,
             phase: Phase::Opening(Box::new(ServerHandshake::new(&self.config))),
             due: None,
+            read_closed: false,
         });
         if let Some(timeout) = self.config.timers.handshake {
             self.set_deadline(id, Some(self.now() + timeout));
@@ -208,7 +214,7 @@ impl Server {
         // An event may be left of a connection that has ended since.
         let Some(peer) = self.peers.get_mut(id) else { return };
         let was_opening = matches!(peer.phase, Phase::Opening(_));
-        let progress = peer.drive(&self.config, &mut self.buffer).unwrap_or_else(|_| {
+        let progress = peer.drive(&self.config, &mut self.buffers).unwrap_or_else(|_| {
             peer.phase = Phase::Ended;
             Progress::Blocked
         });
@@ -256,6 +262,38 @@ struct Peer {
     stream: TcpStream,
     phase: Phase,
     due: Option<Time>,
+    /// Whether the end of the stream has arrived, so that no event will tell it once more.
+    read_closed: bool,
+}
+
+/// Lent to one connection after the other.
+#[derive(Default)]
+struct Buffers {
+    recv: RecvBuffer,
+    send: Vec<u8>,
+}
+
+impl Buffers {
+    fn lend(&mut self, connection: &mut Connection) {
+        if self.recv.capacity() < READ {
+            self.recv = RecvBuffer::with_capacity(READ);
+        }
+        let (inbound, outbound) = connection.split_mut();
+        self.recv = inbound.give_buffer(std::mem::take(&mut self.recv));
+        self.send = outbound.give_buffer(std::mem::take(&mut self.send));
+    }
+
+    /// Takes them back, unless something had to be left in them.
+    fn reclaim(&mut self, connection: &mut Connection) {
+        let (inbound, outbound) = connection.split_mut();
+        if let Some(buffer) = inbound.take_buffer() {
+            self.recv = buffer;
+        }
+        if let Some(buffer) = outbound.take_buffer() {
+            self.send = buffer;
+        }
+        connection.release();
+    }
 }
 
 enum Phase {
@@ -277,22 +315,14 @@ enum Progress {
 
 impl Peer {
     /// Does what can be done until the stream would block. An error of the stream ends the connection.
-    fn drive(&mut self, config: &Config, buffer: &mut RecvBuffer) -> io::Result<Progress> {
+    fn drive(&mut self, config: &Config, buffers: &mut Buffers) -> io::Result<Progress> {
         for _ in 0..READS_PER_TURN {
             let progress = match &mut self.phase {
                 Phase::Opening(_) => self.open(config)?,
                 Phase::Open(connection) => {
-                    // Lend the buffer for this turn, and take it back unless events had to be left in it.
-                    let (inbound, _) = connection.split_mut();
-                    let own = inbound.give_buffer(std::mem::take(buffer));
-                    let progress = drive_connection(connection, &mut self.stream);
-                    let (inbound, outbound) = connection.split_mut();
-                    *buffer = inbound.take_buffer().unwrap_or(own);
-                    if buffer.capacity() < READ {
-                        *buffer = RecvBuffer::with_capacity(READ);
-                    }
-                    inbound.release();
-                    outbound.release();
+                    buffers.lend(connection);
+                    let progress = drive_connection(connection, &mut self.stream, self.read_closed);
+                    buffers.reclaim(connection);
                     if connection.ready_state() == ReadyState::Closed {
                         self.phase = Phase::Ended;
                     }
@@ -356,8 +386,8 @@ impl Peer {
 }
 
 /// Lets a connection do what it can, but for some reads at most.
-fn drive_connection(connection: &mut Connection, stream: &mut TcpStream) -> io::Result<Progress> {
-    let mut reads = 0;
+fn drive_connection(connection: &mut Connection, stream: &mut TcpStream, read_closed: bool) -> io::Result<Progress> {
+    let (mut reads, mut is_drained) = (0, false);
     loop {
         let (inbound, outbound) = connection.split_mut();
         while !outbound.is_full() {
@@ -370,8 +400,13 @@ fn drive_connection(connection: &mut Connection, stream: &mut TcpStream) -> io::
             }
         }
         let was_full = outbound.is_full();
-        if !write(connection, stream)? && was_full {
-            return Ok(Progress::Blocked);
+        let is_written = write(connection, stream)?;
+        if was_full {
+            // Events may be left, and are taken once there is room for answers.
+            match is_written {
+                true => continue,
+                false => return Ok(Progress::Blocked),
+            }
         }
         if connection.wants_shutdown() {
             // Fails if the peer is gone, which the next read tells.
@@ -380,16 +415,25 @@ fn drive_connection(connection: &mut Connection, stream: &mut TcpStream) -> io::
         if connection.ready_state() == ReadyState::Closed {
             return Ok(Progress::Blocked);
         }
+        if is_drained {
+            return Ok(Progress::Blocked);
+        }
         // Only here, where all events that were read are taken, so that the buffer goes back to the others.
         if reads == READS_PER_TURN {
             return Ok(Progress::OutOfTurn);
         }
         reads += 1;
         if connection.wants_read() {
-            match ready(|| stream.read(connection.space()))? {
+            let space = connection.space();
+            let room = space.len();
+            match ready(|| stream.read(space))? {
                 None => return Ok(Progress::Blocked),
                 Some(0) => connection.receive_eof(),
-                Some(n) => connection.advance(n),
+                Some(n) => {
+                    connection.advance(n);
+                    // Less than there was room for is all there was. Whatever arrives from now on is an event.
+                    is_drained = n < room && !read_closed;
+                }
             }
         }
     }
@@ -401,7 +445,11 @@ fn write(connection: &mut Connection, stream: &mut TcpStream) -> io::Result<bool
     while output.has_remaining() {
         let mut slices = [IoSlice::new(&[]); 16];
         let used = output.chunks_vectored(&mut slices);
-        match ready(|| stream.write_vectored(&slices[..used]))? {
+        let written = match &slices[..used] {
+            [slice] => ready(|| stream.write(slice)),
+            slices => ready(|| stream.write_vectored(slices)),
+        };
+        match written? {
             Some(n) => output.advance(n),
             None => return Ok(false),
         }

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{error::Error, path::PathBuf, pin::pin, sync::Arc, time::Duration};
 
 use clap::Parser;
 use tokio::{
@@ -126,14 +126,17 @@ async fn echo(
         return Ok(());
     };
     let mut websocket = opened?;
+    let mut requested = pin!(guard.requested());
     loop {
-        // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
+        // The message is lent, and what was sent leaves before the next wait. A peer that always has something to say
+        // uses up its turns, so that the second branch gets one.
         tokio::select! {
+            biased;
             received = websocket.recv_ref() => match received? {
                 Some((message, outbound)) => outbound.send(message)?,
                 None => return Ok(()),
             },
-            () = guard.requested() => return websocket.close(CloseCode::GOING_AWAY).await,
+            () = &mut requested => return websocket.close(CloseCode::GOING_AWAY).await,
         }
     }
 }

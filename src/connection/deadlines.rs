@@ -118,17 +118,19 @@ impl Deadlines {
         if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
-        let open = outbound.closing.is_open();
-        [
-            (!open && self.timers.close.is_some()).then(|| self.close.unwrap_or(Time::ZERO)),
+        let of_state = if outbound.closing.is_open() {
+            earlier(
+                self.timers.keepalive.map(|_| Watch::due(self.keepalive)),
+                self.timers.idle.map(|_| Watch::due(self.idle)),
+            )
+        } else {
+            self.timers.close.map(|_| self.close.unwrap_or(Time::ZERO))
+        };
+        let of_output = earlier(
             self.next_write(outbound),
-            (open && self.timers.keepalive.is_some()).then(|| Watch::due(self.keepalive)),
-            (open && self.timers.idle.is_some()).then(|| Watch::due(self.idle)),
             outbound.probe.wants_time().then_some(Time::ZERO),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        );
+        earlier(of_state, of_output)
     }
 
     /// When output that waits will have stood still for too long.
@@ -213,6 +215,14 @@ impl Deadlines {
             inbound.end();
             outbound.fail(ProtocolError::TimedOut(Timer::Idle));
         }
+    }
+}
+
+#[inline]
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 

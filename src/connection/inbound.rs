@@ -3,6 +3,7 @@
 mod inflate;
 mod lend;
 mod payload;
+mod rules;
 
 use alloc::boxed::Box;
 use core::ops::Range;
@@ -190,7 +191,11 @@ impl Inbound {
 
     #[inline(never)]
     fn next_event_in_full<'a>(&'a mut self, outbound: &mut Outbound) -> Result<Option<Event<'a>>, ProtocolError> {
-        let parsed = self.parse_in_full();
+        let parsed = if self.is_drained() {
+            Ok(None)
+        } else {
+            self.parse_in_full()
+        };
         match self.settle_all(parsed, outbound)? {
             None => Ok(None),
             Some(found) => self.lend(found).map(Some).map_err(|error| outbound.fail(error)),
@@ -213,14 +218,18 @@ impl Inbound {
     pub(crate) fn parse(&mut self) -> Result<Option<Found>, ProtocolError> {
         match self.parse_short() {
             Some(found) => Ok(Some(found)),
+            None if self.is_drained() => Ok(None),
             None => self.parse_in_full(),
         }
     }
 
+    /// Whether nothing that was received is left to look at.
+    #[inline]
+    fn is_drained(&self) -> bool {
+        self.buffer.is_empty() && self.frame.is_none()
+    }
+
     fn parse_in_full(&mut self) -> Result<Option<Found>, ProtocolError> {
-        if self.buffer.is_empty() && self.frame.is_none() {
-            return Ok(None);
-        }
         let found = self.parse_frames();
         if found.is_err() {
             self.end();
@@ -380,6 +389,7 @@ impl Inbound {
     ///
     /// Returns the buffer that is not needed: the given one, if the connection has one that is no smaller, or else the
     /// connection's former one.
+    #[inline]
     pub fn give_buffer(&mut self, buffer: RecvBuffer) -> RecvBuffer {
         self.buffer.give(buffer)
     }
@@ -388,14 +398,17 @@ impl Inbound {
     ///
     /// If a few bytes of an unfinished frame are in it, the connection keeps just those. Returns `None` if there is no
     /// buffer, or if events are left in it: take those first.
+    #[inline]
     pub fn take_buffer(&mut self) -> Option<RecvBuffer> {
         self.buffer.take(MAX_UNREAD)
     }
 
     /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
     pub fn release(&mut self) {
-        self.buffer.release(MAX_UNREAD);
-        if self.message.is_none() {
+        if self.buffer.capacity() > 0 {
+            self.buffer.release(MAX_UNREAD);
+        }
+        if self.holds_spare() {
             self.assembly.release();
         }
         if let Some(deflate) = &mut self.deflate {
@@ -451,44 +464,5 @@ impl Inbound {
             key.apply(self.buffer.slice_mut(range.clone()));
         }
         range
-    }
-
-    /// Applies the rules of the connection to the first two bytes of a header that is not complete (FR-20).
-    #[cold]
-    fn check_start(&self, unread: &[u8]) -> Result<(), ProtocolError> {
-        let &[first, second, ..] = unread else {
-            return Ok(());
-        };
-        match Opcode::from_bits(first & 0x0F) {
-            Some(opcode) => self.check_rules(opcode, Rsv::from_bits(first >> 4), second & 0x80 != 0),
-            None => Ok(()), // `decode` refuses it
-        }
-    }
-
-    /// Whether these reserved bits say that a message is compressed.
-    #[cold]
-    fn is_compression(&self, opcode: Opcode, rsv: Rsv) -> bool {
-        self.deflate.is_some() && rsv == Rsv::RSV1 && matches!(opcode, Opcode::Text | Opcode::Binary)
-    }
-
-    #[inline]
-    fn check_rules(&self, opcode: Opcode, rsv: Rsv, masked: bool) -> Result<(), ProtocolError> {
-        // §5.2: reserved bits are 0 unless an extension was negotiated. RFC 7692 §6: RSV1 is for the first frame of a
-        // data message.
-        if rsv != Rsv::NONE && !self.is_compression(opcode, rsv) {
-            return Err(ProtocolError::ReservedBits(rsv));
-        }
-        // §5.1: a client masks every frame, a server none.
-        match self.role {
-            Role::Server if !masked => return Err(ProtocolError::UnmaskedFrame),
-            Role::Client if masked => return Err(ProtocolError::MaskedFrame),
-            _ => {}
-        }
-        // §5.4: the fragments of one message are not mixed with another.
-        match opcode {
-            Opcode::Continuation if self.message.is_none() => Err(ProtocolError::UnexpectedContinuation),
-            Opcode::Text | Opcode::Binary if self.message.is_some() => Err(ProtocolError::InterleavedMessage),
-            _ => Ok(()),
-        }
     }
 }

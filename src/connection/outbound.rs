@@ -214,6 +214,22 @@ impl Outbound {
         !self.output.is_empty()
     }
 
+    /// Lends the sending half a buffer to queue frames in, in place of the one that it would make for itself.
+    ///
+    /// An event loop can own one, of any content, and lend it together with a [`RecvBuffer`](crate::RecvBuffer) to
+    /// whichever connection is readable. Returns the buffer that is not needed: the given one, if output waits or the
+    /// sending half has one that is no smaller, or else its former one.
+    #[inline]
+    pub fn give_buffer(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        self.output.give_buffer(buffer)
+    }
+
+    /// Takes the buffer away, to be lent to another connection. Returns `None` if there is none, or while output waits.
+    #[inline]
+    pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        self.output.take_buffer()
+    }
+
     /// Frees buffers that hold nothing. A client keeps its unused masking keys, at most 1 KiB.
     pub fn release(&mut self) {
         if self.output.is_empty() {

@@ -80,7 +80,7 @@ impl Output {
     /// Queues a frame, whose payload is copied, and masked on the way if the header has a key.
     #[inline]
     pub(super) fn push_frame(&mut self, header: &FrameHeader, payload: &[u8]) {
-        self.push_header(header);
+        self.push_header(header, payload.len());
         match header.masking_key {
             Some(key) => key.apply_into(payload, &mut self.arena),
             None => self.arena.extend_from_slice(payload),
@@ -90,7 +90,7 @@ impl Output {
 
     /// Queues a frame whose payload, already masked if need be, goes out from where it lies.
     pub(super) fn push_frame_shared(&mut self, header: &FrameHeader, payload: Bytes) {
-        self.push_header(header);
+        self.push_header(header, 0);
         if !payload.is_empty() {
             self.waiting += payload.len();
             self.segments.push_back(Segment {
@@ -148,11 +148,14 @@ impl Output {
         )
     }
 
+    /// Queues a header. The payload that is to be copied behind it has this many bytes.
     #[inline]
-    fn push_header(&mut self, header: &FrameHeader) {
+    fn push_header(&mut self, header: &FrameHeader, copied: usize) {
         if self.read >= RECLAIM {
             self.reclaim();
         }
+        // At once, so that a new arena does not grow twice for its first frame.
+        self.arena.reserve(FrameHeader::MAX_LEN + copied);
         // A fixed number of bytes is cheaper to append than a computed one.
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let len = header.encode(&mut bytes);
@@ -184,10 +187,33 @@ impl Output {
         self.waiting = 0;
     }
 
+    /// Puts a larger buffer in place of the arena, if nothing lies in that. Returns the buffer that is not needed.
+    #[inline]
+    pub(super) fn give_buffer(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
+        if !self.arena.is_empty() || buffer.capacity() <= self.arena.capacity() {
+            return buffer;
+        }
+        buffer.clear();
+        core::mem::replace(&mut self.arena, buffer)
+    }
+
+    /// Takes the arena away, if there is one and nothing waits.
+    #[inline]
+    pub(super) fn take_buffer(&mut self) -> Option<Vec<u8>> {
+        let is_free = self.is_empty() && self.arena.capacity() > 0;
+        is_free.then(|| core::mem::take(&mut self.arena))
+    }
+
     /// Frees the memory of an output in which nothing waits.
+    #[inline]
     pub(super) fn release(&mut self) {
         debug_assert!(self.is_empty());
-        (self.arena, self.segments) = (Vec::new(), VecDeque::new());
+        if self.arena.capacity() > 0 {
+            self.arena = Vec::new();
+        }
+        if self.segments.capacity() > 0 {
+            self.segments = VecDeque::new();
+        }
     }
 
     /// Bytes of heap.
@@ -227,6 +253,11 @@ impl Buf for Output {
         self.waiting -= n;
         self.written += n as u64;
         let mut left = n;
+        if self.waiting == 0 {
+            // The common case: a write took all there was.
+            self.segments.clear();
+            left = 0;
+        }
         while left > 0 {
             match self.segments.front_mut() {
                 Some(segment) if segment.at == self.read => {
@@ -332,6 +363,27 @@ mod tests {
             }
             assert_eq!(written, expected, "step {step}, {width} slices");
         }
+    }
+
+    #[test]
+    fn a_lent_buffer_is_used_and_comes_back() {
+        let mut output = Output::default();
+        assert_eq!(output.take_buffer(), None);
+        let own = output.give_buffer(vec![7; 100]);
+        assert_eq!(own.capacity(), 0);
+        output.push_frame(&header(3), b"abc");
+        assert_eq!((output.chunk(), output.allocated()), (&b"\x82\x03abc"[..], 100));
+        assert_eq!(output.take_buffer(), None, "it is in use");
+        assert_eq!(
+            output.give_buffer(Vec::with_capacity(200)).capacity(),
+            200,
+            "it is in use"
+        );
+        output.advance(5);
+        let smaller = output.give_buffer(Vec::with_capacity(50));
+        assert_eq!(smaller.capacity(), 50, "it is no larger");
+        assert_eq!(output.take_buffer().map(|buffer| buffer.capacity()), Some(100));
+        assert_eq!(output.allocated(), 0);
     }
 
     /// A peer that never lets the queue run empty does not make the written part grow.

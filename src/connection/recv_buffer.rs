@@ -147,7 +147,16 @@ impl RecvBuffer {
     /// Takes the buffer away and leaves the unread bytes, if they are few, in one of just their size.
     ///
     /// Returns `None` if there is nothing to take, or if over `most` bytes are unread.
+    #[inline]
     pub(super) fn take(&mut self, most: usize) -> Option<Self> {
+        if self.is_empty() && !self.bytes.is_empty() {
+            (self.start, self.end) = (0, 0);
+            return Some(core::mem::take(self));
+        }
+        self.take_all_but_unread(most)
+    }
+
+    fn take_all_but_unread(&mut self, most: usize) -> Option<Self> {
         let unread = self.unread();
         if self.bytes.len() == unread.len() || unread.len() > most {
             return None;
@@ -172,7 +181,15 @@ impl RecvBuffer {
     }
 
     /// Puts a larger buffer in place of this one. Returns the buffer that is not needed.
-    pub(super) fn give(&mut self, mut buffer: Self) -> Self {
+    #[inline]
+    pub(super) fn give(&mut self, buffer: Self) -> Self {
+        if self.bytes.is_empty() {
+            return core::mem::replace(self, buffer);
+        }
+        self.give_in_place(buffer)
+    }
+
+    fn give_in_place(&mut self, mut buffer: Self) -> Self {
         let unread = self.end - self.start;
         if buffer.bytes.len() <= self.bytes.len().max(unread) {
             return buffer;

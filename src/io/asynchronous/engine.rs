@@ -94,6 +94,11 @@ impl<T: Transport> Sending<T> {
         }
     }
 
+    /// Whether a flush would do anything.
+    fn has_work(&self) -> bool {
+        self.outbound.wants_write() || self.unflushed || self.outbound.closing.is_abandoned()
+    }
+
     /// The same for the receiving side, which watches the deadlines.
     fn poll_flush_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         let flushed = self.poll_flush(cx);
@@ -190,7 +195,7 @@ impl<C: Timer> Receiving<C> {
             if sending.outbound.ready_state() == ReadyState::Closed {
                 continue;
             }
-            match self.poll_read(&mut sending.transport, cx) {
+            match self.poll_read(sending, cx) {
                 Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
                 Poll::Ready(Ok(n)) => self.inbound.advance(n),
                 Poll::Ready(Err(error)) => {
@@ -199,7 +204,7 @@ impl<C: Timer> Receiving<C> {
                 }
                 Poll::Pending => {
                     // An idle connection holds no buffers.
-                    pool::reclaim(&mut self.inbound);
+                    pool::reclaim(&mut self.inbound, &mut sending.outbound);
                     self.inbound.release();
                     sending.outbound.release();
                     return Poll::Pending;
@@ -220,13 +225,13 @@ impl<C: Timer> Receiving<C> {
         }
     }
 
-    fn poll_read<T: Transport>(&mut self, transport: &mut T, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    fn poll_read<T: Transport>(&mut self, sending: &mut Sending<T>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if !self.inbound.wants_read() {
             // The peer has ended its direction, but this one has not: the write side or the deadline goes on.
             return Poll::Pending;
         }
-        pool::lend(&mut self.inbound);
-        transport.poll_read(cx, self.inbound.space())
+        pool::lend(&mut self.inbound, &mut sending.outbound);
+        sending.transport.poll_read(cx, self.inbound.space())
     }
 
     /// Writes everything that is queued, for as long as the peer takes some of it.
@@ -267,8 +272,10 @@ impl<C: Timer> Receiving<C> {
         write_cx: &mut Context<'_>,
     ) -> Result<(), Error> {
         loop {
-            if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
-                flushed?;
+            if sending.has_work() {
+                if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
+                    flushed?;
+                }
             }
             let Some(due) = self.deadlines.next(&sending.outbound) else {
                 break;

@@ -80,8 +80,11 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
-        self.ready().await?;
-        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
+        let found = poll_fn(|cx| {
+            ready!(self.poll_room(cx))?;
+            self.poll_find(Wanted::Data, cx)
+        });
+        let Some(found) = found.await? else {
             return Ok(None);
         };
         match self.lend(found).await? {

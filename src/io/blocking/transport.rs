@@ -96,7 +96,7 @@ impl Reader {
             self.bound = bound;
         }
         let read = if self.busy {
-            pool::lend(inbound);
+            pool::lend_shared(inbound);
             let space = inbound.space();
             let len = space.len();
             stream.read(space).inspect(|&n| {
@@ -104,7 +104,7 @@ impl Reader {
                 inbound.advance(n);
             })
         } else {
-            pool::reclaim(inbound);
+            pool::reclaim_shared(inbound);
             let mut first = [0; FIRST_READ];
             stream.read(&mut first).inspect(|&n| {
                 self.busy = n == FIRST_READ;
@@ -119,7 +119,7 @@ impl Reader {
                 io::ErrorKind::Interrupted => Ok(Received::Bytes),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     self.busy = false;
-                    pool::reclaim(inbound);
+                    pool::reclaim_shared(inbound);
                     inbound.release();
                     if waits_idly && began.is_some_and(|began| self.is_due(began + IDLE)) {
                         return Ok(Received::Bytes);

@@ -1,0 +1,49 @@
+//! What the first two bytes of a frame may be, on this connection and at this point of it.
+
+use super::Inbound;
+use crate::{
+    connection::error::ProtocolError,
+    frame::{Opcode, Rsv},
+    role::Role,
+};
+
+impl Inbound {
+    /// Applies the rules of the connection to the first two bytes of a header that is not complete (FR-20).
+    #[cold]
+    pub(super) fn check_start(&self, unread: &[u8]) -> Result<(), ProtocolError> {
+        let &[first, second, ..] = unread else {
+            return Ok(());
+        };
+        match Opcode::from_bits(first & 0x0F) {
+            Some(opcode) => self.check_rules(opcode, Rsv::from_bits(first >> 4), second & 0x80 != 0),
+            None => Ok(()), // `decode` refuses it
+        }
+    }
+
+    /// Whether these reserved bits say that a message is compressed.
+    #[cold]
+    fn is_compression(&self, opcode: Opcode, rsv: Rsv) -> bool {
+        self.deflate.is_some() && rsv == Rsv::RSV1 && matches!(opcode, Opcode::Text | Opcode::Binary)
+    }
+
+    #[inline]
+    pub(super) fn check_rules(&self, opcode: Opcode, rsv: Rsv, masked: bool) -> Result<(), ProtocolError> {
+        // §5.2: reserved bits are 0 unless an extension was negotiated. RFC 7692 §6: RSV1 is for the first frame of a
+        // data message.
+        if rsv != Rsv::NONE && !self.is_compression(opcode, rsv) {
+            return Err(ProtocolError::ReservedBits(rsv));
+        }
+        // §5.1: a client masks every frame, a server none.
+        match self.role {
+            Role::Server if !masked => return Err(ProtocolError::UnmaskedFrame),
+            Role::Client if masked => return Err(ProtocolError::MaskedFrame),
+            _ => {}
+        }
+        // §5.4: the fragments of one message are not mixed with another.
+        match opcode {
+            Opcode::Continuation if self.message.is_none() => Err(ProtocolError::UnexpectedContinuation),
+            Opcode::Text | Opcode::Binary if self.message.is_some() => Err(ProtocolError::InterleavedMessage),
+            _ => Ok(()),
+        }
+    }
+}
