@@ -56,6 +56,7 @@ pub mod handshake;
 mod io;
 mod message;
 mod negotiated;
+mod prepared;
 pub mod reconnect;
 mod role;
 mod utf8;
@@ -81,6 +82,7 @@ pub use crate::{
     frame::{CloseCode, CloseFrame},
     message::{Message, MessageKind, Payload, Text},
     negotiated::Negotiated,
+    prepared::PreparedMessage,
     role::Role,
 };
 #[cfg(feature = "std")]

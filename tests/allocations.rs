@@ -8,7 +8,7 @@
 
 use allocation_counter::measure;
 use websocket_proto::{
-    Buf, Config, Connection, Event, Fin, Message, ProtocolError, RecvBuffer, Role, SendError,
+    Buf, Config, Connection, Event, Fin, Message, PreparedMessage, ProtocolError, RecvBuffer, Role, SendError,
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
 };
 
@@ -270,6 +270,65 @@ fn queueing_a_large_owned_message_copies_nothing() {
     }
 }
 
+#[test]
+fn a_prepared_message_is_cloned_and_sent_without_allocation() {
+    for len in [0, 1, 125, 4096, 100_000] {
+        let message = PreparedMessage::binary(vec![1; len]);
+        // Whoever shares the frame first allocates the count.
+        let mut connection = Connection::new(Role::Server, &Config::new());
+        connection.send_prepared(&message).expect("open");
+
+        let mut connections: Vec<_> = (0..100)
+            .map(|_| Connection::new(Role::Server, &Config::new()))
+            .collect();
+        let info = measure(|| {
+            for connection in &mut connections {
+                let clone = message.clone();
+                connection.send_prepared(&clone).expect("open");
+                assert!(connection.output().len() > len);
+                write(connection);
+                connection.release();
+            }
+        });
+        assert_eq!(info.count_total, 0, "{len}: {info:?}");
+    }
+}
+
+/// The frame is made in one allocation, and the structure that is shared in another.
+#[test]
+fn preparing_a_message_copies_the_payload_once() {
+    let payload = vec![1; 100_000];
+    let info = measure(|| drop(PreparedMessage::binary(&payload)));
+    assert!(info.count_total == 2 && info.bytes_total < 100_300, "{info:?}");
+}
+
+/// A thousand connections with one message to write cost no more than themselves; each further one costs a reference.
+#[test]
+fn a_broadcast_that_waits_costs_no_memory_by_the_connection() {
+    const CONNECTIONS: i64 = 1000;
+    let messages = [1, 2, 3, 4].map(|fill| PreparedMessage::binary(vec![fill; 64 << 10]));
+    let mut connections: Vec<_> = (0..CONNECTIONS)
+        .map(|_| Connection::new(Role::Server, &Config::new()))
+        .collect();
+    for (i, most) in [0, 256, 0, 0].into_iter().enumerate() {
+        let info = measure(|| {
+            for connection in &mut connections {
+                connection.send_prepared(&messages[i]).expect("room");
+            }
+        });
+        println!(
+            "message {i}: {} bytes for {CONNECTIONS} connections",
+            info.bytes_current
+        );
+        assert!(info.bytes_current <= most * CONNECTIONS + 100, "message {i}: {info:?}");
+    }
+    assert!(
+        connections
+            .iter_mut()
+            .all(|connection| connection.output().len() > 4 * (64 << 10))
+    );
+}
+
 /// What `allocated` tells is what is there.
 #[test]
 fn allocated_tells_the_heap_of_a_connection() {
@@ -331,7 +390,7 @@ fn types_that_move_around_are_small() {
         println!("{what}: {size} bytes");
         assert!(size <= most, "{what} has {size} bytes");
     };
-    bound("Connection", size_of::<Connection>(), 640);
+    bound("Connection", size_of::<Connection>(), 648);
     bound("Event", size_of::<Event<'_>>(), 48);
     bound(
         "Result of next_event",

@@ -22,7 +22,7 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "role",
         ],
     ),
-    ("prepared", &["frame", "message", "deflate"]),
+    ("prepared", &["frame", "message", "deflate", "deflate::params"]),
     (
         "handshake",
         &["fields", "deflate::params", "negotiated", "config", "role"],

@@ -22,6 +22,7 @@ use crate::{
     frame::CloseFrame,
     message::Message,
     negotiated::Negotiated,
+    prepared::PreparedMessage,
     role::Role,
 };
 
@@ -186,6 +187,16 @@ impl Connection {
     /// As for [`send`](Self::send).
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
         self.outbound.send_uncompressed(message)
+    }
+
+    /// Queues a message that was encoded beforehand, to be sent through many connections; see
+    /// [`Outbound::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        self.outbound.send_prepared(message)
     }
 
     /// Queues a fragment of a message.

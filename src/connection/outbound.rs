@@ -1,6 +1,7 @@
 //! The sending direction: messages in, bytes to write out.
 
 mod compressed;
+mod prepared;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
@@ -201,7 +202,7 @@ impl Outbound {
         self.output.len() >= self.high_water
     }
 
-    /// Bytes queued and not written yet.
+    /// Bytes queued and not written yet. A payload counts in full, also one that is shared with other connections.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.output.len()

@@ -29,7 +29,7 @@ const RECLAIM: usize = 16 << 10;
 pub struct Output {
     arena: Vec<u8>,
     read: usize,
-    segments: VecDeque<Segment>,
+    segments: Segments,
     /// Bytes that wait, in the arena and the segments.
     waiting: usize,
     /// Bytes that were written since the connection began.
@@ -52,8 +52,72 @@ struct Segment {
     bytes: Bytes,
 }
 
+/// Segments in order. One of them, which is all that a single broadcast message needs, costs no allocation.
+#[derive(Debug, Default)]
+struct Segments {
+    /// `None` only if there are none at all.
+    first: Option<Segment>,
+    /// The rest, in a box so that connections that have none are small.
+    others: Option<Box<Others>>,
+}
+
+type Others = VecDeque<Segment>;
+
+impl Segments {
+    fn push_back(&mut self, segment: Segment) {
+        if self.first.is_none() {
+            self.first = Some(segment);
+        } else {
+            self.others.get_or_insert_default().push_back(segment);
+        }
+    }
+
+    fn pop_front(&mut self) {
+        self.first = self.others.as_mut().and_then(|others| others.pop_front());
+    }
+
+    #[inline]
+    fn iter(&self) -> impl Iterator<Item = &Segment> {
+        self.first
+            .iter()
+            .chain(self.others.iter().flat_map(|others| others.iter()))
+    }
+
+    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
+        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
+        self.first.iter_mut().chain(others)
+    }
+
+    /// Bytes of heap. A payload counts in full.
+    fn allocated(&self) -> usize {
+        let others = self.others.as_ref();
+        let places = others.map_or(0, |others| {
+            size_of::<Others>() + others.capacity() * size_of::<Segment>()
+        });
+        places + self.iter().map(|segment| segment.bytes.len()).sum::<usize>()
+    }
+
+    /// Drops all segments, and keeps the place of the others.
+    #[inline]
+    fn clear(&mut self) {
+        if self.first.take().is_some() {
+            if let Some(others) = &mut self.others {
+                others.clear();
+            }
+        }
+    }
+
+    /// Frees the place of the others, of which there are none.
+    #[inline]
+    fn release(&mut self) {
+        if self.others.is_some() {
+            self.others = None;
+        }
+    }
+}
+
 impl Output {
-    /// Bytes that wait to be written.
+    /// Bytes that wait to be written. A payload counts in full, also one that is shared with other connections.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
@@ -91,11 +155,16 @@ impl Output {
     /// Queues a frame whose payload, already masked if need be, goes out from where it lies.
     pub(super) fn push_frame_shared(&mut self, header: &FrameHeader, payload: Bytes) {
         self.push_header(header, 0);
-        if !payload.is_empty() {
-            self.waiting += payload.len();
+        self.push_shared(payload);
+    }
+
+    /// Queues bytes, such as a whole frame, that go out from where they lie.
+    pub(super) fn push_shared(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.waiting += bytes.len();
             self.segments.push_back(Segment {
                 at: self.arena.len(),
-                bytes: payload,
+                bytes,
             });
         }
     }
@@ -171,7 +240,7 @@ impl Output {
     fn reclaim(&mut self) {
         if self.read >= self.arena.len() / 2 {
             self.arena.drain(..self.read);
-            for segment in &mut self.segments {
+            for segment in self.segments.iter_mut() {
                 segment.at -= self.read;
             }
             self.read = 0;
@@ -211,25 +280,23 @@ impl Output {
         if self.arena.capacity() > 0 {
             self.arena = Vec::new();
         }
-        if self.segments.capacity() > 0 {
-            self.segments = VecDeque::new();
-        }
+        self.segments.release();
     }
 
     /// Bytes of heap.
     pub(super) fn allocated(&self) -> usize {
-        let segments: usize = self.segments.iter().map(|segment| segment.bytes.len()).sum();
         let deferred = self
             .deferred
             .as_ref()
             .map_or(0, |deferred| size_of::<Deferred>() + deferred.frame.capacity());
-        self.arena.capacity() + segments + self.segments.capacity() * size_of::<Segment>() + deferred
+        self.arena.capacity() + self.segments.allocated() + deferred
     }
 
     /// Where the run of arena bytes that is written next ends.
     #[inline]
     fn run_end(&self) -> usize {
-        self.segments.front().map_or(self.arena.len(), |segment| segment.at)
+        let first = self.segments.first.as_ref();
+        first.map_or(self.arena.len(), |segment| segment.at)
     }
 }
 
@@ -241,7 +308,7 @@ impl Buf for Output {
 
     #[inline]
     fn chunk(&self) -> &[u8] {
-        match self.segments.front() {
+        match &self.segments.first {
             Some(segment) if segment.at == self.read => &segment.bytes,
             _ => &self.arena[self.read..self.run_end()],
         }
@@ -259,7 +326,7 @@ impl Buf for Output {
             left = 0;
         }
         while left > 0 {
-            match self.segments.front_mut() {
+            match &mut self.segments.first {
                 Some(segment) if segment.at == self.read => {
                     let step = left.min(segment.bytes.len());
                     segment.bytes.advance(step);
@@ -298,7 +365,7 @@ impl Buf for Output {
             }
             used < slices.len()
         };
-        for segment in &self.segments {
+        for segment in self.segments.iter() {
             if !(add(&self.arena[read..segment.at]) && add(&segment.bytes)) {
                 return used;
             }

@@ -22,6 +22,14 @@ impl Compressor {
         match *self {}
     }
 
+    pub(crate) fn window_bits(&self) -> u8 {
+        match *self {}
+    }
+
+    pub(crate) fn forget(&mut self) {
+        match *self {}
+    }
+
     pub(crate) fn settle(&mut self) {
         match *self {}
     }

@@ -61,6 +61,25 @@ impl Compressor {
         len >= self.settings.threshold
     }
 
+    /// The window as a power of two.
+    pub(crate) fn window_bits(&self) -> u8 {
+        self.settings.window_bits
+    }
+
+    /// Notes that the peer was sent a compressed message that did not come from here, between two messages.
+    ///
+    /// The peer's window has moved on by what is not known here, so that the next message starts anew. Until then, a
+    /// state is of no use.
+    pub(crate) fn forget(&mut self) {
+        debug_assert!(!self.open, "inside a fragmented message");
+        if let Some(state) = self.state.take() {
+            pool::keep_deflate(state);
+        }
+        if let Context::History(history) = &mut self.context {
+            history.clear();
+        }
+    }
+
     /// Compresses a whole message. `None` if it does not become shorter: it must be sent as it is then, and has not
     /// happened as far as later messages are concerned.
     pub(crate) fn compress(&mut self, payload: &[u8]) -> Option<&[u8]> {

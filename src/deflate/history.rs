@@ -38,6 +38,12 @@ impl History {
         self.start = (self.start + over.len()) % self.limit;
     }
 
+    /// Forgets all bytes, and keeps their place.
+    pub(super) fn clear(&mut self) {
+        self.bytes.clear();
+        self.start = 0;
+    }
+
     /// The bytes, oldest first, in two runs.
     pub(super) fn runs(&self) -> [&[u8]; 2] {
         let (newer, older) = self.bytes.split_at(self.start);

@@ -12,6 +12,7 @@ mod fairness;
 mod futures_timers;
 mod handshake;
 mod idle;
+mod prepared;
 mod sink;
 mod split;
 mod storm;

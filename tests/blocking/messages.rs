@@ -13,7 +13,8 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Delivery, Error, Event, Fin, Limits, Message, Negotiated, Role, SendError,
+    CloseCode, CloseFrame, Config, Delivery, Error, Event, Fin, Limits, Message, Negotiated, PreparedMessage, Role,
+    SendError,
     blocking::{Stream, WebSocket},
     frame::Opcode,
 };
@@ -320,5 +321,37 @@ fn what_may_not_be_sent_leaves_the_connection_as_it_was() {
         assert_eq!(client.closure(), None);
         client.send("still open").unwrap();
         assert_eq!(server.recv().unwrap(), Some(Message::from("still open")));
+    });
+}
+
+/// Prepared messages go through whole connections and halves of both roles; a queue that is full is written first.
+#[test]
+fn prepared_messages_arrive() {
+    within_seconds(20, || {
+        let config = Config::new().limits(Limits::new().output_high_water(10_000));
+        let (mut client, mut server) = connected(&config, &config);
+        let message = PreparedMessage::binary(vec![5; 9000]);
+        let echo = thread::spawn({
+            let message = message.clone();
+            move || {
+                for _ in 0..4 {
+                    let received = server.recv().unwrap().expect("a message");
+                    assert_eq!(received.as_bytes(), message.as_bytes());
+                    server.feed_prepared(&message).unwrap();
+                }
+                server.flush().unwrap();
+                let (send, _recv) = server.split().unwrap();
+                send.send_prepared(&message).unwrap();
+            }
+        });
+        client.send_prepared(&message).unwrap();
+        for _ in 0..3 {
+            client.feed_prepared(&message).unwrap();
+        }
+        for _ in 0..5 {
+            let received = client.recv().unwrap().expect("a message");
+            assert_eq!(received.as_bytes(), message.as_bytes());
+        }
+        echo.join().unwrap();
     });
 }

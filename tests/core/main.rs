@@ -24,6 +24,7 @@ mod hardening;
 mod limits;
 mod memory;
 mod messages;
+mod prepared;
 mod properties;
 mod sending;
 mod simulation;

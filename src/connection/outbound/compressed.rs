@@ -64,27 +64,32 @@ impl Outbound {
     pub(super) fn push_message<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
         let (masking_key, message) = self.admit(message)?;
         let opcode = opcode(message.kind());
-        let payload = message.as_bytes();
-        let Self { deflate, output, .. } = self;
-        let mut deflate = deflate.as_mut().filter(|deflate| deflate.wants(payload.len()));
-        let compressed = deflate.as_mut().and_then(|deflate| deflate.compress(payload));
-        let is_compressed = compressed.is_some();
-        if let Some(compressed) = compressed {
-            let header = header(opcode, Fin::Last, masking_key, compressed);
-            output.push_frame(&header, compressed);
-        }
-        if let Some(deflate) = deflate {
-            deflate.settle();
-        }
-        if !is_compressed {
+        if !self.push_compressed(opcode, masking_key, message.as_bytes()) {
             self.push_admitted(opcode, Fin::Last, masking_key, message);
         }
         Ok(())
     }
 
+    /// Queues an admitted message compressed. Returns whether it was worth it; otherwise nothing has happened.
+    #[inline]
+    pub(super) fn push_compressed(&mut self, opcode: Opcode, masking_key: Option<MaskingKey>, payload: &[u8]) -> bool {
+        let Self { deflate, output, .. } = self;
+        let Some(deflate) = deflate.as_mut().filter(|deflate| deflate.wants(payload.len())) else {
+            return false;
+        };
+        let compressed = deflate.compress(payload);
+        let is_compressed = compressed.is_some();
+        if let Some(compressed) = compressed {
+            let header = header(opcode, Fin::Last, masking_key, compressed);
+            output.push_frame(&header, compressed);
+        }
+        deflate.settle();
+        is_compressed
+    }
+
     /// Whether data may be queued now, with the key to mask it with: what follows cannot fail, since nothing may be
     /// compressed that is not sent. The window must hold what the peer's holds.
-    fn admit<'m>(&mut self, data: Message<'m>) -> Result<(Option<MaskingKey>, Message<'m>), SendError<Message<'m>>> {
+    pub(super) fn admit<T>(&mut self, data: T) -> Result<(Option<MaskingKey>, T), SendError<T>> {
         // §5.5.1: no data after a Close.
         if !self.closing.is_open() {
             return Err(SendError::Closing(data));

@@ -11,6 +11,7 @@
 
 mod engine;
 mod opening;
+mod prepared;
 mod shell;
 mod split;
 mod traits;

@@ -43,7 +43,7 @@ pub(super) fn split<T: Transport>(websocket: WebSocket<T>) -> (SendHalf<T>, Recv
 
 /// What both halves send through.
 #[derive(Debug)]
-struct Shared<T> {
+pub(super) struct Shared<T> {
     sending: Mutex<Sending<T>>,
     tasks: Arc<Tasks>,
     /// Wakes the tasks of both halves.
@@ -51,7 +51,7 @@ struct Shared<T> {
 }
 
 impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, Sending<T>> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Sending<T>> {
         lock(&self.sending)
     }
 }
@@ -102,7 +102,7 @@ fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
 /// The sending half of a [`WebSocket`]; see [`WebSocket::split`].
 #[derive(Debug)]
 pub struct SendHalf<T> {
-    shared: Arc<Shared<T>>,
+    pub(super) shared: Arc<Shared<T>>,
 }
 
 impl<T: Transport> SendHalf<T> {

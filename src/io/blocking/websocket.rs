@@ -16,6 +16,7 @@ use crate::{
     handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
     message::Message,
     negotiated::Negotiated,
+    prepared::PreparedMessage,
 };
 
 /// A WebSocket over a blocking (or non-blocking) stream.
@@ -208,6 +209,26 @@ impl<S: Stream> WebSocket<S> {
     /// As for [`feed`](Self::feed).
     pub fn feed_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.with_room(message.into(), Connection::send_uncompressed)
+    }
+
+    /// Sends a message that was encoded beforehand, to be sent through many connections; see
+    /// [`Outbound::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.feed_prepared(message)?;
+        self.flush()
+    }
+
+    /// Queues a message that was encoded beforehand. If too much is queued already, that is written first.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The message is not queued then.
+    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
+        self.with_room((), |connection, ()| connection.send_prepared(message))
     }
 
     /// Queues a fragment of a message. If too much is queued already, that is written first.

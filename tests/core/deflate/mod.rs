@@ -4,6 +4,7 @@ mod blocks;
 mod bounds;
 mod conversation;
 mod inflate;
+mod prepared;
 mod receiving;
 mod sending;
 

@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     frame::CloseFrame,
     message::Message,
+    prepared::PreparedMessage,
 };
 
 /// The sending half of a [`WebSocket`](crate::blocking::WebSocket); see [`WebSocket::split`](crate::blocking::WebSocket::split).
@@ -45,6 +46,26 @@ impl<S: Stream> SendHalf<S> {
     /// As for [`feed`](Self::feed).
     pub fn feed_uncompressed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.with_room(message.into(), Outbound::send_uncompressed)
+    }
+
+    /// Sends a message that was encoded beforehand, to be sent through many connections; see
+    /// [`Outbound::send_prepared`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
+        self.feed_prepared(message)?;
+        self.flush()
+    }
+
+    /// Queues a message that was encoded beforehand. If too much is queued already, waits until that is written.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send). The message is not queued then.
+    pub fn feed_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
+        self.with_room((), |outbound, ()| outbound.send_prepared(message))
     }
 
     /// Queues a fragment of a message. If too much is queued already, waits until that is written.

@@ -1,0 +1,41 @@
+//! Messages that were encoded beforehand.
+
+use super::{Outbound, opcode};
+use crate::{connection::error::SendError, prepared::PreparedMessage};
+
+impl Outbound {
+    /// Queues a message that was encoded beforehand, to be sent through many connections.
+    ///
+    /// A server queues a reference to the frame: nothing is copied, and nothing compressed, unless the peer's window is
+    /// too small for the compressed form. A client masks a copy. What is queued counts in full against
+    /// [`output_high_water`](crate::Limits::output_high_water), although it is shared.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send), but there is nothing to hand back.
+    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
+        if self.message.is_some() && self.closing.is_open() {
+            return Err(SendError::MessageOpen(()));
+        }
+        let (masking_key, ()) = self.admit(())?;
+        let mut form = message.plain();
+        if let Some(deflate) = &mut self.deflate {
+            if message.has_deflated() && deflate.wants(message.len()) {
+                if let Some(deflated) = message.deflated_for(deflate.window_bits()) {
+                    deflate.forget();
+                    form = deflated;
+                } else if self.push_compressed(opcode(message.kind()), masking_key, message.as_bytes()) {
+                    return Ok(());
+                }
+            }
+        }
+        match masking_key {
+            None => self.output.push_shared(form.frame()),
+            Some(key) => {
+                let header = form.masked_header(message.kind(), key);
+                self.output.push_frame(&header, form.payload());
+            }
+        }
+        Ok(())
+    }
+}

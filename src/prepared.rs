@@ -1,0 +1,248 @@
+//! Messages that are encoded once and sent through many connections.
+
+use alloc::{sync::Arc, vec::Vec};
+use core::fmt;
+
+use bytes::Bytes;
+
+#[cfg(feature = "deflate")]
+use crate::deflate::{Compressor, Settings, params::DeflateConfig};
+use crate::{
+    frame::{FrameHeader, MaskingKey, Opcode, Rsv},
+    message::{Message, MessageKind, Payload, Text},
+};
+
+/// A message that is encoded once, to be sent through many connections.
+///
+/// It holds the whole frame that a server sends. A connection queues a reference to it, so that the payload is not
+/// copied for each connection, and [`send_prepared`](crate::Outbound::send_prepared) costs the same for every length. A
+/// clone is one reference count. (A client has to mask the payload with a key of its own, which makes a copy.)
+///
+/// ```
+/// use websocket_proto::{Buf, Config, Connection, PreparedMessage, Role};
+///
+/// let mut room: Vec<Connection> = (0..3).map(|_| Connection::new(Role::Server, &Config::new())).collect();
+/// let message = PreparedMessage::text("hello, all");
+/// for connection in &mut room {
+///     connection.send_prepared(&message)?;
+///     assert_eq!(connection.output().chunk(), b"\x81\x0ahello, all");
+/// }
+/// # Ok::<(), websocket_proto::SendError>(())
+/// ```
+///
+/// # Compression
+#[cfg_attr(
+    feature = "deflate",
+    doc = "\nIt goes out as it is, unless it was [`deflated`](Self::deflated) beforehand.\n"
+)]
+#[cfg_attr(
+    not(feature = "deflate"),
+    doc = "\nIt goes out as it is, unless it was `deflated` beforehand (feature `deflate`).\n"
+)]
+/// One message serves all connections, whatever each of them negotiated:
+///
+/// | connection | what it sends |
+/// |---|---|
+/// | no compression negotiated, or the message is below its [threshold](crate::DeflateConfig::threshold) | the plain form |
+/// | no context takeover | the compressed form |
+/// | context takeover | the compressed form; its own next message then refers to nothing before it |
+/// | a window that is smaller than that of the compressed form and than the message | the message, compressed anew for this connection |
+#[derive(Clone)]
+pub struct PreparedMessage {
+    forms: Arc<Forms>,
+}
+
+#[derive(Clone)]
+struct Forms {
+    kind: MessageKind,
+    plain: Form,
+    deflated: Option<Deflated>,
+}
+
+/// A frame as a server sends it.
+#[derive(Clone)]
+pub(crate) struct Form {
+    frame: Bytes,
+    /// Bytes of header before the payload.
+    header_len: usize,
+    rsv: Rsv,
+}
+
+/// The compressed form.
+#[derive(Clone)]
+struct Deflated {
+    form: Form,
+    /// The window it needs, as a power of two.
+    window_bits: u8,
+}
+
+impl PreparedMessage {
+    /// A text message.
+    #[must_use]
+    pub fn text<'a>(text: impl Into<Text<'a>>) -> Self {
+        Self::new(&Message::Text(text.into()))
+    }
+
+    /// A binary message.
+    #[must_use]
+    pub fn binary<'a>(payload: impl Into<Payload<'a>>) -> Self {
+        Self::new(&Message::Binary(payload.into()))
+    }
+
+    fn new(message: &Message<'_>) -> Self {
+        let forms = Forms {
+            kind: message.kind(),
+            plain: Form::new(message.kind(), Rsv::NONE, message.as_bytes()),
+            deflated: None,
+        };
+        Self { forms: Arc::new(forms) }
+    }
+
+    /// The same message with a compressed form besides the plain one, for the connections that negotiated
+    /// permessage-deflate.
+    ///
+    /// Give it the settings that the connections have. It uses the level, the memory level, the threshold and the
+    /// server's window: every connection can send the form that negotiated this window or a larger one, and for messages
+    /// that are no longer than the window (4 KiB for 12 bits) every connection can. There is no compressed form of a
+    /// message that is shorter than the threshold or does not become shorter by it.
+    ///
+    /// Do not compress secrets together with what others may choose; see [`DeflateConfig`].
+    ///
+    /// ```
+    /// use websocket_proto::{Config, DeflateConfig, PreparedMessage};
+    ///
+    /// let deflate = DeflateConfig::with_takeover();
+    /// let config = Config::new().deflate(deflate); // for the connections
+    /// let message = PreparedMessage::text("tick tock ".repeat(100)).deflated(deflate);
+    /// assert!(message.deflated_len().is_some_and(|len| len < 40));
+    /// ```
+    #[cfg(feature = "deflate")]
+    #[must_use]
+    pub fn deflated(mut self, config: DeflateConfig) -> Self {
+        let config = config.bounded();
+        let window_bits = config.server_max_window_bits;
+        let settings = Settings {
+            takeover: false,
+            window_bits,
+            level: config.level,
+            memory_level: config.memory_level,
+            threshold: config.threshold,
+        };
+        let mut deflated = None;
+        let payload = self.forms.plain.payload();
+        let compressor = Compressor::new(settings).filter(|compressor| compressor.wants(payload.len()));
+        if let Some(mut compressor) = compressor {
+            deflated = compressor.compress(payload).map(|compressed| Deflated {
+                form: Form::new(self.forms.kind, Rsv::RSV1, compressed),
+                window_bits,
+            });
+        }
+        Arc::make_mut(&mut self.forms).deflated = deflated;
+        self
+    }
+
+    /// Text or binary.
+    #[must_use]
+    pub fn kind(&self) -> MessageKind {
+        self.forms.kind
+    }
+
+    /// The payload, uncompressed.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.forms.plain.payload()
+    }
+
+    /// Bytes of payload, uncompressed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// Whether the payload is empty, which is a valid message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.as_bytes().is_empty()
+    }
+
+    /// Bytes of compressed payload, if there is a compressed form.
+    #[must_use]
+    pub fn deflated_len(&self) -> Option<usize> {
+        let deflated = self.forms.deflated.as_ref();
+        deflated.map(|deflated| deflated.form.payload().len())
+    }
+
+    pub(crate) fn plain(&self) -> &Form {
+        &self.forms.plain
+    }
+
+    pub(crate) fn has_deflated(&self) -> bool {
+        self.forms.deflated.is_some()
+    }
+
+    /// The compressed form, if a receiver with this window can decompress it.
+    pub(crate) fn deflated_for(&self, window_bits: u8) -> Option<&Form> {
+        let deflated = self.forms.deflated.as_ref()?;
+        // It refers to nothing before itself, so that no distance exceeds its length.
+        let fits = window_bits >= deflated.window_bits || self.len() <= 1 << window_bits;
+        fits.then_some(&deflated.form)
+    }
+}
+
+impl Form {
+    fn new(kind: MessageKind, rsv: Rsv, payload: &[u8]) -> Self {
+        let mut header = [0; FrameHeader::MAX_LEN];
+        let header_len = frame_header(kind, rsv, None, payload).encode(&mut header);
+        let mut frame = Vec::with_capacity(header_len + payload.len());
+        frame.extend_from_slice(&header[..header_len]);
+        frame.extend_from_slice(payload);
+        Self {
+            frame: frame.into(),
+            header_len,
+            rsv,
+        }
+    }
+
+    /// The frame of a server.
+    pub(crate) fn frame(&self) -> Bytes {
+        self.frame.clone()
+    }
+
+    /// The header of a client's frame.
+    pub(crate) fn masked_header(&self, kind: MessageKind, key: MaskingKey) -> FrameHeader {
+        frame_header(kind, self.rsv, Some(key), self.payload())
+    }
+
+    pub(crate) fn payload(&self) -> &[u8] {
+        &self.frame[self.header_len..]
+    }
+}
+
+fn frame_header(kind: MessageKind, rsv: Rsv, masking_key: Option<MaskingKey>, payload: &[u8]) -> FrameHeader {
+    FrameHeader {
+        fin: true,
+        rsv,
+        opcode: match kind {
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
+        },
+        masking_key,
+        payload_len: payload.len() as u64,
+    }
+}
+
+impl From<Message<'_>> for PreparedMessage {
+    fn from(message: Message<'_>) -> Self {
+        Self::new(&message)
+    }
+}
+
+impl fmt::Debug for PreparedMessage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PreparedMessage")
+            .field("kind", &self.kind())
+            .field("len", &self.len())
+            .field("deflated_len", &self.deflated_len())
+            .finish()
+    }
+}

@@ -1,0 +1,227 @@
+//! Messages that are encoded once and sent through many connections.
+
+use std::sync::Arc;
+
+use websocket_proto::{
+    Buf, CloseCode, Config, Connection, Entropy, EntropyError, Fin, Limits, Message, MessageKind, PreparedMessage,
+    Role, SendError,
+};
+
+use crate::{
+    pair::Pair,
+    raw::{Got, take_frames, take_output},
+    rng::Rng,
+    wire::{BINARY, FIN, PING, ROLES, TEXT, sample},
+};
+
+/// FR-07, FR-08: each length form, from both roles; the frame is that of an ordinary message.
+#[test]
+fn a_frame_as_an_ordinary_message_has_it() {
+    for role in ROLES {
+        for len in [0, 1, 125, 126, 4096, 4097, 0xffff, 0x1_0000, 300_000] {
+            let (mut prepared, mut ordinary) = (
+                Connection::new(role, &Config::new()),
+                Connection::new(role, &Config::new()),
+            );
+            let (binary, text) = (sample(len), "é".repeat(len / 2));
+            prepared.send_prepared(&PreparedMessage::binary(&binary)).unwrap();
+            prepared.send_prepared(&PreparedMessage::text(&text)).unwrap();
+            ordinary.send(&binary).unwrap();
+            ordinary.send(&text).unwrap();
+            let unkeyed = |connection: &mut Connection| {
+                let frames = take_frames(role, connection).into_iter();
+                frames
+                    .map(|frame| (frame.first, frame.form, frame.payload))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(unkeyed(&mut prepared), unkeyed(&mut ordinary), "{role:?}, {len}");
+        }
+    }
+}
+
+/// Prepared and ordinary messages, control frames and fragments arrive in the order they were sent.
+#[test]
+fn order_is_kept_between_all_that_is_sent() {
+    Pair::run(&Config::new(), |pair| {
+        let mut rng = Rng::new(11);
+        let shared = [0, 100, 5000, 70_000].map(|len| PreparedMessage::binary(sample(len)));
+        let texts = ["", "short", "水 and 🦀"].map(PreparedMessage::text);
+        let (mut to_server, mut to_client) = (Vec::new(), Vec::new());
+        for round in 0..60 {
+            for (end, sent) in [(&mut pair.client, &mut to_server), (&mut pair.server, &mut to_client)] {
+                let connection = &mut end.connection;
+                match rng.below(6) {
+                    0 => {
+                        let text = rng.text(20);
+                        connection.send(&text).unwrap();
+                        sent.push(Got::text(&text));
+                    }
+                    1 => {
+                        let bytes = rng.bytes(6000);
+                        sent.push(Got::binary(&bytes));
+                        connection.send(bytes).unwrap();
+                    }
+                    2 => {
+                        connection.send_fragment("in ", Fin::More).unwrap();
+                        connection.send_fragment("two", Fin::Last).unwrap();
+                        sent.push(Got::text("in two"));
+                    }
+                    3 => connection.ping(b"").unwrap(),
+                    n => {
+                        for _ in 3..n {
+                            let message = &shared[rng.below(shared.len())];
+                            connection.send_prepared(message).unwrap();
+                            sent.push(Got::binary(message.as_bytes()));
+                        }
+                        let message = &texts[rng.below(texts.len())];
+                        connection.send_prepared(message).unwrap();
+                        sent.push(Got::Text(String::from_utf8(message.as_bytes().into()).unwrap()));
+                    }
+                }
+            }
+            if round % 7 == 0 {
+                pair.pump();
+            }
+        }
+        pair.pump();
+        let data = |events: &[Got]| -> Vec<Got> {
+            let is_data = |event: &&Got| matches!(event, Got::Text(_) | Got::Binary(_));
+            events.iter().filter(is_data).cloned().collect()
+        };
+        assert_eq!(data(&pair.server.events), to_server);
+        assert_eq!(data(&pair.client.events), to_client);
+    });
+}
+
+/// A server writes the payload from where it lies, on every connection, and however the write is cut.
+#[test]
+fn a_server_copies_no_payload() {
+    for len in [1, 125, 1000, 100_000] {
+        let message = PreparedMessage::binary(sample(len));
+        let frame_end = message.as_bytes().as_ptr_range().end;
+        for _ in 0..3 {
+            let mut connection = Connection::new(Role::Server, &Config::new());
+            connection.ping(b"before").unwrap();
+            connection.send_prepared(&message).unwrap();
+            connection.send("behind").unwrap();
+            take_output(&mut connection, 8, &mut Vec::new());
+            assert_eq!(connection.output().chunk().as_ptr_range().end, frame_end, "{len}");
+            connection.output().advance(2);
+            assert_eq!(connection.output().chunk().as_ptr_range().end, frame_end, "{len}");
+        }
+    }
+}
+
+/// MSG-20: refused inside a fragmented message, behind a Close, and when the queue is full, as any message is.
+#[test]
+fn refusals() {
+    let message = PreparedMessage::binary(sample(3000));
+    for role in ROLES {
+        let limits = Limits::new().output_high_water(6000);
+        let mut connection = Connection::new(role, &Config::new().limits(limits));
+        connection.send_fragment("open", Fin::More).unwrap();
+        assert_eq!(connection.send_prepared(&message), Err(SendError::MessageOpen(())));
+        connection.send_fragment("", Fin::Last).unwrap();
+        assert_eq!(take_frames(role, &mut connection).len(), 2);
+
+        connection.send_prepared(&message).unwrap();
+        connection.send_prepared(&message).unwrap();
+        assert!(connection.output().len() > 6000, "shared bytes count, too");
+        assert_eq!(connection.send_prepared(&message), Err(SendError::Full(())));
+        assert_eq!(connection.ping(b""), Err(SendError::Full(())));
+        take_output(&mut connection, 100, &mut Vec::new());
+        connection.send_prepared(&message).unwrap();
+        take_output(&mut connection, usize::MAX, &mut Vec::new());
+
+        connection.close(CloseCode::NORMAL).unwrap();
+        assert_eq!(connection.send_prepared(&message), Err(SendError::Closing(())));
+        assert_eq!(take_frames(role, &mut connection).len(), 1);
+    }
+}
+
+/// A client without entropy sends nothing; a server needs none.
+#[test]
+fn without_entropy() {
+    struct Never;
+    impl Entropy for Never {
+        fn fill(&self, _: &mut [u8]) -> Result<(), EntropyError> {
+            Err(EntropyError::new())
+        }
+    }
+    let config = Config::new().entropy(Arc::new(Never));
+    let message = PreparedMessage::text("hello");
+    let mut client = Connection::new(Role::Client, &config);
+    assert_eq!(client.send_prepared(&message), Err(SendError::NoEntropy(())));
+    assert!(client.output().is_empty());
+    let mut server = Connection::new(Role::Server, &config);
+    server.send_prepared(&message).unwrap();
+    assert_eq!(take_frames(Role::Server, &mut server).len(), 1);
+}
+
+/// SEC-01: a client masks each copy with a key of its own.
+#[test]
+fn a_client_takes_a_new_key_each_time() {
+    let message = PreparedMessage::text("hello");
+    let mut client = Connection::new(Role::Client, &Config::new());
+    for _ in 0..3 {
+        client.send_prepared(&message).unwrap();
+    }
+    let frames = take_frames(Role::Client, &mut client);
+    assert!(
+        frames
+            .iter()
+            .all(|frame| (frame.first, &*frame.payload) == (FIN | TEXT, b"hello"))
+    );
+    assert!(frames[0].key != frames[1].key && frames[1].key != frames[2].key);
+}
+
+/// What was queued goes out behind a failure's Close just as any other frame: it is whole.
+#[test]
+fn a_connection_that_is_released_or_fails_keeps_what_is_queued() {
+    let message = PreparedMessage::binary(sample(10_000));
+    let mut server = Connection::new(Role::Server, &Config::new());
+    server.send_prepared(&message).unwrap();
+    server.release();
+    drop(message);
+    server.receive(&[0xff; 20]);
+    server.next_event().unwrap_err();
+    let frames = take_frames(Role::Server, &mut server);
+    assert_eq!((frames[0].first, &*frames[0].payload), (FIN | BINARY, &*sample(10_000)));
+    assert_eq!(frames.len(), 2);
+}
+
+#[test]
+fn what_it_tells_of_itself() {
+    let message = PreparedMessage::from(Message::text("héllo"));
+    assert_eq!(
+        (message.kind(), message.len(), message.is_empty()),
+        (MessageKind::Text, 6, false)
+    );
+    assert_eq!(message.as_bytes(), "héllo".as_bytes());
+    assert_eq!(message.deflated_len(), None);
+    let clone = message.clone();
+    assert_eq!(clone.as_bytes().as_ptr(), message.as_bytes().as_ptr(), "shared");
+    let empty = PreparedMessage::binary(b"");
+    assert!(empty.is_empty());
+    assert_eq!(empty.kind(), MessageKind::Binary);
+    assert_eq!(
+        format!("{message:?}"),
+        "PreparedMessage { kind: Text, len: 6, deflated_len: None }"
+    );
+}
+
+/// A Ping that is answered while shared frames wait: the Pong keeps its place behind them.
+#[test]
+fn pongs_between_shared_frames() {
+    let message = PreparedMessage::binary(sample(500));
+    let mut server = Connection::new(Role::Server, &Config::new());
+    for i in 0..5 {
+        server.send_prepared(&message).unwrap();
+        server.ping(&[i]).unwrap();
+    }
+    let firsts: Vec<u8> = take_frames(Role::Server, &mut server)
+        .iter()
+        .map(|frame| frame.first)
+        .collect();
+    assert_eq!(firsts, [FIN | BINARY, FIN | PING].repeat(5));
+}
