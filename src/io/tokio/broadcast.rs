@@ -43,7 +43,7 @@ use crate::{connection::SendError, prepared::PreparedMessage};
 /// dropped, the subscriptions end behind what is queued.
 ///
 /// All receivers see the messages in the same order. Sending allocates nothing by the receiver, once the queues have grown
-/// to what they usually hold. A subscription costs about 300 bytes while its queue is empty, and 8 bytes for each message in
+/// to what they usually hold. A subscription costs about 200 bytes while its queue is empty, and 8 bytes for each message in
 /// it.
 ///
 /// ```no_run
