@@ -277,7 +277,7 @@ async fn a_forward_that_is_dropped_loses_nothing() {
     let texts: Vec<String> = (0..20).map(|i| format!("{i} {}", "x".repeat(i * 3))).collect();
     let expected: Vec<u8> = texts
         .iter()
-        .flat_map(|text| [&[0x81, text.len() as u8], text.as_bytes()].concat())
+        .flat_map(|text| [&[0x81, u8::try_from(text.len()).unwrap()], text.as_bytes()].concat())
         .collect();
     for polls in 1..8 {
         let config = Config::new().limits(websocket_proto::Limits::new().output_high_water(40));
@@ -308,5 +308,54 @@ async fn a_forward_that_is_dropped_loses_nothing() {
             read.extend_from_slice(&piece[..n]);
         }
         assert_eq!(read, expected, "{polls} polls");
+    }
+}
+
+/// One compressed message for connections that negotiated all kinds of things, with messages of their own in between.
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn whatever_was_negotiated() {
+    use websocket_proto::{ContextTakeover, DeflateConfig, DeflateParams};
+
+    let room = Broadcast::new();
+    let shutdown = Shutdown::new();
+    let deflate = DeflateConfig::with_takeover();
+    let config = Config::new().deflate(deflate);
+    let takeovers = [ContextTakeover::Allow, ContextTakeover::Forbid];
+    let params = takeovers.into_iter().flat_map(|takeover| {
+        let params = DeflateParams::new().server_context_takeover(takeover);
+        (9..=15).map(move |bits| Some(params.server_max_window_bits(bits)))
+    });
+    let mut clients = Vec::new();
+    for params in params.chain([None]) {
+        let (near, far) = duplex(1000);
+        let end = |stream, role| {
+            let negotiated = Negotiated::new(role);
+            let negotiated = match params {
+                Some(params) => negotiated.with_deflate(params),
+                None => negotiated,
+            };
+            WebSocket::from_negotiated(stream, &negotiated, &config)
+        };
+        let subscription = room.subscribe(100, WhenSlow::Disconnect);
+        tokio::spawn(serve(end(far, Role::Server), subscription, shutdown.guard()));
+        clients.push(end(near, Role::Client));
+    }
+    for i in 0..20 {
+        let news = format!("{{\"round\":{i},\"news\":\"the same for everybody\"}}").repeat(1 + i * 10);
+        let message = text(&news).deflated(deflate);
+        assert_eq!(
+            message.deflated_len().is_some(),
+            i > 1 || news.len() >= deflate.threshold
+        );
+        assert_eq!(room.send(&message).await.queued, clients.len());
+        for client in &mut clients {
+            let received = client.recv().await.unwrap().unwrap();
+            assert_eq!(received.as_text(), Some(&*news));
+            let own = format!("{i} {}", "an answer, ".repeat(i * 7));
+            client.send(&own).await.unwrap();
+            let received = client.recv().await.unwrap().unwrap();
+            assert_eq!(received.as_text(), Some(&*own));
+        }
     }
 }

@@ -165,6 +165,9 @@ impl Broadcast {
 
     /// Sends a message to all receivers. It waits for those only that are [to be waited for](WhenSlow::Wait).
     ///
+    /// Where there are none, it never waits. A task that sends one message after the other, and awaits nothing else, should
+    /// give the receivers their turn now and then (`tokio::task::yield_now`).
+    ///
     /// # Cancel safety
     ///
     /// Dropped before it completes, the message went to nobody.
