@@ -4,6 +4,8 @@
 //! idle connection holds no buffers, and does not after this: each one is released behind the write, as the shells do
 //! before they wait. A prepared message is prepared (and compressed) within the pass.
 //!
+//! The last bench is that of the tokio shell's queues alone: one message to as many subscriptions, and out of them again.
+//!
 //! With context takeover, "anew" compresses with what the connection was sent before, so that its messages are shorter.
 
 use divan::{Bencher, counter::ItemsCount};
@@ -62,7 +64,7 @@ fn main() {
         connection.send_prepared(&mode.prepare(&text(len, 0))).expect("room");
         let prepared = write(&mut connection);
         let anew = [0, 1].map(|round| {
-            connection.send(&text(len, round)).expect("room");
+            connection.send(text(len, round)).expect("room");
             write(&mut connection)
         });
         println!(
@@ -135,5 +137,22 @@ fn anew(bencher: Bencher<'_, '_>, (mode, len): (Mode, usize)) {
             write(connection)
         };
         connections.iter_mut().map(send).sum::<usize>()
+    });
+}
+
+#[cfg(feature = "tokio")]
+#[divan::bench(min_time = 1, max_time = 5, sample_count = 20, sample_size = 1)]
+fn subscriptions(bencher: Bencher<'_, '_>) {
+    use websocket_proto::tokio::{Broadcast, WhenSlow};
+
+    let group = Broadcast::new();
+    let mut subscriptions: Vec<_> = (0..CONNECTIONS)
+        .map(|_| group.subscribe(16, WhenSlow::Disconnect))
+        .collect();
+    let message = PreparedMessage::text(text(1 << 10, 0));
+    bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| {
+        group.try_send(&message).expect("nobody to wait for");
+        let received = subscriptions.iter_mut().map(|subscription| subscription.try_recv());
+        assert!(received.into_iter().all(|received| matches!(received, Ok(Some(_)))));
     });
 }

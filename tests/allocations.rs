@@ -329,6 +329,55 @@ fn a_broadcast_that_waits_costs_no_memory_by_the_connection() {
     );
 }
 
+/// Sending to a group allocates nothing, whatever becomes of the messages, once the queues have grown; a subscription costs
+/// what the documentation says.
+#[cfg(feature = "tokio")]
+#[test]
+fn a_broadcast_to_a_group_allocates_nothing() {
+    use core::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+    use websocket_proto::tokio::{Broadcast, WhenSlow};
+
+    const RECEIVERS: usize = 1000;
+    let room = Broadcast::new();
+    let mut subscriptions = Vec::with_capacity(RECEIVERS);
+    let info = measure(|| {
+        for i in 0..RECEIVERS {
+            let policies = [WhenSlow::DropMessage, WhenSlow::DropOldest, WhenSlow::Disconnect];
+            subscriptions.push(room.subscribe(4, policies[i % 3]));
+        }
+    });
+    let each = info.bytes_current as usize / RECEIVERS + size_of_val(&subscriptions[0]);
+    println!("a subscription: {each} bytes");
+    assert!(each <= 256, "{each} bytes");
+
+    let message = PreparedMessage::binary(vec![1; 1000]);
+    let mut round = || {
+        for subscription in &mut subscriptions {
+            let mut recv = pin!(subscription.recv());
+            let polled = recv.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending());
+        }
+        for _ in 0..4 {
+            assert_eq!(room.try_send(&message).expect("nobody to wait for").queued, RECEIVERS);
+        }
+        for subscription in &mut subscriptions {
+            while subscription.try_recv().expect("open").is_some() {}
+        }
+    };
+    round();
+    let grown = measure(&mut round);
+    assert_eq!(grown.count_total, 0, "{grown:?}");
+    let freed = measure(|| drop(subscriptions));
+    println!(
+        "with a queue that was used: {} bytes",
+        -freed.bytes_current / RECEIVERS as i64
+    );
+    assert_eq!(room.receivers(), 0);
+}
+
 /// What `allocated` tells is what is there.
 #[test]
 fn allocated_tells_the_heap_of_a_connection() {

@@ -19,6 +19,7 @@
 //! # }
 //! ```
 
+mod broadcast;
 mod connect;
 mod dial;
 mod reconnect;
@@ -40,6 +41,7 @@ use ::tokio::{
 };
 
 pub use self::{
+    broadcast::{Broadcast, BroadcastOutcome, Subscription, SubscriptionEnd, WhenSlow},
     connect::{Connect, connect, connect_with},
     reconnect::{GaveUp, Reconnect},
     shutdown::{Shutdown, ShutdownGuard, ShutdownOutcome},

@@ -12,6 +12,7 @@
 mod engine;
 mod opening;
 mod prepared;
+mod reunite;
 mod shell;
 mod split;
 mod traits;
@@ -22,7 +23,8 @@ mod websocket;
 pub(crate) use self::opening::poll_write_all;
 pub use self::{
     opening::{Acceptor, Connector},
-    split::{RecvHalf, ReuniteError, SendHalf},
+    reunite::ReuniteError,
+    split::{RecvHalf, SendHalf},
     transport::{Timer, Transport},
     websocket::WebSocket,
 };

@@ -6,7 +6,6 @@
 
 use alloc::{boxed::Box, sync::Arc, task::Wake};
 use core::{
-    fmt,
     future::poll_fn,
     task::{Context, Poll, Waker, ready},
     time::Duration,
@@ -14,7 +13,7 @@ use core::{
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
-    Transport, WebSocket,
+    ReuniteError, Transport, WebSocket,
     engine::{Receiving, Sending, Wanted},
 };
 use crate::{
@@ -256,6 +255,16 @@ impl<T: Transport> SendHalf<T> {
         self.flush().await
     }
 
+    /// Queues the Close that begins the closing handshake, without waiting for it to be written, unless the connection is
+    /// closing already. The receiving half writes it and finishes the handshake, in time, also when the peer reads nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a frame that may not be sent.
+    pub fn feed_close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
+        self.start_close(frame)
+    }
+
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
@@ -476,25 +485,3 @@ impl<T: Transport> RecvHalf<T> {
         }
     }
 }
-
-/// Two halves that are not of the same connection.
-pub struct ReuniteError<T: Transport> {
-    /// The sending half, as it was.
-    pub send: SendHalf<T>,
-    /// The receiving half, as it was.
-    pub recv: Box<RecvHalf<T>>,
-}
-
-impl<T: Transport> fmt::Debug for ReuniteError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ReuniteError")
-    }
-}
-
-impl<T: Transport> fmt::Display for ReuniteError<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the halves are not of the same connection")
-    }
-}
-
-impl<T: Transport> core::error::Error for ReuniteError<T> {}

@@ -1,0 +1,212 @@
+//! The queue of a receiver.
+
+use alloc::{collections::VecDeque, vec::Vec};
+use core::{
+    sync::atomic::{AtomicUsize, Ordering},
+    task::{Context, Poll, Waker},
+};
+use std::sync::Mutex;
+
+use ::tokio::time::Instant;
+
+use super::{SubscriptionEnd, WhenSlow, lock};
+use crate::prepared::PreparedMessage;
+
+/// Messages that an empty queue keeps room for.
+const KEPT: usize = 16;
+
+/// The place of a receiver that is in no group.
+const NOWHERE: usize = usize::MAX;
+
+#[derive(Debug)]
+pub(super) struct Receiver {
+    state: Mutex<State>,
+    capacity: usize,
+    when_slow: WhenSlow,
+    /// Where the group has it. Written under the lock of the group.
+    place: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: VecDeque<PreparedMessage>,
+    task: Option<Waker>,
+    /// Whether the task waits for nothing but the end.
+    only_end: bool,
+    missed: u64,
+    ended: Option<SubscriptionEnd>,
+    /// Since when a sender waits for it.
+    blocks_since: Option<Instant>,
+}
+
+/// What became of a message for one receiver.
+pub(super) enum Pushed {
+    Queued,
+    InPlaceOfOldest,
+    Missed,
+    TooSlow,
+}
+
+/// What a task waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Awaited {
+    Message,
+    /// That it is disconnected.
+    End,
+}
+
+impl Receiver {
+    pub(super) fn new(capacity: usize, when_slow: WhenSlow) -> Self {
+        Self {
+            state: Mutex::default(),
+            capacity: capacity.max(1),
+            when_slow,
+            place: AtomicUsize::new(NOWHERE),
+        }
+    }
+
+    /// Where the group has it. To be asked and told under the lock of the group.
+    pub(super) fn place(&self) -> Option<usize> {
+        let place = self.place.load(Ordering::Relaxed);
+        (place != NOWHERE).then_some(place)
+    }
+
+    pub(super) fn set_place(&self, place: Option<usize>) {
+        self.place.store(place.unwrap_or(NOWHERE), Ordering::Relaxed);
+    }
+
+    /// Whether it is to be waited for.
+    pub(super) fn is_patient(&self) -> bool {
+        matches!(self.when_slow, WhenSlow::Wait { .. })
+    }
+
+    pub(super) fn push(&self, message: &PreparedMessage, tasks: &mut Vec<Waker>) -> Pushed {
+        let mut state = lock(&self.state);
+        let mut pushed = Pushed::Queued;
+        if state.queue.len() >= self.capacity {
+            match self.when_slow {
+                WhenSlow::DropMessage => {
+                    state.missed += 1;
+                    return Pushed::Missed;
+                }
+                WhenSlow::DropOldest => {
+                    state.missed += 1;
+                    state.queue.pop_front();
+                    pushed = Pushed::InPlaceOfOldest;
+                }
+                WhenSlow::Disconnect => {
+                    tasks.extend(state.end(SubscriptionEnd::TooSlow));
+                    return Pushed::TooSlow;
+                }
+                // It was seen to have room, and nobody else pushes.
+                WhenSlow::Wait { .. } => {}
+            }
+        }
+        state.queue.push_back(message.clone());
+        if !state.only_end {
+            tasks.extend(state.task.take());
+        }
+        pushed
+    }
+
+    /// Whether a sender must wait for it, and until when. It counts as a blocker from then on.
+    pub(super) fn blocks(&self, blockers: &AtomicUsize, now: impl FnOnce() -> Instant) -> Option<Option<Instant>> {
+        let WhenSlow::Wait { at_most } = self.when_slow else {
+            return None;
+        };
+        let mut state = lock(&self.state);
+        if state.queue.len() < self.capacity {
+            return None;
+        }
+        let now = now();
+        if state.blocks_since.is_none() {
+            blockers.fetch_add(1, Ordering::AcqRel);
+        }
+        let since = *state.blocks_since.get_or_insert(now);
+        Some(since.checked_add(at_most))
+    }
+
+    /// Returns whether it was a blocker, and is none any more.
+    pub(super) fn unblock(&self) -> bool {
+        lock(&self.state).blocks_since.take().is_some()
+    }
+
+    /// Ends it, unless it has ended. The task is to be woken.
+    pub(super) fn end(&self, end: SubscriptionEnd) -> Option<Waker> {
+        lock(&self.state).end(end)
+    }
+
+    /// The next message, and whether it made room that a sender waits for.
+    pub(super) fn pop(&self) -> Result<Option<(PreparedMessage, bool)>, SubscriptionEnd> {
+        lock(&self.state).pop()
+    }
+
+    /// As [`pop`](Self::pop), but waits.
+    pub(super) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<(PreparedMessage, bool), SubscriptionEnd>> {
+        let mut state = lock(&self.state);
+        if let Some(popped) = state.pop().transpose() {
+            return Poll::Ready(popped);
+        }
+        let replaced = state.wait(Awaited::Message, cx);
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    /// Waits until it is disconnected for being too slow.
+    pub(super) fn poll_too_slow(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = lock(&self.state);
+        if state.ended == Some(SubscriptionEnd::TooSlow) {
+            return Poll::Ready(());
+        }
+        let replaced = state.wait(Awaited::End, cx);
+        drop(state);
+        drop(replaced);
+        Poll::Pending
+    }
+
+    pub(super) fn queued(&self) -> usize {
+        lock(&self.state).queue.len()
+    }
+
+    pub(super) fn missed(&self) -> u64 {
+        lock(&self.state).missed
+    }
+
+    pub(super) fn is_too_slow(&self) -> bool {
+        lock(&self.state).ended == Some(SubscriptionEnd::TooSlow)
+    }
+}
+
+impl State {
+    fn end(&mut self, end: SubscriptionEnd) -> Option<Waker> {
+        self.ended.get_or_insert(end);
+        if end == SubscriptionEnd::TooSlow {
+            self.queue = VecDeque::new();
+        }
+        self.task.take()
+    }
+
+    fn pop(&mut self) -> Result<Option<(PreparedMessage, bool)>, SubscriptionEnd> {
+        match (self.queue.pop_front(), self.ended) {
+            (Some(message), _) => {
+                if self.queue.is_empty() && self.queue.capacity() > KEPT {
+                    self.queue.shrink_to(KEPT);
+                }
+                Ok(Some((message, self.blocks_since.take().is_some())))
+            }
+            (None, Some(end)) => Err(end),
+            (None, None) => Ok(None),
+        }
+    }
+
+    /// Lets the task be woken. The waker that was there before is to be dropped without the lock, since that may run
+    /// foreign code.
+    fn wait(&mut self, awaited: Awaited, cx: &Context<'_>) -> Option<Waker> {
+        self.only_end = awaited == Awaited::End;
+        match &self.task {
+            Some(task) if task.will_wake(cx.waker()) => None,
+            _ => self.task.replace(cx.waker().clone()),
+        }
+    }
+}
