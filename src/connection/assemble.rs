@@ -3,6 +3,9 @@
 use alloc::{string::String, vec::Vec};
 use core::mem;
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use bytes::{BufMut, buf::Limit};
+
 use crate::{
     connection::{Fin, error::ProtocolError, inbound::Found},
     frame::MaskingKey,
@@ -122,20 +125,37 @@ impl Assembly {
         let Store::Binary(bytes) = &mut self.store else {
             return None;
         };
-        if self.filled < DIRECT || remaining < DIRECT {
-            return None;
-        }
-        let mut room = bytes.len().saturating_sub(self.filled).max(self.filled);
-        // A short rest comes along: later it would be too short for this, and double the buffer when it is pushed.
-        if remaining < room.saturating_add(DIRECT) {
-            room = remaining;
-        }
+        let room = direct_room(self.filled, bytes.len(), remaining)?;
         let end = self.filled + room;
         if end > bytes.len() {
             bytes.reserve_exact(end - bytes.len());
             bytes.resize(end, 0);
         }
         Some(&mut bytes[self.filled..end])
+    }
+
+    /// The message buffer to append up to `remaining` bytes of payload to, as far as it has room for: for a binary message
+    /// that is already long, as [`direct_space`](Self::direct_space), but for those who can fill memory that is not
+    /// initialised.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(super) fn direct_buffer(&mut self, remaining: usize) -> Option<Limit<&mut Vec<u8>>> {
+        let Store::Binary(bytes) = &mut self.store else {
+            return None;
+        };
+        let room = direct_room(self.filled, bytes.capacity(), remaining)?;
+        bytes.truncate(self.filled);
+        bytes.reserve_exact(room);
+        Some(bytes.limit(room))
+    }
+
+    /// Takes over and unmasks what was appended to [`direct_buffer`](Self::direct_buffer). Returns how much it was.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(super) fn direct_appended(&mut self, key: Option<MaskingKey>) -> usize {
+        let Store::Binary(bytes) = &mut self.store else {
+            return 0;
+        };
+        let n = bytes.len() - self.filled;
+        self.direct_fill(n, key)
     }
 
     /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
@@ -230,4 +250,18 @@ impl Assembly {
             Store::Binary(bytes) => bytes.capacity(),
         }
     }
+}
+
+/// How much may be read straight behind the `filled` bytes of a message whose buffer is `len` bytes long.
+fn direct_room(filled: usize, len: usize, remaining: usize) -> Option<usize> {
+    if filled < DIRECT || remaining < DIRECT {
+        return None;
+    }
+    let room = len.saturating_sub(filled).max(filled);
+    // A short rest comes along: later it would be too short for this, and double the buffer when it is pushed.
+    Some(if remaining < room.saturating_add(DIRECT) {
+        remaining
+    } else {
+        room
+    })
 }

@@ -7,8 +7,11 @@ pub mod blocking;
 pub(crate) mod connect;
 #[cfg(feature = "futures-io")]
 pub mod futures;
-mod pool;
 #[cfg(feature = "rustls")]
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+
+/// Bytes of a receive buffer that connections lend each other, and so of the largest single read: a message of 64 KiB fits
+/// with its header.
+const READ: usize = (64 << 10) + 512;

@@ -28,17 +28,19 @@ mod shutdown;
 mod socks;
 mod stream;
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::{
-    pin::Pin,
+    future::Future,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 use std::io::{self, IoSlice};
 
 use ::tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
+use bytes::buf::Limit;
 
 pub use self::{
     broadcast::{Broadcast, BroadcastOutcome, Subscription, SubscriptionEnd, WhenSlow},
@@ -76,6 +78,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
         let mut buffer = ReadBuf::new(buffer);
         let read = ready!(Pin::new(&mut self.stream).poll_read(cx, &mut buffer));
         Poll::Ready(asynchronous::end_without_notice(read.map(|()| buffer.filled().len())))
+    }
+
+    const HAS_READ_BUF: bool = true;
+
+    fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut Limit<&mut Vec<u8>>) -> Poll<io::Result<usize>> {
+        // This future holds nothing that would be lost with it.
+        let read = ready!(pin!(self.stream.read_buf(buffer)).poll(cx));
+        Poll::Ready(asynchronous::end_without_notice(read))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

@@ -1,5 +1,11 @@
 //! Data frames whose payload is taken in pieces, as it arrives.
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use alloc::vec::Vec;
+
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use bytes::buf::Limit;
+
 use super::{Found, Inbound};
 use crate::{
     config::Delivery,
@@ -130,6 +136,20 @@ impl Inbound {
         } else {
             Progress::NeedsBytes
         })
+    }
+
+    /// Reads with `read` straight into the message buffer, behind what is there, if it is a long binary message that is
+    /// arriving.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn read_direct<R>(&mut self, read: impl FnOnce(&mut Limit<&mut Vec<u8>>) -> R) -> Option<R> {
+        let remaining = self.direct_remaining()?;
+        let read = read(&mut self.assembly.direct_buffer(remaining)?);
+        if let Some(frame) = &mut self.frame {
+            let n = self.assembly.direct_appended(frame.key);
+            frame.advance(n);
+            self.received = self.received.wrapping_add(n as u64);
+        }
+        Some(read)
     }
 
     /// How much of the open frame may be read straight into the message buffer.

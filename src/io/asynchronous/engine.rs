@@ -10,12 +10,11 @@ use std::io::{self, IoSlice};
 
 use bytes::Buf;
 
-use super::{Timer, Transport};
+use super::{Timer, Transport, pool};
 use crate::{
     config::Config,
     connection::{Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, Time},
     error::Error,
-    io::pool,
     negotiated::Negotiated,
 };
 
@@ -197,7 +196,7 @@ impl<C: Timer> Receiving<C> {
             }
             match self.poll_read(sending, cx) {
                 Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
-                Poll::Ready(Ok(n)) => self.inbound.advance(n),
+                Poll::Ready(Ok(_)) => {}
                 Poll::Ready(Err(error)) => {
                     self.inbound.receive_eof();
                     sending.lost(error)?;
@@ -230,8 +229,17 @@ impl<C: Timer> Receiving<C> {
             // The peer has ended its direction, but this one has not: the write side or the deadline goes on.
             return Poll::Pending;
         }
+        if T::HAS_READ_BUF {
+            let transport = &mut sending.transport;
+            let read = self.inbound.read_direct(|buffer| transport.poll_read_buf(cx, buffer));
+            if let Some(read) = read {
+                return read;
+            }
+        }
         pool::lend(&mut self.inbound, &mut sending.outbound);
-        sending.transport.poll_read(cx, self.inbound.space())
+        let n = ready!(sending.transport.poll_read(cx, self.inbound.space()))?;
+        self.inbound.advance(n);
+        Poll::Ready(Ok(n))
     }
 
     /// Writes everything that is queued, for as long as the peer takes some of it.

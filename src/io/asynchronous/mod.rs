@@ -11,6 +11,7 @@
 
 mod engine;
 mod opening;
+mod pool;
 mod prepared;
 mod reunite;
 mod shell;

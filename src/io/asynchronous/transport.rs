@@ -1,7 +1,10 @@
 //! What a runtime brings: streams and time.
 
+use alloc::vec::Vec;
 use core::task::{Context, Poll};
 use std::io::{self, IoSlice};
+
+use bytes::buf::Limit;
 
 use crate::connection::Time;
 
@@ -16,12 +19,37 @@ pub trait Transport: Unpin {
     /// The timer of the same runtime.
     type Timer: Timer;
 
+    /// Whether [`poll_read_buf`](Self::poll_read_buf) is better than the provided one, so that long messages are to be read
+    /// with it.
+    const HAS_READ_BUF: bool = false;
+
     /// Reads into `buffer`, which is not empty. `0` is the end of the stream.
     ///
     /// # Errors
     ///
     /// Those of the stream, but neither `WouldBlock` nor `Interrupted`.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
+
+    /// Appends to `buffer`, which has spare capacity for all that its limit allows, and that is not nothing. `0` is the end
+    /// of the stream.
+    ///
+    /// A stream that can fill memory that is not initialised saves the time to do so. The provided method cannot.
+    ///
+    /// # Errors
+    ///
+    /// As for [`poll_read`](Self::poll_read).
+    fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut Limit<&mut Vec<u8>>) -> Poll<io::Result<usize>> {
+        let (filled, room) = (buffer.get_ref().len(), buffer.limit());
+        let bytes = buffer.get_mut();
+        bytes.resize(filled + room, 0);
+        let read = self.poll_read(cx, &mut bytes[filled..]);
+        let n = match &read {
+            Poll::Ready(Ok(n)) => room.min(*n),
+            _ => 0,
+        };
+        bytes.truncate(filled + n);
+        read
+    }
 
     /// Writes some of the bytes of `slices`, of which the first is not empty.
     ///
@@ -63,5 +91,74 @@ pub(crate) fn end_without_notice(read: io::Result<usize>) -> io::Result<usize> {
     match read {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
         read => read,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::vec;
+    use core::task::Waker;
+
+    use bytes::BufMut;
+
+    use super::*;
+
+    /// A stream of a few bytes. It knows nothing of spare capacity.
+    struct Few(&'static [u8]);
+
+    struct Never;
+
+    impl Timer for Never {
+        fn new() -> Self {
+            Self
+        }
+
+        fn now(&self) -> Time {
+            Time::ZERO
+        }
+
+        fn poll_until(&mut self, _: Time, _: &mut Context<'_>) -> Poll<()> {
+            Poll::Pending
+        }
+    }
+
+    impl Transport for Few {
+        type Timer = Never;
+
+        fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            if self.0.is_empty() {
+                return Poll::Pending;
+            }
+            let n = self.0.len().min(buffer.len());
+            buffer[..n].copy_from_slice(&self.0[..n]);
+            self.0 = &self.0[n..];
+            Poll::Ready(Ok(n))
+        }
+
+        fn poll_write(&mut self, _: &mut Context<'_>, _: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+            Poll::Pending
+        }
+
+        fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+
+        fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Pending
+        }
+    }
+
+    #[test]
+    fn what_is_read_is_appended_and_nothing_else() {
+        let (mut stream, mut cx) = (Few(b"abcdefg"), Context::from_waker(Waker::noop()));
+        let mut bytes = vec![b'_'];
+        bytes.reserve(8);
+        for (limit, expected) in [(3, &b"_abc"[..]), (8, b"_abcdefg")] {
+            let read = stream.poll_read_buf(&mut cx, &mut (&mut bytes).limit(limit));
+            assert!(matches!(read, Poll::Ready(Ok(3 | 4))));
+            assert_eq!(bytes, expected);
+        }
+        assert!(stream.poll_read_buf(&mut cx, &mut (&mut bytes).limit(4)).is_pending());
+        assert_eq!(bytes, b"_abcdefg");
     }
 }

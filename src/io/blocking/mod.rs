@@ -28,6 +28,7 @@
 mod connect;
 mod maybe_tls;
 mod opening;
+mod pool;
 mod split;
 mod stream;
 #[cfg(feature = "rustls")]

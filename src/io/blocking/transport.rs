@@ -9,11 +9,8 @@ use std::{
 
 use bytes::Buf;
 
-use super::Stream;
-use crate::{
-    connection::{Inbound, Outbound, Output, Time},
-    io::pool,
-};
+use super::{Stream, pool};
+use crate::connection::{Inbound, Outbound, Output, Time};
 
 /// Bytes that a connection without buffer reads into first, on the stack.
 const FIRST_READ: usize = 4 << 10;
@@ -96,7 +93,7 @@ impl Reader {
             self.bound = bound;
         }
         let read = if self.busy {
-            pool::lend_shared(inbound);
+            pool::lend(inbound);
             let space = inbound.space();
             let len = space.len();
             stream.read(space).inspect(|&n| {
@@ -104,7 +101,7 @@ impl Reader {
                 inbound.advance(n);
             })
         } else {
-            pool::reclaim_shared(inbound);
+            pool::reclaim(inbound);
             let mut first = [0; FIRST_READ];
             stream.read(&mut first).inspect(|&n| {
                 self.busy = n == FIRST_READ;
@@ -119,7 +116,7 @@ impl Reader {
                 io::ErrorKind::Interrupted => Ok(Received::Bytes),
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     self.busy = false;
-                    pool::reclaim_shared(inbound);
+                    pool::reclaim(inbound);
                     inbound.release();
                     if waits_idly && began.is_some_and(|began| self.is_due(began + IDLE)) {
                         return Ok(Received::Bytes);
