@@ -233,6 +233,8 @@ impl Inbound {
         let found = self.parse_frames();
         if found.is_err() {
             self.end();
+            // Nothing of it will be looked at, and the next read needs the room.
+            self.buffer.clear();
         }
         found
     }

@@ -26,6 +26,8 @@ pub(crate) struct Decompressor {
     final_blocks: u16,
     /// Whether more output may come without more input.
     pending: bool,
+    /// Whether the data is at a fault.
+    invalid: bool,
 }
 
 /// Where in the DEFLATE data of a message the next byte is.
@@ -44,6 +46,7 @@ impl Decompressor {
             place: Place::Start,
             final_blocks: 0,
             pending: false,
+            invalid: false,
         })
     }
 
@@ -52,6 +55,7 @@ impl Decompressor {
         self.place = Place::Start;
         self.final_blocks = 0;
         self.pending = false;
+        self.invalid = false;
     }
 
     /// Decompresses as much of `input` into `out` as fits.
@@ -79,50 +83,59 @@ impl Decompressor {
         self.state.as_ref().map_or(&[], |state| &state.block)
     }
 
+    /// A fault is reported behind all that came out before it, as it would be if the data were cut there.
     fn step_with(&mut self, state: &mut InflateState, input: &[u8], out: &mut [u8]) -> Result<Step, InvalidData> {
-        let (mut consumed, mut produced) = (0, 0);
+        let mut step = Step::default();
+        self.invalid = self.invalid || self.decompress(state, input, out, &mut step).is_err();
+        if self.invalid && step.produced == 0 {
+            return Err(InvalidData);
+        }
+        step.pending = self.is_pending() || step.consumed < input.len();
+        Ok(step)
+    }
+
+    fn decompress(
+        &mut self,
+        state: &mut InflateState,
+        input: &[u8],
+        out: &mut [u8],
+        step: &mut Step,
+    ) -> Result<(), InvalidData> {
         loop {
-            let (rest, room) = (&input[consumed..], &mut out[produced..]);
+            let (rest, room) = (&input[step.consumed..], &mut out[step.produced..]);
             if rest.is_empty() && !self.pending {
-                break;
+                return Ok(());
             }
             if self.place == Place::Start {
                 if rest.is_empty() {
                     self.pending = false;
-                    break;
+                    return Ok(());
                 }
                 self.start(state)?;
             }
             if room.is_empty() {
                 self.pending = true;
-                break;
+                return Ok(());
             }
             let (before_in, before_out) = (state.inflate.total_in(), state.inflate.total_out());
             let result = state.inflate.decompress(rest, room, InflateFlush::SyncFlush);
             let taken = count(state.inflate.total_in() - before_in);
             let made = count(state.inflate.total_out() - before_out);
+            step.consumed += taken;
+            step.produced += made;
             let status = result.map_err(|_| InvalidData)?;
             if let Some(history) = &mut self.history {
                 history.push(&room[..made]);
             }
             self.pending = made == room.len();
-            let stuck = taken == 0 && made == 0 && !rest.is_empty();
-            consumed += taken;
-            produced += made;
             if status == Status::StreamEnd {
                 // §7.2.3.4: a final block ends its stream, but not the message; the next byte begins another.
                 self.place = Place::Start;
                 self.pending = false;
-            } else if stuck {
+            } else if taken == 0 && made == 0 && !rest.is_empty() {
                 return Err(InvalidData);
             }
         }
-        let pending = self.pending || consumed < input.len();
-        Ok(Step {
-            consumed,
-            produced,
-            pending,
-        })
     }
 
     /// Starts a stream of DEFLATE data, which may refer to what came before it.
@@ -175,7 +188,7 @@ impl Decompressor {
 
     /// Whether more output may come without more input.
     pub(crate) fn is_pending(&self) -> bool {
-        self.pending
+        self.pending || self.invalid
     }
 
     /// Gives the codec's state back, unless a message needs it.

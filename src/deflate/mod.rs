@@ -52,7 +52,7 @@ pub(crate) struct Settings {
 pub(crate) struct InvalidData;
 
 /// What came of a step of decompression.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Step {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,

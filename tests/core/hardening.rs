@@ -236,3 +236,21 @@ fn random_calls(seed: u64) {
     }
     panic!("still {:?}", connection.ready_state());
 }
+
+/// CL-21: a fault at the front of a full receive buffer leaves room to read and discard what is under way.
+#[test]
+fn a_failure_leaves_room_to_read() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        let room = connection.space();
+        room.fill(0xff);
+        let n = room.len();
+        connection.advance(n);
+        assert!(connection.next_event().is_err());
+        assert!(connection.wants_read(), "the peer has not ended its direction");
+        assert!(
+            !connection.space().is_empty(),
+            "a read into nothing cannot be told from the end"
+        );
+    }
+}

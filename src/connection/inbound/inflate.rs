@@ -72,7 +72,7 @@ impl Inbound {
         }
         loop {
             // One byte more than is allowed shows that there is more.
-            let most = room_left(message, self.max_message_size);
+            let most = room_left(message, self.max_message_size).saturating_add(1);
             let step = match message.kind {
                 MessageKind::Binary => {
                     let room = assembly.inflate_space(most).unwrap_or_default();
@@ -129,7 +129,8 @@ impl Inbound {
             if let Some(key) = frame.key {
                 key.apply(piece);
             }
-            let mut most = room_left(message, self.max_message_size);
+            // What is allowed first, and only then the byte that is too much: text before it may have a fault of its own.
+            let mut most = room_left(message, self.max_message_size).max(1);
             if assembly.missing() > 0 {
                 // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
                 most = most.min(assembly.missing());
@@ -173,10 +174,10 @@ pub(super) fn inflated(deflate: Option<&Decompressor>, len: usize) -> &[u8] {
         .unwrap_or_default()
 }
 
-/// How much a message may still become, and one byte.
+/// How much a message may still become.
 fn room_left(message: &OpenMessage, max: u64) -> usize {
     let left = max.saturating_sub(message.inflated.unwrap_or_default());
-    usize::try_from(left).unwrap_or(usize::MAX).saturating_add(1)
+    usize::try_from(left).unwrap_or(usize::MAX)
 }
 
 /// SEC-01, PMD-43: the limit is on what a message becomes.

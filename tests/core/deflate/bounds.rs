@@ -124,3 +124,17 @@ fn a_bomb_can_be_streamed() {
     connection.release();
     assert!(connection.allocated() < 33 << 10, "the history of 32 KiB");
 }
+
+/// PMD-42, PMD-43: text that is wrong before it is too big is just that, wherever the data is cut.
+#[test]
+fn text_that_is_wrong_before_it_is_too_big() {
+    let text = [&b"\xff"[..], &[b'x'; LIMIT as usize]].concat();
+    for role in ROLES {
+        for delivery in [Delivery::Messages, Delivery::Fragments] {
+            let bytes = compressed(role.peer(), TEXT, &Reference::new().message(&text));
+            let scenario = Scenario::new(role, bytes).config(&limited(delivery));
+            let outcome = scenario.deflate(PLAIN).run();
+            assert_eq!(outcome.assert_failed(&[], 1007), ProtocolError::InvalidUtf8);
+        }
+    }
+}

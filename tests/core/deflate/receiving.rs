@@ -1,6 +1,6 @@
 //! Which messages are decompressed, and how they arrive.
 
-use websocket_proto::{Config, Delivery, Fin, MessageKind};
+use websocket_proto::{Config, Delivery, Fin, MessageKind, ProtocolError};
 
 use super::{HELLO, NO_CONTEXT, PLAIN, RSV1, Reference, compressed, json, receive};
 use crate::{
@@ -207,6 +207,21 @@ fn streamed_messages() {
                     .any(|event| matches!(event, Got::Piece(MessageKind::Binary, _, Fin::Last))),
                 "{outcome:?}"
             );
+        }
+    }
+}
+
+/// PMD-40, PMD-42: of several faults in a compressed text the first one counts, wherever the data is cut.
+#[test]
+fn text_that_is_wrong_before_its_compression_is() {
+    // A stored block with something that is no text, and a block of a kind that does not exist.
+    let payload = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x07];
+    for role in ROLES {
+        for delivery in [Delivery::Messages, Delivery::Fragments] {
+            let bytes = compressed(role.peer(), TEXT, &payload);
+            let config = Config::new().delivery(delivery);
+            let outcome = Scenario::new(role, bytes).config(&config).deflate(PLAIN).run();
+            assert_eq!(outcome.assert_failed(&[], 1007), ProtocolError::InvalidUtf8);
         }
     }
 }
