@@ -261,7 +261,8 @@ pub struct Timers {
     /// Default 5 s.
     pub close: Option<Duration>,
     /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 2
-    /// times this duration after the last byte.
+    /// times this duration after the last byte. In the shells, a flush that a buffering stream does not finish counts as
+    /// output that waits.
     pub write: Option<Duration>,
     /// How long the peer may send nothing at all before the connection is given up. Off by default. It fires between
     /// 1 and 1.25 times this duration after the last byte.

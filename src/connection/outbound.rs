@@ -48,6 +48,8 @@ pub struct Outbound {
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
+    /// Whether the transport may hold written bytes back, which is for the shells to know.
+    pub(crate) unflushed: bool,
     pub(crate) closing: Closing,
     pub(super) probe: Probe,
 }
@@ -65,6 +67,7 @@ impl Outbound {
             params: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::default(),
+            unflushed: false,
             closing: Closing::new(role),
             probe: Probe::default(),
         }
@@ -267,6 +270,11 @@ impl Outbound {
         self.closing.closure(!self.wants_write())
     }
 
+    /// Whether something is on its way to the peer that the transport can stop.
+    pub(super) fn can_stall(&self) -> bool {
+        self.wants_write() || self.unflushed
+    }
+
     /// Whether both Close frames were exchanged, and this side's is written.
     pub(super) fn is_close_exchanged(&self) -> bool {
         self.closing.is_handshake_done() && !self.wants_write()
@@ -340,6 +348,7 @@ impl Outbound {
     pub(crate) fn abandon(&mut self) {
         self.closing.on_abandoned(self.output.len());
         self.output.clear();
+        self.unflushed = false;
     }
 
     /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's

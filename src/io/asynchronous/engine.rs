@@ -30,8 +30,6 @@ const READS: usize = 32;
 pub(super) struct Sending<T> {
     pub(super) transport: T,
     pub(super) outbound: Outbound,
-    /// Whether the transport may have buffered something since it was flushed.
-    unflushed: bool,
     /// Whether the write side of the transport is shut down.
     shut_down: bool,
     /// Whether the receiving side knows that output waits, and so watches the deadline of it.
@@ -59,7 +57,6 @@ pub(super) fn start<T: Transport>(
     let sending = Sending {
         transport,
         outbound,
-        unflushed: false,
         shut_down: false,
         watched: false,
     };
@@ -74,7 +71,9 @@ pub(super) fn start<T: Transport>(
 }
 
 /// The transport and the connection, to go on without the engine.
-pub(super) fn stop<T: Transport>(sending: Sending<T>, receiving: Receiving<T::Timer>) -> (T, Connection) {
+pub(super) fn stop<T: Transport>(mut sending: Sending<T>, receiving: Receiving<T::Timer>) -> (T, Connection) {
+    // Whoever goes on with them flushes the transport.
+    sending.outbound.unflushed = false;
     let connection = Connection::from_parts(receiving.inbound, sending.outbound, receiving.deadlines);
     (sending.transport, connection)
 }
@@ -110,11 +109,11 @@ impl<T: Transport> Sending<T> {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => output.advance(n),
             }
-            self.unflushed = true;
+            self.outbound.unflushed = true;
         }
-        if self.unflushed {
+        if self.outbound.unflushed {
             ready!(self.transport.poll_flush(cx))?;
-            self.unflushed = false;
+            self.outbound.unflushed = false;
         }
         self.watched = false;
         Poll::Ready(Ok(()))
