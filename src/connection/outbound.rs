@@ -261,23 +261,23 @@ impl Outbound {
     /// Where the connection is in its life.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
-        self.closing.ready_state(!self.wants_write())
+        self.closing.ready_state(!self.can_stall())
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.closing.closure(!self.wants_write())
+        self.closing.closure(!self.can_stall())
     }
 
-    /// Whether something is on its way to the peer that the transport can stop.
+    /// Whether something is on its way to the peer that did not leave, as far as is known.
     pub(super) fn can_stall(&self) -> bool {
         self.wants_write() || self.unflushed
     }
 
     /// Whether both Close frames were exchanged, and this side's is written.
     pub(super) fn is_close_exchanged(&self) -> bool {
-        self.closing.is_handshake_done() && !self.wants_write()
+        self.closing.is_handshake_done() && !self.can_stall()
     }
 
     /// Bytes written since the connection began.
