@@ -166,15 +166,17 @@ pub struct Limits {
     pub max_frame_size: u64,
     /// Payload bytes of one message, over all its fragments. Default 16 MiB. A message past it fails the connection
     /// with 1009. A compressed message is measured twice: as it is on the wire, and as it becomes, byte by byte while
-    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most about twice this much for a message that
-    /// arrives; with [`Delivery::Fragments`] the limit still counts, but nothing is held.
+    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most this much for a message that arrives, and
+    /// twice as much for the moment in which its buffer grows; with [`Delivery::Fragments`] the limit still counts, but
+    /// nothing is held.
     pub max_message_size: u64,
     /// Fragments of one message, empty ones included. Default 131,072. A message past it fails the connection with
     /// 1008.
     pub max_fragments: u32,
     /// Bytes queued for the peer beyond which data is refused with [`SendError::Full`](crate::SendError::Full).
-    /// Default 1 MiB. One message may start below the mark and end above it, so a connection holds at most this
-    /// much, one message, 17 automatic Pongs and a Close.
+    /// Default 1 MiB. One message may start below the mark and end above it, so what waits is at most this much, one
+    /// message, 17 automatic Pongs and a Close. The buffer that it waits in can be larger: with a largest message of `L`
+    /// bytes it takes up to four times this much and three times `L` while it grows.
     pub output_high_water: usize,
 }
 

@@ -80,7 +80,7 @@ impl Output {
     /// Queues a frame, whose payload is copied, and masked on the way if the header has a key.
     #[inline]
     pub(super) fn push_frame(&mut self, header: &FrameHeader, payload: &[u8]) {
-        self.push_header(header);
+        self.push_header(header, payload.len());
         match header.masking_key {
             Some(key) => key.apply_into(payload, &mut self.arena),
             None => self.arena.extend_from_slice(payload),
@@ -90,7 +90,7 @@ impl Output {
 
     /// Queues a frame whose payload, already masked if need be, goes out from where it lies.
     pub(super) fn push_frame_shared(&mut self, header: &FrameHeader, payload: Bytes) {
-        self.push_header(header);
+        self.push_header(header, 0);
         if !payload.is_empty() {
             self.waiting += payload.len();
             self.segments.push_back(Segment {
@@ -148,10 +148,11 @@ impl Output {
         )
     }
 
+    /// Queues a header, behind which so many bytes of the arena follow.
     #[inline]
-    fn push_header(&mut self, header: &FrameHeader) {
+    fn push_header(&mut self, header: &FrameHeader, following: usize) {
         if self.read >= RECLAIM {
-            self.reclaim();
+            self.reclaim(FrameHeader::MAX_LEN + following);
         }
         // A fixed number of bytes is cheaper to append than a computed one.
         let mut bytes = [0; FrameHeader::MAX_LEN];
@@ -163,10 +164,12 @@ impl Output {
     }
 
     /// Drops the written bytes of the arena, if they are at least half of it, so that the cost of moving the others
-    /// stays in proportion.
+    /// stays in proportion; or a quarter, if the arena would have to grow for the bytes that are `needed`.
     #[cold]
-    fn reclaim(&mut self) {
-        if self.read >= self.arena.len() / 2 {
+    fn reclaim(&mut self, needed: usize) {
+        let grows = needed > self.arena.capacity() - self.arena.len();
+        let worth_it = if grows { 4 } else { 2 };
+        if self.read >= self.arena.len() / worth_it {
             self.arena.drain(..self.read);
             for segment in &mut self.segments {
                 segment.at -= self.read;

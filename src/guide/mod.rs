@@ -5,6 +5,7 @@
 //! - [Cancel safety](cancel_safety): what dropping a future does, and what it does not.
 //! - [Closing](closing): who closes what and when, and how it is reported.
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
+//! - [Memory](memory): what a connection holds at most, as a formula of the limits.
 //! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
 
 #[doc = include_str!("choosing_a_shell.md")]
@@ -21,6 +22,9 @@ pub mod closing {}
 
 #[doc = include_str!("back_pressure.md")]
 pub mod back_pressure {}
+
+#[doc = include_str!("memory.md")]
+pub mod memory {}
 
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}
