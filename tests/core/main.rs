@@ -26,7 +26,6 @@ mod memory;
 mod messages;
 mod properties;
 mod sending;
-mod simulation;
 mod streaming;
 mod text;
 mod timers;
