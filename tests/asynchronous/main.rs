@@ -15,3 +15,4 @@ mod idle;
 mod sink;
 mod split;
 mod storm;
+mod stress;
