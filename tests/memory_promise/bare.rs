@@ -149,10 +149,11 @@ fn sending_keeps_the_promise() {
         let (config, mut worst) = (config(), (0, 0));
         for given in [Given::Lent, Given::Owned, Given::Fragments] {
             for len in [1, 125, 4000, 5000, 100_000, MESSAGE] {
-                for taken in [0, 1, HIGH_WATER / 3, HIGH_WATER - 1] {
+                for taken in [0, 1, 300, HIGH_WATER / 3, HIGH_WATER - 1] {
                     let peak = measure(|| {
                         let mut connection = Connection::new(role, &config);
-                        send_all(&mut connection, given, len, taken, 40);
+                        let rounds = if taken == 300 { 2000 } else { 10 };
+                        send_all(&mut connection, given, len, taken, rounds);
                     });
                     // What is sent is the application's, too.
                     let promise = promised(&config, len, None).sending() + promise::FIXED + len;
