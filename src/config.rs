@@ -166,15 +166,17 @@ pub struct Limits {
     pub max_frame_size: u64,
     /// Payload bytes of one message, over all its fragments. Default 16 MiB. A message past it fails the connection
     /// with 1009. A compressed message is measured twice: as it is on the wire, and as it becomes, byte by byte while
-    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most about twice this much for a message that
-    /// arrives; with [`Delivery::Fragments`] the limit still counts, but nothing is held.
+    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most this much for a message that arrives, and
+    /// twice as much for the moment in which its buffer grows; with [`Delivery::Fragments`] the limit still counts, but
+    /// nothing is held.
     pub max_message_size: u64,
     /// Fragments of one message, empty ones included. Default 131,072. A message past it fails the connection with
     /// 1008.
     pub max_fragments: u32,
     /// Bytes queued for the peer beyond which data is refused with [`SendError::Full`](crate::SendError::Full).
-    /// Default 1 MiB. One message may start below the mark and end above it, so a connection holds at most this
-    /// much, one message, 17 automatic Pongs and a Close.
+    /// Default 1 MiB. One message may start below the mark and end above it, so what waits is at most this much, one
+    /// message, 17 automatic Pongs and a Close. The buffer that it waits in can be larger: with a largest message of `L`
+    /// bytes it takes up to four times this much and three times `L` while it grows.
     pub output_high_water: usize,
 }
 
@@ -261,7 +263,8 @@ pub struct Timers {
     /// Default 5 s.
     pub close: Option<Duration>,
     /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 2
-    /// times this duration after the last byte.
+    /// times this duration after the last byte. In the shells, a flush that a buffering stream does not finish counts as
+    /// output that waits.
     pub write: Option<Duration>,
     /// How long the peer may send nothing at all before the connection is given up. Off by default. It fires between
     /// 1 and 1.25 times this duration after the last byte.

@@ -62,10 +62,13 @@ impl Assembly {
         }
     }
 
-    /// Adds a piece of payload, which is unmasked on the way.
-    pub(super) fn push(&mut self, piece: &mut [u8], key: Option<MaskingKey>) -> Result<(), ProtocolError> {
+    /// Adds a piece of payload, which is unmasked on the way, to a message that may have `max` bytes.
+    pub(super) fn push(&mut self, piece: &mut [u8], key: Option<MaskingKey>, max: u64) -> Result<(), ProtocolError> {
         match &mut self.store {
             Store::Text(text) => {
+                // The code point that was cut is counted by its missing bytes only, of which the others are three at most.
+                let needed = text.len() + piece.len() + 3;
+                text.reserve_exact(growth(text.capacity(), needed, max) - text.len());
                 if let Some(key) = key {
                     key.apply(piece);
                 }
@@ -86,6 +89,7 @@ impl Assembly {
                     }
                 } else {
                     bytes.truncate(self.filled);
+                    bytes.reserve_exact(growth(bytes.capacity(), end, max) - self.filled);
                     match key {
                         Some(key) => key.apply_into(piece, bytes),
                         None => bytes.extend_from_slice(piece),
@@ -264,4 +268,14 @@ fn direct_room(filled: usize, len: usize, remaining: usize) -> Option<usize> {
     } else {
         room
     })
+}
+
+/// The capacity of a buffer that must hold `needed` bytes: it at least doubles when it grows, but not past what a message
+/// may have.
+fn growth(capacity: usize, needed: usize, max: u64) -> usize {
+    if needed <= capacity {
+        return needed;
+    }
+    let max = usize::try_from(max).unwrap_or(usize::MAX);
+    needed.max(capacity.saturating_mul(2).min(max))
 }

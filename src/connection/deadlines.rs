@@ -135,7 +135,7 @@ impl Deadlines {
 
     /// When output that waits will have stood still for too long.
     pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
-        (outbound.wants_write() && self.timers.write.is_some()).then(|| Watch::due(self.write))
+        (outbound.can_stall() && self.timers.write.is_some()).then(|| Watch::due(self.write))
     }
 
     /// Arms what is unarmed and does what is due.
@@ -174,7 +174,7 @@ impl Deadlines {
     pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) -> bool {
         let Some(timeout) = self.timers.write else { return false };
         let stalled =
-            outbound.wants_write() && Watch::look(&mut self.write, now, timeout, outbound.written()) == Seen::Still;
+            outbound.can_stall() && Watch::look(&mut self.write, now, timeout, outbound.written()) == Seen::Still;
         if stalled {
             inbound.end();
             outbound.fail(ProtocolError::TimedOut(Timer::Write));

@@ -49,6 +49,8 @@ pub struct Outbound {
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
+    /// Whether the transport may hold written bytes back, which is for the shells to know.
+    pub(crate) unflushed: bool,
     pub(crate) closing: Closing,
     pub(super) probe: Probe,
 }
@@ -66,6 +68,7 @@ impl Outbound {
             params: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::default(),
+            unflushed: false,
             closing: Closing::new(role),
             probe: Probe::default(),
         }
@@ -275,18 +278,23 @@ impl Outbound {
     /// Where the connection is in its life.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
-        self.closing.ready_state(!self.wants_write())
+        self.closing.ready_state(!self.can_stall())
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.closing.closure(!self.wants_write())
+        self.closing.closure(!self.can_stall())
+    }
+
+    /// Whether something is on its way to the peer that did not leave, as far as is known.
+    pub(super) fn can_stall(&self) -> bool {
+        self.wants_write() || self.unflushed
     }
 
     /// Whether both Close frames were exchanged, and this side's is written.
     pub(super) fn is_close_exchanged(&self) -> bool {
-        self.closing.is_handshake_done() && !self.wants_write()
+        self.closing.is_handshake_done() && !self.can_stall()
     }
 
     /// Bytes written since the connection began.
@@ -357,6 +365,7 @@ impl Outbound {
     pub(crate) fn abandon(&mut self) {
         self.closing.on_abandoned(self.output.len());
         self.output.clear();
+        self.unflushed = false;
     }
 
     /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's

@@ -221,7 +221,7 @@ impl Output {
     #[inline]
     fn push_header(&mut self, header: &FrameHeader, copied: usize) {
         if self.read >= RECLAIM {
-            self.reclaim();
+            self.reclaim(FrameHeader::MAX_LEN + copied);
         }
         // At once, so that a new arena does not grow twice for its first frame.
         self.arena.reserve(FrameHeader::MAX_LEN + copied);
@@ -235,10 +235,12 @@ impl Output {
     }
 
     /// Drops the written bytes of the arena, if they are at least half of it, so that the cost of moving the others
-    /// stays in proportion.
+    /// stays in proportion; or a quarter, if the arena would have to grow for the bytes that are `needed`.
     #[cold]
-    fn reclaim(&mut self) {
-        if self.read >= self.arena.len() / 2 {
+    fn reclaim(&mut self, needed: usize) {
+        let grows = needed > self.arena.capacity() - self.arena.len();
+        let worth_it = if grows { 4 } else { 2 };
+        if self.read >= self.arena.len() / worth_it {
             self.arena.drain(..self.read);
             for segment in self.segments.iter_mut() {
                 segment.at -= self.read;

@@ -6,6 +6,7 @@
 //! - [Closing](closing): who closes what and when, and how it is reported.
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
 //! - [Broadcasting](broadcasting): one message to many connections, some of which may be slow.
+//! - [Memory](memory): what a connection holds at most, as a formula of the limits.
 //! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
 
 #[doc = include_str!("choosing_a_shell.md")]
@@ -25,6 +26,9 @@ pub mod back_pressure {}
 
 #[doc = include_str!("broadcasting.md")]
 pub mod broadcasting {}
+
+#[doc = include_str!("memory.md")]
+pub mod memory {}
 
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}

@@ -1,9 +1,15 @@
 //! Deadlines, on tokio's paused clock: the time jumps to the next timer whenever nothing else is to be done.
 
-use std::{future::Future, time::Duration};
+use std::{
+    future::Future,
+    io,
+    pin::Pin,
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf, duplex},
     time::{Instant, advance, sleep, timeout},
 };
 use websocket_proto::{
@@ -304,6 +310,50 @@ async fn no_timer_is_set_by_default() {
     assert!(polls.get() <= 2, "{} polls", polls.get());
     peer.write_all(&masked(FIN | TEXT, b"x")).await.unwrap();
     assert!(recv.await.unwrap().is_some());
+}
+
+/// A stream that takes everything, passes on nothing, and brings nothing.
+struct Holding;
+
+impl AsyncRead for Holding {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+impl AsyncWrite for Holding {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(bytes.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+}
+
+/// SEC-11: output that a buffering stream took, as TLS does, but cannot pass on, is stalled as well.
+#[tokio::test(start_paused = true)]
+async fn a_stalled_flush_times_out() {
+    let config = Config::new().timers(Timers::new().write(secs(7)));
+    let open = || WebSocket::from_negotiated(Holding, &Negotiated::new(Role::Server), &config);
+    let (sent, elapsed) = timed(open().send("x")).await;
+    assert_eq!(timer(sent), Timer::Write);
+    assert!((secs(7)..=secs(14)).contains(&elapsed), "{elapsed:?}");
+    let mut receiving = open();
+    receiving.try_feed("x").unwrap();
+    let (received, elapsed) = timed(receiving.recv()).await;
+    assert_eq!(timer(received), Timer::Write);
+    assert!((secs(7)..=secs(14)).contains(&elapsed), "{elapsed:?}");
+    let (mut send, mut recv) = open().split();
+    let receiving = tokio::spawn(async move { recv.recv().await.map(|_| ()) });
+    let (sent, elapsed) = timed(send.send("x")).await;
+    assert_eq!(timer(sent), Timer::Write);
+    assert!((secs(7)..=secs(14)).contains(&elapsed), "{elapsed:?}");
+    assert_eq!(timer(receiving.await.unwrap()), Timer::Write);
 }
 
 /// The longest duration there is means never, and overflows nothing.

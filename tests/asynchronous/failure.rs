@@ -272,6 +272,22 @@ fn a_half_closed_stream_is_no_busy_loop() {
     }
 }
 
+/// CL-24: a Close that a buffering stream took and did not pass on has not left, so the end waits for it.
+#[test]
+fn the_end_waits_for_a_close_that_is_held_back() {
+    let (mut websocket, script) = server(&Config::new());
+    script.hold();
+    script.bytes(close(1000));
+    script.push(Step::Eof);
+    let mut recv = Task::new(websocket.recv());
+    assert!(recv.settle().is_pending());
+    script.unblock();
+    assert!(matches!(recv.settle(), Poll::Ready(Ok(None))));
+    drop(recv);
+    assert!(websocket.closure().unwrap().clean);
+    assert_eq!(code(&script), Some(1000));
+}
+
 /// Text that is not UTF-8 fails the connection with 1007, whichever way it is received.
 #[test]
 fn invalid_text_fails_in_every_way_to_receive() {

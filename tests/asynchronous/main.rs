@@ -16,3 +16,4 @@ mod prepared;
 mod sink;
 mod split;
 mod storm;
+mod stress;

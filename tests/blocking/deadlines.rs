@@ -325,6 +325,26 @@ fn stalls_of_the_past_do_not_count() {
     });
 }
 
+/// SEC-11: output that a buffering stream took, as TLS does, but cannot pass on, is stalled as well.
+#[test]
+fn a_stalled_flush_times_out() {
+    within_seconds(10, || {
+        let (stream, _) = Script::new(b"", |op, _| {
+            if op != Op::Flush {
+                return Act::Move(usize::MAX);
+            }
+            thread::sleep(SHORT);
+            Act::Fail(ErrorKind::WouldBlock)
+        });
+        let config = timed(Timers::new().write(SHORT));
+        let mut server = WebSocket::from_negotiated(stream, &Negotiated::new(Role::Server), &config);
+        let began = Instant::now();
+        assert_timed_out(&server.send("x"), Timer::Write);
+        assert_took_about(began, 2 * SHORT);
+        assert_timed_out(&server.recv(), Timer::Write);
+    });
+}
+
 #[test]
 fn no_time_limit_is_left_on_reads_of_an_open_connection() {
     within_seconds(10, || {

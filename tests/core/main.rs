@@ -27,7 +27,6 @@ mod messages;
 mod prepared;
 mod properties;
 mod sending;
-mod simulation;
 mod streaming;
 mod text;
 mod timers;

@@ -82,7 +82,7 @@ impl Inbound {
                 }
                 MessageKind::Text => {
                     let (step, text) = deflate.step_in_block(piece, most)?;
-                    assembly.push(text, None)?;
+                    assembly.push(text, None, self.max_message_size)?;
                     step
                 }
             };

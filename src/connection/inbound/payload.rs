@@ -125,7 +125,7 @@ impl Inbound {
                 return Ok(Progress::Found(found));
             }
         } else {
-            self.assembly.push(piece, key)?;
+            self.assembly.push(piece, key, self.max_message_size)?;
             if message_done {
                 self.assembly.finish()?;
                 return Ok(Progress::Found(Found::Assembled));

@@ -29,8 +29,6 @@ const READS: usize = 32;
 pub(super) struct Sending<T> {
     pub(super) transport: T,
     pub(super) outbound: Outbound,
-    /// Whether the transport may have buffered something since it was flushed.
-    unflushed: bool,
     /// Whether the write side of the transport is shut down.
     shut_down: bool,
     /// Whether the receiving side knows that output waits, and so watches the deadline of it.
@@ -58,7 +56,6 @@ pub(super) fn start<T: Transport>(
     let sending = Sending {
         transport,
         outbound,
-        unflushed: false,
         shut_down: false,
         watched: false,
     };
@@ -73,7 +70,9 @@ pub(super) fn start<T: Transport>(
 }
 
 /// The transport and the connection, to go on without the engine.
-pub(super) fn stop<T: Transport>(sending: Sending<T>, receiving: Receiving<T::Timer>) -> (T, Connection) {
+pub(super) fn stop<T: Transport>(mut sending: Sending<T>, receiving: Receiving<T::Timer>) -> (T, Connection) {
+    // Whoever goes on with them flushes the transport.
+    sending.outbound.unflushed = false;
     let connection = Connection::from_parts(receiving.inbound, sending.outbound, receiving.deadlines);
     (sending.transport, connection)
 }
@@ -95,7 +94,7 @@ impl<T: Transport> Sending<T> {
 
     /// Whether a flush would do anything.
     fn has_work(&self) -> bool {
-        self.outbound.wants_write() || self.unflushed || self.outbound.closing.is_abandoned()
+        self.outbound.wants_write() || self.outbound.unflushed || self.outbound.closing.is_abandoned()
     }
 
     /// The same for the receiving side, which watches the deadlines.
@@ -114,11 +113,11 @@ impl<T: Transport> Sending<T> {
                 0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
                 n => output.advance(n),
             }
-            self.unflushed = true;
+            self.outbound.unflushed = true;
         }
-        if self.unflushed {
+        if self.outbound.unflushed {
             ready!(self.transport.poll_flush(cx))?;
-            self.unflushed = false;
+            self.outbound.unflushed = false;
         }
         self.watched = false;
         Poll::Ready(Ok(()))

@@ -43,16 +43,17 @@ const RESPITE: Duration = Duration::from_millis(50);
 
 /// Separates the directions of a connection.
 pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf<S>, RecvHalf<S>), Error> {
+    let stream = websocket.stream.try_clone()?;
+    let (inbound, mut outbound, deadlines) = websocket.connection.into_parts();
     let mut writer = Writer {
-        stream: websocket.stream.try_clone()?,
+        stream,
         output: Output::default(),
-        unflushed: websocket.unflushed,
+        unflushed: core::mem::take(&mut outbound.unflushed),
         shut_down: websocket.shut_down,
         stalled: None,
     };
     // A stream that cannot bound its writes has no deadline for them.
     let _ = writer.stream.set_write_timeout(Some(PATIENCE));
-    let (inbound, outbound, deadlines) = websocket.connection.into_parts();
     let shared = Arc::new(Shared {
         sending: Mutex::new(Sending {
             outbound,

@@ -34,8 +34,6 @@ pub struct WebSocket<S> {
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) close_timeout: Option<Duration>,
     pub(super) write_timeout: Option<Duration>,
-    /// Whether the stream may hold written bytes back.
-    pub(super) unflushed: bool,
     /// Whether the write side of the stream is shut down.
     pub(super) shut_down: bool,
 }
@@ -128,7 +126,6 @@ impl<S: Stream> WebSocket<S> {
             subprotocol: negotiated.subprotocol().map(Into::into),
             close_timeout: config.timers.close,
             write_timeout: config.timers.write,
-            unflushed: false,
             shut_down: false,
         }
     }
@@ -268,16 +265,19 @@ impl<S: Stream> WebSocket<S> {
     /// `WouldBlock` took only a part.
     pub fn flush(&mut self) -> Result<(), Error> {
         let mut refused = None;
-        while self.connection.wants_write() || self.unflushed {
-            self.unflushed = true;
-            match transport::write_all(&mut self.stream, self.connection.output()) {
-                Ok(()) => self.unflushed = false,
+        loop {
+            let outbound = self.connection.split_mut().1;
+            outbound.unflushed |= outbound.wants_write();
+            if !outbound.unflushed {
+                return Ok(());
+            }
+            match transport::write_all(&mut self.stream, outbound.output()) {
+                Ok(()) => outbound.unflushed = false,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let now = self.reader.now();
                     self.connection.handle_timeout(now);
                     let closing = &self.connection.split_mut().1.closing;
                     if let (Some(failure), true) = (closing.failure(), closing.is_abandoned()) {
-                        self.unflushed = false;
                         return Err(failure.into());
                     }
                     if !transport::has_waited(self.write_timeout, refused, now) {
@@ -288,7 +288,6 @@ impl<S: Stream> WebSocket<S> {
                 Err(error) => return self.lost(error),
             }
         }
-        Ok(())
     }
 
     /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
@@ -373,6 +372,8 @@ impl<S: Stream> WebSocket<S> {
     pub fn into_parts(mut self) -> (S, Connection) {
         let _ = self.stream.set_read_timeout(None);
         let _ = self.stream.set_write_timeout(None);
+        // Whoever goes on with them flushes the stream.
+        self.connection.split_mut().1.unflushed = false;
         (self.stream, self.connection)
     }
 
@@ -463,7 +464,6 @@ impl<S: Stream> WebSocket<S> {
 
     /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
     fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        self.unflushed = false;
         if self.connection.lose() {
             Ok(())
         } else {

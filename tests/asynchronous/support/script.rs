@@ -40,6 +40,8 @@ struct State {
     vectored: bool,
     /// Whether what is written stays here until it is flushed.
     buffering: bool,
+    /// Whether flushes wait until this is taken back.
+    held: bool,
     buffered: Vec<u8>,
     writes: Vec<Vec<u8>>,
     reads: usize,
@@ -71,6 +73,7 @@ impl Pipe {
             write_fails_after: None,
             vectored: false,
             buffering: false,
+            held: false,
             buffered: vec![],
             writes: vec![],
             reads: 0,
@@ -130,6 +133,12 @@ impl Script {
         self.state().buffering = true;
     }
 
+    /// Makes the stream buffer, and pass nothing on.
+    pub(crate) fn hold(&self) {
+        self.buffering();
+        self.state().held = true;
+    }
+
     pub(crate) fn fail_writes_after(&self, writes: usize) {
         self.state().write_fails_after = Some(writes);
     }
@@ -139,9 +148,10 @@ impl Script {
         self.state().blocked = true;
     }
 
-    /// Lets writes go on, and wakes the writer.
+    /// Lets writes and flushes go on, and wakes the writer.
     pub(crate) fn unblock(&self) {
         self.state().blocked = false;
+        self.state().held = false;
         self.wake_writer();
     }
 
@@ -265,6 +275,10 @@ impl Script {
     fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.state();
         if !state.buffered.is_empty() {
+            if state.held {
+                state.writer = Some(cx.waker().clone());
+                return Poll::Pending;
+            }
             std::task::ready!(Self::poll_may_write(&mut state, cx))?;
             let bytes = std::mem::take(&mut state.buffered);
             state.writes.push(bytes);

@@ -1,0 +1,234 @@
+//! The application of an endpoint: what it does when, and what it has seen.
+
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use websocket_proto::{CloseCode, CloseFrame, Error, Fin, Message, Role, SendError};
+
+use crate::{
+    clock::{self, Alarm},
+    raw::Got,
+    rng::Rng,
+};
+
+/// Something that an application does.
+#[derive(Clone, Debug)]
+pub enum Op {
+    Message(Got),
+    Fragment(Got, Fin),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    MeasureLatency,
+    Release,
+    Close(Option<u16>),
+}
+
+impl Op {
+    pub fn close_frame(code: Option<u16>) -> Option<CloseFrame<'static>> {
+        code.map(|code| CloseFrame::new(CloseCode::new(code), "done"))
+    }
+}
+
+/// A message to send: owned, as a connection may keep it, or lent.
+pub fn message(data: &Got, owned: bool) -> Message<'_> {
+    match (data, owned) {
+        (Got::Text(text), true) => text.clone().into(),
+        (Got::Text(text), false) => text.into(),
+        (Got::Binary(payload), true) => payload.clone().into(),
+        (Got::Binary(payload), false) => payload.into(),
+        (other, _) => panic!("{other:?} is no message"),
+    }
+}
+
+/// How an application behaves.
+#[derive(Clone, Copy, Debug)]
+pub struct Habits {
+    /// Things that it does before it closes, or just waits for the end.
+    pub ops: usize,
+    pub closes: bool,
+    /// The longest pause between two things.
+    pub pause: Duration,
+    pub longest: usize,
+    /// Whether it may send Pongs of its own. Where a call that was refused may have queued one, the model cannot tell.
+    pub pongs: bool,
+}
+
+pub struct Application {
+    pub role: Role,
+    rng: Rng,
+    habits: Habits,
+    next_at: Duration,
+    alarm: Alarm,
+    /// What it is about to do, until that is accepted.
+    op: Option<Op>,
+    /// Whole messages that were accepted, in order.
+    pub sent: Vec<Got>,
+    /// What was accepted of the message that is being sent in fragments.
+    pub open: Option<Got>,
+    /// Pongs of its own, in order.
+    pub pongs: Vec<Vec<u8>>,
+    pub events: Vec<Got>,
+    /// The first error. It is told once.
+    pub error: Option<Error>,
+    pub ended: bool,
+    /// It has asked for the end.
+    pub has_closed: bool,
+    /// When it last did something.
+    pub last_op: Duration,
+    counter: u32,
+}
+
+impl Application {
+    pub fn new(role: Role, mut rng: Rng, habits: Habits) -> Self {
+        Self {
+            role,
+            next_at: Duration::from_micros(rng.next() % 3000),
+            rng,
+            habits,
+            alarm: Alarm::new(),
+            op: None,
+            sent: Vec::new(),
+            open: None,
+            pongs: Vec::new(),
+            events: Vec::new(),
+            error: None,
+            ended: false,
+            has_closed: false,
+            last_op: Duration::ZERO,
+            counter: 0,
+        }
+    }
+
+    /// A coin.
+    pub fn flips(&mut self) -> bool {
+        self.rng.below(2) == 0
+    }
+
+    /// Whether nothing is left to be done.
+    pub fn is_idle(&self) -> bool {
+        self.op.is_none() && self.habits.ops == 0 && !self.habits.closes
+    }
+
+    /// Makes it close, whatever it was about to do.
+    pub fn ask_to_close(&mut self) {
+        self.habits.ops = 0;
+        self.habits.closes = false;
+        self.has_closed = true;
+        self.last_op = clock::now();
+        self.op = Some(Op::Close(Some(1001)));
+    }
+
+    /// What is to be done now. It stays the same until it was accepted or refused.
+    pub fn poll_op(&mut self, cx: &Context<'_>) -> Poll<Op> {
+        if self.op.is_none() {
+            if self.is_idle() {
+                return Poll::Pending;
+            }
+            std::task::ready!(self.alarm.poll_until(self.next_at, cx));
+            let micros = u64::try_from(self.habits.pause.as_micros()).expect("a short pause");
+            self.next_at = clock::now() + Duration::from_micros(self.rng.next() % (micros + 1));
+            self.op = Some(self.pick());
+        }
+        Poll::Ready(self.op.clone().expect("picked"))
+    }
+
+    fn pick(&mut self) -> Op {
+        if self.habits.ops == 0 {
+            self.habits.closes = false;
+            self.has_closed = true;
+            let code = [1000, 1001, 1011, 3000, 4999][self.rng.below(5)];
+            return Op::Close((self.rng.below(4) > 0).then_some(code));
+        }
+        self.habits.ops -= 1;
+        self.counter += 1;
+        match self.rng.below(12) {
+            0..=4 => {
+                let data = self.data(None);
+                Op::Message(data)
+            }
+            5..=7 => {
+                let data = self.data(self.open.clone().as_ref());
+                let fin = if self.rng.below(3) == 0 { Fin::Last } else { Fin::More };
+                Op::Fragment(data, fin)
+            }
+            8 => Op::Ping(format!("ping {}", self.counter).into_bytes()),
+            9 if self.habits.pongs => Op::Pong(format!("user {}", self.counter).into_bytes()),
+            10 => Op::Release,
+            _ => Op::MeasureLatency,
+        }
+    }
+
+    /// Text or binary, as it is `like`.
+    fn data(&mut self, like: Option<&Got>) -> Got {
+        let len = self.rng.length(self.habits.longest);
+        let is_text = match like {
+            Some(like) => matches!(like, Got::Text(_)),
+            None => self.flips(),
+        };
+        if is_text {
+            Got::Text(self.rng.text(len / 2))
+        } else if self.flips() {
+            Got::Binary(self.rng.bytes(len))
+        } else {
+            // Something that can be compressed.
+            let pattern = self.rng.bytes(7);
+            Got::Binary(pattern.into_iter().cycle().take(len).collect())
+        }
+    }
+
+    /// What it was about to do was accepted.
+    pub fn on_accepted(&mut self) {
+        self.last_op = clock::now();
+        match self.op.take() {
+            Some(Op::Message(data)) => self.sent.push(data),
+            Some(Op::Fragment(piece, fin)) => {
+                let whole = match (self.open.take(), piece) {
+                    (None, piece) => piece,
+                    (Some(Got::Text(text)), Got::Text(more)) => Got::Text(text + &more),
+                    (Some(Got::Binary(payload)), Got::Binary(more)) => Got::Binary([payload, more].concat()),
+                    other => panic!("a fragment of another kind was accepted: {other:?}"),
+                };
+                match fin {
+                    Fin::More => self.open = Some(whole),
+                    Fin::Last => self.sent.push(whole),
+                }
+            }
+            Some(Op::Pong(payload)) => self.pongs.push(payload),
+            _ => {}
+        }
+    }
+
+    /// A call to send was refused. Returns whether it is to be repeated when there is room.
+    pub fn on_refused(&mut self, error: SendError) -> bool {
+        match error {
+            SendError::Full(()) => return true,
+            SendError::MessageOpen(()) => {
+                assert!(self.open.is_some() && matches!(self.op, Some(Op::Message(_))));
+            }
+            // Nothing more can be sent.
+            SendError::Closing(()) => (self.habits.ops, self.habits.closes) = (0, false),
+            error => panic!("{error} of {:?}", self.op),
+        }
+        self.op = None;
+        false
+    }
+
+    /// Another error. Only the first can be one of the stream, since that is told once.
+    pub fn on_error(&mut self, error: Error) {
+        (self.habits.ops, self.habits.closes) = (0, false);
+        // A Pong is queued before the stream fails, and may have left.
+        if let Some(Op::Pong(payload)) = self.op.take() {
+            self.pongs.push(payload);
+        }
+        match &self.error {
+            None => self.error = Some(error),
+            Some(first) => assert!(
+                matches!(error, Error::Protocol(_)),
+                "{:?}: {error:?} behind {first:?}",
+                self.role
+            ),
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! The engine of the async shells, as a whole and in halves.
+
+use std::{
+    future::Future,
+    pin::pin,
+    task::{Context, Poll},
+};
+
+use websocket_proto::{
+    Closure, Config, Error, Event, Role,
+    asynchronous::{Acceptor, Connector, RecvHalf, SendHalf, Transport, WebSocket},
+    handshake::Accept,
+};
+
+use crate::{
+    application::{Op, message},
+    raw::Got,
+    shells::{Shell, got, request},
+};
+
+/// Polls a future once and drops it, which must lose nothing.
+fn once<O>(cx: &mut Context<'_>, future: impl Future<Output = O>) -> Poll<O> {
+    pin!(future).poll(cx)
+}
+
+/// A future that queues at its first poll has done so, whether it is ready or not.
+fn queued<E>(polled: Poll<Result<(), E>>) -> Poll<Result<(), E>> {
+    Poll::Ready(match polled {
+        Poll::Ready(done) => done,
+        Poll::Pending => Ok(()),
+    })
+}
+
+/// Opens a connection of an async shell, and splits it if that is wanted.
+pub async fn open<T: Transport + 'static>(
+    transport: T,
+    role: Role,
+    config: Config,
+    splits: bool,
+) -> Result<Box<dyn Shell>, Error> {
+    let websocket = match role {
+        Role::Client => {
+            let mut connector = Connector::new(transport, request(), &config)?;
+            let response = connector.recv_response().await?;
+            connector.open(response)
+        }
+        Role::Server => {
+            let mut acceptor = Acceptor::new(transport, &config);
+            let request = acceptor.recv_request().await?;
+            acceptor.accept(&request, Accept::new()).await?
+        }
+    };
+    Ok(if splits {
+        let (send, recv) = websocket.split();
+        Box::new(Halves { send, recv })
+    } else {
+        Box::new(Whole {
+            websocket,
+            closing: None,
+        })
+    })
+}
+
+struct Whole<T: Transport> {
+    websocket: WebSocket<T>,
+    /// Closing is a call that goes on to the end.
+    closing: Option<Option<u16>>,
+}
+
+impl<T: Transport> Shell for Whole<T> {
+    fn operate(&mut self, op: &Op, owned: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let websocket = &mut self.websocket;
+        match op {
+            Op::Message(data) => once(cx, websocket.feed(message(data, owned))),
+            Op::Fragment(data, fin) => once(cx, websocket.feed_fragment(message(data, owned), *fin)),
+            Op::Ping(payload) => queued(once(cx, websocket.ping(payload))),
+            Op::Pong(payload) => queued(once(cx, websocket.pong(payload))),
+            Op::Close(code) => {
+                self.closing = Some(*code);
+                Poll::Ready(Ok(()))
+            }
+            Op::MeasureLatency => {
+                websocket.measure_latency();
+                Poll::Ready(Ok(()))
+            }
+            Op::Release => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        once(cx, self.websocket.flush())
+    }
+
+    fn receive(&mut self, way: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Got>, Error>> {
+        let websocket = &mut self.websocket;
+        if let Some(code) = self.closing {
+            return once(cx, websocket.close(Op::close_frame(code))).map_ok(|()| None);
+        }
+        once(cx, async {
+            Ok(match way {
+                0 => websocket.recv_event().await?.map(got),
+                1 => websocket.recv().await?.map(|message| got(Event::Message(message))),
+                _ => {
+                    let received = websocket.recv_ref().await?;
+                    received.map(|(message, _)| got(Event::Message(message)))
+                }
+            })
+        })
+    }
+
+    fn closure(&self) -> Option<Closure> {
+        self.websocket.closure()
+    }
+}
+
+struct Halves<T: Transport> {
+    send: SendHalf<T>,
+    recv: RecvHalf<T>,
+}
+
+impl<T: Transport> Shell for Halves<T> {
+    fn is_split(&self) -> bool {
+        true
+    }
+
+    fn operate(&mut self, op: &Op, owned: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let send = &mut self.send;
+        match op {
+            Op::Message(data) => once(cx, send.feed(message(data, owned))),
+            Op::Fragment(data, fin) => once(cx, send.feed_fragment(message(data, owned), *fin)),
+            Op::Ping(payload) => queued(once(cx, send.ping(payload))),
+            Op::Pong(payload) => queued(once(cx, send.pong(payload))),
+            Op::Close(code) => queued(once(cx, send.close(Op::close_frame(*code)))),
+            Op::MeasureLatency | Op::Release => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        once(cx, self.send.flush())
+    }
+
+    fn receive(&mut self, way: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Got>, Error>> {
+        let recv = &mut self.recv;
+        once(cx, async {
+            Ok(match way {
+                0 => recv.recv_event().await?.map(got),
+                1 => recv.recv().await?.map(|message| got(Event::Message(message))),
+                _ => recv.recv_ref().await?.map(|message| got(Event::Message(message))),
+            })
+        })
+    }
+
+    fn closure(&self) -> Option<Closure> {
+        self.recv.closure()
+    }
+}

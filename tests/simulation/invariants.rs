@@ -1,0 +1,158 @@
+//! What holds in every run.
+
+use std::time::Duration;
+
+use websocket_proto::{CloseCode, Closure, Config, Error, Fin, MessageKind, ProtocolError, Side, Timers};
+
+use crate::{
+    application::Application,
+    endpoint::Endpoint,
+    promise,
+    raw::{Got, joined},
+    wire::{self, CLOSE, PING, PONG, Sent},
+};
+
+/// Delivery order: what an application got are the messages that the other one sent, from the first on, each of them
+/// whole; and if the other end's Close came, all of them. Nothing comes behind that Close.
+pub fn messages_arrive_in_order(application: &Application, peer: &Application, closure: Option<&Closure>) {
+    let events = &application.events;
+    let close = events.iter().position(|event| matches!(event, Got::Close(_)));
+    assert!(
+        close.is_none_or(|at| at + 1 == events.len()),
+        "an event behind the Close"
+    );
+    let got: Vec<Got> = joined(events)
+        .into_iter()
+        .filter(|event| matches!(event, Got::Text(_) | Got::Binary(_)))
+        .collect();
+    let role = application.role;
+    assert!(peer.sent.starts_with(&got), "{role:?} got {got:?} of {:?}", peer.sent);
+    let close_came = closure.is_some_and(|closure| closure.code != CloseCode::ABNORMAL);
+    // Who calls `close` has what arrives afterwards discarded.
+    if close.is_some() || (close_came && !application.has_closed) {
+        assert_eq!(got.len(), peer.sent.len(), "{role:?} did not get all before the Close");
+    }
+    // Of a message that is not whole, what came is the beginning of it.
+    let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, Fin::Last));
+    let open: Vec<&Got> = events.iter().rev().take_while(is_open).collect();
+    let mut begun = Vec::new();
+    for event in open.into_iter().rev() {
+        if let Got::Piece(kind, piece, _) = event {
+            assert!(*kind == MessageKind::Binary || std::str::from_utf8(piece).is_ok());
+            begun.extend_from_slice(piece);
+        }
+    }
+    let next: &[u8] = match peer.sent.get(got.len()).or(peer.open.as_ref()) {
+        Some(Got::Text(text)) => text.as_bytes(),
+        Some(Got::Binary(payload)) => payload,
+        _ => &[],
+    };
+    assert!(next.starts_with(&begun), "{role:?} got a piece that was not sent");
+}
+
+/// Pongs: those of the application in order, and others that answer Pings in order.
+pub fn pongs_answer_pings(frames: &[Sent], application: &Application, asked: &[Sent]) {
+    let pongs = frames.iter().filter(|frame| frame.opcode() == PONG);
+    let (users, answers): (Vec<_>, Vec<_>) = pongs
+        .map(|frame| &frame.payload)
+        .partition(|pong| pong.starts_with(b"user"));
+    assert!(application.pongs.iter().take(users.len()).eq(users));
+    let mut pings = asked
+        .iter()
+        .filter(|frame| frame.opcode() == PING)
+        .map(|frame| &frame.payload);
+    for answer in answers {
+        let asked = pings.any(|ping| ping == answer);
+        assert!(asked, "{answer:?} was not asked, or not in this order");
+    }
+}
+
+/// The frames behind the head of the opening handshake, all of them valid: nothing follows a Close, so there is one at
+/// most. Only a stream that failed, or is to be given up, ends inside a frame.
+pub fn frames_are_valid(endpoint: &Endpoint, written: &[u8], may_be_cut: bool) -> Vec<Sent> {
+    let Some(head) = written.windows(4).position(|end| end == b"\r\n\r\n") else {
+        assert!(may_be_cut, "no whole head");
+        return Vec::new();
+    };
+    let (frames, rest) = wire::parse(&written[head + 4..]);
+    let role = endpoint.application.role;
+    assert!(rest.is_empty() || may_be_cut, "{role:?} ended inside a frame");
+    wire::check_sent(role, &frames);
+    frames
+}
+
+/// The number of Close frames.
+pub fn closes(frames: &[Sent]) -> usize {
+    frames.iter().filter(|frame| frame.opcode() == CLOSE).count()
+}
+
+/// `closure()` tells the truth: it has the error that was told, and what it says was sent is what was written.
+pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent]) {
+    let Some(closure) = &endpoint.closure else { return };
+    if let Some(Error::Protocol(error)) = &endpoint.application.error {
+        assert_eq!(closure.failure, Some(*error));
+    }
+    assert!(endpoint.application.error.is_none() || !closure.clean);
+    let close = frames.iter().find(|frame| frame.opcode() == CLOSE);
+    if let Some(close) = close {
+        let code = close
+            .payload
+            .first_chunk()
+            .map_or(1005, |code| u16::from_be_bytes(*code));
+        assert_eq!(closure.sent.map(CloseCode::value), Some(code));
+    }
+    assert!(!closure.clean || close.is_some(), "clean without a Close");
+}
+
+/// Two clean ends agree on both codes and on who began.
+pub fn closures_agree(one: &Closure, other: &Closure) {
+    assert_eq!(Some(one.code), other.sent);
+    assert_eq!(one.sent, Some(other.code));
+    assert_ne!(
+        (one.initiator, other.initiator),
+        (Side::Peer, Side::Peer),
+        "somebody began"
+    );
+}
+
+/// An error has a cause: a lost or failed stream, a deadline that a bad stream let pass, or a limit.
+pub fn errors_have_a_cause(endpoint: &Endpoint, is_bad: bool, is_limited: bool) {
+    match &endpoint.application.error {
+        None => {}
+        Some(Error::Protocol(ProtocolError::MessageTooBig | ProtocolError::FrameTooBig)) => assert!(is_limited),
+        Some(
+            Error::Io(_)
+            | Error::Handshake(_)
+            | Error::Protocol(ProtocolError::ConnectionLost | ProtocolError::TimedOut(_)),
+        ) => assert!(is_bad, "{:?}: {:?}", endpoint.kind, endpoint.application.error),
+        Some(error) => panic!("{:?}: {error:?}", endpoint.kind),
+    }
+}
+
+/// Memory stays within what is promised for a connection. Only on one thread: the buffers that the shells share are
+/// counted for the thread that made them.
+pub fn memory_is_bounded(endpoint: &Endpoint, config: &Config, largest: usize, compresses: bool) {
+    let connection = promise::Connection {
+        config,
+        buffer: promise::SHELL_BUFFER,
+        largest,
+        deflate: compresses.then_some((15, 15)),
+    };
+    // A state that the other end leaves in the thread is freed by this one.
+    let most = connection.promise() + promise::handshake(&config.limits) + promise::SHELL_BUFFER;
+    let peak = usize::try_from(endpoint.peak).unwrap_or_default();
+    assert!(
+        peak <= most,
+        "{:?} held {peak} bytes, but {most} are promised",
+        endpoint.kind
+    );
+}
+
+/// Timers lead to an end: the longest that a connection lives once nobody does anything any more.
+pub fn longest_end(timers: &Timers) -> Duration {
+    let write = timers.write.unwrap_or_default() * 2;
+    let silence = timers.keepalive.unwrap_or_default() + timers.pong.unwrap_or_default();
+    let idle = timers.idle.unwrap_or_default() * 2;
+    let rest = timers.handshake.unwrap_or_default() + timers.close.unwrap_or_default() * 2;
+    write + silence * 2 + idle + rest
+}

@@ -1,0 +1,143 @@
+//! Two endpoints on a virtual clock, over a network that cuts, delays and fails as a seed says.
+//!
+//! Each seed is a run of its own: a client and a server, each the bare core, the blocking shell over a stream that is
+//! never waited for, or the engine of the async shells, whole or in halves, behind a real opening handshake, with and
+//! without compression. Applications do random things; what must hold is in [`invariants`]. A seed that fails prints
+//! itself, and is run again with
+//!
+//! ```text
+//! SIMULATION_SEED=123 cargo test --all-features --test simulation
+//! ```
+//!
+//! `SIMULATION_SEEDS` is how many are run. A debug build takes a few hundred, a release build tens of thousands.
+//!
+//! The deadlines of the blocking shell are those of the system's clock, which does not pass here. So an endpoint of that
+//! kind is not expected to end by time alone: in its place the system gives the stream up.
+#![cfg(all(feature = "std", feature = "os-entropy"))]
+#![allow(unreachable_pub, reason = "the modules of a test are its own public")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
+
+mod application;
+#[cfg(all(feature = "tokio", feature = "futures-io"))]
+mod async_shells;
+mod clock;
+mod endpoint;
+mod invariants;
+mod network;
+#[path = "../memory_promise/promise.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod promise;
+#[path = "../core/raw.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod raw;
+#[path = "../core/rng.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod rng;
+mod run;
+mod shells;
+mod streams;
+#[path = "../core/wire.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod wire;
+
+use std::{
+    env,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    thread,
+};
+
+use crate::run::{Run, Scenario};
+
+/// Seeds of one run of the tests.
+const SEEDS: u64 = if cfg!(debug_assertions) { 400 } else { 40_000 };
+
+const THREADS: usize = 2;
+
+/// The tests run one after the other, so that the memory of one is not taken for that of another.
+fn alone() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let value = env::var(name).ok()?;
+    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+}
+
+/// CL-11, CL-17, MSG-26, PMD-38, SEC-11: whatever happens, messages arrive in order and whole, nothing comes behind a
+/// Close, each end sends one Close at most, two clean ends agree on the codes, and every run comes to an end.
+#[test]
+fn random_runs_keep_the_invariants() {
+    let _alone = alone();
+    if let Some(seed) = variable("SIMULATION_SEED") {
+        let scenario = Scenario::random(seed);
+        eprintln!("{scenario:?}");
+        Run::new(&scenario).finish();
+        return;
+    }
+    let (seeds, next) = (variable("SIMULATION_SEEDS").unwrap_or(SEEDS), AtomicU64::new(0));
+    let has_failed = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= seeds || has_failed.load(Ordering::Relaxed) {
+                        break;
+                    }
+                    let run = || Run::new(&Scenario::random(seed)).finish();
+                    if catch_unwind(AssertUnwindSafe(run)).is_err() {
+                        has_failed.store(true, Ordering::Relaxed);
+                        eprintln!(
+                            "that was SIMULATION_SEED={seed}: \
+                             SIMULATION_SEED={seed} cargo test --all-features --test simulation"
+                        );
+                    }
+                }
+            });
+        }
+    });
+    assert!(!has_failed.into_inner(), "a seed has failed");
+}
+
+/// SEC-09, SEC-10: whatever happens, no end holds more than is promised.
+#[test]
+fn random_runs_keep_the_promise_of_memory() {
+    let _alone = alone();
+    // What the thread keeps for all connections is there before they are weighed.
+    for seed in 0..50 {
+        Run::new(&Scenario::random(seed)).finish();
+    }
+    for seed in 0..SEEDS / 8 {
+        let run = || Run::new(&Scenario::random(seed).weighed()).finish();
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "that was seed {seed}");
+    }
+}
+
+/// CL-22: with each fault at the n-th operation of either end, for every n until the conversation is over before it.
+#[test]
+fn every_operation_can_fail() {
+    let _alone = alone();
+    for (kinds, seed) in run::pairs() {
+        for end in [0, 1] {
+            for fault in network::FAULTS {
+                let mut at = 1;
+                loop {
+                    let scenario = Scenario::short(kinds, seed).fault(end, at, fault);
+                    match catch_unwind(AssertUnwindSafe(|| Run::new(&scenario).finish())) {
+                        Ok(true) => at += 1,
+                        Ok(false) => break,
+                        Err(_) => panic!("{kinds:?} with {fault:?} at operation {at} of end {end}"),
+                    }
+                    assert!(at < 1000, "the conversation has no end");
+                }
+                assert!(at > 10, "{kinds:?}: only {at} operations");
+            }
+        }
+    }
+}
