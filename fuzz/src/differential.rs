@@ -15,6 +15,7 @@ use crate::bodies::{
     plan,
     raw::{Got, take_events},
     setup::Setup,
+    wire,
 };
 
 /// Payload bytes of a frame and of a message, for all of them.
@@ -30,13 +31,24 @@ pub fn run(data: &[u8]) {
     let ours = ours(setup.role, &bytes);
     let mut tungstenite = by_tungstenite(setup.role, &bytes);
     // A code that must not be sent is replaced by 1002, which is how it rejects it.
-    if matches!(ours.1, Verdict::Rejected(_)) && tungstenite.0.last() == Some(&Got::close(1002, "Protocol violation")) {
-        tungstenite.0.pop();
-        tungstenite.1 = Verdict::Rejected("a close code that may not be sent".into());
+    if tungstenite.0.last() == Some(&Got::close(1002, "Protocol violation")) {
+        match (&ours.1, ours.0.last()) {
+            (Verdict::Rejected(_), _) => {
+                tungstenite.0.pop();
+                tungstenite.1 = Verdict::Rejected("a close code that may not be sent".into());
+            }
+            // The registry of close codes (RFC 6455 §11.7) has 1014 for gateways, which tungstenite does not know.
+            (Verdict::Closed, Some(Got::Close(Some((1014, reason))))) => {
+                tungstenite.0.pop();
+                tungstenite.0.push(Got::close(1014, reason));
+            }
+            _ => {}
+        }
     }
-    compare(Peer::Tungstenite, &ours, &tungstenite, &bytes);
+    compare(Peer::Tungstenite, setup.role, &ours, &tungstenite, &bytes);
     compare(
         Peer::TokioWebsockets,
+        setup.role,
         &ours,
         &by_tokio_websockets(setup.role, &bytes),
         &bytes,
@@ -77,6 +89,7 @@ fn is_allowed(peer: Peer, ours: ProtocolError, theirs: &Verdict<String>) -> bool
 
 fn compare(
     peer: Peer,
+    role: Role,
     (events, verdict): &Outcome<ProtocolError>,
     (their_events, theirs): &Outcome<String>,
     bytes: &[u8],
@@ -90,11 +103,15 @@ fn compare(
         // This crate sees a fault by the first byte that shows it; others wait for the end of the frame or the message,
         // which does not come.
         (Verdict::Rejected(_), Verdict::Lost) if their_events == events => {}
-        // With one exception: tokio-websockets looks at an announced size before the masking key is there.
-        (Verdict::Lost, Verdict::Rejected(error))
-            if peer == Peer::TokioWebsockets && error.starts_with("PayloadTooLong") =>
-        {
-            assert_eq!(their_events, events, "{}", differ());
+        // Now and then it is the other way round, such as with an announced size before the masking key is there. Then this
+        // crate sees the fault when the frame goes on.
+        (Verdict::Lost, Verdict::Rejected(_)) if their_events == events && !wire::parse(bytes).1.is_empty() => {
+            let (longer, verdict) = ours(role, &[bytes, &[0; 200]].concat());
+            assert!(
+                longer == *events && matches!(verdict, Verdict::Rejected(_)),
+                "{}",
+                differ()
+            );
         }
         (Verdict::Rejected(error), theirs) => {
             assert!(their_events.starts_with(events), "{}", differ());
