@@ -6,8 +6,9 @@ use websocket_proto::{Config, Delivery, Limits};
 /// Pongs and a Close, a client's masking keys.
 pub const FIXED: usize = 48 << 10;
 
-/// Bytes of the buffer that the shells receive into.
-pub const SHELL_BUFFER: usize = 64 << 10;
+/// Bytes of the buffers that a shell lends a connection that is not waiting: one to receive into, and in the async
+/// shells one to queue in, which may have grown to twice as much.
+pub const SHELL_BUFFER: usize = 3 * ((64 << 10) + 512);
 
 /// Receive buffers that a process keeps for all its connections together.
 pub const SPARE_BUFFERS: usize = 16;
