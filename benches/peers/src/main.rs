@@ -1,0 +1,88 @@
+//! Measures `websocket-proto` beside its peers. See `README.md`.
+
+#![forbid(unsafe_code)]
+
+mod child;
+mod echo;
+mod load;
+mod run;
+mod samples;
+mod servers;
+mod wire;
+
+use std::{io, path::PathBuf};
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::{run::Run, samples::Samples, servers::Server};
+
+/// Measures websocket-proto beside its peers
+#[derive(Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs one echo server, and prints its address
+    Serve {
+        server: Server,
+        /// Accept permessage-deflate
+        #[arg(long)]
+        deflate: bool,
+    },
+    /// Measures, and writes the results
+    Run {
+        /// Sections to measure, instead of all
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<Section>,
+        /// Servers and codecs to measure, instead of all
+        #[arg(long, value_delimiter = ',')]
+        peers: Vec<Server>,
+        /// Turns that each of them takes
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Everything once and as short as can be, to see that it runs; writes nothing
+        #[arg(long)]
+        quick: bool,
+    },
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Section {
+    Echo,
+}
+
+fn main() -> io::Result<()> {
+    match Arguments::parse().command {
+        Command::Serve { server, deflate } => server.serve(deflate),
+        Command::Run {
+            only,
+            peers,
+            rounds,
+            quick,
+        } => {
+            let mut run = Run::new(rounds, quick, peers);
+            for &section in Section::value_variants() {
+                if only.is_empty() || only.contains(&section) {
+                    match section {
+                        Section::Echo => echo::run(&mut run),
+                    }
+                }
+            }
+            if !quick {
+                let path = directory().join("samples.tsv");
+                let mut samples = Samples::load(&path)?;
+                samples.replace(run.samples);
+                samples.save(&path)?;
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Where the package lives.
+fn directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}

@@ -1,0 +1,80 @@
+//! One run of the tool: what is to be measured, how long, and what came of it.
+
+use std::{
+    io::Error,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    samples::Samples,
+    servers::{Kind, Server},
+};
+
+#[derive(Debug)]
+pub struct Run {
+    pub rounds: usize,
+    pub quick: bool,
+    /// Those to measure, if not all.
+    only: Vec<Server>,
+    pub samples: Samples,
+    started: Instant,
+}
+
+impl Run {
+    pub fn new(rounds: usize, quick: bool, only: Vec<Server>) -> Self {
+        Self {
+            rounds: if quick { 1 } else { rounds },
+            quick,
+            only,
+            samples: Samples::default(),
+            started: Instant::now(),
+        }
+    }
+
+    /// The servers that take part and can run here.
+    pub fn servers(&mut self, section: &str, takes_part: impl Fn(Server) -> bool) -> Vec<Server> {
+        let mut servers = Vec::new();
+        for &server in <Server as clap::ValueEnum>::value_variants() {
+            if !takes_part(server) || !(self.only.is_empty() || self.only.contains(&server)) {
+                continue;
+            }
+            match server.obstacle() {
+                None => servers.push(server),
+                Some(obstacle) => {
+                    eprintln!("note: without {}: {obstacle}", server.name());
+                    self.samples.note(section, format!("Without {}: {obstacle}.", server.name()));
+                }
+            }
+        }
+        servers
+    }
+
+    pub fn warm_up(&self) -> Duration {
+        Duration::from_millis(if self.quick { 10 } else { 200 })
+    }
+
+    pub fn duration(&self) -> Duration {
+        Duration::from_millis(if self.quick { 30 } else { 1000 })
+    }
+
+    pub fn push(&mut self, section: &str, workload: &str, metric: &str, server: Server, value: f64) {
+        let kind = match server.kind() {
+            Kind::Batched => "batched",
+            _ => "",
+        };
+        debug_assert!(kind.is_empty() || server.name().ends_with(kind));
+        self.samples.push(section, workload, metric, &server.name(), value);
+    }
+
+    pub fn progress(&self, section: &str, round: usize, what: &str, result: &str) {
+        let elapsed = self.started.elapsed().as_secs();
+        let (minutes, seconds, rounds) = (elapsed / 60, elapsed % 60, self.rounds);
+        eprintln!("{minutes:02}:{seconds:02} {section} {}/{rounds}  {what}: {result}", round + 1);
+    }
+
+    /// Notes a failure, which the results tell as well.
+    pub fn failed(&mut self, section: &str, what: &str, error: &Error) {
+        eprintln!("FAILED {section}  {what}: {error}");
+        self.samples.note(section, format!("Failed: {what}: {error}."));
+    }
+}
