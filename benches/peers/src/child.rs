@@ -7,7 +7,10 @@ use std::{
     process::{Child as Process, Stdio},
 };
 
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::{
+    process::{Resource, getrlimit, setrlimit},
+    thread::{CpuSet, sched_setaffinity},
+};
 
 use crate::servers::Server;
 
@@ -26,7 +29,11 @@ impl Child {
     pub fn start(server: Server, deflate: bool) -> io::Result<Self> {
         // A process begins on the core of the thread that starts it.
         pin(SERVER_CORE);
-        let started = server.command(deflate)?.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let started = server
+            .command(deflate)?
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn();
         pin(LOAD_CORE);
         let mut process = started?;
         let mut line = String::new();
@@ -48,7 +55,10 @@ impl Child {
         let mut total = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.process.id()))? {
             let text = fs::read_to_string(thread?.path().join("schedstat"))?;
-            let ran = text.split_whitespace().next().and_then(|field| field.parse::<u64>().ok());
+            let ran = text
+                .split_whitespace()
+                .next()
+                .and_then(|field| field.parse::<u64>().ok());
             total += ran.ok_or_else(|| io::Error::other("the kernel does not account for time"))?;
         }
         Ok(total)
@@ -69,6 +79,13 @@ impl Drop for Child {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+/// Allows as many open files, for this process and its children, as the system does.
+pub fn allow_many_files() -> io::Result<()> {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
 /// Keeps this thread, and what it starts, on a core. On a machine with one, that is the only one.

@@ -49,11 +49,7 @@ impl Workload {
         Messages {
             batches: vec![batch],
             per_batch: self.in_flight as u64,
-            expect: if kind == Kind::Limit {
-                Expect::Bytes
-            } else {
-                Expect::Messages
-            },
+            expect: Expect::of(kind),
         }
     }
 
@@ -66,7 +62,7 @@ impl Workload {
 }
 
 pub fn run(run: &mut Run) {
-    let servers = run.servers(SECTION, |_| true);
+    let servers = run.servers(SECTION, Server::is_plain);
     for round in 0..run.rounds {
         for workload in &WORKLOADS {
             for &server in &servers {

@@ -8,7 +8,7 @@ use std::{
 
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::{child::Child, wire::Replies};
+use crate::{child::Child, servers::Kind, wire::Replies};
 
 /// How long a server may leave all its connections without an answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -28,6 +28,16 @@ pub enum Expect {
     Bytes,
     /// As many messages as were sent, in frames of a server.
     Messages,
+}
+
+impl Expect {
+    pub fn of(kind: Kind) -> Self {
+        if kind == Kind::Limit {
+            Self::Bytes
+        } else {
+            Self::Messages
+        }
+    }
 }
 
 /// What came of it.
@@ -118,6 +128,27 @@ pub fn upgrade(stream: &mut std::net::TcpStream, request: &[u8]) -> io::Result<O
     Ok(fields
         .find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-extensions"))
         .map(|(_, value)| value.trim().to_owned()))
+}
+
+/// Sends the first of the messages, and waits for the answer.
+pub fn exchange(stream: &mut std::net::TcpStream, messages: &Messages) -> io::Result<()> {
+    stream.set_read_timeout(Some(PATIENCE))?;
+    let batch = &messages.batches[0];
+    stream.write_all(batch)?;
+    let (mut buffer, mut received, mut replies) = ([0; 4096], 0, Replies::default());
+    loop {
+        let n = stream.read(&mut buffer)?;
+        received += n;
+        let is_answered = match messages.expect {
+            Expect::Bytes => received >= batch.len(),
+            Expect::Messages => replies.receive(&buffer[..n]) && replies.messages >= messages.per_batch,
+        };
+        match n {
+            0 => return Err(ErrorKind::UnexpectedEof.into()),
+            _ if is_answered => return Ok(()),
+            _ => {}
+        }
+    }
 }
 
 struct Load<'a> {

@@ -3,8 +3,11 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod deflate;
 mod echo;
+mod handshake;
 mod load;
+mod memory;
 mod run;
 mod samples;
 mod servers;
@@ -52,6 +55,9 @@ enum Command {
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
     Echo,
+    Deflate,
+    Handshake,
+    Memory,
 }
 
 fn main() -> io::Result<()> {
@@ -63,11 +69,15 @@ fn main() -> io::Result<()> {
             rounds,
             quick,
         } => {
+            child::allow_many_files()?;
             let mut run = Run::new(rounds, quick, peers);
             for &section in Section::value_variants() {
                 if only.is_empty() || only.contains(&section) {
                     match section {
                         Section::Echo => echo::run(&mut run),
+                        Section::Deflate => deflate::run(&mut run),
+                        Section::Handshake => handshake::run(&mut run),
+                        Section::Memory => memory::run(&mut run),
                     }
                 }
             }

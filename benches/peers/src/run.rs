@@ -42,7 +42,8 @@ impl Run {
                 None => servers.push(server),
                 Some(obstacle) => {
                     eprintln!("note: without {}: {obstacle}", server.name());
-                    self.samples.note(section, format!("Without {}: {obstacle}.", server.name()));
+                    self.samples
+                        .note(section, format!("Without {}: {obstacle}.", server.name()));
                 }
             }
         }
@@ -69,7 +70,10 @@ impl Run {
     pub fn progress(&self, section: &str, round: usize, what: &str, result: &str) {
         let elapsed = self.started.elapsed().as_secs();
         let (minutes, seconds, rounds) = (elapsed / 60, elapsed % 60, self.rounds);
-        eprintln!("{minutes:02}:{seconds:02} {section} {}/{rounds}  {what}: {result}", round + 1);
+        eprintln!(
+            "{minutes:02}:{seconds:02} {section} {}/{rounds}  {what}: {result}",
+            round + 1
+        );
     }
 
     /// Notes a failure, which the results tell as well.

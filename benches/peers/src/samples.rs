@@ -25,7 +25,10 @@ pub struct Samples {
 
 impl Samples {
     pub fn push(&mut self, section: &str, workload: &str, metric: &str, subject: &str, value: f64) {
-        let found = self.all.iter_mut().find(|sample| sample.is(section, workload, metric, subject));
+        let found = self
+            .all
+            .iter_mut()
+            .find(|sample| sample.is(section, workload, metric, subject));
         match found {
             Some(sample) => sample.values.push(value),
             None => self.all.push(Sample {
@@ -63,7 +66,9 @@ impl Samples {
     }
 
     pub fn find(&self, section: &str, workload: &str, metric: &str, subject: &str) -> Option<&Sample> {
-        self.all.iter().find(|sample| sample.is(section, workload, metric, subject))
+        self.all
+            .iter()
+            .find(|sample| sample.is(section, workload, metric, subject))
     }
 
     pub fn rows<'a>(
@@ -72,9 +77,9 @@ impl Samples {
         workload: &'a str,
         metric: &'a str,
     ) -> impl Iterator<Item = &'a Sample> {
-        self.all.iter().filter(move |sample| {
-            sample.section == section && sample.workload == workload && sample.metric == metric
-        })
+        self.all
+            .iter()
+            .filter(move |sample| sample.section == section && sample.workload == workload && sample.metric == metric)
     }
 
     /// Puts the sections of a new run in the place of their old ones.
@@ -114,7 +119,13 @@ impl Samples {
         }
         for sample in &self.all {
             let values: Vec<String> = sample.values.iter().map(|value| format!("{value:.4}")).collect();
-            let Sample { section, workload, metric, subject, .. } = sample;
+            let Sample {
+                section,
+                workload,
+                metric,
+                subject,
+                ..
+            } = sample;
             let _ = writeln!(text, "{section}\t{workload}\t{metric}\t{subject}\t{}", values.join(" "));
         }
         fs::write(path, text)

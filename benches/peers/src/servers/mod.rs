@@ -25,6 +25,9 @@ pub enum Server {
     RawEpoll,
     RawTokio,
     OursTokio,
+    /// With windows of 32 KiB, which only matters to compression.
+    #[value(name = "ours-tokio-32k")]
+    OursTokioWide,
     OursMio,
     TokioTungstenite,
     TokioTungsteniteBatched,
@@ -58,7 +61,7 @@ impl Server {
     pub fn kind(self) -> Kind {
         match self {
             Self::RawEpoll | Self::RawTokio => Kind::Limit,
-            Self::OursTokio | Self::OursMio => Kind::Ours,
+            Self::OursTokio | Self::OursTokioWide | Self::OursMio => Kind::Ours,
             Self::TokioTungsteniteBatched
             | Self::TokioWebsocketsBatched
             | Self::SockudoWsBatched
@@ -77,8 +80,19 @@ impl Server {
     pub fn can_deflate(self) -> bool {
         matches!(
             self,
-            Self::OursTokio | Self::OursMio | Self::Wtx | Self::SockudoWs | Self::Yawc | Self::NodeWs
+            Self::OursTokio
+                | Self::OursTokioWide
+                | Self::OursMio
+                | Self::Wtx
+                | Self::SockudoWs
+                | Self::Yawc
+                | Self::NodeWs
         )
+    }
+
+    /// Whether it has a row where nothing is compressed.
+    pub fn is_plain(self) -> bool {
+        self != Self::OursTokioWide
     }
 
     /// The program that serves, and prints its address first.
@@ -129,8 +143,8 @@ impl Server {
         runtime.block_on(async move {
             match self {
                 Self::RawTokio => accept_all(raw::echo).await,
-                Self::OursTokio => {
-                    let config = ours::config(deflate);
+                Self::OursTokio | Self::OursTokioWide => {
+                    let config = ours::config(deflate, self == Self::OursTokioWide);
                     accept_all(move |stream| ours::echo(stream, config.clone())).await
                 }
                 Self::TokioTungstenite => accept_all(tungstenite::echo).await,

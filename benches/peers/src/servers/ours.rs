@@ -5,13 +5,17 @@ use websocket_proto::{Config, DeflateConfig, Error, Limits, handshake::Accept, t
 
 use super::MAX_MESSAGE;
 
-pub fn config(deflate: bool) -> Config {
+pub fn config(deflate: bool, is_wide: bool) -> Config {
+    let takeover = DeflateConfig::with_takeover();
+    let takeover = if is_wide {
+        takeover.server_max_window_bits(15).client_max_window_bits(15)
+    } else {
+        takeover
+    };
     let limits = Limits::new()
         .max_frame_size(MAX_MESSAGE as u64)
         .max_message_size(MAX_MESSAGE as u64);
-    Config::new()
-        .limits(limits)
-        .deflate(deflate.then(DeflateConfig::with_takeover))
+    Config::new().limits(limits).deflate(deflate.then_some(takeover))
 }
 
 pub async fn echo(stream: TcpStream, config: Config) -> Result<(), Error> {

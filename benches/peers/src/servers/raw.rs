@@ -1,24 +1,33 @@
 //! The limits: bytes go back unread.
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
     io::{self, ErrorKind, Read, Write},
 };
 
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 const READ: usize = 64 << 10;
 
+/// All connections share a buffer, since none holds on to it while it waits.
 pub async fn echo(mut stream: TcpStream) -> io::Result<()> {
-    let mut buffer = vec![0; READ];
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
+    }
     loop {
-        match stream.read(&mut buffer).await? {
-            0 => return Ok(()),
-            n => stream.write_all(&buffer[..n]).await?,
+        stream.readable().await?;
+        let echoed = BUFFER.with_borrow_mut(|buffer| {
+            let Some(read) = ready(stream.try_read(buffer))? else {
+                return Ok((1, Vec::new()));
+            };
+            let written = ready(stream.try_write(&buffer[..read]))?.unwrap_or(0);
+            Ok::<_, io::Error>((read, buffer[written..read].to_vec()))
+        });
+        match echoed? {
+            (0, _) => return Ok(()),
+            (_, rest) => stream.write_all(&rest).await?,
         }
     }
 }

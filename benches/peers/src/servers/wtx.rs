@@ -5,7 +5,7 @@ use wtx::{
     collection::Vector,
     web_socket::{
         Compression, OpCode, WebSocketAcceptor, WebSocketPayloadOrigin,
-        compression::{DeflateConfig, Flate2, NegotiatedCompression, WindowBits},
+        compression::{CompressionLevel, DeflateConfig, Flate2, NegotiatedCompression, WindowBits},
     },
 };
 
@@ -17,7 +17,7 @@ pub async fn echo_deflate(stream: TcpStream) -> wtx::Result<()> {
     let config = DeflateConfig {
         client_max_window_bits: WindowBits::Fifteen,
         server_max_window_bits: WindowBits::Fifteen,
-        ..DeflateConfig::default()
+        compression_level: CompressionLevel::Six,
     };
     run(stream, Flate2::from(config)).await
 }
