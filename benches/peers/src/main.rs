@@ -3,6 +3,7 @@
 #![forbid(unsafe_code)]
 
 mod child;
+mod codec;
 mod deflate;
 mod echo;
 mod handshake;
@@ -54,6 +55,8 @@ enum Command {
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Section {
+    Receive,
+    Send,
     Echo,
     Deflate,
     Handshake,
@@ -74,6 +77,8 @@ fn main() -> io::Result<()> {
             for &section in Section::value_variants() {
                 if only.is_empty() || only.contains(&section) {
                     match section {
+                        Section::Receive => codec::run_receive(&mut run),
+                        Section::Send => codec::run_send(&mut run),
                         Section::Echo => echo::run(&mut run),
                         Section::Deflate => deflate::run(&mut run),
                         Section::Handshake => handshake::run(&mut run),

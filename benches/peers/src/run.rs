@@ -50,6 +50,18 @@ impl Run {
         servers
     }
 
+    /// Whether a codec takes part. What is named after a server goes with it; limits always take part.
+    pub fn takes_part(&self, subject: &str) -> bool {
+        self.only.is_empty()
+            || subject.starts_with("limit")
+            || self.only.iter().any(|server| {
+                let server = server.name();
+                server.starts_with(subject)
+                    || server.ends_with(subject)
+                    || subject.starts_with("ours") && server.starts_with("ours")
+            })
+    }
+
     pub fn warm_up(&self) -> Duration {
         Duration::from_millis(if self.quick { 10 } else { 200 })
     }
