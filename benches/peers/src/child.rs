@@ -66,8 +66,17 @@ impl Child {
 
     /// Bytes of memory that are resident.
     pub fn resident(&self) -> io::Result<u64> {
-        let text = fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process.id()))?;
-        let line = text.lines().find_map(|line| line.strip_prefix("Rss:"));
+        self.memory("smaps_rollup", "Rss:")
+    }
+
+    /// Bytes of memory that were resident at most.
+    pub fn peak(&self) -> io::Result<u64> {
+        self.memory("status", "VmHWM:")
+    }
+
+    fn memory(&self, file: &str, field: &str) -> io::Result<u64> {
+        let text = fs::read_to_string(format!("/proc/{}/{file}", self.process.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix(field));
         let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
         kib.map(|kib| kib << 10)
             .ok_or_else(|| io::Error::other("the kernel does not account for memory"))

@@ -150,6 +150,7 @@ pub fn messages(texts: &[String], agreed: Agreed, expect: Expect) -> Messages {
     Messages {
         batches: batches.collect(),
         per_batch: 1,
+        bytes: None,
         expect,
     }
 }

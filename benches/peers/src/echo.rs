@@ -49,6 +49,7 @@ impl Workload {
         Messages {
             batches: vec![batch],
             per_batch: self.in_flight as u64,
+            bytes: Some((self.in_flight * self.len) as u64),
             expect: Expect::of(kind),
         }
     }

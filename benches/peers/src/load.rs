@@ -11,7 +11,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 use crate::{child::Child, servers::Kind, wire::Replies};
 
 /// How long a server may leave all its connections without an answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What every connection sends, over and over. It never has to be encoded again.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Messages {
     /// Each one is written at once, and answered before the next one leaves.
     pub batches: Vec<Vec<u8>>,
     pub per_batch: u64,
+    /// Bytes of payload that answer a batch, if that is known beforehand.
+    pub bytes: Option<u64>,
     pub expect: Expect,
 }
 
@@ -240,7 +242,11 @@ impl Connection<'_> {
             };
             if self.is_answered(&buffer[..n])? {
                 measured.messages += self.messages.per_batch;
-                measured.bytes += std::mem::take(&mut self.replies.bytes);
+                let bytes = std::mem::take(&mut self.replies.bytes);
+                if self.messages.expect == Expect::Messages && self.messages.bytes.is_some_and(|known| known != bytes) {
+                    return Err(io::Error::other("the server sent another length than it received"));
+                }
+                measured.bytes += bytes;
                 let now = Instant::now();
                 let latency = now.duration_since(self.sent_at).as_nanos();
                 measured.latencies.push(u32::try_from(latency).unwrap_or(u32::MAX));

@@ -6,12 +6,16 @@ mod child;
 mod codec;
 mod deflate;
 mod echo;
+mod environment;
 mod handshake;
 mod load;
 mod memory;
+mod report;
 mod run;
 mod samples;
+mod scale;
 mod servers;
+mod stream;
 mod wire;
 
 use std::{io, path::PathBuf};
@@ -36,6 +40,8 @@ enum Command {
         #[arg(long)]
         deflate: bool,
     },
+    /// Writes the results once more from the samples of the last runs
+    Report,
     /// Measures, and writes the results
     Run {
         /// Sections to measure, instead of all
@@ -61,11 +67,17 @@ enum Section {
     Deflate,
     Handshake,
     Memory,
+    Scale,
+    Stream,
 }
 
 fn main() -> io::Result<()> {
     match Arguments::parse().command {
         Command::Serve { server, deflate } => server.serve(deflate),
+        Command::Report => {
+            let samples = Samples::load(&directory().join("samples.tsv"))?;
+            report::write(&samples, &directory())
+        }
         Command::Run {
             only,
             peers,
@@ -83,14 +95,20 @@ fn main() -> io::Result<()> {
                         Section::Deflate => deflate::run(&mut run),
                         Section::Handshake => handshake::run(&mut run),
                         Section::Memory => memory::run(&mut run),
+                        Section::Scale => scale::run(&mut run),
+                        Section::Stream => stream::run(&mut run),
                     }
                 }
+            }
+            if quick && run.failures > 0 {
+                return Err(io::Error::other("not everything could be measured"));
             }
             if !quick {
                 let path = directory().join("samples.tsv");
                 let mut samples = Samples::load(&path)?;
-                samples.replace(run.samples);
+                samples.replace(run.finish());
                 samples.save(&path)?;
+                report::write(&samples, &directory())?;
             }
             Ok(())
         }

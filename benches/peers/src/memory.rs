@@ -34,7 +34,7 @@ pub fn run(run: &mut Run) {
             for &server in &servers {
                 let suffix = if deflate { ", deflate" } else { "" };
                 let what = format!("{}{suffix}", server.name());
-                match measure(server, deflate, connections) {
+                match measure(server, deflate, connections, run.warm_up()) {
                     Ok((opened, echoed)) => {
                         let result = format!("{opened:.0} bytes a connection, {echoed:.0} after an echo");
                         run.progress(SECTION, round, &what, &result);
@@ -50,10 +50,11 @@ pub fn run(run: &mut Run) {
     }
 }
 
-fn measure(server: Server, deflate: bool, connections: usize) -> io::Result<(f64, f64)> {
+/// Bytes for each connection that was opened, and that echoed once.
+fn measure(server: Server, deflate: bool, connections: usize, patience: Duration) -> io::Result<(f64, f64)> {
     let child = Child::start(server, deflate)?;
     let resident = || {
-        thread::sleep(Duration::from_millis(200));
+        thread::sleep(patience);
         Ok::<_, io::Error>(child.resident()? as f64)
     };
     let offer = deflate.then(|| Offer::Takeover.extensions());
@@ -87,6 +88,7 @@ fn messages(server: Server, deflate: bool, agreed: Option<&str>) -> io::Result<M
     Ok(Messages {
         batches: vec![frame],
         per_batch: 1,
+        bytes: Some(LEN as u64),
         expect,
     })
 }

@@ -5,10 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::{
-    samples::Samples,
-    servers::{Kind, Server},
-};
+use crate::{environment, samples::Samples, servers::Server};
 
 #[derive(Debug)]
 pub struct Run {
@@ -17,6 +14,7 @@ pub struct Run {
     /// Those to measure, if not all.
     only: Vec<Server>,
     pub samples: Samples,
+    pub failures: usize,
     started: Instant,
 }
 
@@ -27,8 +25,26 @@ impl Run {
             quick,
             only,
             samples: Samples::default(),
+            failures: 0,
             started: Instant::now(),
         }
+    }
+
+    /// What was measured, each section with the conditions of this run.
+    pub fn finish(mut self) -> Samples {
+        let mut sections: Vec<String> = Vec::new();
+        for sample in &self.samples.all {
+            if !sections.contains(&sample.section) {
+                sections.push(sample.section.clone());
+            }
+        }
+        let mut conditions = Samples::default();
+        for section in sections {
+            conditions.note(&section, environment::describe(self.rounds));
+        }
+        conditions.notes.append(&mut self.samples.notes);
+        conditions.all = self.samples.all;
+        conditions
     }
 
     /// The servers that take part and can run here.
@@ -71,11 +87,6 @@ impl Run {
     }
 
     pub fn push(&mut self, section: &str, workload: &str, metric: &str, server: Server, value: f64) {
-        let kind = match server.kind() {
-            Kind::Batched => "batched",
-            _ => "",
-        };
-        debug_assert!(kind.is_empty() || server.name().ends_with(kind));
         self.samples.push(section, workload, metric, &server.name(), value);
     }
 
@@ -90,6 +101,7 @@ impl Run {
 
     /// Notes a failure, which the results tell as well.
     pub fn failed(&mut self, section: &str, what: &str, error: &Error) {
+        self.failures += 1;
         eprintln!("FAILED {section}  {what}: {error}");
         self.samples.note(section, format!("Failed: {what}: {error}."));
     }

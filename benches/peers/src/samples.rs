@@ -54,17 +54,6 @@ impl Samples {
         notes.map(|(_, text)| text.as_str())
     }
 
-    /// The workloads of a section, as they were measured.
-    pub fn workloads(&self, section: &str) -> Vec<&str> {
-        let mut found = Vec::new();
-        for sample in self.all.iter().filter(|sample| sample.section == section) {
-            if !found.contains(&sample.workload.as_str()) {
-                found.push(sample.workload.as_str());
-            }
-        }
-        found
-    }
-
     pub fn find(&self, section: &str, workload: &str, metric: &str, subject: &str) -> Option<&Sample> {
         self.all
             .iter()

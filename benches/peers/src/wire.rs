@@ -29,30 +29,25 @@ pub const RSV1: u8 = 0x40;
 
 /// Appends a frame, masked as a client has to.
 pub fn push_masked(out: &mut Vec<u8>, first: u8, key: [u8; 4], payload: &[u8]) {
-    push_header(out, first, 0x80, payload.len());
-    out.extend_from_slice(&key);
+    push_masked_header(out, first, key, payload.len() as u64);
     out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
-/// Appends a frame as a server sends it.
-pub fn push_unmasked(out: &mut Vec<u8>, first: u8, payload: &[u8]) {
-    push_header(out, first, 0, payload.len());
-    out.extend_from_slice(payload);
-}
-
-fn push_header(out: &mut Vec<u8>, first: u8, masked: u8, len: usize) {
+/// Appends the header of such a frame, with the shortest length.
+pub fn push_masked_header(out: &mut Vec<u8>, first: u8, key: [u8; 4], len: u64) {
     out.push(first);
     match len {
-        0..=125 => out.push(masked | len as u8),
+        0..=125 => out.push(0x80 | len as u8),
         126..=0xFFFF => {
-            out.push(masked | 126);
+            out.push(0x80 | 126);
             out.extend_from_slice(&(len as u16).to_be_bytes());
         }
         _ => {
-            out.push(masked | 127);
-            out.extend_from_slice(&(len as u64).to_be_bytes());
+            out.push(0x80 | 127);
+            out.extend_from_slice(&len.to_be_bytes());
         }
     }
+    out.extend_from_slice(&key);
 }
 
 /// Follows the frames of a server, and counts its messages.

@@ -29,6 +29,8 @@ pub enum Server {
     #[value(name = "ours-tokio-32k")]
     OursTokioWide,
     OursMio,
+    /// Passes on the pieces of a message as they arrive.
+    OursTokioStreamed,
     TokioTungstenite,
     TokioTungsteniteBatched,
     Fastwebsockets,
@@ -61,7 +63,7 @@ impl Server {
     pub fn kind(self) -> Kind {
         match self {
             Self::RawEpoll | Self::RawTokio => Kind::Limit,
-            Self::OursTokio | Self::OursTokioWide | Self::OursMio => Kind::Ours,
+            Self::OursTokio | Self::OursTokioWide | Self::OursTokioStreamed | Self::OursMio => Kind::Ours,
             Self::TokioTungsteniteBatched
             | Self::TokioWebsocketsBatched
             | Self::SockudoWsBatched
@@ -92,7 +94,7 @@ impl Server {
 
     /// Whether it has a row where nothing is compressed.
     pub fn is_plain(self) -> bool {
-        self != Self::OursTokioWide
+        !matches!(self, Self::OursTokioWide | Self::OursTokioStreamed)
     }
 
     /// The program that serves, and prints its address first.
@@ -147,6 +149,7 @@ impl Server {
                     let config = ours::config(deflate, self == Self::OursTokioWide);
                     accept_all(move |stream| ours::echo(stream, config.clone())).await
                 }
+                Self::OursTokioStreamed => accept_all(ours::echo_streamed).await,
                 Self::TokioTungstenite => accept_all(tungstenite::echo).await,
                 Self::TokioTungsteniteBatched => accept_all(tungstenite::echo_batched).await,
                 Self::Fastwebsockets => accept_all(fastwebsockets::echo).await,

@@ -1,7 +1,9 @@
 //! This crate on tokio, in the loop that its README shows. (On mio, it is `examples/echo_mio.rs`.)
 
 use tokio::net::TcpStream;
-use websocket_proto::{Config, DeflateConfig, Error, Limits, handshake::Accept, tokio::WebSocket};
+use websocket_proto::{
+    Config, DeflateConfig, Delivery, Error, Event, Fragment, Limits, handshake::Accept, tokio::WebSocket,
+};
 
 use super::MAX_MESSAGE;
 
@@ -16,6 +18,20 @@ pub fn config(deflate: bool, is_wide: bool) -> Config {
         .max_frame_size(MAX_MESSAGE as u64)
         .max_message_size(MAX_MESSAGE as u64);
     Config::new().limits(limits).deflate(deflate.then_some(takeover))
+}
+
+/// Holds no message, however long it is.
+pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
+    let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
+    let config = Config::new().limits(limits).delivery(Delivery::Fragments);
+    let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
+    while let Some(event) = websocket.recv_event().await? {
+        if let Event::Fragment(Fragment { data, fin }) = event {
+            let data = data.into_owned();
+            websocket.feed_fragment(data, fin).await?;
+        }
+    }
+    Ok(())
 }
 
 pub async fn echo(stream: TcpStream, config: Config) -> Result<(), Error> {

@@ -59,10 +59,12 @@ pub fn epoll() -> io::Result<()> {
                     connections.insert(next, Connection { stream, pending });
                     next += 1;
                 }
-            } else if let Some(connection) = connections.get_mut(&event.token().0) {
-                if !matches!(connection.echo(&mut buffer), Ok(true)) {
-                    connections.remove(&event.token().0);
-                }
+                continue;
+            }
+            let Token(id) = event.token();
+            let goes_on = connections.get_mut(&id).map(|connection| connection.echo(&mut buffer));
+            if !matches!(goes_on, Some(Ok(true))) {
+                connections.remove(&id);
             }
         }
     }
