@@ -52,8 +52,9 @@ const WORKLOADS: [(&str, Offer, usize); 4] = [
 ];
 
 pub fn run(run: &mut Run) {
-    let servers = run.servers(SECTION, Server::can_deflate);
+    let mut servers = run.servers(SECTION, Server::can_deflate);
     for round in 0..run.rounds {
+        Run::turns(round, &mut servers);
         for (name, offer, len) in WORKLOADS {
             let texts = texts(len);
             alone(&mut run.samples, name, offer, &texts);

@@ -63,8 +63,9 @@ impl Workload {
 }
 
 pub fn run(run: &mut Run) {
-    let servers = run.servers(SECTION, Server::is_plain);
+    let mut servers = run.servers(SECTION, Server::is_plain);
     for round in 0..run.rounds {
+        Run::turns(round, &mut servers);
         for workload in &WORKLOADS {
             for &server in &servers {
                 let what = format!("{} {}", workload.name, server.name());

@@ -1,9 +1,9 @@
 //! Where and with what it was measured.
 
-use std::{fs, process::Command};
+use std::{fs, process::Command, time::Duration};
 
 /// A sentence about the machine, the tools and the run.
-pub fn describe(rounds: usize) -> String {
+pub fn describe(rounds: usize, duration: Duration) -> String {
     let date = output("date", &["-u", "+%Y-%m-%d"]);
     let kernel = output("uname", &["-sr"]);
     let rustc = output("rustc", &["--version"]);
@@ -12,7 +12,10 @@ pub fn describe(rounds: usize) -> String {
     let cores = cpu.lines().filter(|line| line.starts_with("processor")).count();
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name"));
     let cpu = cpu.map_or("", |line| line.trim_start_matches([' ', '\t', ':']));
-    format!("{date}; {cpu}, {cores} cores; {kernel}; {rustc}, default target; Node {node}; {rounds} rounds.")
+    format!(
+        "{date}; {cpu}, {cores} cores; {kernel}; {rustc}, default target; Node {node}; {rounds} rounds of {} ms.",
+        duration.as_millis()
+    )
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

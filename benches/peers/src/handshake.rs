@@ -21,8 +21,9 @@ pub const SECTION: &str = "handshake";
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
 pub fn run(run: &mut Run) {
-    let servers = run.servers(SECTION, |server| server.kind() != Kind::Batched && server.is_plain());
+    let mut servers = run.servers(SECTION, |server| server.kind() != Kind::Batched && server.is_plain());
     for round in 0..run.rounds {
+        Run::turns(round, &mut servers);
         for &server in &servers {
             match measure(run, server) {
                 Ok((cpu, rate)) => {

@@ -93,28 +93,43 @@ pub fn drive(
     Ok(measured)
 }
 
-/// Opens connections and upgrades them one after the other. Returns the extensions that the server agreed to, too.
+/// Connections that are in their handshakes at a time: fewer than a server lets wait.
+const OPENING: usize = 64;
+
+/// Opens connections and upgrades them. Returns the extensions that the server agreed to, too.
 pub fn connect(
     addr: SocketAddr,
     count: usize,
     request: Option<&[u8]>,
 ) -> io::Result<(Vec<std::net::TcpStream>, Option<String>)> {
     let (mut streams, mut extensions) = (Vec::with_capacity(count), None);
-    for _ in 0..count {
-        let mut stream = std::net::TcpStream::connect(addr)?;
-        stream.set_nodelay(true)?;
-        if let Some(request) = request {
-            extensions = upgrade(&mut stream, request)?;
+    while streams.len() < count {
+        let opened = streams.len();
+        for _ in 0..OPENING.min(count - opened) {
+            let mut stream = std::net::TcpStream::connect(addr)?;
+            stream.set_nodelay(true)?;
+            if let Some(request) = request {
+                stream.write_all(request)?;
+            }
+            streams.push(stream);
         }
-        streams.push(stream);
+        if request.is_some() {
+            for stream in &mut streams[opened..] {
+                extensions = read_response(stream)?;
+            }
+        }
     }
     Ok((streams, extensions))
 }
 
 /// The opening handshake.
 pub fn upgrade(stream: &mut std::net::TcpStream, request: &[u8]) -> io::Result<Option<String>> {
-    stream.set_read_timeout(Some(PATIENCE))?;
     stream.write_all(request)?;
+    read_response(stream)
+}
+
+fn read_response(stream: &mut std::net::TcpStream) -> io::Result<Option<String>> {
+    stream.set_read_timeout(Some(PATIENCE))?;
     let (mut head, mut filled) = ([0; 2048], 0);
     while !head[..filled].ends_with(b"\r\n\r\n") {
         match stream.read(&mut head[filled..])? {

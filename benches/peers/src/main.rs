@@ -53,6 +53,9 @@ enum Command {
         /// Turns that each of them takes
         #[arg(long, default_value_t = 5)]
         rounds: usize,
+        /// How long a server is measured at a time, in milliseconds
+        #[arg(long, default_value_t = 1000)]
+        millis: u64,
         /// Everything once and as short as can be, to see that it runs; writes nothing
         #[arg(long)]
         quick: bool,
@@ -82,10 +85,11 @@ fn main() -> io::Result<()> {
             only,
             peers,
             rounds,
+            millis,
             quick,
         } => {
             child::allow_many_files()?;
-            let mut run = Run::new(rounds, quick, peers);
+            let mut run = Run::new(rounds, millis, quick, peers);
             for &section in Section::value_variants() {
                 if only.is_empty() || only.contains(&section) {
                     match section {

@@ -29,8 +29,9 @@ pub fn run(run: &mut Run) {
                     server.is_plain()
                 }
         };
-        let servers = run.servers(SECTION, takes_part);
+        let mut servers = run.servers(SECTION, takes_part);
         for round in 0..run.rounds.min(MAX_ROUNDS) {
+            Run::turns(round, &mut servers);
             for &server in &servers {
                 let suffix = if deflate { ", deflate" } else { "" };
                 let what = format!("{}{suffix}", server.name());

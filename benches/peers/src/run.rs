@@ -11,6 +11,7 @@ use crate::{environment, samples::Samples, servers::Server};
 pub struct Run {
     pub rounds: usize,
     pub quick: bool,
+    duration: Duration,
     /// Those to measure, if not all.
     only: Vec<Server>,
     pub samples: Samples,
@@ -19,10 +20,11 @@ pub struct Run {
 }
 
 impl Run {
-    pub fn new(rounds: usize, quick: bool, only: Vec<Server>) -> Self {
+    pub fn new(rounds: usize, millis: u64, quick: bool, only: Vec<Server>) -> Self {
         Self {
             rounds: if quick { 1 } else { rounds },
             quick,
+            duration: Duration::from_millis(if quick { 30 } else { millis }),
             only,
             samples: Samples::default(),
             failures: 0,
@@ -40,7 +42,7 @@ impl Run {
         }
         let mut conditions = Samples::default();
         for section in sections {
-            conditions.note(&section, environment::describe(self.rounds));
+            conditions.note(&section, environment::describe(self.rounds, self.duration));
         }
         conditions.notes.append(&mut self.samples.notes);
         conditions.all = self.samples.all;
@@ -66,6 +68,14 @@ impl Run {
         servers
     }
 
+    /// Another one begins each round, so that none has a place of its own.
+    pub fn turns<T>(round: usize, all: &mut [T]) {
+        if round > 0 && !all.is_empty() {
+            // As a number that shares no divisor with most lengths.
+            all.rotate_left(7 % all.len());
+        }
+    }
+
     /// Whether a codec takes part. What is named after a server goes with it; limits always take part.
     pub fn takes_part(&self, subject: &str) -> bool {
         self.only.is_empty()
@@ -83,7 +93,7 @@ impl Run {
     }
 
     pub fn duration(&self) -> Duration {
-        Duration::from_millis(if self.quick { 30 } else { 1000 })
+        self.duration
     }
 
     pub fn push(&mut self, section: &str, workload: &str, metric: &str, server: Server, value: f64) {

@@ -19,8 +19,9 @@ const WORKLOADS: [(&str, usize); 5] = [("1", 1), ("10", 10), ("100", 100), ("1,0
 const LEN: usize = 125;
 
 pub fn run(run: &mut Run) {
-    let servers = run.servers(SECTION, |server| server.is_plain() && server.kind() != Kind::Batched);
+    let mut servers = run.servers(SECTION, |server| server.is_plain() && server.kind() != Kind::Batched);
     for round in 0..run.rounds.min(MAX_ROUNDS) {
+        Run::turns(round, &mut servers);
         for (name, connections) in WORKLOADS {
             if run.quick && connections > 100 {
                 continue;

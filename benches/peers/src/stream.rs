@@ -37,8 +37,9 @@ const CHUNK: usize = 256 << 10;
 pub fn run(run: &mut Run) {
     let takes_part =
         |server: Server| server == Server::OursTokioStreamed || server.is_plain() && server.kind() != Kind::Batched;
-    let servers = run.servers(SECTION, takes_part);
+    let mut servers = run.servers(SECTION, takes_part);
     for round in 0..run.rounds.min(MAX_ROUNDS) {
+        Run::turns(round, &mut servers);
         for (name, len) in WORKLOADS {
             for &server in &servers {
                 let holds = server != Server::OursTokioStreamed && server.kind() != Kind::Limit;

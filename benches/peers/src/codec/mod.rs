@@ -127,7 +127,8 @@ fn measure<W>(run: &mut Run, section: &str, workloads: &[(String, W)], prepare: 
     let _guard = runtime.enter();
     for round in 0..run.rounds {
         for (name, workload) in workloads {
-            let (messages, subjects, writes) = prepare(workload);
+            let (messages, mut subjects, writes) = prepare(workload);
+            (0..=round).for_each(|round| Run::turns(round, &mut subjects));
             for mut subject in subjects {
                 if !run.takes_part(subject.name) {
                     continue;
