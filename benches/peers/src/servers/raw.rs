@@ -9,7 +9,8 @@ use std::{
 use mio::{Events, Interest, Poll, Token, net::TcpListener};
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
-const READ: usize = 64 << 10;
+/// More than the longest short message, with its header.
+const READ: usize = 128 << 10;
 
 /// All connections share a buffer, since none holds on to it while it waits.
 pub async fn echo(mut stream: TcpStream) -> io::Result<()> {
