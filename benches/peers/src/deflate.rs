@@ -80,7 +80,7 @@ fn measure(run: &mut Run, server: Server, name: &str, offer: Offer, texts: &[Str
         return Ok("does not take contexts over".into());
     }
     let messages = messages(texts, agreed, Expect::Messages);
-    let measured = load::drive(&child, streams, &messages, run.warm_up(), run.duration())?;
+    let measured = load::drive(&child, streams, &messages, run.warm_up(), run.duration(SECTION))?;
     let payload = texts[0].len() as f64 * measured.messages as f64;
     let cpu = measured.cpu_per_message();
     run.push(SECTION, name, "cpu µs", server, cpu);

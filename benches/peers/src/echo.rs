@@ -69,7 +69,7 @@ pub fn run(run: &mut Run) {
         for workload in &WORKLOADS {
             for &server in &servers {
                 let what = format!("{} {}", workload.name, server.name());
-                match workload.measure(server, run.warm_up(), run.duration()) {
+                match workload.measure(server, run.warm_up(), run.duration(SECTION)) {
                     Ok(measured) => {
                         let cpu = measured.cpu_per_message();
                         run.progress(SECTION, round, &what, &format!("{cpu:.2} µs a message"));

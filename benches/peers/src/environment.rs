@@ -1,9 +1,9 @@
 //! Where and with what it was measured.
 
-use std::{fs, process::Command, time::Duration};
+use std::{fs, process::Command};
 
 /// A sentence about the machine, the tools and the run.
-pub fn describe(rounds: usize, duration: Duration) -> String {
+pub fn describe(rounds: usize, load: &str) -> String {
     let date = output("date", &["-u", "+%Y-%m-%d"]);
     let kernel = output("uname", &["-sr"]);
     let rustc = output("rustc", &["--version"]);
@@ -13,9 +13,14 @@ pub fn describe(rounds: usize, duration: Duration) -> String {
     let cpu = cpu.lines().find_map(|line| line.strip_prefix("model name"));
     let cpu = cpu.map_or("", |line| line.trim_start_matches([' ', '\t', ':']));
     format!(
-        "{date}; {cpu}, {cores} cores; {kernel}; {rustc}, default target; Node {node}; {rounds} rounds of {} ms.",
-        duration.as_millis()
+        "{date}; {cpu}, {cores} cores; {kernel}; {rustc}, default target; Node {node}; {rounds} rounds; load average {load} before."
     )
+}
+
+/// How many wanted to run in the last minute, on average: much more than nothing means that this disturbs.
+pub fn load_average() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().unwrap_or_default().to_owned()
 }
 
 fn output(program: &str, arguments: &[&str]) -> String {

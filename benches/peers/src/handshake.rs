@@ -38,7 +38,7 @@ pub fn run(run: &mut Run) {
 }
 
 /// Microseconds of the server for each, and how many there are in a second.
-fn measure(run: &Run, server: Server) -> io::Result<(f64, f64)> {
+fn measure(run: &mut Run, server: Server) -> io::Result<(f64, f64)> {
     let child = Child::start(server, false)?;
     let request = wire::request(Some(OFFER));
     let connect = || {
@@ -49,6 +49,7 @@ fn measure(run: &Run, server: Server) -> io::Result<(f64, f64)> {
         }
         load::upgrade(&mut stream, &request).map(drop)
     };
+    let duration = run.duration(SECTION);
     let rest = || {
         thread::sleep(Duration::from_millis(20));
         child.cpu()
@@ -58,7 +59,7 @@ fn measure(run: &Run, server: Server) -> io::Result<(f64, f64)> {
         connect()?;
     }
     let (before, started, mut count) = (rest()?, Instant::now(), 0);
-    while started.elapsed() < run.duration() {
+    while started.elapsed() < duration {
         connect()?;
         count += 1;
     }

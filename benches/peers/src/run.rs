@@ -12,11 +12,15 @@ pub struct Run {
     pub rounds: usize,
     pub quick: bool,
     duration: Duration,
+    /// Sections for which that counts.
+    timed: Vec<String>,
     /// Those to measure, if not all.
     only: Vec<Server>,
     pub samples: Samples,
     pub failures: usize,
     started: Instant,
+    /// Of the machine, when it started.
+    load: String,
 }
 
 impl Run {
@@ -25,10 +29,12 @@ impl Run {
             rounds: if quick { 1 } else { rounds },
             quick,
             duration: Duration::from_millis(if quick { 30 } else { millis }),
+            timed: Vec::new(),
             only,
             samples: Samples::default(),
             failures: 0,
             started: Instant::now(),
+            load: environment::load_average(),
         }
     }
 
@@ -42,7 +48,13 @@ impl Run {
         }
         let mut conditions = Samples::default();
         for section in sections {
-            conditions.note(&section, environment::describe(self.rounds, self.duration));
+            let samples = self.samples.all.iter().filter(|sample| sample.section == section);
+            let rounds = samples.map(|sample| sample.values.len()).max().unwrap_or(0);
+            conditions.note(&section, environment::describe(rounds, &self.load));
+            if self.timed.contains(&section) {
+                let millis = self.duration.as_millis();
+                conditions.note(&section, format!("A server is measured for {millis} ms at a time."));
+            }
         }
         conditions.notes.append(&mut self.samples.notes);
         conditions.all = self.samples.all;
@@ -92,7 +104,11 @@ impl Run {
         Duration::from_millis(if self.quick { 10 } else { 200 })
     }
 
-    pub fn duration(&self) -> Duration {
+    /// How long to measure a server in this section.
+    pub fn duration(&mut self, section: &str) -> Duration {
+        if !self.timed.iter().any(|timed| timed == section) {
+            self.timed.push(section.to_owned());
+        }
         self.duration
     }
 

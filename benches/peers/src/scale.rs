@@ -51,7 +51,7 @@ pub fn run(run: &mut Run) {
 }
 
 /// What the active ones got, and what the server then has resident.
-fn measure(run: &Run, server: Server, connections: usize) -> io::Result<(Measured, u64)> {
+fn measure(run: &mut Run, server: Server, connections: usize) -> io::Result<(Measured, u64)> {
     let child = Child::start(server, false)?;
     let request = (server.kind() != Kind::Limit).then(|| wire::request(None));
     let (mut active, _) = load::connect(child.addr, connections, request.as_deref())?;
@@ -64,6 +64,6 @@ fn measure(run: &Run, server: Server, connections: usize) -> io::Result<(Measure
         bytes: Some(LEN as u64),
         expect: Expect::of(server.kind()),
     };
-    let measured = load::drive(&child, active, &messages, run.warm_up(), run.duration())?;
+    let measured = load::drive(&child, active, &messages, run.warm_up(), run.duration(SECTION))?;
     Ok((measured, child.resident()?))
 }
