@@ -109,10 +109,11 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "permessage-deflate echo",
-        about: "JSON-like text at level 6 on 10 connections with one message in flight. `ours-*` have their default windows of \
-            4 KiB with takeover (32 KiB without), `ours-tokio-32k` has those of 32 KiB that the peers have. tokio-tungstenite, \
+        about: "JSON-like text at level 6 on 10 connections with one message in flight. `ours-*` have the windows of 4 KiB that \
+            `DeflateConfig::with_takeover()` sets, `ours-tokio-32k` has those of 32 KiB that the peers have. tokio-tungstenite, \
             fastwebsockets and tokio-websockets do not compress. soketto does, but not in one build with the others: \
-            it brings the C zlib, which would replace the zlib-rs of all of them.",
+            it brings the C zlib, which would replace the zlib-rs of all of them. The text compresses \
+            less well than that which the targets were set with.",
         samples: &[deflate::SECTION],
         plots: &["deflate"],
         tables: &[
@@ -148,7 +149,8 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Idle memory",
         about: "Growth of the resident memory of the server by 10,000 connections, for each: after the handshake, and after one \
-            echo of 1 KiB on each. With permessage-deflate, the client offers context takeover.",
+            echo of 1 KiB on each. With permessage-deflate, the client offers context takeover; `ours-*` have windows of 4 KiB, \
+            the others, and `ours-tokio-32k`, of 32 KiB.",
         samples: &[memory::SECTION],
         plots: &["memory"],
         tables: &[
@@ -278,7 +280,8 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Large messages",
-        about: "One message in one frame, echoed on one connection. `ours-tokio-streamed` passes pieces on as they arrive; all others             have the whole message first, and so are asked for no more than 16 MiB.",
+        about: "One message in one frame, echoed on one connection. `ours-tokio-streamed` passes pieces on as they arrive; all others have \
+            the whole message first, and so are asked for no more than 16 MiB.",
         samples: &[stream::SECTION],
         plots: &["stream"],
         tables: &[
