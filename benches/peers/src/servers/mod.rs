@@ -1,0 +1,193 @@
+//! The echo servers. Each runs alone in a child process, on one core: tokio's current-thread runtime, `TCP_NODELAY`,
+//! messages up to 64 MiB, text validated. The rest is left as the library ships it, unless its file says otherwise.
+
+mod batched;
+mod fastwebsockets;
+mod ours;
+mod raw;
+mod sockudo;
+mod soketto;
+mod tokio_websockets;
+mod tungstenite;
+mod wtx;
+mod yawc;
+
+use std::{io, path::PathBuf, process::Command};
+
+use clap::ValueEnum;
+use tokio::net::{TcpListener, TcpStream};
+
+/// The largest message that a server takes.
+const MAX_MESSAGE: usize = 64 << 20;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Server {
+    RawEpoll,
+    RawTokio,
+    OursTokio,
+    /// With windows of 32 KiB, which only matters to compression.
+    #[value(name = "ours-tokio-32k")]
+    OursTokioWide,
+    OursMio,
+    /// Passes on the pieces of a message as they arrive.
+    OursTokioStreamed,
+    TokioTungstenite,
+    TokioTungsteniteBatched,
+    Fastwebsockets,
+    TokioWebsockets,
+    TokioWebsocketsBatched,
+    Wtx,
+    SockudoWs,
+    SockudoWsBatched,
+    Yawc,
+    YawcBatched,
+    Soketto,
+    NodeWs,
+}
+
+/// What a row of a table stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Echoes bytes unread: what a server on this machine can reach at best.
+    Limit,
+    Ours,
+    /// A peer in the loop that its documentation shows.
+    Peer,
+    /// A peer whose application gathers replies by hand, and decides when to flush.
+    Batched,
+    /// Another language.
+    Outside,
+}
+
+impl Server {
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::RawEpoll | Self::RawTokio => Kind::Limit,
+            Self::OursTokio | Self::OursTokioWide | Self::OursTokioStreamed | Self::OursMio => Kind::Ours,
+            Self::TokioTungsteniteBatched
+            | Self::TokioWebsocketsBatched
+            | Self::SockudoWsBatched
+            | Self::YawcBatched => Kind::Batched,
+            Self::NodeWs => Kind::Outside,
+            _ => Kind::Peer,
+        }
+    }
+
+    /// Its name in tables and on the command line.
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    pub fn can_deflate(self) -> bool {
+        matches!(
+            self,
+            Self::OursTokio
+                | Self::OursTokioWide
+                | Self::OursMio
+                | Self::Wtx
+                | Self::SockudoWs
+                | Self::Yawc
+                | Self::NodeWs
+        )
+    }
+
+    /// Whether it has a row where nothing is compressed.
+    pub fn is_plain(self) -> bool {
+        !matches!(self, Self::OursTokioWide | Self::OursTokioStreamed)
+    }
+
+    /// The program that serves, and prints its address first.
+    pub fn command(self, deflate: bool) -> io::Result<Command> {
+        let own = std::env::current_exe()?;
+        let mut command = match self {
+            Self::NodeWs => {
+                let mut command = Command::new("node");
+                command.arg(node_directory().join("server.mjs"));
+                command
+            }
+            Self::OursMio => {
+                let mut command = Command::new(own.with_file_name("echo_mio"));
+                command.args(["--addr", "127.0.0.1:0"]);
+                command
+            }
+            _ => {
+                let mut command = Command::new(own);
+                command.args(["serve", &self.name()]);
+                command
+            }
+        };
+        if deflate {
+            command.arg("--deflate");
+        }
+        Ok(command)
+    }
+
+    /// Why this server cannot run here, if it cannot.
+    pub fn obstacle(self) -> Option<&'static str> {
+        if self != Self::NodeWs {
+            None
+        } else if Command::new("node").arg("--version").output().is_err() {
+            Some("node is not installed")
+        } else if !node_directory().join("node_modules/ws").is_dir() {
+            Some("the package `ws` is not installed; the script `run` does it")
+        } else {
+            None
+        }
+    }
+
+    /// Serves until the process is ended.
+    pub fn serve(self, deflate: bool) -> io::Result<()> {
+        if self == Self::RawEpoll {
+            return raw::epoll();
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async move {
+            match self {
+                Self::RawTokio => accept_all(raw::echo).await,
+                Self::OursTokio | Self::OursTokioWide => {
+                    let config = ours::config(deflate, self == Self::OursTokioWide);
+                    accept_all(move |stream| ours::echo(stream, config.clone())).await
+                }
+                Self::OursTokioStreamed => accept_all(ours::echo_streamed).await,
+                Self::TokioTungstenite => accept_all(tungstenite::echo).await,
+                Self::TokioTungsteniteBatched => accept_all(tungstenite::echo_batched).await,
+                Self::Fastwebsockets => accept_all(fastwebsockets::echo).await,
+                Self::TokioWebsockets => accept_all(tokio_websockets::echo).await,
+                Self::TokioWebsocketsBatched => accept_all(tokio_websockets::echo_batched).await,
+                Self::Wtx if deflate => accept_all(wtx::echo_deflate).await,
+                Self::Wtx => accept_all(wtx::echo).await,
+                Self::SockudoWs => accept_all(move |stream| sockudo::echo(stream, deflate)).await,
+                Self::SockudoWsBatched => accept_all(sockudo::echo_batched).await,
+                Self::Yawc => accept_all(move |stream| yawc::echo(stream, deflate)).await,
+                Self::YawcBatched => accept_all(yawc::echo_batched).await,
+                Self::Soketto => accept_all(soketto::echo).await,
+                Self::RawEpoll | Self::OursMio | Self::NodeWs => Err(io::Error::other("is a program of its own")),
+            }
+        })
+    }
+}
+
+/// Where the server in JavaScript lives.
+pub fn node_directory() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("node")
+}
+
+/// Echoes on each connection until it ends. How it ends is of no interest.
+async fn accept_all<F, T>(echo: F) -> io::Result<()>
+where
+    F: Fn(TcpStream) -> T,
+    T: Future<Output: Send + 'static> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    announce(listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        tokio::spawn(echo(stream));
+    }
+}
+
+fn announce(addr: std::net::SocketAddr) {
+    println!("listening on ws://{addr}");
+}

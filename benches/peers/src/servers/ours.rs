@@ -1,0 +1,43 @@
+//! This crate on tokio, in the loop that its README shows. (On mio, it is `examples/echo_mio.rs`.)
+
+use tokio::net::TcpStream;
+use websocket_proto::{
+    Config, DeflateConfig, Delivery, Error, Event, Fragment, Limits, handshake::Accept, tokio::WebSocket,
+};
+
+use super::MAX_MESSAGE;
+
+pub fn config(deflate: bool, is_wide: bool) -> Config {
+    let takeover = DeflateConfig::with_takeover();
+    let takeover = if is_wide {
+        takeover.server_max_window_bits(15).client_max_window_bits(15)
+    } else {
+        takeover
+    };
+    let limits = Limits::new()
+        .max_frame_size(MAX_MESSAGE as u64)
+        .max_message_size(MAX_MESSAGE as u64);
+    Config::new().limits(limits).deflate(deflate.then_some(takeover))
+}
+
+/// Holds no message, however long it is.
+pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
+    let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
+    let config = Config::new().limits(limits).delivery(Delivery::Fragments);
+    let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
+    while let Some(event) = websocket.recv_event().await? {
+        if let Event::Fragment(Fragment { data, fin }) = event {
+            let data = data.into_owned();
+            websocket.feed_fragment(data, fin).await?;
+        }
+    }
+    Ok(())
+}
+
+pub async fn echo(stream: TcpStream, config: Config) -> Result<(), Error> {
+    let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
+    while let Some((message, outbound)) = websocket.recv_ref().await? {
+        outbound.send(message)?;
+    }
+    Ok(())
+}
