@@ -6,6 +6,7 @@
 //! - [Closing](closing): who closes what and when, and how it is reported.
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
 //! - [Broadcasting](broadcasting): one message to many connections, some of which may be slow.
+//! - [Capacity](capacity): what a connection and a message cost, and how to use all cores.
 //! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
 
 #[doc = include_str!("choosing_a_shell.md")]
@@ -25,6 +26,9 @@ pub mod back_pressure {}
 
 #[doc = include_str!("broadcasting.md")]
 pub mod broadcasting {}
+
+#[doc = include_str!("capacity.md")]
+pub mod capacity {}
 
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}
