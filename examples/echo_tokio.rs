@@ -1,25 +1,27 @@
 //! An echo server on the tokio shell, over TCP or TLS: one task for each connection.
 
+#[path = "support/echo.rs"]
+mod echo;
 mod support;
 
-use std::{error::Error, path::PathBuf, pin::pin, sync::Arc, time::Duration};
+use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Parser;
+use echo::echo;
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     runtime,
     signal::unix::{SignalKind, signal},
 };
 use tokio_rustls::TlsAcceptor;
 use websocket_proto::{
-    CloseCode, Config,
+    Config,
     tls::rustls::{
         ServerConfig,
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
-    tokio::{Shutdown, ShutdownGuard, WebSocket},
+    tokio::{Shutdown, ShutdownGuard},
 };
 
 #[derive(Parser)]
@@ -94,7 +96,8 @@ async fn run(stream: TcpStream, tls: Option<TlsAcceptor>, config: Config, guard:
     let _ = stream.set_nodelay(true);
     let ended = match tls {
         None => echo(stream, &config, guard).await,
-        Some(tls) => echo_over_tls(stream, &tls, &config, guard).await,
+        // In a box, so that TLS does not take its room in the tasks of plain connections, too.
+        Some(tls) => Box::pin(echo_over_tls(stream, &tls, &config, guard)).await,
     };
     if let Err(error) = ended {
         eprintln!("{error}");
@@ -113,30 +116,5 @@ async fn echo_over_tls(
     match guard.unless_requested(accepting).await {
         Some(accepted) => echo(accepted.map_err(std::io::Error::from)??, config, guard).await,
         None => Ok(()),
-    }
-}
-
-async fn echo(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    config: &Config,
-    mut guard: ShutdownGuard,
-) -> Result<(), websocket_proto::Error> {
-    let opening = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request)));
-    let Some(opened) = guard.unless_requested(opening).await else {
-        return Ok(());
-    };
-    let mut websocket = opened?;
-    let mut requested = pin!(guard.requested());
-    loop {
-        // The message is lent, and what was sent leaves before the next wait. A peer that always has something to say
-        // uses up its turns, so that the second branch gets one.
-        tokio::select! {
-            biased;
-            received = websocket.recv_ref() => match received? {
-                Some((message, outbound)) => outbound.send(message)?,
-                None => return Ok(()),
-            },
-            () = &mut requested => return websocket.close(CloseCode::GOING_AWAY).await,
-        }
     }
 }

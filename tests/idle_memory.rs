@@ -151,7 +151,23 @@ fn main() {
             size_of::<WebSocket<tokio::net::TcpStream>>()
         );
         assert!(size_of::<WebSocket<tokio::net::TcpStream>>() <= 1024);
+        let task = size_of_task(echo);
+        println!("size of a task that accepts one and echoes: {task} bytes");
+        assert!(task <= 1280, "{task} bytes");
     });
+}
+
+/// What a server runs for a connection. The opening handshake must not leave its room in the future.
+async fn echo(stream: tokio::net::TcpStream) -> Result<(), websocket_proto::Error> {
+    let mut websocket = WebSocket::accept(stream).await?;
+    while let Some((message, outbound)) = websocket.recv_ref().await? {
+        outbound.send(message)?;
+    }
+    Ok(())
+}
+
+fn size_of_task<F>(_: fn(tokio::net::TcpStream) -> F) -> usize {
+    size_of::<F>()
 }
 
 /// A burst of messages, answered, and taken by the peer.

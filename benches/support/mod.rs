@@ -2,6 +2,9 @@
 #![allow(dead_code, reason = "every bench is a crate of its own and uses a part of this")]
 #![allow(clippy::std_instead_of_alloc, reason = "a bench has `std`")]
 
+#[cfg(feature = "deflate")]
+pub(crate) mod deflate;
+pub(crate) mod handshake;
 pub(crate) mod limit;
 pub(crate) mod recv;
 pub(crate) mod send;

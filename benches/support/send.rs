@@ -3,7 +3,7 @@
 use core::hint::black_box;
 use std::sync::Arc;
 
-use websocket_proto::{Buf, Bytes, Config, Connection, Entropy, EntropyError, Limits, Message, Role};
+use websocket_proto::{Buf, Bytes, Config, Connection, Entropy, EntropyError, Limits, PreparedMessage, Role};
 
 use super::{MIB, PASS, keys, limit::SendLoop, random};
 
@@ -16,12 +16,15 @@ pub(crate) enum Give {
     Bytes,
     /// A vector by value, which was made beforehand.
     Vec,
+    /// A reference to a message that was encoded beforehand.
+    Prepared,
 }
 
 /// What a pass sends.
 #[derive(Clone)]
 pub(crate) struct Batch {
     payload: Bytes,
+    prepared: PreparedMessage,
     give: Give,
     per_flush: usize,
     pub(crate) messages: usize,
@@ -30,8 +33,10 @@ pub(crate) struct Batch {
 impl Batch {
     pub(crate) fn new(len: usize, give: Give, per_flush: usize) -> Self {
         let messages = (PASS / len).clamp(32, 4096) / per_flush * per_flush;
+        let payload = Bytes::from(random(len));
         Self {
-            payload: random(len).into(),
+            prepared: PreparedMessage::binary(payload.clone()),
+            payload,
             give,
             per_flush,
             messages,
@@ -46,7 +51,7 @@ impl Batch {
     pub(crate) fn vecs(&self) -> Vec<Vec<u8>> {
         match self.give {
             Give::Vec => vec![self.payload.to_vec(); self.messages],
-            Give::Lent | Give::Bytes => Vec::new(),
+            Give::Lent | Give::Bytes | Give::Prepared => Vec::new(),
         }
     }
 }
@@ -84,20 +89,21 @@ impl Ours {
 
     pub(crate) fn pass(&mut self, batch: &Batch, vecs: Vec<Vec<u8>>) {
         match batch.give {
-            Give::Lent => self.send(batch, || black_box(&batch.payload[..])),
-            Give::Bytes => self.send(batch, || batch.payload.clone()),
+            Give::Lent => self.send(batch, |to| to.send(black_box(&batch.payload[..])).is_ok()),
+            Give::Bytes => self.send(batch, |to| to.send(batch.payload.clone()).is_ok()),
             Give::Vec => {
                 let mut vecs = vecs.into_iter();
-                self.send(batch, || vecs.next().unwrap_or_default());
+                self.send(batch, |to| to.send(vecs.next().unwrap_or_default()).is_ok());
             }
+            Give::Prepared => self.send(batch, |to| to.send_prepared(black_box(&batch.prepared)).is_ok()),
         }
     }
 
     #[inline]
-    fn send<'m, M: Into<Message<'m>>>(&mut self, batch: &Batch, mut next: impl FnMut() -> M) {
+    fn send(&mut self, batch: &Batch, mut send: impl FnMut(&mut Connection) -> bool) {
         for _ in 0..batch.messages / batch.per_flush {
             for _ in 0..batch.per_flush {
-                assert!(self.0.send(next()).is_ok(), "below the mark");
+                assert!(send(&mut self.0), "below the mark");
             }
             let output = self.0.output();
             while output.has_remaining() {

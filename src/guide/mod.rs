@@ -7,6 +7,7 @@
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
 //! - [Broadcasting](broadcasting): one message to many connections, some of which may be slow.
 //! - [Memory](memory): what a connection holds at most, as a formula of the limits.
+//! - [Capacity](capacity): what a connection and a message cost, and how to use all cores.
 //! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
 
 #[doc = include_str!("choosing_a_shell.md")]
@@ -29,6 +30,9 @@ pub mod broadcasting {}
 
 #[doc = include_str!("memory.md")]
 pub mod memory {}
+
+#[doc = include_str!("capacity.md")]
+pub mod capacity {}
 
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}

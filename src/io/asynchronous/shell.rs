@@ -44,12 +44,16 @@ macro_rules! shell {
                     &crate::handshake::UpgradeRequest,
                 ) -> Result<crate::handshake::Accept, crate::handshake::Rejection>,
             ) -> Result<Self, crate::Error> {
-                let mut acceptor = crate::asynchronous::Acceptor::new(Io::new(stream), config);
-                let request = acceptor.recv_request().await?;
-                match decide(&request) {
-                    Ok(accept) => acceptor.accept(&request, accept).await,
-                    Err(rejection) => Err(acceptor.reject(&request, &rejection).await),
-                }
+                // Boxed, or its state would be part of the caller's future for as long as the connection lasts.
+                alloc::boxed::Box::pin(async move {
+                    let mut acceptor = crate::asynchronous::Acceptor::new(Io::new(stream), config);
+                    let request = acceptor.recv_request().await?;
+                    match decide(&request) {
+                        Ok(accept) => acceptor.accept(&request, accept).await,
+                        Err(rejection) => Err(acceptor.reject(&request, &rejection).await),
+                    }
+                })
+                .await
             }
 
             /// Opens a connection over a stream that leads to the server, with default settings.
@@ -80,9 +84,13 @@ macro_rules! shell {
                 request: crate::handshake::ClientRequest,
                 config: &crate::Config,
             ) -> Result<Self, crate::Error> {
-                let mut connector = crate::asynchronous::Connector::new(Io::new(stream), request, config)?;
-                let response = connector.recv_response().await?;
-                Ok(connector.open(response))
+                // Boxed for the same reason.
+                alloc::boxed::Box::pin(async move {
+                    let mut connector = crate::asynchronous::Connector::new(Io::new(stream), request, config)?;
+                    let response = connector.recv_response().await?;
+                    Ok(connector.open(response))
+                })
+                .await
             }
 
             /// A WebSocket whose opening handshake was done elsewhere.

@@ -1,5 +1,6 @@
 //! From a URI to a connection.
 
+use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
 
 use ::tokio::{
@@ -115,19 +116,23 @@ impl Connect {
     ///
     /// Dropped before it completes, the connection is dropped with it.
     pub async fn connect(self) -> Result<(WebSocket<MaybeTls>, UpgradeResponse), Error> {
-        let mut plan = self.plan;
-        let deadline = deadline(&plan);
-        loop {
-            let stream = open_stream(&plan, deadline).await?;
-            let mut connector = Connector::new(Io::new(stream), plan.request.clone(), &plan.config)?;
-            if let Some(deadline) = deadline {
-                connector.set_time_left(deadline.saturating_duration_since(Instant::now()));
+        // Boxed, or all that connecting takes would be part of the caller's future for as long as the connection lasts.
+        Box::pin(async move {
+            let mut plan = self.plan;
+            let deadline = deadline(&plan);
+            loop {
+                let stream = open_stream(&plan, deadline).await?;
+                let mut connector = Connector::new(Io::new(stream), plan.request.clone(), &plan.config)?;
+                if let Some(deadline) = deadline {
+                    connector.set_time_left(deadline.saturating_duration_since(Instant::now()));
+                }
+                match connector.recv_response().await {
+                    Ok(response) => return Ok((connector.open(response.clone()), response)),
+                    Err(error) => plan.redirect(error)?,
+                }
             }
-            match connector.recv_response().await {
-                Ok(response) => return Ok((connector.open(response.clone()), response)),
-                Err(error) => plan.redirect(error)?,
-            }
-        }
+        })
+        .await
     }
 
     /// Makes the stream to the host of the request, with TLS for `wss`, and sends nothing of the opening handshake.

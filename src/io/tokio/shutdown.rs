@@ -1,6 +1,6 @@
 //! The end of a server that says goodbye to its clients.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     future::{Future, poll_fn},
     pin::pin,
@@ -165,7 +165,8 @@ impl Shutdown {
             return false;
         };
         let id = ticket.id;
-        let task = task(self.guard());
+        // Boxed, since the future that awaits it has room for it twice: before it is polled, and while it is.
+        let task = Box::pin(task(self.guard()));
         // Not under the lock: a runtime that is shutting down drops the task, and its ticket, at once.
         let spawned = ::tokio::spawn(async move {
             // Dropped behind the task, so that the task is really gone when its ticket is.

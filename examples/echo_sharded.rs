@@ -1,0 +1,127 @@
+//! An echo server for many cores: a thread for each, with a runtime and a listener of its own.
+//!
+//! All listeners have the same address (`SO_REUSEPORT`), and the system gives each new connection to one of them. From then
+//! on the connection stays with that thread: its task never moves, and shares no queue, no lock and no buffer with those of
+//! another thread.
+
+#[path = "support/echo.rs"]
+mod echo;
+mod support;
+
+use std::{error::Error, io, net::SocketAddr, num::NonZero, thread, time::Duration};
+
+use clap::Parser;
+use echo::echo;
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+};
+use tokio::{
+    net::{TcpListener, TcpSocket, TcpStream},
+    runtime::{self, Runtime},
+};
+use websocket_proto::{
+    Config,
+    tokio::{Shutdown, ShutdownGuard},
+};
+
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    echo: support::Options,
+
+    /// Threads; without it, one for each core
+    #[arg(long)]
+    threads: Option<NonZero<usize>>,
+}
+
+/// Connections that may wait in a listener for being accepted.
+const BACKLOG: u32 = 1024;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments = Arguments::parse();
+    let threads = match arguments.threads {
+        None => thread::available_parallelism()?,
+        Some(threads) => threads,
+    };
+    // Before anybody is told the address, so that no signal is missed.
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+
+    let (mut shards, mut addr) = (Vec::new(), arguments.echo.addr);
+    for _ in 0..threads.get() {
+        let shard = Shard::new(addr)?;
+        // If the system picked the port, the others take the same.
+        addr = shard.listener.local_addr()?;
+        shards.push(shard);
+    }
+    println!("listening on ws://{addr}");
+
+    let config = arguments.echo.config();
+    let (mut shutdowns, mut threads) = (Vec::new(), Vec::new());
+    for (i, shard) in shards.into_iter().enumerate() {
+        shutdowns.push(shard.shutdown.clone());
+        let config = config.clone();
+        let thread = thread::Builder::new().name(format!("shard-{i}"));
+        threads.push(thread.spawn(move || shard.run(&config))?);
+    }
+    signals.forever().next();
+    shutdowns.iter().for_each(Shutdown::request);
+    for thread in threads {
+        thread.join().map_err(|_| "a thread panicked")?;
+    }
+    Ok(())
+}
+
+/// What a thread works on: connections that no other thread ever touches.
+struct Shard {
+    runtime: Runtime,
+    listener: TcpListener,
+    shutdown: Shutdown,
+}
+
+impl Shard {
+    fn new(addr: SocketAddr) -> io::Result<Self> {
+        let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
+        let socket = if addr.is_ipv4() {
+            TcpSocket::new_v4()?
+        } else {
+            TcpSocket::new_v6()?
+        };
+        // The port of a server that was just stopped may be used again at once, ...
+        socket.set_reuseaddr(true)?;
+        // ... and by all shards at the same time.
+        socket.set_reuseport(true)?;
+        socket.bind(addr)?;
+        let listener = {
+            // The runtime whose events the listener is to wait for.
+            let _entered = runtime.enter();
+            socket.listen(BACKLOG)?
+        };
+        Ok(Self {
+            runtime,
+            listener,
+            shutdown: Shutdown::new(),
+        })
+    }
+
+    /// Serves until it is to end, and lets its connections end.
+    fn run(self, config: &Config) {
+        self.runtime.block_on(async {
+            let accepted = |stream, guard| run(stream, config.clone(), guard);
+            self.shutdown.serve(self.listener, accepted).await;
+            // A little longer than a closing handshake may take.
+            let outcome = self.shutdown.finish(Duration::from_secs(6)).await;
+            if !outcome.is_graceful() {
+                eprintln!("{} connections were dropped", outcome.dropped);
+            }
+        });
+    }
+}
+
+async fn run(stream: TcpStream, config: Config, guard: ShutdownGuard) {
+    // What is wrong with the stream shows with the next read.
+    let _ = stream.set_nodelay(true);
+    if let Err(error) = echo(stream, &config, guard).await {
+        eprintln!("{error}");
+    }
+}

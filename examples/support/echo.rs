@@ -1,0 +1,37 @@
+//! What a task of the echo servers on tokio does with its connection.
+
+use std::pin::pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+use websocket_proto::{
+    CloseCode, Config,
+    tokio::{ShutdownGuard, WebSocket},
+};
+
+use crate::support;
+
+/// Echoes until the connection ends, or the server does.
+pub(crate) async fn echo(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    config: &Config,
+    mut guard: ShutdownGuard,
+) -> Result<(), websocket_proto::Error> {
+    let opening = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request)));
+    let Some(opened) = guard.unless_requested(opening).await else {
+        return Ok(());
+    };
+    let mut websocket = opened?;
+    let mut requested = pin!(guard.requested());
+    loop {
+        // The message is lent, and what was sent leaves before the next wait. A peer that always has something to say
+        // uses up its turns, so that the second branch gets one.
+        tokio::select! {
+            biased;
+            received = websocket.recv_ref() => match received? {
+                Some((message, outbound)) => outbound.send(message)?,
+                None => return Ok(()),
+            },
+            () = &mut requested => return websocket.close(CloseCode::GOING_AWAY).await,
+        }
+    }
+}
