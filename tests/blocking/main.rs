@@ -12,4 +12,6 @@ mod idle;
 mod messages;
 mod script;
 mod split;
+#[cfg(unix)]
+mod stress;
 mod support;
