@@ -13,5 +13,7 @@ mod messages;
 mod script;
 mod split;
 #[cfg(unix)]
+mod split_faults;
+#[cfg(unix)]
 mod stress;
 mod support;
