@@ -87,10 +87,11 @@ pub async fn open_core(pipe: Pipe, role: Role, config: Config) -> Result<Box<dyn
                 loop {
                     match ready!(pipe.poll_read(cx, &mut buffer))? {
                         0 => return Poll::Ready(Err(handshake.receive_eof().into())),
-                        n => match handshake.receive(&buffer[..n])? {
-                            Some(response) => return Poll::Ready(Ok(response)),
-                            None => {}
-                        },
+                        n => {
+                            if let Some(response) = handshake.receive(&buffer[..n])? {
+                                return Poll::Ready(Ok(response));
+                            }
+                        }
                     }
                 }
             })
@@ -107,10 +108,11 @@ pub async fn open_core(pipe: Pipe, role: Role, config: Config) -> Result<Box<dyn
                 loop {
                     match ready!(pipe.poll_read(cx, &mut buffer))? {
                         0 => return Poll::Ready(Err(handshake.receive_eof().into())),
-                        n => match handshake.receive(&buffer[..n])? {
-                            Some(request) => return Poll::Ready(Ok(request)),
-                            None => {}
-                        },
+                        n => {
+                            if let Some(request) = handshake.receive(&buffer[..n])? {
+                                return Poll::Ready(Ok(request));
+                            }
+                        }
                     }
                 }
             })
