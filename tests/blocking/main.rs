@@ -12,4 +12,8 @@ mod idle;
 mod messages;
 mod script;
 mod split;
+#[cfg(unix)]
+mod split_faults;
+#[cfg(unix)]
+mod stress;
 mod support;

@@ -244,3 +244,12 @@ fn example_of_the_rfc() {
     );
     assert_eq!(accepted.into_negotiated().subprotocol(), Some("chat"));
 }
+
+/// Fields are shown with their values, of which nothing is a control character.
+#[test]
+fn fields_are_shown() {
+    let (request, _) = serve(Head::request().add("X: \"caf\u{e9}\"\t")).expect("a valid request");
+    let shown = format!("{:?}", request.headers());
+    assert!(shown.starts_with(r#"{"Host": "example.com", "#), "{shown}");
+    assert!(shown.ends_with(r#""X": "\"caf\xc3\xa9\""}"#), "{shown}");
+}

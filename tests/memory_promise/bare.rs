@@ -5,7 +5,7 @@ use websocket_proto::{Buf, Config, Connection, Delivery, Fin, Limits, Negotiated
 
 use crate::{
     assert_kept,
-    attacks::{self, HIGH_WATER, MESSAGE, attacks, config},
+    attacks::{HIGH_WATER, MESSAGE, attacks, config},
     promise,
     wire::{self, ROLES},
 };
@@ -88,7 +88,7 @@ fn bombs_keep_the_promise() {
             for opcode in [wire::TEXT, wire::BINARY] {
                 for (len, cut) in [(MESSAGE, usize::MAX), (MESSAGE + 1, 100), (8 * MESSAGE, usize::MAX)] {
                     let config = config().delivery(delivery).deflate(DeflateConfig::with_takeover());
-                    let bytes = attacks::bomb(Role::Client, opcode, len, cut);
+                    let bytes = crate::attacks::bomb(Role::Client, opcode, len, cut);
                     let negotiated = Negotiated::new(Role::Server).with_deflate(params);
                     // States that wait in the thread would not be counted.
                     let peak = std::thread::spawn({

@@ -23,18 +23,27 @@ pub enum Fault {
     ReadEnds,
     ReadFails,
     WriteFails,
+    /// Writes take no byte, which is no way to say that there is no room.
+    TakesNothing,
     /// Both ends fail, and what is under way is lost.
     Reset,
     /// What is written is taken, and arrives nowhere, either way.
     BlackHole,
     /// Nothing is taken any more, and nothing arrives.
     Stall,
+    /// One operation moves a single byte. This and the next break nothing.
+    Short,
+    /// One operation has to wait.
+    Waits,
 }
 
-pub const FAULTS: [Fault; 6] = [
+pub const FAULTS: [Fault; 9] = [
+    Fault::Short,
+    Fault::Waits,
     Fault::ReadEnds,
     Fault::ReadFails,
     Fault::WriteFails,
+    Fault::TakesNothing,
     Fault::Reset,
     Fault::BlackHole,
     Fault::Stall,
@@ -80,7 +89,11 @@ struct Side {
     /// Reads, writes, flushes and shutdowns.
     operations: usize,
     fault: Option<(usize, Fault)>,
-    fault_hit: bool,
+    /// Whether that operation came.
+    met: bool,
+    failed: bool,
+    takes_nothing: bool,
+    is_short: bool,
     read_fails: bool,
     read_ends: bool,
     write_fails: bool,
@@ -98,7 +111,10 @@ impl Side {
         Self {
             operations: 0,
             fault,
-            fault_hit: false,
+            met: false,
+            failed: false,
+            takes_nothing: false,
+            is_short: false,
             read_fails: false,
             read_ends: false,
             write_fails: false,
@@ -154,7 +170,12 @@ impl Network {
 
     /// Whether something went wrong.
     pub fn has_failed(&self) -> bool {
-        self.sides.iter().any(|side| side.fault_hit)
+        self.sides.iter().any(|side| side.failed)
+    }
+
+    /// Whether the operation came that was to go another way.
+    pub fn has_met(&self) -> bool {
+        self.sides.iter().any(|side| side.met)
     }
 
     /// Fails an end, as a system does that gave its peer up.
@@ -163,8 +184,10 @@ impl Network {
     }
 
     fn fail(&mut self, end: usize, fault: Fault) {
-        self.sides[end].fault_hit = true;
+        self.sides[end].failed = true;
         match fault {
+            Fault::Short | Fault::Waits => {}
+            Fault::TakesNothing => self.sides[end].takes_nothing = true,
             Fault::ReadEnds => self.sides[end].read_ends = true,
             Fault::ReadFails => self.sides[end].read_fails = true,
             Fault::WriteFails => self.sides[end].write_fails = true,
@@ -192,15 +215,23 @@ impl Network {
     fn begin(&mut self, end: usize, is_read: bool, cx: &Context<'_>) -> Poll<()> {
         let side = &mut self.sides[end];
         side.operations += 1;
+        let mut waits = false;
         match side.fault {
-            Some((at, fault)) if at == side.operations => self.fail(end, fault),
-            _ => {}
+            Some((at, fault)) if at == side.operations => {
+                side.met = true;
+                match fault {
+                    Fault::Short => side.is_short = true,
+                    Fault::Waits => waits = true,
+                    fault => self.fail(end, fault),
+                }
+            }
+            _ => side.is_short = false,
         }
         let side = &mut self.sides[end];
         if side.stalled {
             return Poll::Pending;
         }
-        if self.rng.below(16) < self.weather.pauses {
+        if waits || self.rng.below(16) < self.weather.pauses {
             let at = clock::now() + Duration::from_micros(self.rng.next() % 2000);
             let alarm = if is_read { &side.read_alarm } else { &side.write_alarm };
             alarm.set(at, cx.waker());
@@ -209,7 +240,10 @@ impl Network {
         Poll::Ready(())
     }
 
-    fn piece(&mut self, most: usize) -> usize {
+    fn piece(&mut self, end: usize, most: usize) -> usize {
+        if self.sides[end].is_short {
+            return most.min(1);
+        }
         if !self.weather.cuts {
             return most;
         }
@@ -235,7 +269,7 @@ impl Network {
         let come = self.directions[1 - end].under_way.front().filter(|(at, _)| *at <= now);
         let come = come.map_or(0, |(_, piece)| piece.len());
         if come > 0 {
-            let n = self.piece(come.min(buffer.len()));
+            let n = self.piece(end, come.min(buffer.len()));
             let direction = &mut self.directions[1 - end];
             let (_, piece) = direction.under_way.front_mut().expect("looked at");
             buffer[..n].copy_from_slice(&piece[..n]);
@@ -275,6 +309,9 @@ impl Network {
         if self.sides[end].write_fails {
             return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
         }
+        if self.sides[end].takes_nothing {
+            return Poll::Ready(Ok(0));
+        }
         let slices = if self.weather.vectored { slices } else { &slices[..1] };
         let len = slices.iter().map(|slice| slice.len()).sum::<usize>();
         let room = self.weather.capacity.saturating_sub(self.directions[end].waiting());
@@ -284,7 +321,7 @@ impl Network {
             }
             return Poll::Pending;
         }
-        let n = self.piece(len.min(room));
+        let n = self.piece(end, len.min(room));
         let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).take(n);
         let direction = &mut self.directions[end];
         let before = direction.buffered.len();

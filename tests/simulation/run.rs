@@ -115,7 +115,7 @@ impl Scenario {
     }
 
     /// A short conversation over a good network.
-    pub fn short(kinds: [Kind; 2], seed: u64) -> Self {
+    pub fn short(kinds: [Kind; 2], seed: u64, buffers: bool) -> Self {
         let habits = |end: usize| Habits {
             ops: 4,
             closes: end == 0,
@@ -138,7 +138,7 @@ impl Scenario {
                 pauses: 0,
                 cuts: false,
                 vectored: false,
-                buffers: seed % 2 == 0,
+                buffers,
             },
             faults: [None; 2],
             limited: false,
@@ -208,7 +208,7 @@ impl Run {
         }
     }
 
-    /// Plays to the end, and checks what must hold. Returns whether a fault was met.
+    /// Plays to the end, and checks what must hold. Returns whether the operation came that was to go another way.
     pub fn finish(mut self) -> bool {
         let mut polls = 0;
         // First the applications are on their own. Then whoever still waits is asked to close, which is an end by time at
@@ -236,7 +236,7 @@ impl Run {
             self.intervene(patience);
         }
         self.check();
-        self.network.borrow().has_failed()
+        self.network.borrow().has_met()
     }
 
     fn poll_one(&mut self) -> bool {

@@ -77,17 +77,21 @@ pub async fn open_core(pipe: Pipe, role: Role, config: Config) -> Result<Box<dyn
                     return Poll::Ready(Err(handshake.handle_timeout().into()));
                 }
                 while written < request.len() {
-                    written += ready!(pipe.poll_write(cx, &[io::IoSlice::new(&request[written..])]))?;
+                    match ready!(pipe.poll_write(cx, &[io::IoSlice::new(&request[written..])]))? {
+                        0 => return Poll::Ready(Err(io::Error::from(io::ErrorKind::WriteZero).into())),
+                        n => written += n,
+                    }
                 }
                 ready!(pipe.poll_flush(cx))?;
                 let mut buffer = [0; 300];
                 loop {
                     match ready!(pipe.poll_read(cx, &mut buffer))? {
                         0 => return Poll::Ready(Err(handshake.receive_eof().into())),
-                        n => match handshake.receive(&buffer[..n])? {
-                            Some(response) => return Poll::Ready(Ok(response)),
-                            None => {}
-                        },
+                        n => {
+                            if let Some(response) = handshake.receive(&buffer[..n])? {
+                                return Poll::Ready(Ok(response));
+                            }
+                        }
                     }
                 }
             })
@@ -104,10 +108,11 @@ pub async fn open_core(pipe: Pipe, role: Role, config: Config) -> Result<Box<dyn
                 loop {
                     match ready!(pipe.poll_read(cx, &mut buffer))? {
                         0 => return Poll::Ready(Err(handshake.receive_eof().into())),
-                        n => match handshake.receive(&buffer[..n])? {
-                            Some(request) => return Poll::Ready(Ok(request)),
-                            None => {}
-                        },
+                        n => {
+                            if let Some(request) = handshake.receive(&buffer[..n])? {
+                                return Poll::Ready(Ok(request));
+                            }
+                        }
                     }
                 }
             })
@@ -159,8 +164,10 @@ impl Core {
             let output = self.connection.output();
             let mut slices = [io::IoSlice::new(&[]); 4];
             let used = output.chunks_vectored(&mut slices);
-            let n = ready!(self.pipe.poll_write(cx, &slices[..used]))?;
-            output.advance(n);
+            match ready!(self.pipe.poll_write(cx, &slices[..used]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => output.advance(n),
+            }
             self.unflushed = true;
         }
         if self.unflushed {

@@ -1,0 +1,79 @@
+//! No cut of a stream shows: streams for the ids of the checklist, each whole, under every cut in two, and under every pair
+//! of cuts.
+//!
+//! For heads of the opening handshake, which are long, pairs of cuts are the matter of release builds.
+#![cfg(feature = "os-entropy")]
+#![allow(unreachable_pub, reason = "the modules of a test are its own public")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
+
+mod coverage;
+mod frames;
+mod heads;
+#[path = "../core/raw.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod raw;
+#[path = "../core/rng.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod rng;
+#[path = "../core/wire.rs"]
+#[allow(dead_code, reason = "shared with another test")]
+mod wire;
+
+use websocket_proto::Role;
+
+/// A stream of frames from a peer of either role.
+struct Stream {
+    /// What it shows, by the ids of the checklist.
+    ids: &'static str,
+    about: &'static str,
+    bytes: Box<dyn Fn(Role) -> Vec<u8>>,
+    /// The code of the failure; 1006 for one that only the end of the stream brings.
+    fails: Option<u16>,
+    /// Whether this side closes before anything arrives.
+    closes_first: bool,
+    /// Compression is agreed on, with context takeover or without.
+    deflate: Option<bool>,
+}
+
+impl Stream {
+    fn fails(self, code: u16) -> Self {
+        Self {
+            fails: Some(code),
+            ..self
+        }
+    }
+
+    fn closes_first(self) -> Self {
+        Self {
+            closes_first: true,
+            ..self
+        }
+    }
+}
+
+/// Streams up to this long are cut in three at every pair of places.
+const PAIRS: usize = if cfg!(debug_assertions) { 130 } else { usize::MAX };
+
+/// Runs a stream whole, under every cut and under every pair of cuts. All must be the same, which is returned.
+#[track_caller]
+fn every_cut<O: PartialEq + std::fmt::Debug>(about: &str, bytes: &[u8], run: impl Fn(&[&[u8]]) -> O) -> O {
+    let whole = run(&[bytes]);
+    for at in 1..bytes.len() {
+        let (head, rest) = bytes.split_at(at);
+        assert_eq!(run(&[head, rest]), whole, "{about}, cut at {at}");
+        if bytes.len() > PAIRS {
+            continue;
+        }
+        for next in 1..rest.len() {
+            let (middle, tail) = rest.split_at(next);
+            assert_eq!(
+                run(&[head, middle, tail]),
+                whole,
+                "{about}, cut at {at} and {}",
+                at + next
+            );
+        }
+    }
+    whole
+}
