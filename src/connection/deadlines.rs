@@ -3,7 +3,7 @@
 //! Nothing here is touched per message. A deadline is armed, with the time told by `handle_timeout`, when somebody asks
 //! for the next one and finds it unarmed; when it is due, counters of bytes tell whether anything happened meanwhile.
 
-use core::{fmt, ops::Add, time::Duration};
+use core::{fmt, num::NonZeroU64, ops::Add, time::Duration};
 
 use crate::{
     config::Timers,
@@ -12,38 +12,63 @@ use crate::{
 
 /// A moment: the time since an origin that the caller picks once per connection, on a clock that never goes back.
 ///
-/// With `std`, the origin is an `Instant` and this is its `elapsed()`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(Duration);
+/// With `std`, the origin is an `Instant` and this is its `elapsed()`. It counts nanoseconds, and stops after 584 years.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Time(
+    /// Nanoseconds, and one, so that an `Option` of it is no larger: a connection has several.
+    NonZeroU64,
+);
 
 impl Time {
     /// The origin itself. As a deadline: due at once.
-    pub const ZERO: Self = Self(Duration::ZERO);
+    pub const ZERO: Self = Self(NonZeroU64::MIN);
 
     /// The moment this long after the origin.
     #[must_use]
     pub const fn from_origin(elapsed: Duration) -> Self {
-        Self(elapsed)
+        Self(NonZeroU64::MIN.saturating_add(nanos(elapsed)))
     }
 
     /// How long after the origin this is.
     #[must_use]
     pub const fn since_origin(self) -> Duration {
-        self.0
+        self.since(Self::ZERO)
     }
 
     /// How long after `earlier` this is; zero if it is not.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_sub(earlier.0)
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
+}
+
+const fn nanos(duration: Duration) -> u64 {
+    let nanos = duration.as_nanos();
+    if nanos > u64::MAX as u128 {
+        return u64::MAX;
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "it is no more than fits")]
+    let nanos = nanos as u64;
+    nanos
 }
 
 impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(duration))
+        Self(self.0.saturating_add(nanos(duration)))
+    }
+}
+
+impl Default for Time {
+    fn default() -> Self {
+        Self::ZERO
+    }
+}
+
+impl fmt::Debug for Time {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Time").field(&self.since_origin()).finish()
     }
 }
 
@@ -253,5 +278,25 @@ impl Watch {
             mark: count,
         });
         seen
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_is_exact_and_stops_at_its_end() {
+        let moment = Time::from_origin(Duration::new(3, 7));
+        assert_eq!(moment.since_origin(), Duration::new(3, 7));
+        assert_eq!((moment + Duration::new(1, 2)).since(moment), Duration::new(1, 2));
+        assert_eq!(moment.since(moment + Duration::from_nanos(1)), Duration::ZERO);
+        assert_eq!(Time::default(), Time::from_origin(Duration::ZERO));
+
+        let end = Time::from_origin(Duration::MAX);
+        assert_eq!(moment + Duration::MAX, end);
+        assert_eq!(end + Duration::from_nanos(1), end);
+        assert!(end.since_origin() > Duration::from_secs(500 * 365 * 24 * 60 * 60));
+        assert_eq!(size_of::<Option<Time>>(), 8);
     }
 }
