@@ -1,7 +1,10 @@
 //! Messages: one type for those that are lent from a connection's buffers and those that own their payload.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
-use core::{fmt, mem, ops::Deref};
+use core::{
+    fmt, mem,
+    ops::{Deref, Range},
+};
 
 use bytes::Bytes;
 
@@ -113,6 +116,14 @@ impl<'a> Message<'a> {
         }
     }
 
+    /// The buffer that the message was received into, and where it lies there, if that may be taken away.
+    pub(crate) fn take_received(&mut self) -> Option<(Vec<u8>, Range<usize>)> {
+        match self {
+            Self::Binary(Payload(Bin::Received(buffer, payload))) => Some((mem::take(*buffer), mem::take(payload))),
+            _ => None,
+        }
+    }
+
     /// The same message, independent of the connection. Copies the payload only if it is lent from a shared buffer.
     #[inline]
     #[must_use]
@@ -138,12 +149,23 @@ pub struct Payload<'a>(Bin<'a>);
 
 enum Bin<'a> {
     Lent(&'a [u8]),
+    /// A part of a buffer in which nothing else lies that is still needed.
+    #[cfg_attr(
+        not(any(feature = "tokio", feature = "futures-io")),
+        expect(dead_code, reason = "the async shells take it")
+    )]
+    Received(&'a mut Vec<u8>, Range<usize>),
     /// Assembled in a buffer of its own, which may be taken away.
     Assembled(&'a mut Vec<u8>),
     Owned(Bytes),
 }
 
 impl<'a> Payload<'a> {
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn received(buffer: &'a mut Vec<u8>, payload: Range<usize>) -> Self {
+        Self(Bin::Received(buffer, payload))
+    }
+
     pub(crate) fn assembled(buffer: &'a mut Vec<u8>) -> Self {
         Self(Bin::Assembled(buffer))
     }
@@ -157,6 +179,7 @@ impl<'a> Payload<'a> {
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Bin::Lent(bytes) => Bytes::copy_from_slice(bytes),
+            Bin::Received(buffer, payload) => Bytes::copy_from_slice(&buffer[payload]),
             Bin::Assembled(buffer) if fits_its_buffer(buffer.len(), buffer.capacity()) => mem::take(buffer).into(),
             Bin::Assembled(buffer) => Bytes::copy_from_slice(buffer),
             Bin::Owned(bytes) => bytes,
@@ -180,7 +203,7 @@ impl<'a> Payload<'a> {
     #[inline]
     pub(crate) fn is_free_to_take(&self) -> bool {
         match &self.0 {
-            Bin::Lent(_) => false,
+            Bin::Lent(_) | Bin::Received(..) => false,
             Bin::Assembled(buffer) => fits_its_buffer(buffer.len(), buffer.capacity()),
             Bin::Owned(_) => true,
         }
@@ -194,6 +217,7 @@ impl Deref for Payload<'_> {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Bin::Lent(bytes) => bytes,
+            Bin::Received(buffer, payload) => &buffer[payload.clone()],
             Bin::Assembled(buffer) => buffer,
             Bin::Owned(bytes) => bytes,
         }
@@ -210,6 +234,7 @@ impl Clone for Bin<'_> {
     fn clone(&self) -> Self {
         match self {
             Self::Lent(bytes) => Self::Lent(bytes),
+            Self::Received(buffer, payload) => Self::Owned(Bytes::copy_from_slice(&buffer[payload.clone()])),
             Self::Assembled(buffer) => Self::Owned(Bytes::copy_from_slice(buffer)),
             Self::Owned(bytes) => Self::Owned(bytes.clone()),
         }

@@ -102,7 +102,7 @@ const IDLE_STEPS: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Deadlines {
-    timers: Timers,
+    timers: Timeouts,
     close: Option<Time>,
     write: Option<Watch>,
     keepalive: Option<Watch>,
@@ -110,6 +110,16 @@ pub(crate) struct Deadlines {
     pinged: bool,
     idle: Option<Watch>,
     idle_steps: u8,
+}
+
+/// Those of the [`Timers`] that matter to a connection. The opening handshake is over.
+#[derive(Debug)]
+struct Timeouts {
+    close: Option<Duration>,
+    write: Option<Duration>,
+    idle: Option<Duration>,
+    keepalive: Option<Duration>,
+    pong: Option<Duration>,
 }
 
 /// A deadline that only counts if a counter of bytes stands still until then.
@@ -122,7 +132,13 @@ struct Watch {
 impl Deadlines {
     pub(super) const fn new(timers: Timers) -> Self {
         Self {
-            timers,
+            timers: Timeouts {
+                close: timers.close,
+                write: timers.write,
+                idle: timers.idle,
+                keepalive: timers.keepalive,
+                pong: timers.pong,
+            },
             close: None,
             write: None,
             keepalive: None,

@@ -1,12 +1,11 @@
 //! The sending direction: messages in, bytes to write out.
 
 mod compressed;
+mod long;
 mod prepared;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
-
-use bytes::{Bytes, BytesMut};
 
 use crate::{
     config::{Config, PingPolicy},
@@ -410,24 +409,10 @@ impl Outbound {
             masking_key,
             payload_len: payload.len() as u64,
         };
-        if payload.len() <= MAX_INLINE || !data.is_free_to_take() {
+        if payload.len() <= MAX_INLINE {
             self.output.push_frame(&header, payload);
         } else {
-            self.push_taken(&header, data.into_bytes());
-        }
-    }
-
-    /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.
-    fn push_taken(&mut self, header: &FrameHeader, payload: Bytes) {
-        match header.masking_key {
-            None => self.output.push_frame_shared(header, payload),
-            Some(key) => match payload.try_into_mut() {
-                Ok(mut own) => {
-                    key.apply(&mut own);
-                    self.output.push_frame_shared(header, BytesMut::freeze(own));
-                }
-                Err(shared) => self.output.push_frame(header, &shared),
-            },
+            self.push_long(&header, data);
         }
     }
 

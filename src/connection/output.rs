@@ -1,9 +1,13 @@
 //! The bytes that wait to be written, in order.
 
-use alloc::{boxed::Box, collections::VecDeque, vec::Vec};
+mod segments;
+
+use alloc::{boxed::Box, vec::Vec};
+use core::ops::Range;
 
 use bytes::{Buf, Bytes};
 
+use self::segments::{Segment, Segments, Store};
 use crate::frame::FrameHeader;
 
 /// Payloads up to this many bytes are copied behind their header; longer ones that are owned are queued as they are.
@@ -34,6 +38,8 @@ pub struct Output {
     waiting: usize,
     /// Bytes that were written since the connection began.
     written: u64,
+    /// A receive buffer that a frame went out from.
+    written_buffer: Option<Box<[u8]>>,
     /// A frame that is not queued before enough is written. There is none unless something waits.
     deferred: Option<Box<Deferred>>,
 }
@@ -43,77 +49,6 @@ pub struct Output {
 struct Deferred {
     after: u64,
     frame: Vec<u8>,
-}
-
-/// A payload of its own, which goes out when the arena is written up to `at`.
-#[derive(Debug)]
-struct Segment {
-    at: usize,
-    bytes: Bytes,
-}
-
-/// Segments in order. One of them, which is all that a single broadcast message needs, costs no allocation.
-#[derive(Debug, Default)]
-struct Segments {
-    /// `None` only if there are none at all.
-    first: Option<Segment>,
-    /// The rest, in a box so that connections that have none are small.
-    others: Option<Box<Others>>,
-}
-
-type Others = VecDeque<Segment>;
-
-impl Segments {
-    fn push_back(&mut self, segment: Segment) {
-        if self.first.is_none() {
-            self.first = Some(segment);
-        } else {
-            self.others.get_or_insert_default().push_back(segment);
-        }
-    }
-
-    fn pop_front(&mut self) {
-        self.first = self.others.as_mut().and_then(|others| others.pop_front());
-    }
-
-    #[inline]
-    fn iter(&self) -> impl Iterator<Item = &Segment> {
-        self.first
-            .iter()
-            .chain(self.others.iter().flat_map(|others| others.iter()))
-    }
-
-    fn iter_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
-        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
-        self.first.iter_mut().chain(others)
-    }
-
-    /// Bytes of heap. A payload counts in full.
-    fn allocated(&self) -> usize {
-        let others = self.others.as_ref();
-        let places = others.map_or(0, |others| {
-            size_of::<Others>() + others.capacity() * size_of::<Segment>()
-        });
-        places + self.iter().map(|segment| segment.bytes.len()).sum::<usize>()
-    }
-
-    /// Drops all segments, and keeps the place of the others.
-    #[inline]
-    fn clear(&mut self) {
-        if self.first.take().is_some() {
-            if let Some(others) = &mut self.others {
-                others.clear();
-            }
-        }
-    }
-
-    /// Frees the place of the others, of which there are none.
-    #[inline]
-    fn release(&mut self) {
-        if self.others.is_some() {
-            self.others = None;
-        }
-    }
 }
 
 impl Output {
@@ -164,8 +99,50 @@ impl Output {
             self.waiting += bytes.len();
             self.segments.push_back(Segment {
                 at: self.arena.len(),
-                bytes,
+                bytes: Store::Shared(bytes),
             });
+        }
+    }
+
+    /// Queues a frame whose payload lies in a receive buffer, from there.
+    pub(super) fn push_frame_received(&mut self, header: &FrameHeader, mut buffer: Vec<u8>, payload: Range<usize>) {
+        if let Some(key) = header.masking_key {
+            key.apply(&mut buffer[payload.clone()]);
+        }
+        let mut bytes = [0; FrameHeader::MAX_LEN];
+        let len = header.encode(&mut bytes);
+        // The header that it came with has left room before it: always for that of a server, which is shorter.
+        let start = match payload.start.checked_sub(len) {
+            Some(start) => {
+                buffer[start..payload.start].copy_from_slice(&bytes[..len]);
+                start
+            }
+            None => {
+                self.push_raw(&bytes[..len]);
+                payload.start
+            }
+        };
+        self.waiting += payload.end - start;
+        self.segments.push_back(Segment {
+            at: self.arena.len(),
+            bytes: Store::Received(buffer.into(), start..payload.end),
+        });
+    }
+
+    /// Takes the receive buffer away that was written last.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(super) fn take_written(&mut self) -> Option<Vec<u8>> {
+        self.written_buffer.take().map(Vec::from)
+    }
+
+    /// Drops the first segment, which is written, but for its buffer.
+    fn pop_segment(&mut self) {
+        if let Some(Segment {
+            bytes: Store::Received(buffer, _),
+            ..
+        }) = self.segments.pop_front()
+        {
+            self.written_buffer = Some(buffer);
         }
     }
 
@@ -283,6 +260,7 @@ impl Output {
             self.arena = Vec::new();
         }
         self.segments.release();
+        self.written_buffer = None;
     }
 
     /// Bytes of heap.
@@ -291,7 +269,10 @@ impl Output {
             .deferred
             .as_ref()
             .map_or(0, |deferred| size_of::<Deferred>() + deferred.frame.capacity());
-        self.arena.capacity() + self.segments.allocated() + deferred
+        self.arena.capacity()
+            + self.segments.allocated()
+            + self.written_buffer.as_ref().map_or(0, |buffer| buffer.len())
+            + deferred
     }
 
     /// Where the run of arena bytes that is written next ends.
@@ -324,7 +305,9 @@ impl Buf for Output {
         let mut left = n;
         if self.waiting == 0 {
             // The common case: a write took all there was.
-            self.segments.clear();
+            while self.segments.first.is_some() {
+                self.pop_segment();
+            }
             left = 0;
         }
         while left > 0 {
@@ -333,7 +316,7 @@ impl Buf for Output {
                     let step = left.min(segment.bytes.len());
                     segment.bytes.advance(step);
                     if segment.bytes.is_empty() {
-                        self.segments.pop_front();
+                        self.pop_segment();
                     }
                     left -= step;
                 }
@@ -431,6 +414,29 @@ mod tests {
                 output.advance(n);
             }
             assert_eq!(written, expected, "step {step}, {width} slices");
+        }
+    }
+
+    /// What was received goes out from where it lies, with its header in front if there is room, and its buffer comes back.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[test]
+    fn a_received_payload_goes_out_from_its_buffer() {
+        for (start, chunks) in [(14, &[&b"\x82\x03abc"[..]][..]), (1, &[b"\x82\x03", b"abc"])] {
+            let mut buffer = vec![0; 100];
+            buffer[start..start + 3].copy_from_slice(b"abc");
+            let place = buffer[start..].as_ptr();
+            let mut output = Output::default();
+            output.push_frame_received(&header(3), buffer, start..start + 3);
+            assert_eq!((output.len(), output.take_written()), (5, None));
+            for &chunk in chunks {
+                assert_eq!(output.chunk(), chunk);
+                let end = output.chunk().as_ptr_range().end;
+                assert!(chunk == b"\x82\x03" || end == place.wrapping_add(3), "it was copied");
+                output.advance(chunk.len());
+            }
+            assert!(output.is_empty());
+            assert_eq!(output.take_written().map(|buffer| buffer.len()), Some(100));
+            assert_eq!(output.take_written(), None);
         }
     }
 

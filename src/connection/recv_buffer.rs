@@ -40,6 +40,24 @@ impl RecvBuffer {
         }
     }
 
+    /// A buffer that was [taken](Self::bytes_mut) before.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) const fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            bytes,
+            start: 0,
+            end: 0,
+        }
+    }
+
+    /// All of the buffer, which may be taken away if nothing is unread.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
+        debug_assert!(self.is_empty());
+        (self.start, self.end) = (0, 0);
+        &mut self.bytes
+    }
+
     /// Bytes that the buffer holds at most.
     #[must_use]
     pub fn capacity(&self) -> usize {

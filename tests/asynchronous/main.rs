@@ -12,6 +12,7 @@ mod fairness;
 mod futures_timers;
 mod handshake;
 mod idle;
+mod large;
 mod prepared;
 mod sink;
 mod split;

@@ -3,12 +3,18 @@
 use core::ops::Range;
 
 use super::{Inbound, inflate::inflated};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use crate::message::Payload;
 use crate::{
     connection::{Event, Fin, Fragment, Outbound, error::ProtocolError},
     frame::CloseFrame,
     message::{Message, MessageKind},
     utf8,
 };
+
+/// Bytes of payload from which on it is worth to send it from the receive buffer, rather than to copy it: most of a buffer.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+const EXCHANGE: usize = 32 << 10;
 
 /// What [`Inbound::parse`] found, and where it lies. It borrows nothing, so it can be kept while
 /// the buffers are not lent yet.
@@ -47,6 +53,20 @@ impl Inbound {
             _ => {}
         }
         Ok(())
+    }
+
+    /// As [`lend`](Self::lend), for a caller that sees to it that there is another receive buffer: a long message that lies
+    /// alone in the receive buffer is lent together with it, so that it can be sent from there.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[inline]
+    pub(crate) fn lend_with_buffer(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+        match found {
+            Found::Binary(payload) if payload.len() >= EXCHANGE && self.buffer.is_empty() => {
+                let payload = Payload::received(self.buffer.bytes_mut(), payload);
+                Ok(Event::Message(Message::Binary(payload)))
+            }
+            found => self.lend(found),
+        }
     }
 
     /// Lends what was found. Text in the receive buffer is checked here, since only the check makes a `&str` of it.

@@ -308,7 +308,7 @@ impl<C: Timer> Receiving<C> {
             close_timeout,
             ..
         } = self;
-        inbound.lend(found).map_err(|error| {
+        inbound.lend_with_buffer(found).map_err(|error| {
             (
                 error,
                 Lingering {

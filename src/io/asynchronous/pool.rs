@@ -35,11 +35,12 @@ pub(super) fn lend(inbound: &mut Inbound, outbound: &mut Outbound) {
     if inbound.buffer_capacity() >= READ {
         return;
     }
-    // A thread that is ending has none.
+    // A message may have been sent from the one before. A thread that is ending has none.
+    let written = outbound.take_recv_buffer();
     let (recv, send) = POOL
         .try_with(|pool| {
             let mut pool = pool.borrow_mut();
-            (pool.recv.pop(), pool.send.pop())
+            (written.or_else(|| pool.recv.pop()), pool.send.pop())
         })
         .unwrap_or_default();
     inbound.give_buffer(recv.unwrap_or_else(|| RecvBuffer::with_capacity(READ)));
@@ -50,11 +51,14 @@ pub(super) fn lend(inbound: &mut Inbound, outbound: &mut Outbound) {
 
 /// Takes the buffers back from a connection that is about to wait.
 pub(super) fn reclaim(inbound: &mut Inbound, outbound: &mut Outbound) {
-    let recv = inbound.take_buffer().filter(|buffer| buffer.capacity() == READ);
+    let is_large = |buffer: &RecvBuffer| buffer.capacity() == READ;
+    let recv = inbound.take_buffer().filter(is_large);
+    let written = outbound.take_recv_buffer().filter(is_large);
     let send = outbound.take_buffer().filter(|buffer| buffer.capacity() <= SEND);
     let _ = POOL.try_with(|pool| {
         let mut pool = pool.borrow_mut();
         keep(&mut pool.recv, recv);
+        keep(&mut pool.recv, written);
         keep(&mut pool.send, send);
     });
 }

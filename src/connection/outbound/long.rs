@@ -1,0 +1,41 @@
+//! Long messages, which are queued from where they lie rather than copied.
+
+use bytes::{Bytes, BytesMut};
+
+use super::Outbound;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use crate::connection::recv_buffer::RecvBuffer;
+use crate::{frame::FrameHeader, message::Message};
+
+impl Outbound {
+    /// Takes the receive buffer away that a message was sent from, when it is written.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn take_recv_buffer(&mut self) -> Option<RecvBuffer> {
+        self.output.take_written().map(RecvBuffer::from_bytes)
+    }
+
+    /// Queues a long message, from where it lies if that may be taken.
+    pub(super) fn push_long(&mut self, header: &FrameHeader, mut data: Message<'_>) {
+        if let Some((buffer, payload)) = data.take_received() {
+            self.output.push_frame_received(header, buffer, payload);
+        } else if data.is_free_to_take() {
+            self.push_taken(header, data.into_bytes());
+        } else {
+            self.output.push_frame(header, data.as_bytes());
+        }
+    }
+
+    /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.
+    fn push_taken(&mut self, header: &FrameHeader, payload: Bytes) {
+        match header.masking_key {
+            None => self.output.push_frame_shared(header, payload),
+            Some(key) => match payload.try_into_mut() {
+                Ok(mut own) => {
+                    key.apply(&mut own);
+                    self.output.push_frame_shared(header, BytesMut::freeze(own));
+                }
+                Err(shared) => self.output.push_frame(header, &shared),
+            },
+        }
+    }
+}

@@ -1,0 +1,114 @@
+//! Payloads that go out from where they lie.
+
+use alloc::{boxed::Box, collections::VecDeque};
+use core::ops::{Deref, Range};
+
+use bytes::{Buf, Bytes};
+
+/// A payload of its own, which goes out when the arena is written up to `at`.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) at: usize,
+    pub(super) bytes: Store,
+}
+
+/// Where the bytes of a segment lie.
+#[derive(Debug)]
+pub(super) enum Store {
+    Shared(Bytes),
+    /// In a receive buffer, which is of further use when they are written.
+    Received(Box<[u8]>, Range<usize>),
+}
+
+impl Store {
+    pub(super) fn advance(&mut self, n: usize) {
+        match self {
+            Self::Shared(bytes) => bytes.advance(n),
+            Self::Received(_, range) => range.start += n,
+        }
+    }
+
+    fn allocated(&self) -> usize {
+        match self {
+            Self::Shared(bytes) => bytes.len(),
+            Self::Received(buffer, _) => buffer.len(),
+        }
+    }
+}
+
+impl Deref for Store {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Shared(bytes) => bytes,
+            Self::Received(buffer, range) => &buffer[range.clone()],
+        }
+    }
+}
+
+/// Segments in order. One of them, which is all that a single broadcast message needs, costs no allocation.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    /// `None` only if there are none at all.
+    pub(super) first: Option<Segment>,
+    /// The rest, in a box so that connections that have none are small.
+    others: Option<Box<Others>>,
+}
+
+type Others = VecDeque<Segment>;
+
+impl Segments {
+    pub(super) fn push_back(&mut self, segment: Segment) {
+        if self.first.is_none() {
+            self.first = Some(segment);
+        } else {
+            self.others.get_or_insert_default().push_back(segment);
+        }
+    }
+
+    pub(super) fn pop_front(&mut self) -> Option<Segment> {
+        let next = self.others.as_mut().and_then(|others| others.pop_front());
+        core::mem::replace(&mut self.first, next)
+    }
+
+    #[inline]
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Segment> {
+        self.first
+            .iter()
+            .chain(self.others.iter().flat_map(|others| others.iter()))
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
+        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
+        self.first.iter_mut().chain(others)
+    }
+
+    /// Bytes of heap. A payload counts in full.
+    pub(super) fn allocated(&self) -> usize {
+        let others = self.others.as_ref();
+        let places = others.map_or(0, |others| {
+            size_of::<Others>() + others.capacity() * size_of::<Segment>()
+        });
+        places + self.iter().map(|segment| segment.bytes.allocated()).sum::<usize>()
+    }
+
+    /// Drops all segments, and keeps the place of the others.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        if self.first.take().is_some() {
+            if let Some(others) = &mut self.others {
+                others.clear();
+            }
+        }
+    }
+
+    /// Frees the place of the others, of which there are none.
+    #[inline]
+    pub(super) fn release(&mut self) {
+        if self.others.is_some() {
+            self.others = None;
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Long messages, which are answered from the buffer that they were received into.
+
+use websocket_proto::{
+    Config, Limits, Message, Negotiated, Role, SendError,
+    asynchronous::{Transport, WebSocket},
+};
+
+use crate::support::{BINARY, FIN, Pipe, TEXT, Task, masked, server, unmasked};
+
+/// Lengths around those at which a message takes another path: alone in the receive buffer, just too long for it.
+const LENGTHS: [usize; 9] = [32_767, 32_768, 65_535, 65_536, 66_033, 66_034, 66_035, 70_000, 200_000];
+
+fn payload(len: usize) -> Vec<u8> {
+    (0..=250).cycle().step_by(31).take(len).collect()
+}
+
+/// Answers everything with itself, as a loop of the shell does, until there is nothing more.
+async fn echo<T: Transport>(websocket: &mut WebSocket<T>) {
+    while let Some((message, outbound)) = websocket.recv_ref().await.unwrap() {
+        outbound.send(message).unwrap();
+    }
+}
+
+/// Whatever is cut, and whatever lies beside a long message, the answers are the same.
+#[test]
+fn long_messages_come_back_whatever_is_cut() {
+    for len in LENGTHS {
+        let (long, short) = (payload(len), b"short".to_vec());
+        for messages in [
+            vec![&long],
+            vec![&long, &long],
+            vec![&short, &long],
+            vec![&long, &short, &long],
+        ] {
+            for (read, write) in [
+                (usize::MAX, usize::MAX),
+                (66_048, 70_000),
+                (40_000, 10_000),
+                (4_096, 33_000),
+            ] {
+                let (mut websocket, script) = server(&Config::new());
+                script.write_width(write);
+                let (mut sent, mut expected) = (Vec::new(), Vec::new());
+                for message in &messages {
+                    sent.extend(masked(FIN | BINARY, message));
+                    expected.extend(unmasked(FIN | BINARY, message));
+                }
+                script.trickle(&sent, read);
+                let mut task = Task::new(echo(&mut websocket));
+                assert!(task.settle().is_pending());
+                while script.tick() {
+                    assert!(task.settle().is_pending());
+                }
+                assert!(
+                    script.written() == expected,
+                    "{} messages, {len} bytes, {read} a read, {write} a write: {} of {}",
+                    messages.len(),
+                    script.written().len(),
+                    expected.len()
+                );
+            }
+        }
+    }
+}
+
+/// A client masks its answer where it lies, behind a header that is longer than the one that it came with.
+#[test]
+fn a_client_masks_what_it_answers() {
+    for len in LENGTHS {
+        let (pipe, script) = Pipe::new();
+        let mut websocket = WebSocket::from_parts(pipe, &Negotiated::new(Role::Client), &Config::new());
+        let long = payload(len);
+        script.bytes(unmasked(FIN | BINARY, &long));
+        assert!(Task::new(echo(&mut websocket)).settle().is_pending());
+
+        let (mut peer, replay) = server(&Config::new());
+        replay.bytes(script.written());
+        let mut recv = Task::new(peer.recv());
+        match recv.settle() {
+            std::task::Poll::Ready(Ok(Some(message))) => assert!(message.as_bytes() == long, "{len} bytes"),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// The header goes where the message's own header was, so that it takes one write on any stream.
+#[test]
+fn a_long_answer_leaves_in_one_write() {
+    let (mut websocket, script) = server(&Config::new());
+    for _ in 0..3 {
+        script.bytes(masked(FIN | BINARY, &payload(65_536)));
+        assert!(Task::new(echo(&mut websocket)).settle().is_pending());
+    }
+    assert_eq!(script.writes().len(), 3);
+}
+
+/// Taking the buffer away, or not, leaves the connection as it should be.
+#[test]
+fn a_long_message_may_be_left_or_handed_back() {
+    let config = Config::new().limits(Limits::new().output_high_water(1000));
+    let (mut websocket, script) = server(&config);
+    let long = payload(40_000);
+    for _ in 0..4 {
+        script.bytes(masked(FIN | BINARY, &long));
+    }
+    let mut handed_back = None;
+    let mut talk = Task::new(async {
+        let (message, _) = websocket.recv_ref().await.unwrap().unwrap();
+        drop(message);
+        let (message, outbound) = websocket.recv_ref().await.unwrap().unwrap();
+        assert!(outbound.send(message).is_ok());
+        websocket.flush().await.unwrap();
+        let (message, outbound) = websocket.recv_ref().await.unwrap().unwrap();
+        outbound.send(&[0; 1000]).unwrap();
+        match outbound.send(message) {
+            Err(SendError::Full(message)) => handed_back = Some(message.into_owned()),
+            other => panic!("{other:?}"),
+        }
+        websocket.flush().await.unwrap();
+        echo(&mut websocket).await;
+    });
+    assert!(talk.settle().is_pending());
+    drop(talk);
+    assert!(handed_back == Some(Message::from(&long)));
+    let echoed = unmasked(FIN | BINARY, &long);
+    let filler = unmasked(FIN | BINARY, &[0; 1000]);
+    assert!(script.written() == [&echoed[..], &filler, &echoed].concat());
+
+    // Texts lie elsewhere, and go on as before.
+    let text = "é".repeat(20_000);
+    script.bytes(masked(FIN | TEXT, text.as_bytes()));
+    assert!(Task::new(echo(&mut websocket)).settle().is_pending());
+    assert!(script.written().ends_with(&unmasked(FIN | TEXT, text.as_bytes())));
+}
