@@ -14,6 +14,7 @@ use crate::{
     deflate::{Decompressor, InvalidData, Settings, Step},
     frame::Rsv,
     message::MessageKind,
+    utf8,
 };
 
 /// Bytes of payload that are unmasked for one fragment. Of what does not fit the fragment, the mask is put back.
@@ -149,7 +150,13 @@ impl Inbound {
             let found = assembly.cut_fragment(message.kind, block, None, 0, fin)?;
             buffer.put_back(left);
             if fin == Fin::Last {
-                deflate.finish()?;
+                if let Err(error) = deflate.finish() {
+                    // What came out before has the first fault, if it is no text; otherwise it is checked when it is lent.
+                    if let Some(Found::Fragment(MessageKind::Text, text, _)) = found {
+                        utf8::check(inflated(Some(deflate), text.len())).map_err(|_| ProtocolError::InvalidUtf8)?;
+                    }
+                    return Err(error.into());
+                }
             }
             match found {
                 Some(Found::Fragment(kind, range, fin)) => {

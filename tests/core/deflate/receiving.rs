@@ -214,11 +214,17 @@ fn streamed_messages() {
 /// PMD-40, PMD-42: of several faults in a compressed text the first one counts, wherever the data is cut.
 #[test]
 fn text_that_is_wrong_before_its_compression_is() {
-    // A stored block with something that is no text, and a block of a kind that does not exist.
-    let payload = [0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x07];
-    for role in ROLES {
+    // A stored block with something that is no text, and a block of a kind that does not exist, or that has no end.
+    let payloads: [&[u8]; 2] = [
+        &[0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x07],
+        &[0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00, 0x02, 0x00],
+    ];
+    for (role, payload) in ROLES
+        .into_iter()
+        .flat_map(|role| payloads.map(|payload| (role, payload)))
+    {
         for delivery in [Delivery::Messages, Delivery::Fragments] {
-            let bytes = compressed(role.peer(), TEXT, &payload);
+            let bytes = compressed(role.peer(), TEXT, payload);
             let config = Config::new().delivery(delivery);
             let outcome = Scenario::new(role, bytes).config(&config).deflate(PLAIN).run();
             assert_eq!(outcome.assert_failed(&[], 1007), ProtocolError::InvalidUtf8);
