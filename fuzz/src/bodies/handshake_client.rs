@@ -113,8 +113,11 @@ fn describe(connected: &Connected) -> String {
 
 /// §4.1, by a naive look at the last of the heads.
 fn check(config: &Config, response: &UpgradeResponse, heads: &[u8]) {
-    let text: String = heads.iter().copied().map(char::from).collect();
-    let before = text.trim_end_matches("\r\n").rfind("\r\n\r\n").map_or(0, |end| end + 4);
+    let last = heads.strip_suffix(b"\r\n\r\n").expect("an end");
+    let before = last
+        .windows(4)
+        .rposition(|end| end == b"\r\n\r\n")
+        .map_or(0, |end| end + 4);
     let head = &heads[before..];
     assert!(head.len() <= config.limits.max_head_size);
     let (start, fields) = fields(head);
