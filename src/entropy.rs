@@ -34,8 +34,40 @@ impl EntropyError {
 }
 
 /// The operating system's generator. Without feature `os-entropy` there is none, and every fill is refused.
+///
+/// A connection that is given no other [`Entropy`] seeds a stream cipher (ChaCha, twelve rounds) from it, and takes its
+/// masking keys from that: a key costs a tenth of what the operating system takes for it. Each batch of keys brings the seed
+/// of the next one, so what a connection remembers does not tell what it has sent, and every 64th seed is a fresh one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsEntropy;
+
+impl OsEntropy {
+    /// Bytes of a seed.
+    pub(crate) const SEED: usize = 32;
+
+    /// Replaces `bytes` by the keystream of the seed that they begin with, or of a fresh one. They begin with the next seed
+    /// then, which is secret; the others are for use.
+    #[cfg(feature = "os-entropy")]
+    pub(crate) fn expand(self, bytes: &mut [u8], reseed: bool) -> Result<(), EntropyError> {
+        use chacha20::{
+            ChaCha12Rng,
+            rand_core::{Rng, SeedableRng},
+        };
+        let mut seed = [0; Self::SEED];
+        if reseed {
+            self.fill(&mut seed)?;
+        } else {
+            seed.copy_from_slice(&bytes[..Self::SEED]);
+        }
+        ChaCha12Rng::from_seed(seed).fill_bytes(bytes);
+        Ok(())
+    }
+
+    #[cfg(not(feature = "os-entropy"))]
+    pub(crate) fn expand(self, bytes: &mut [u8], _reseed: bool) -> Result<(), EntropyError> {
+        self.fill(bytes)
+    }
+}
 
 impl Entropy for OsEntropy {
     #[cfg(feature = "os-entropy")]
