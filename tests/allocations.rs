@@ -255,6 +255,29 @@ fn a_large_message_is_allocated_about_once() {
     }
 }
 
+/// So is a message of many reads, from the second one on: by then the connection knows how long they may get.
+#[test]
+fn a_long_owned_message_is_one_allocation() {
+    for role in ROLES {
+        for opcode in [Opcode::Binary, Opcode::Text] {
+            let mut bytes = Vec::new();
+            frame(role.peer(), opcode, &[b'x'; 1 << 20], &mut bytes);
+            let mut connection = connection(role);
+            let count = allocations(|| {
+                read(&mut connection, &bytes, |connection| {
+                    while let Some(event) = connection.next_event().expect("a valid frame") {
+                        let Event::Message(message) = event else {
+                            panic!("{event:?}");
+                        };
+                        assert_eq!(message.into_owned().len(), 1 << 20);
+                    }
+                });
+            });
+            assert_eq!(count, 1, "{role:?}, {opcode:?}");
+        }
+    }
+}
+
 #[test]
 fn queueing_a_large_owned_message_copies_nothing() {
     for role in ROLES {

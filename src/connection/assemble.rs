@@ -18,6 +18,10 @@ use crate::{
 /// Below it, reads go through the receive buffer, so that an announced length alone never costs memory.
 const DIRECT: usize = 16 << 10;
 
+/// Bytes that are zeroed at a time for those who read into initialised memory only: they are read over while they are still
+/// in the cache.
+const ZEROED: usize = 256 << 10;
+
 /// Bytes of the room that is made first for a compressed message.
 const INFLATE: usize = 4 << 10;
 
@@ -25,6 +29,9 @@ const INFLATE: usize = 4 << 10;
 #[derive(Debug)]
 pub(super) struct Assembly {
     store: Store,
+    /// Bytes of the longest message so far. So much is made room for at once, as soon as a message is announced to have it:
+    /// a buffer that grows in steps is copied again and again.
+    longest: u32,
     /// Bytes of a binary message that are there; the vector may be initialised further.
     filled: usize,
     /// Text: the code point that the last piece cut.
@@ -42,6 +49,7 @@ impl Assembly {
     pub(super) const fn new() -> Self {
         Self {
             store: Store::Binary(Vec::new()),
+            longest: 0,
             filled: 0,
             cut: CutCodePoint::EMPTY,
         }
@@ -62,13 +70,21 @@ impl Assembly {
         }
     }
 
-    /// Adds a piece of payload, which is unmasked on the way, to a message that may have `max` bytes.
-    pub(super) fn push(&mut self, piece: &mut [u8], key: Option<MaskingKey>, max: u64) -> Result<(), ProtocolError> {
+    /// Adds a piece of payload, which is unmasked on the way and of which `rest` bytes are announced to follow, to a message
+    /// that may have `max` bytes.
+    pub(super) fn push(
+        &mut self,
+        piece: &mut [u8],
+        key: Option<MaskingKey>,
+        rest: usize,
+        max: u64,
+    ) -> Result<(), ProtocolError> {
+        let expected = rest.min(self.longest as usize);
         match &mut self.store {
             Store::Text(text) => {
                 // The code point that was cut is counted by its missing bytes only, of which the others are three at most.
                 let needed = text.len() + piece.len() + 3;
-                text.reserve_exact(growth(text.capacity(), needed, max) - text.len());
+                text.reserve_exact(growth(text.capacity(), needed, expected, max) - text.len());
                 if let Some(key) = key {
                     key.apply(piece);
                 }
@@ -89,7 +105,7 @@ impl Assembly {
                     }
                 } else {
                     bytes.truncate(self.filled);
-                    bytes.reserve_exact(growth(bytes.capacity(), end, max) - self.filled);
+                    bytes.reserve_exact(growth(bytes.capacity(), end, expected, max) - self.filled);
                     match key {
                         Some(key) => key.apply_into(piece, bytes),
                         None => bytes.extend_from_slice(piece),
@@ -129,10 +145,11 @@ impl Assembly {
         let Store::Binary(bytes) = &mut self.store else {
             return None;
         };
-        let room = direct_room(self.filled, bytes.len(), remaining)?;
-        let end = self.filled + room;
+        let room = direct_room(self.filled, bytes.capacity(), self.longest, remaining)?;
+        let mut end = self.filled + room;
         if end > bytes.len() {
             bytes.reserve_exact(end - bytes.len());
+            end = end.min(bytes.len().max(self.filled + ZEROED));
             bytes.resize(end, 0);
         }
         Some(&mut bytes[self.filled..end])
@@ -146,7 +163,7 @@ impl Assembly {
         let Store::Binary(bytes) = &mut self.store else {
             return None;
         };
-        let room = direct_room(self.filled, bytes.capacity(), remaining)?;
+        let room = direct_room(self.filled, bytes.capacity(), self.longest, remaining)?;
         bytes.truncate(self.filled);
         bytes.reserve_exact(room);
         Some(bytes.limit(room))
@@ -228,9 +245,10 @@ impl Assembly {
         match &mut self.store {
             // §8.1: a text may not end inside a code point.
             Store::Text(_) if !self.cut.is_empty() => return Err(ProtocolError::InvalidUtf8),
-            Store::Text(_) => {}
+            Store::Text(text) => self.filled = text.len(),
             Store::Binary(bytes) => bytes.truncate(self.filled),
         }
+        self.longest = self.longest.max(u32::try_from(self.filled).unwrap_or(u32::MAX));
         Ok(())
     }
 
@@ -244,7 +262,10 @@ impl Assembly {
 
     /// Frees the buffer.
     pub(super) fn release(&mut self) {
-        *self = Self::new();
+        *self = Self {
+            longest: self.longest,
+            ..Self::new()
+        };
     }
 
     /// Bytes that the buffer occupies.
@@ -256,12 +277,17 @@ impl Assembly {
     }
 }
 
-/// How much may be read straight behind the `filled` bytes of a message whose buffer is `len` bytes long.
-fn direct_room(filled: usize, len: usize, remaining: usize) -> Option<usize> {
+/// How much may be read straight behind the `filled` bytes of a message whose buffer has room for `capacity`.
+///
+/// When the buffer is full, that doubles it, or makes it as long as the longest message before.
+fn direct_room(filled: usize, capacity: usize, longest: u32, remaining: usize) -> Option<usize> {
     if filled < DIRECT || remaining < DIRECT {
         return None;
     }
-    let room = len.saturating_sub(filled).max(filled);
+    let mut room = capacity.max(longest as usize).saturating_sub(filled);
+    if room < DIRECT {
+        room = filled;
+    }
     // A short rest comes along: later it would be too short for this, and double the buffer when it is pushed.
     Some(if remaining < room.saturating_add(DIRECT) {
         remaining
@@ -270,12 +296,13 @@ fn direct_room(filled: usize, len: usize, remaining: usize) -> Option<usize> {
     })
 }
 
-/// The capacity of a buffer that must hold `needed` bytes: it at least doubles when it grows, but not past what a message
-/// may have.
-fn growth(capacity: usize, needed: usize, max: u64) -> usize {
+/// The capacity of a buffer that must hold `needed` bytes now, and `expected` more soon: it at least doubles when it grows,
+/// but not past what a message may have.
+fn growth(capacity: usize, needed: usize, expected: usize, max: u64) -> usize {
     if needed <= capacity {
         return needed;
     }
     let max = usize::try_from(max).unwrap_or(usize::MAX);
-    needed.max(capacity.saturating_mul(2).min(max))
+    let wanted = needed.saturating_add(expected).max(capacity.saturating_mul(2));
+    needed.max(wanted.min(max))
 }

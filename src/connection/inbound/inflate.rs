@@ -83,7 +83,7 @@ impl Inbound {
                 }
                 MessageKind::Text => {
                     let (step, text) = deflate.step_in_block(piece, most)?;
-                    assembly.push(text, None, self.max_message_size)?;
+                    assembly.push(text, None, 0, self.max_message_size)?;
                     step
                 }
             };

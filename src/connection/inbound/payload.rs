@@ -108,6 +108,7 @@ impl Inbound {
         }
         let key = frame.key;
         frame.advance(n);
+        let rest = frame.remaining_or_less(usize::MAX);
         let frame_done = frame.remaining == 0;
         let message_done = frame_done && frame.fin;
         if frame_done {
@@ -125,7 +126,7 @@ impl Inbound {
                 return Ok(Progress::Found(found));
             }
         } else {
-            self.assembly.push(piece, key, self.max_message_size)?;
+            self.assembly.push(piece, key, rest, self.max_message_size)?;
             if message_done {
                 self.assembly.finish()?;
                 return Ok(Progress::Found(Found::Assembled));
