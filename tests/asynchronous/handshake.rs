@@ -1,8 +1,13 @@
 //! The opening handshake, step by step.
 
+use std::{
+    io::{self, IoSlice},
+    task::{Context, Poll},
+};
+
 use websocket_proto::{
-    Config, Error,
-    asynchronous::{Acceptor, Connector},
+    Config, Error, Time,
+    asynchronous::{Acceptor, Connector, Timer, Transport},
     handshake::{Accept, ClientRequest, HandshakeError, Rejection},
 };
 
@@ -179,4 +184,61 @@ fn errors_of_the_stream_are_returned() {
         matches!(&error, Error::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe),
         "{error:?}"
     );
+}
+
+/// A pipe whose timer must not be set: with tokio, that costs a system call.
+#[derive(Debug)]
+struct Untimed(Pipe);
+
+#[derive(Debug)]
+struct Unset;
+
+impl Timer for Unset {
+    fn new() -> Self {
+        Self
+    }
+
+    fn now(&self) -> Time {
+        Time::ZERO
+    }
+
+    fn poll_until(&mut self, _: Time, _: &mut Context<'_>) -> Poll<()> {
+        panic!("a timer was set");
+    }
+}
+
+impl Transport for Untimed {
+    type Timer = Unset;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_read(cx, buffer)
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, slices)
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
+/// A request that is there at once, as it mostly is, sets no timer; nor does what follows it.
+#[test]
+fn a_request_that_is_there_needs_no_timer() {
+    let (pipe, script) = Pipe::new();
+    script.bytes(REQUEST);
+    script.bytes(masked(FIN | TEXT, b"at once"));
+    block_on(&script, async {
+        let mut acceptor = Acceptor::new(Untimed(pipe), &Config::new());
+        let request = acceptor.recv_request().await.unwrap();
+        let mut websocket = acceptor.accept(&request, Accept::new()).await.unwrap();
+        let message = websocket.recv().await.unwrap().unwrap();
+        assert_eq!(message.as_text(), Some("at once"));
+    });
+    assert!(script.written().starts_with(b"HTTP/1.1 101 "));
 }

@@ -125,7 +125,11 @@ impl<T: Transport> Acceptor<T> {
 
     fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeRequest, Error>> {
         if self.refusal.is_none() {
-            match ready!(self.poll_receive(cx))? {
+            let received = match self.poll_receive(cx)? {
+                Poll::Pending if self.clock.is_late(cx) => Err(self.handshake.handle_timeout()),
+                received => ready!(received),
+            };
+            match received {
                 Ok(request) => return Poll::Ready(Ok(request)),
                 Err(error) => match error.response() {
                     Some(response) => self.refusal = Some((error, Refusal::new(response, &mut self.clock))),
@@ -143,14 +147,12 @@ impl<T: Transport> Acceptor<T> {
     fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<UpgradeRequest, HandshakeError>>> {
         let mut buffer = [0; READ];
         loop {
-            match ready!(self.clock.poll_read(&mut self.transport, cx, &mut buffer))? {
-                Read::Bytes(n) => match self.handshake.receive(&buffer[..n]) {
-                    Ok(None) => {}
-                    Ok(Some(request)) => return Poll::Ready(Ok(Ok(request))),
-                    Err(error) => return Poll::Ready(Ok(Err(error))),
-                },
-                Read::End => return Poll::Ready(Ok(Err(self.handshake.receive_eof()))),
-                Read::TooLate => return Poll::Ready(Ok(Err(self.handshake.handle_timeout()))),
+            let received = match ready!(self.transport.poll_read(cx, &mut buffer))? {
+                0 => Err(self.handshake.receive_eof()),
+                n => self.handshake.receive(&buffer[..n]),
+            };
+            if let Some(received) = received.transpose() {
+                return Poll::Ready(Ok(received));
             }
         }
     }
@@ -258,25 +260,24 @@ impl<T: Transport> Connector<T> {
     }
 
     fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeResponse, Error>> {
-        if self.clock.is_late(cx) {
-            return Poll::Ready(Err(self.handshake.handle_timeout().into()));
+        match self.poll_exchange(cx) {
+            Poll::Pending if self.clock.is_late(cx) => Poll::Ready(Err(self.handshake.handle_timeout().into())),
+            response => response,
         }
-        ready!(poll_write_all(
-            &mut self.transport,
-            self.handshake.request(),
-            &mut self.written,
-            cx
-        ))?;
+    }
+
+    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeResponse, Error>> {
+        let request = self.handshake.request();
+        ready!(poll_write_all(&mut self.transport, request, &mut self.written, cx))?;
         let mut buffer = [0; READ];
         loop {
-            match ready!(self.clock.poll_read(&mut self.transport, cx, &mut buffer))? {
-                Read::Bytes(n) => {
+            match ready!(self.transport.poll_read(cx, &mut buffer))? {
+                0 => return Poll::Ready(Err(self.handshake.receive_eof().into())),
+                n => {
                     if let Some(response) = self.handshake.receive(&buffer[..n])? {
                         return Poll::Ready(Ok(response));
                     }
                 }
-                Read::End => return Poll::Ready(Err(self.handshake.receive_eof().into())),
-                Read::TooLate => return Poll::Ready(Err(self.handshake.handle_timeout().into())),
             }
         }
     }
@@ -305,12 +306,6 @@ struct Clock<C> {
     deadline: Option<Time>,
 }
 
-enum Read {
-    Bytes(usize),
-    End,
-    TooLate,
-}
-
 impl<C: Timer> Clock<C> {
     fn new(config: &Config) -> Self {
         let timer = C::new();
@@ -318,23 +313,10 @@ impl<C: Timer> Clock<C> {
         Self { timer, deadline }
     }
 
+    /// Whether the deadline has passed. Asked only when the transport has to be waited for: what is there at once needs no
+    /// timer, and to set one may cost a system call.
     fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
         self.deadline
             .is_some_and(|deadline| self.timer.poll_until(deadline, cx).is_ready())
-    }
-
-    fn poll_read<T: Transport>(
-        &mut self,
-        transport: &mut T,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<Read>> {
-        if self.is_late(cx) {
-            return Poll::Ready(Ok(Read::TooLate));
-        }
-        Poll::Ready(match ready!(transport.poll_read(cx, buffer))? {
-            0 => Ok(Read::End),
-            n => Ok(Read::Bytes(n)),
-        })
     }
 }
