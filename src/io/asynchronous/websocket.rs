@@ -1,7 +1,7 @@
 //! A connection over an async transport.
 
 use core::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
