@@ -8,7 +8,7 @@
 mod echo;
 mod support;
 
-use std::{error::Error, io, net::SocketAddr, num::NonZero, thread, time::Duration};
+use std::{error::Error, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
 
 use clap::Parser;
 use echo::echo;
@@ -56,11 +56,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("listening on ws://{addr}");
 
-    let config = arguments.echo.config();
+    let config = Arc::new(arguments.echo.config());
     let (mut shutdowns, mut threads) = (Vec::new(), Vec::new());
     for (i, shard) in shards.into_iter().enumerate() {
         shutdowns.push(shard.shutdown.clone());
-        let config = config.clone();
+        let config = Arc::clone(&config);
         let thread = thread::Builder::new().name(format!("shard-{i}"));
         threads.push(thread.spawn(move || shard.run(&config))?);
     }
@@ -105,9 +105,9 @@ impl Shard {
     }
 
     /// Serves until it is to end, and lets its connections end.
-    fn run(self, config: &Config) {
+    fn run(self, config: &Arc<Config>) {
         self.runtime.block_on(async {
-            let accepted = |stream, guard| run(stream, config.clone(), guard);
+            let accepted = |stream, guard| run(stream, Arc::clone(config), guard);
             self.shutdown.serve(self.listener, accepted).await;
             // A little longer than a closing handshake may take.
             let outcome = self.shutdown.finish(Duration::from_secs(6)).await;
@@ -118,7 +118,7 @@ impl Shard {
     }
 }
 
-async fn run(stream: TcpStream, config: Config, guard: ShutdownGuard) {
+async fn run(stream: TcpStream, config: Arc<Config>, guard: ShutdownGuard) {
     // What is wrong with the stream shows with the next read.
     let _ = stream.set_nodelay(true);
     if let Err(error) = echo(stream, &config, guard).await {

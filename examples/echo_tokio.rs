@@ -63,9 +63,9 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut terminate = signal(SignalKind::terminate())?;
 
     let shutdown = Shutdown::new();
-    let config = arguments.echo.config();
+    let config = Arc::new(arguments.echo.config());
     tokio::select! {
-        () = shutdown.serve(listener, |stream, guard| run(stream, tls.clone(), config.clone(), guard)) => {}
+        () = shutdown.serve(listener, |stream, guard| run(stream, tls.clone(), Arc::clone(&config), guard)) => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
@@ -91,7 +91,7 @@ fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
     Ok(Some(Arc::new(config).into()))
 }
 
-async fn run(stream: TcpStream, tls: Option<TlsAcceptor>, config: Config, guard: ShutdownGuard) {
+async fn run(stream: TcpStream, tls: Option<TlsAcceptor>, config: Arc<Config>, guard: ShutdownGuard) {
     // What is wrong with the stream shows with the next read.
     let _ = stream.set_nodelay(true);
     let ended = match tls {
@@ -113,8 +113,9 @@ async fn echo_over_tls(
     // A client that says nothing is not waited for longer than in the opening handshake.
     let patience = config.timers.handshake.unwrap_or(Duration::MAX);
     let accepting = tokio::time::timeout(patience, tls.accept(stream));
-    match guard.unless_requested(accepting).await {
-        Some(accepted) => echo(accepted.map_err(std::io::Error::from)??, config, guard).await,
-        None => Ok(()),
-    }
+    let Some(accepted) = guard.unless_requested(accepting).await else {
+        return Ok(());
+    };
+    let stream = accepted.map_err(std::io::Error::from)??;
+    echo(stream, config, guard).await
 }

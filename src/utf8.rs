@@ -22,7 +22,7 @@ pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CutCodePoint {
     bytes: [u8; 4],
-    len: usize,
+    len: u8,
 }
 
 impl CutCodePoint {
@@ -38,7 +38,7 @@ impl CutCodePoint {
     /// How many bytes the begun code point still lacks, 0 to 3.
     #[inline]
     pub(crate) fn missing(&self) -> usize {
-        match self.len {
+        match usize::from(self.len) {
             0 => 0,
             have => width(self.bytes[0]) - have,
         }
@@ -50,16 +50,16 @@ impl CutCodePoint {
     pub(crate) fn complete(&mut self, bytes: &[u8]) -> Result<Option<&str>, InvalidUtf8> {
         debug_assert!(bytes.len() <= self.missing());
         for &byte in bytes {
-            self.bytes[self.len] = byte;
+            self.bytes[usize::from(self.len)] = byte;
             self.len += 1;
-            if !is_prefix(&self.bytes[..self.len]) {
+            if !is_prefix(&self.bytes[..usize::from(self.len)]) {
                 return Err(InvalidUtf8);
             }
         }
         if self.len == 0 || self.missing() > 0 {
             return Ok(None);
         }
-        let len = core::mem::take(&mut self.len);
+        let len = usize::from(core::mem::take(&mut self.len));
         core::str::from_utf8(&self.bytes[..len])
             .map(Some)
             .map_err(|_| InvalidUtf8)
@@ -85,7 +85,9 @@ impl CutCodePoint {
                 return Err(InvalidUtf8);
             }
             self.bytes[..cut.len()].copy_from_slice(cut);
-            self.len = cut.len();
+            #[expect(clippy::cast_possible_truncation, reason = "at most 3")]
+            let len = cut.len() as u8;
+            self.len = len;
         }
         Ok(whole.len())
     }

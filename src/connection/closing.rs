@@ -73,7 +73,7 @@ pub(crate) struct Closing {
     role: Role,
     initiator: Option<Side>,
     sent: Option<CloseCode>,
-    received: Option<(CloseCode, Box<str>)>,
+    received: Option<Box<Received>>,
     failure: Option<ProtocolError>,
     /// The transport delivers no more bytes.
     eof: bool,
@@ -81,6 +81,13 @@ pub(crate) struct Closing {
     abandoned: bool,
     /// Output was given up unwritten, and the Close that ends it.
     cut: bool,
+}
+
+/// What the peer's Close said. In a box, since most connections have none yet.
+#[derive(Debug)]
+struct Received {
+    code: CloseCode,
+    reason: String,
 }
 
 impl Closing {
@@ -109,7 +116,10 @@ impl Closing {
     pub(super) fn on_received(&mut self, frame: Option<CloseFrame<'_>>) {
         self.initiator.get_or_insert(Side::Peer);
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, ""), |frame| (frame.code, frame.reason));
-        self.received.get_or_insert_with(|| (code, reason.into()));
+        self.received.get_or_insert_with(|| {
+            let reason = reason.into();
+            Box::new(Received { code, reason })
+        });
     }
 
     /// The connection failed. The first failure is the one that counts.
@@ -187,7 +197,7 @@ impl Closing {
     pub(super) fn closure(&self, flushed: bool) -> Option<Closure> {
         let initiator = self.initiator?;
         let (code, reason) = match &self.received {
-            Some((code, reason)) => (*code, String::from(&**reason)),
+            Some(received) => (received.code, received.reason.clone()),
             None => (CloseCode::ABNORMAL, String::new()),
         };
         let ended = self.ready_state(flushed) == ReadyState::Closed;

@@ -60,6 +60,14 @@ impl Add<Duration> for Time {
     }
 }
 
+impl Add<Span> for Time {
+    type Output = Self;
+
+    fn add(self, span: Span) -> Self {
+        self + span.duration()
+    }
+}
+
 impl Default for Time {
     fn default() -> Self {
         Self::ZERO
@@ -69,6 +77,23 @@ impl Default for Time {
 impl fmt::Debug for Time {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Time").field(&self.since_origin()).finish()
+    }
+}
+
+/// A [`Duration`] in half its size, also if it is optional. It stops where [`Time`] does.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Span(
+    /// When it is over, if it begins at the origin.
+    Time,
+);
+
+impl Span {
+    pub(super) const fn new(duration: Duration) -> Self {
+        Self(Time::from_origin(duration))
+    }
+
+    pub(super) const fn duration(self) -> Duration {
+        self.0.since_origin()
     }
 }
 
@@ -115,11 +140,11 @@ pub(crate) struct Deadlines {
 /// Those of the [`Timers`] that matter to a connection. The opening handshake is over.
 #[derive(Debug)]
 struct Timeouts {
-    close: Option<Duration>,
-    write: Option<Duration>,
-    idle: Option<Duration>,
-    keepalive: Option<Duration>,
-    pong: Option<Duration>,
+    close: Option<Span>,
+    write: Option<Span>,
+    idle: Option<Span>,
+    keepalive: Option<Span>,
+    pong: Option<Span>,
 }
 
 /// A deadline that only counts if a counter of bytes stands still until then.
@@ -130,14 +155,14 @@ struct Watch {
 }
 
 impl Deadlines {
-    pub(super) const fn new(timers: Timers) -> Self {
+    pub(super) fn new(timers: Timers) -> Self {
         Self {
             timers: Timeouts {
-                close: timers.close,
-                write: timers.write,
-                idle: timers.idle,
-                keepalive: timers.keepalive,
-                pong: timers.pong,
+                close: timers.close.map(Span::new),
+                write: timers.write.map(Span::new),
+                idle: timers.idle.map(Span::new),
+                keepalive: timers.keepalive.map(Span::new),
+                pong: timers.pong.map(Span::new),
             },
             close: None,
             write: None,
@@ -152,6 +177,12 @@ impl Deadlines {
     pub(crate) fn without_write(mut self) -> Self {
         self.timers.write = None;
         self
+    }
+
+    /// How long the closing handshake may take.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn close_timeout(&self) -> Option<Duration> {
+        self.timers.close.map(Span::duration)
     }
 
     /// The next deadline; [`Time::ZERO`] if one must be armed first.
@@ -246,7 +277,7 @@ impl Deadlines {
 
     fn handle_idle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         let Some(timeout) = self.timers.idle else { return };
-        let step = timeout / u32::from(IDLE_STEPS);
+        let step = Span::new(timeout.duration() / u32::from(IDLE_STEPS));
         match Watch::look(&mut self.idle, now, step, inbound.received()) {
             Seen::NotDue => {}
             Seen::Moved => self.idle_steps = 0,
@@ -283,7 +314,7 @@ impl Watch {
     }
 
     /// Looks whether `count` stood still for the whole time. Arms the watch anew, unless it is not due.
-    fn look(watch: &mut Option<Self>, now: Time, timeout: Duration, count: u64) -> Seen {
+    fn look(watch: &mut Option<Self>, now: Time, timeout: Span, count: u64) -> Seen {
         let seen = match watch {
             Some(watch) if now < watch.due => return Seen::NotDue,
             Some(watch) if watch.mark == count => Seen::Still,
@@ -314,5 +345,15 @@ mod tests {
         assert_eq!(end + Duration::from_nanos(1), end);
         assert!(end.since_origin() > Duration::from_secs(500 * 365 * 24 * 60 * 60));
         assert_eq!(size_of::<Option<Time>>(), 8);
+    }
+
+    #[test]
+    fn a_span_is_the_duration_that_it_was_made_of() {
+        for duration in [Duration::ZERO, Duration::from_nanos(1), Duration::new(3, 7)] {
+            assert_eq!(Span::new(duration).duration(), duration);
+        }
+        let moment = Time::from_origin(Duration::new(3, 7));
+        assert_eq!(moment + Span::new(Duration::MAX), moment + Duration::MAX);
+        assert_eq!(size_of::<Option<Span>>(), 8);
     }
 }

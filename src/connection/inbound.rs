@@ -44,7 +44,7 @@ pub struct Inbound {
     /// The MASK bit that frames must have.
     mask_bit: u8,
     /// Payload bytes below which [`parse_short`](Self::parse_short) may take a message; 0 if it may take none.
-    short_end: usize,
+    short_end: u32,
     /// Whether [`space`](Self::space) handed out the message buffer rather than the receive buffer.
     direct: bool,
     /// Whether the transport delivers no more bytes.
@@ -80,7 +80,7 @@ impl Inbound {
                 Role::Server => 0x80,
             },
             #[expect(clippy::cast_possible_truncation, reason = "at most 0x1_0000")]
-            short_end: short as usize,
+            short_end: short as u32,
             role,
             delivery: config.delivery,
             ended: false,
@@ -282,7 +282,7 @@ impl Inbound {
             }
             _ => return None,
         };
-        if len >= self.short_end {
+        if len >= self.short_end as usize {
             return None;
         }
         let rest = &rest[len_bytes..];

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use crate::connection::Time;
+use crate::connection::{Time, deadlines::Span};
 
 /// Bytes of a probe's payload: its number.
 pub(super) const PAYLOAD_LEN: usize = 8;
@@ -14,7 +14,7 @@ pub(super) const PAYLOAD_LEN: usize = 8;
 pub(crate) struct Probe {
     number: u64,
     state: State,
-    latency: Option<Duration>,
+    latency: Option<Span>,
 }
 
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl Probe {
         match self.state {
             State::Sent => self.state = State::Timed(now),
             State::Answered(sent) => {
-                self.latency = Some(now.since(sent));
+                self.latency = Some(Span::new(now.since(sent)));
                 self.state = State::Idle;
             }
             State::Idle | State::Timed(_) => {}
@@ -73,6 +73,9 @@ impl Probe {
 
     /// The latest measurement.
     pub(super) const fn latency(&self) -> Option<Duration> {
-        self.latency
+        match self.latency {
+            Some(latency) => Some(latency.duration()),
+            None => None,
+        }
     }
 }

@@ -67,6 +67,10 @@ impl Decompressor {
         match *self {}
     }
 
+    pub(crate) fn inflated(&self) -> u64 {
+        match *self {}
+    }
+
     pub(crate) fn is_pending(&self) -> bool {
         match *self {}
     }

@@ -24,6 +24,8 @@ pub(crate) struct Decompressor {
     state: Option<Box<InflateState>>,
     place: Place,
     final_blocks: u16,
+    /// Bytes that the message has become so far.
+    inflated: u64,
     /// Whether more output may come without more input.
     pending: bool,
     /// Whether the data is at a fault.
@@ -45,6 +47,7 @@ impl Decompressor {
             state: None,
             place: Place::Start,
             final_blocks: 0,
+            inflated: 0,
             pending: false,
             invalid: false,
         })
@@ -54,6 +57,7 @@ impl Decompressor {
     pub(crate) fn begin(&mut self) {
         self.place = Place::Start;
         self.final_blocks = 0;
+        self.inflated = 0;
         self.pending = false;
         self.invalid = false;
     }
@@ -90,6 +94,8 @@ impl Decompressor {
         if self.invalid && step.produced == 0 {
             return Err(InvalidData);
         }
+        self.inflated += step.produced as u64;
+        step.inflated = self.inflated;
         step.pending = self.is_pending() || step.consumed < input.len();
         Ok(step)
     }
@@ -184,6 +190,11 @@ impl Decompressor {
         } else {
             Err(InvalidData)
         }
+    }
+
+    /// Bytes that the message has become so far.
+    pub(crate) fn inflated(&self) -> u64 {
+        self.inflated
     }
 
     /// Whether more output may come without more input.

@@ -56,6 +56,8 @@ pub(crate) struct InvalidData;
 pub(crate) struct Step {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
+    /// Bytes that the message has become so far.
+    pub(crate) inflated: u64,
     /// Whether there is more to come of what was consumed, or what was given was not all consumed.
     pub(crate) pending: bool,
 }

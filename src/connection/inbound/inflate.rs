@@ -6,7 +6,7 @@ use alloc::boxed::Box;
 
 use super::{
     Found, Inbound,
-    payload::{OpenFrame, OpenMessage, Progress},
+    payload::{OpenFrame, Progress},
 };
 use crate::{
     config::Delivery,
@@ -26,21 +26,23 @@ impl Inbound {
         self.deflate = Decompressor::new(settings).map(Box::new);
     }
 
-    /// Starts a message whose first frame has these reserved bits, which were checked.
-    pub(super) fn begin_inflate(&mut self, rsv: Rsv) -> Option<u64> {
-        let deflate = self.deflate.as_mut().filter(|_| rsv == Rsv::RSV1)?;
+    /// Starts a message whose first frame has these reserved bits, which were checked. Returns whether it is compressed.
+    pub(super) fn begin_inflate(&mut self, rsv: Rsv) -> bool {
+        let Some(deflate) = self.deflate.as_mut().filter(|_| rsv == Rsv::RSV1) else {
+            return false;
+        };
         deflate.begin();
-        Some(0)
+        true
     }
 
     /// Takes what is there of the payload of the open frame, which belongs to a compressed message.
     pub(super) fn continue_compressed(&mut self) -> Result<Progress, ProtocolError> {
-        let (Some(mut frame), Some(mut message)) = (self.frame, self.message) else {
+        let (Some(mut frame), Some(message)) = (self.frame, self.message) else {
             return Ok(Progress::FrameDone);
         };
         let progress = match self.delivery {
-            Delivery::Messages => self.inflate_all(&mut frame, &mut message),
-            Delivery::Fragments => self.inflate_fragment(&mut frame, &mut message),
+            Delivery::Messages => self.inflate_all(&mut frame, message.kind),
+            Delivery::Fragments => self.inflate_fragment(&mut frame, message.kind),
         }?;
         let frame_done = frame.remaining == 0 && !self.is_inflating();
         let message_done = frame_done && frame.fin;
@@ -50,7 +52,7 @@ impl Inbound {
     }
 
     /// Adds what is there to the message buffer.
-    fn inflate_all(&mut self, frame: &mut OpenFrame, message: &mut OpenMessage) -> Result<Progress, ProtocolError> {
+    fn inflate_all(&mut self, frame: &mut OpenFrame, kind: MessageKind) -> Result<Progress, ProtocolError> {
         let n = frame.remaining_or_less(self.buffer.unread().len());
         if n == 0 && frame.remaining > 0 {
             return Ok(Progress::NeedsBytes);
@@ -73,8 +75,8 @@ impl Inbound {
         }
         loop {
             // One byte more than is allowed shows that there is more.
-            let most = room_left(message, self.max_message_size).saturating_add(1);
-            let step = match message.kind {
+            let most = room_left(deflate, self.max_message_size).saturating_add(1);
+            let step = match kind {
                 MessageKind::Binary => {
                     let room = assembly.inflate_space(most).unwrap_or_default();
                     let step = deflate.step(piece, room)?;
@@ -87,7 +89,7 @@ impl Inbound {
                     step
                 }
             };
-            count(message, &step, self.max_message_size)?;
+            check_size(&step, self.max_message_size)?;
             piece = &mut piece[step.consumed..];
             if !step.pending {
                 break;
@@ -106,11 +108,7 @@ impl Inbound {
     }
 
     /// Decompresses so much that there is a fragment to deliver, and no more than fits one.
-    fn inflate_fragment(
-        &mut self,
-        frame: &mut OpenFrame,
-        message: &mut OpenMessage,
-    ) -> Result<Progress, ProtocolError> {
+    fn inflate_fragment(&mut self, frame: &mut OpenFrame, kind: MessageKind) -> Result<Progress, ProtocolError> {
         let Self {
             buffer,
             assembly,
@@ -131,13 +129,13 @@ impl Inbound {
                 key.apply(piece);
             }
             // What is allowed first, and only then the byte that is too much: text before it may have a fault of its own.
-            let mut most = room_left(message, self.max_message_size).max(1);
+            let mut most = room_left(deflate, self.max_message_size).max(1);
             if assembly.missing() > 0 {
                 // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
                 most = most.min(assembly.missing());
             }
             let (step, block) = deflate.step_in_block(piece, most)?;
-            count(message, &step, self.max_message_size)?;
+            check_size(&step, self.max_message_size)?;
             let left = &mut piece[step.consumed..];
             if let Some(key) = frame.key {
                 key.rotated(step.consumed).apply(left);
@@ -147,7 +145,7 @@ impl Inbound {
 
             let frame_done = frame.remaining == 0 && !step.pending;
             let fin = if frame_done && frame.fin { Fin::Last } else { Fin::More };
-            let found = assembly.cut_fragment(message.kind, block, None, 0, fin)?;
+            let found = assembly.cut_fragment(kind, block, None, 0, fin)?;
             buffer.put_back(left);
             if fin == Fin::Last {
                 if let Err(error) = deflate.finish() {
@@ -182,16 +180,14 @@ pub(super) fn inflated(deflate: Option<&Decompressor>, len: usize) -> &[u8] {
 }
 
 /// How much a message may still become.
-fn room_left(message: &OpenMessage, max: u64) -> usize {
-    let left = max.saturating_sub(message.inflated.unwrap_or_default());
+fn room_left(deflate: &Decompressor, max: u64) -> usize {
+    let left = max.saturating_sub(deflate.inflated());
     usize::try_from(left).unwrap_or(usize::MAX)
 }
 
 /// SEC-01, PMD-43: the limit is on what a message becomes.
-fn count(message: &mut OpenMessage, step: &Step, max: u64) -> Result<(), ProtocolError> {
-    let inflated = message.inflated.unwrap_or_default() + step.produced as u64;
-    message.inflated = Some(inflated);
-    if inflated > max {
+fn check_size(step: &Step, max: u64) -> Result<(), ProtocolError> {
+    if step.inflated > max {
         return Err(ProtocolError::MessageTooBig);
     }
     Ok(())

@@ -28,8 +28,7 @@ pub(super) struct OpenMessage {
     pub(super) kind: MessageKind,
     fragments: u32,
     len: u64,
-    /// Bytes that a compressed message has become so far; `None` for one that is not compressed.
-    pub(super) inflated: Option<u64>,
+    pub(super) compressed: bool,
 }
 
 impl OpenFrame {
@@ -61,12 +60,12 @@ impl Inbound {
                     _ => MessageKind::Binary,
                 };
                 self.assembly.begin(kind);
-                let inflated = self.begin_inflate(header.rsv);
+                let compressed = self.begin_inflate(header.rsv);
                 OpenMessage {
                     kind,
                     fragments: 0,
                     len: 0,
-                    inflated,
+                    compressed,
                 }
             }
         };
@@ -93,7 +92,7 @@ impl Inbound {
         let (Some(frame), Some(message)) = (&mut self.frame, self.message) else {
             return Ok(Progress::FrameDone);
         };
-        if message.inflated.is_some() {
+        if message.compressed {
             return self.continue_compressed();
         }
         let mut n = frame.remaining_or_less(self.buffer.unread().len());
@@ -156,7 +155,7 @@ impl Inbound {
     /// How much of the open frame may be read straight into the message buffer.
     pub(super) fn direct_remaining(&self) -> Option<usize> {
         let frame = self.frame.as_ref()?;
-        let is_plain = self.message.is_some_and(|message| message.inflated.is_none());
+        let is_plain = self.message.is_some_and(|message| !message.compressed);
         let direct = self.delivery == Delivery::Messages && self.buffer.is_empty() && is_plain;
         direct.then(|| frame.remaining_or_less(usize::MAX))
     }

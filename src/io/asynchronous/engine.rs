@@ -43,7 +43,6 @@ pub(super) struct Receiving<C> {
     timer: C,
     /// When a failed connection stops to wait for the peer.
     linger_until: Option<Time>,
-    close_timeout: Option<Duration>,
 }
 
 /// Starts a connection over a transport.
@@ -64,7 +63,6 @@ pub(super) fn start<T: Transport>(
         deadlines,
         timer: T::Timer::new(),
         linger_until: None,
-        close_timeout: config.timers.close,
     };
     (sending, receiving)
 }
@@ -303,10 +301,9 @@ impl<C: Timer> Receiving<C> {
     pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, (ProtocolError, Lingering<'_, C>)> {
         let Self {
             inbound,
+            deadlines,
             timer,
             linger_until,
-            close_timeout,
-            ..
         } = self;
         inbound.lend_with_buffer(found).map_err(|error| {
             (
@@ -314,7 +311,7 @@ impl<C: Timer> Receiving<C> {
                 Lingering {
                     timer,
                     until: linger_until,
-                    close_timeout: *close_timeout,
+                    timeout: deadlines.close_timeout(),
                 },
             )
         })
@@ -324,7 +321,7 @@ impl<C: Timer> Receiving<C> {
         Lingering {
             timer: &mut self.timer,
             until: &mut self.linger_until,
-            close_timeout: self.close_timeout,
+            timeout: self.deadlines.close_timeout(),
         }
     }
 }
@@ -337,7 +334,7 @@ impl<C: Timer> Receiving<C> {
 pub(super) struct Lingering<'a, C> {
     timer: &'a mut C,
     until: &'a mut Option<Time>,
-    close_timeout: Option<Duration>,
+    timeout: Option<Duration>,
 }
 
 impl<C: Timer> Lingering<'_, C> {
@@ -355,7 +352,7 @@ impl<C: Timer> Lingering<'_, C> {
             sending.outbound.on_eof();
         }
         let mut is_expired = || {
-            self.close_timeout.is_some_and(|timeout| {
+            self.timeout.is_some_and(|timeout| {
                 let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
                 self.timer.poll_until(until, cx).is_ready()
             })

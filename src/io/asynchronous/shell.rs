@@ -17,11 +17,13 @@ macro_rules! shell {
             /// # Cancel safety
             ///
             /// Dropped before it completes, the connection is dropped with it.
-            pub async fn accept(stream: S) -> Result<Self, crate::Error> {
-                Self::accept_with(stream, &crate::Config::new(), |_| {
-                    Ok(crate::handshake::Accept::new())
+            pub fn accept(stream: S) -> impl Future<Output = Result<Self, crate::Error>> {
+                alloc::boxed::Box::pin(async move {
+                    Self::respond(stream, &crate::Config::new(), |_| {
+                        Ok(crate::handshake::Accept::new())
+                    })
+                    .await
                 })
-                .await
             }
 
             /// Accepts or rejects the upgrade request of a client, as `decide` says. For a decision that takes its
@@ -37,23 +39,31 @@ macro_rules! shell {
             /// # Cancel safety
             ///
             /// Dropped before it completes, the connection is dropped with it.
-            pub async fn accept_with(
+            pub fn accept_with(
+                stream: S,
+                config: &crate::Config,
+                decide: impl FnOnce(
+                    &crate::handshake::UpgradeRequest,
+                ) -> Result<crate::handshake::Accept, crate::handshake::Rejection>,
+            ) -> impl Future<Output = Result<Self, crate::Error>> {
+                // Boxed, and at once: its state, or the stream alone, would be part of the caller's future for as long as the
+                // connection lasts.
+                alloc::boxed::Box::pin(Self::respond(stream, config, decide))
+            }
+
+            async fn respond(
                 stream: S,
                 config: &crate::Config,
                 decide: impl FnOnce(
                     &crate::handshake::UpgradeRequest,
                 ) -> Result<crate::handshake::Accept, crate::handshake::Rejection>,
             ) -> Result<Self, crate::Error> {
-                // Boxed, or its state would be part of the caller's future for as long as the connection lasts.
-                alloc::boxed::Box::pin(async move {
-                    let mut acceptor = crate::asynchronous::Acceptor::new(Io::new(stream), config);
-                    let request = acceptor.recv_request().await?;
-                    match decide(&request) {
-                        Ok(accept) => acceptor.accept(&request, accept).await,
-                        Err(rejection) => Err(acceptor.reject(&request, &rejection).await),
-                    }
-                })
-                .await
+                let mut acceptor = crate::asynchronous::Acceptor::new(Io::new(stream), config);
+                let request = acceptor.recv_request().await?;
+                match decide(&request) {
+                    Ok(accept) => acceptor.accept(&request, accept).await,
+                    Err(rejection) => Err(acceptor.reject(&request, &rejection).await),
+                }
             }
 
             /// Opens a connection over a stream that leads to the server, with default settings.
@@ -66,8 +76,11 @@ macro_rules! shell {
             /// # Cancel safety
             ///
             /// Dropped before it completes, the connection is dropped with it.
-            pub async fn client(stream: S, request: crate::handshake::ClientRequest) -> Result<Self, crate::Error> {
-                Self::client_with(stream, request, &crate::Config::new()).await
+            pub fn client(
+                stream: S,
+                request: crate::handshake::ClientRequest,
+            ) -> impl Future<Output = Result<Self, crate::Error>> {
+                alloc::boxed::Box::pin(async move { Self::request(stream, request, &crate::Config::new()).await })
             }
 
             /// Opens a connection over a stream that leads to the server.
@@ -79,18 +92,22 @@ macro_rules! shell {
             /// # Cancel safety
             ///
             /// Dropped before it completes, the connection is dropped with it.
-            pub async fn client_with(
+            pub fn client_with(
+                stream: S,
+                request: crate::handshake::ClientRequest,
+                config: &crate::Config,
+            ) -> impl Future<Output = Result<Self, crate::Error>> {
+                alloc::boxed::Box::pin(Self::request(stream, request, config))
+            }
+
+            async fn request(
                 stream: S,
                 request: crate::handshake::ClientRequest,
                 config: &crate::Config,
             ) -> Result<Self, crate::Error> {
-                // Boxed for the same reason.
-                alloc::boxed::Box::pin(async move {
-                    let mut connector = crate::asynchronous::Connector::new(Io::new(stream), request, config)?;
-                    let response = connector.recv_response().await?;
-                    Ok(connector.open(response))
-                })
-                .await
+                let mut connector = crate::asynchronous::Connector::new(Io::new(stream), request, config)?;
+                let response = connector.recv_response().await?;
+                Ok(connector.open(response))
             }
 
             /// A WebSocket whose opening handshake was done elsewhere.

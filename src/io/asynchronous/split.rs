@@ -129,13 +129,12 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// Dropped before it completes, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        match self.try_feed(message) {
-            Err(SendError::Full(message)) => {
-                self.ready().await?;
-                Ok(self.try_feed(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        let message = match self.try_feed(message) {
+            Err(SendError::Full(message)) => message,
+            fed => return Ok(fed?),
+        };
+        self.ready().await?;
+        Ok(self.try_feed(message)?)
     }
 
     /// Queues a message if there is room, without waiting. It is written with the next flush of either half.
@@ -158,13 +157,12 @@ impl<T: Transport> SendHalf<T> {
     /// As for [`feed`](Self::feed).
     pub async fn feed_uncompressed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
         let fed = self.shared.lock().outbound.send_uncompressed(message);
-        match fed {
-            Err(SendError::Full(message)) => {
-                self.ready().await?;
-                Ok(self.shared.lock().outbound.send_uncompressed(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        let message = match fed {
+            Err(SendError::Full(message)) => message,
+            fed => return Ok(fed?),
+        };
+        self.ready().await?;
+        Ok(self.shared.lock().outbound.send_uncompressed(message)?)
     }
 
     /// Queues a fragment of a message. If too much is queued already, waits until that is written.
@@ -178,13 +176,12 @@ impl<T: Transport> SendHalf<T> {
     /// Dropped before it completes, the fragment was not queued.
     pub async fn feed_fragment(&mut self, data: impl Into<Message<'_>>, fin: Fin) -> Result<(), Error> {
         let fed = self.shared.lock().outbound.send_fragment(data, fin);
-        match fed {
-            Err(SendError::Full(data)) => {
-                self.ready().await?;
-                Ok(self.shared.lock().outbound.send_fragment(data, fin)?)
-            }
-            fed => Ok(fed?),
-        }
+        let data = match fed {
+            Err(SendError::Full(data)) => data,
+            fed => return Ok(fed?),
+        };
+        self.ready().await?;
+        Ok(self.shared.lock().outbound.send_fragment(data, fin)?)
     }
 
     /// Waits until there is room for a message.

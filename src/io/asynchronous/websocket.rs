@@ -2,18 +2,19 @@
 
 use core::{
     future::poll_fn,
+    pin::Pin,
     task::{Context, Poll, ready},
     time::Duration,
 };
 
 use super::{
     RecvHalf, SendHalf, Transport,
-    engine::{self, Receiving, Sending, Wanted},
+    engine::{self, Lingering, Receiving, Sending, Wanted},
     split,
 };
 use crate::{
     config::Config,
-    connection::{Closure, Connection, Event, Fin, Found, Outbound, SendError},
+    connection::{Closure, Connection, Event, Fin, Found, Outbound, ProtocolError, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
@@ -87,10 +88,12 @@ impl<T: Transport> WebSocket<T> {
         let Some(found) = found.await? else {
             return Ok(None);
         };
-        match self.lend(found).await? {
-            (Event::Message(message), outbound) => Ok(Some((message, outbound))),
-            _ => Err(Error::FragmentDelivery),
-        }
+        let failing = match self.lend(found) {
+            Ok((Event::Message(message), outbound)) => return Ok(Some((message, outbound))),
+            Ok(_) => return Err(Error::FragmentDelivery),
+            Err(failing) => failing,
+        };
+        Err(failing.await)
     }
 
     /// The next event of any kind, or `None` once the connection was closed as it should be.
@@ -103,10 +106,14 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: an event is either returned or still there for the next call.
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? {
-            None => Ok(None),
-            Some(found) => Ok(Some(self.lend(found).await?.0)),
-        }
+        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? else {
+            return Ok(None);
+        };
+        let failing = match self.lend(found) {
+            Ok((event, _)) => return Ok(Some(event)),
+            Err(failing) => failing,
+        };
+        Err(failing.await)
     }
 
     /// Sends a message: queues it and writes everything that is queued.
@@ -135,13 +142,12 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped before it completes, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        match self.try_feed(message) {
-            Err(SendError::Full(message)) => {
-                self.ready().await?;
-                Ok(self.try_feed(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        let message = match self.try_feed(message) {
+            Err(SendError::Full(message)) => message,
+            fed => return Ok(fed?),
+        };
+        self.ready().await?;
+        Ok(self.try_feed(message)?)
     }
 
     /// Queues a message if there is room, without waiting.
@@ -163,13 +169,12 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// As for [`feed`](Self::feed).
     pub async fn feed_uncompressed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        match self.sending.outbound.send_uncompressed(message) {
-            Err(SendError::Full(message)) => {
-                self.ready().await?;
-                Ok(self.sending.outbound.send_uncompressed(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        let message = match self.sending.outbound.send_uncompressed(message) {
+            Err(SendError::Full(message)) => message,
+            fed => return Ok(fed?),
+        };
+        self.ready().await?;
+        Ok(self.sending.outbound.send_uncompressed(message)?)
     }
 
     /// Queues a fragment of a message. If too much is queued already, that is written first.
@@ -182,13 +187,12 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped before it completes, the fragment was not queued.
     pub async fn feed_fragment(&mut self, data: impl Into<Message<'_>>, fin: Fin) -> Result<(), Error> {
-        match self.sending.outbound.send_fragment(data, fin) {
-            Err(SendError::Full(data)) => {
-                self.ready().await?;
-                Ok(self.sending.outbound.send_fragment(data, fin)?)
-            }
-            fed => Ok(fed?),
-        }
+        let data = match self.sending.outbound.send_fragment(data, fin) {
+            Err(SendError::Full(data)) => data,
+            fed => return Ok(fed?),
+        };
+        self.ready().await?;
+        Ok(self.sending.outbound.send_fragment(data, fin)?)
     }
 
     /// Waits until there is room for a message.
@@ -367,19 +371,39 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Lends what was found, and the sending half with it.
-    async fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
+    fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Failing<'_, T>> {
         let Self { sending, receiving, .. } = self;
         match receiving.lend(found) {
             Ok(event) => Ok((event, &mut sending.outbound)),
-            Err((error, mut lingering)) => {
-                let error = sending.outbound.fail(error);
-                poll_fn(|cx| {
-                    let mut write_cx = Context::from_waker(cx.waker());
-                    lingering.poll(sending, cx, &mut write_cx)
-                })
-                .await;
-                Err(error.into())
-            }
+            Err((error, lingering)) => Err(Failing {
+                error: sending.outbound.fail(error),
+                lingering,
+                sending,
+            }),
         }
+    }
+}
+
+/// The end of a connection on which text was received that is none, to be awaited before that is told.
+///
+/// A type of its own, since the tasks of all connections have room for it.
+struct Failing<'a, T: Transport> {
+    error: ProtocolError,
+    lingering: Lingering<'a, T::Timer>,
+    sending: &'a mut Sending<T>,
+}
+
+impl<T: Transport> Future for Failing<'_, T> {
+    type Output = Error;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
+        let Self {
+            error,
+            lingering,
+            sending,
+        } = self.get_mut();
+        let mut write_cx = Context::from_waker(cx.waker());
+        ready!(lingering.poll(sending, cx, &mut write_cx));
+        Poll::Ready((*error).into())
     }
 }

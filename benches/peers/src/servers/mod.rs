@@ -12,7 +12,7 @@ mod tungstenite;
 mod wtx;
 mod yawc;
 
-use std::{io, path::PathBuf, process::Command};
+use std::{io, path::PathBuf, process::Command, sync::Arc};
 
 use clap::ValueEnum;
 use tokio::net::{TcpListener, TcpStream};
@@ -146,8 +146,8 @@ impl Server {
             match self {
                 Self::RawTokio => accept_all(raw::echo).await,
                 Self::OursTokio | Self::OursTokioWide => {
-                    let config = ours::config(deflate, self == Self::OursTokioWide);
-                    accept_all(move |stream| ours::echo(stream, config.clone())).await
+                    let config = Arc::new(ours::config(deflate, self == Self::OursTokioWide));
+                    accept_all(move |stream| ours::echo(stream, Arc::clone(&config))).await
                 }
                 Self::OursTokioStreamed => accept_all(ours::echo_streamed).await,
                 Self::TokioTungstenite => accept_all(tungstenite::echo).await,

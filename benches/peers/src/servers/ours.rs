@@ -1,5 +1,7 @@
 //! This crate on tokio, in the loop that its README shows. (On mio, it is `examples/echo_mio.rs`.)
 
+use std::sync::Arc;
+
 use tokio::net::TcpStream;
 use websocket_proto::{
     Config, DeflateConfig, Delivery, Error, Event, Fragment, Limits, handshake::Accept, tokio::WebSocket,
@@ -34,7 +36,7 @@ pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-pub async fn echo(stream: TcpStream, config: Config) -> Result<(), Error> {
+pub async fn echo(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
     let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
     while let Some((message, outbound)) = websocket.recv_ref().await? {
         outbound.send(message)?;
