@@ -172,6 +172,23 @@ impl<C: Timer> Receiving<C> {
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Poll<Result<Option<Found>, Error>> {
+        let found = self.poll_find_within_bounds(wanted, sending, cx, write_cx);
+        if !matches!(found, Poll::Ready(Ok(Some(_)))) {
+            // A connection that waits, or has ended, holds no buffers.
+            pool::reclaim(&mut self.inbound, &mut sending.outbound);
+            self.inbound.release();
+            sending.outbound.release();
+        }
+        found
+    }
+
+    fn poll_find_within_bounds<T: Transport>(
+        &mut self,
+        wanted: Wanted,
+        sending: &mut Sending<T>,
+        cx: &mut Context<'_>,
+        write_cx: &mut Context<'_>,
+    ) -> Poll<Result<Option<Found>, Error>> {
         for _ in 0..READS {
             match self.find(wanted, &mut sending.outbound) {
                 Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
@@ -198,13 +215,7 @@ impl<C: Timer> Receiving<C> {
                     self.inbound.receive_eof();
                     sending.lost(error)?;
                 }
-                Poll::Pending => {
-                    // An idle connection holds no buffers.
-                    pool::reclaim(&mut self.inbound, &mut sending.outbound);
-                    self.inbound.release();
-                    sending.outbound.release();
-                    return Poll::Pending;
-                }
+                Poll::Pending => return Poll::Pending,
             }
         }
         cx.waker().wake_by_ref();
