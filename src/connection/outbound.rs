@@ -95,6 +95,15 @@ impl Outbound {
         self.push_data(opcode(message.kind()), Fin::Last, message)
     }
 
+    /// The same where room was promised before, whatever has taken it since.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn send_above_mark<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+        let mark = core::mem::replace(&mut self.high_water, usize::MAX);
+        let sent = self.send(message);
+        self.high_water = mark;
+        sent
+    }
+
     /// Queues a fragment of a message ([RFC 6455 §5.4]), for one that is not known as a whole yet or too large for it.
     ///
     /// The first call begins a message, further ones go on with it, and the one with [`Fin::Last`] ends it. Text must

@@ -76,6 +76,35 @@ async fn two_tasks_each_full_duplex() {
     assert!(matches!(closed.await.expect("no hang"), (Ok(()), Ok(()))));
 }
 
+/// Between the moment that there is room and the message that takes it, Pongs of the other half may fill the queue.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pongs_take_no_room_from_messages() {
+    const MESSAGES: u32 = 300_000;
+    let (ours, theirs) = tokio::io::duplex(1 << 12);
+    let (mut send, mut recv) = on_server(theirs, &Config::new().limits(Limits::new().output_high_water(1))).split();
+    let (mut pings, mut messages) = client(ours).split();
+    let answering = tokio::spawn(async move { recv.recv().await.map(|message| message.is_none()) });
+    let pinging = tokio::spawn(async move { while pings.ping(b"a ping").await.is_ok() {} });
+    let reading = tokio::spawn(async move {
+        for _ in 0..MESSAGES {
+            messages.recv().await.unwrap().unwrap();
+        }
+    });
+    let sending = async {
+        for n in 0..MESSAGES {
+            send.feed(&n.to_be_bytes()[..]).await.unwrap();
+        }
+        send.flush().await.unwrap();
+    };
+    timeout(Duration::from_secs(60), sending).await.expect("no hang");
+    timeout(Duration::from_secs(60), reading)
+        .await
+        .expect("no hang")
+        .unwrap();
+    pinging.abort();
+    answering.abort();
+}
+
 async fn close_it(mut websocket: WebSocket<DuplexStream>) -> Result<(), Error> {
     websocket.close(CloseCode::NORMAL).await
 }

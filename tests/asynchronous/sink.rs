@@ -5,7 +5,9 @@ use std::{pin::Pin, task::Poll};
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt, stream};
 use websocket_proto::{Config, Error, Limits, Message, SendError};
 
-use crate::support::{BINARY, CLOSE, FIN, Step, TEXT, Task, block_on, close, frames, masked, server, unmasked};
+use crate::support::{
+    BINARY, CLOSE, FIN, PING, PONG, Step, TEXT, Task, block_on, close, frames, masked, server, unmasked,
+};
 
 fn messages(n: usize) -> Vec<Message<'static>> {
     (0..n).map(|n| Message::from(n.to_string()).into_owned()).collect()
@@ -78,6 +80,39 @@ fn a_full_sink_is_not_ready() {
     Pin::new(&mut send)
         .start_send(Message::from("over five bytes"))
         .unwrap();
+    let refused = Pin::new(&mut send).start_send(Message::from("no room"));
+    assert!(matches!(refused, Err(Error::Send(SendError::Full(())))), "{refused:?}");
+}
+
+/// What `poll_ready` promised holds, also if Pings came in between whose answers fill the queue.
+#[test]
+fn a_ready_sink_takes_a_message() {
+    let config = Config::new().limits(Limits::new().output_high_water(5));
+    let pings = masked(FIN | PING, b"over five bytes").repeat(3);
+    let pongs = unmasked(FIN | PONG, b"over five bytes");
+
+    let (mut websocket, script) = server(&config);
+    script.block();
+    assert!(ready(&mut websocket).now_or_never().unwrap().is_ok());
+    script.bytes(pings.clone());
+    assert!(websocket.next().now_or_never().is_none());
+    Pin::new(&mut websocket).start_send(Message::from("promised")).unwrap();
+    let refused = Pin::new(&mut websocket).start_send(Message::from("no room"));
+    assert!(matches!(refused, Err(Error::Send(SendError::Full(())))), "{refused:?}");
+    script.unblock();
+    block_on(&script, websocket.flush()).unwrap();
+    let written = script.written();
+    assert!(written.starts_with(&pongs));
+    let promised = unmasked(FIN | TEXT, b"promised");
+    assert!(written.windows(promised.len()).any(|window| window == promised));
+
+    let (websocket, script) = server(&config);
+    let (mut send, mut recv) = websocket.split();
+    script.block();
+    assert!(ready(&mut send).now_or_never().unwrap().is_ok());
+    script.bytes(pings);
+    assert!(recv.next().now_or_never().is_none());
+    Pin::new(&mut send).start_send(Message::from("promised")).unwrap();
     let refused = Pin::new(&mut send).start_send(Message::from("no room"));
     assert!(matches!(refused, Err(Error::Send(SendError::Full(())))), "{refused:?}");
 }

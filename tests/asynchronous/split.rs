@@ -2,7 +2,10 @@
 
 use std::{future::Future, pin::pin, task::Poll};
 
-use futures_util::future::{join, select};
+use futures_util::{
+    FutureExt,
+    future::{join, select},
+};
 use tokio::net::TcpStream;
 use websocket_proto::{
     CloseCode, Config, Error, Limits, Negotiated, ProtocolError, Role, SendError, asynchronous, futures,
@@ -118,6 +121,40 @@ fn a_waiting_sender_does_not_block_the_receiver() {
     assert!(sender.is_woken(), "there is room again");
     assert!(matches!(sender.settle(), Poll::Ready(Ok(()))));
     assert_eq!(frames(&script.written()).len(), 3);
+}
+
+/// A Ping waits for room as a message does, with a whole connection and with halves.
+#[test]
+fn pings_wait_for_room() {
+    let (mut websocket, script) = server(&narrow());
+    script.block();
+    assert!(websocket.send("more than enough").now_or_never().is_none());
+    let mut waiting = Task::new(async {
+        websocket.ping(b"one").await.unwrap();
+        websocket.pong(b"two").await.unwrap();
+    });
+    assert!(waiting.settle().is_pending());
+    script.unblock();
+    assert!(waiting.settle().is_ready());
+    let frames = [
+        unmasked(FIN | TEXT, b"more than enough"),
+        unmasked(FIN | PING, b"one"),
+        unmasked(FIN | PONG, b"two"),
+    ];
+    assert_eq!(script.written(), frames.concat());
+    drop(waiting);
+
+    let (mut send, _recv) = websocket.split();
+    script.block();
+    assert!(send.send("more than enough").now_or_never().is_none());
+    let mut waiting = Task::new(async {
+        send.ping(b"one").await.unwrap();
+        send.pong(b"two").await.unwrap();
+    });
+    assert!(waiting.settle().is_pending());
+    script.unblock();
+    assert!(waiting.settle().is_ready());
+    assert_eq!(script.written(), frames.concat().repeat(2));
 }
 
 /// Both tasks wait for the write side. Whoever polled it last, both are woken when it can be written.

@@ -3,7 +3,7 @@
 use std::{
     future::Future,
     pin::pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use websocket_proto::{
@@ -23,7 +23,7 @@ fn once<O>(cx: &mut Context<'_>, future: impl Future<Output = O>) -> Poll<O> {
     pin!(future).poll(cx)
 }
 
-/// A future that queues at its first poll has done so, whether it is ready or not.
+/// A future that queues at its first poll, because there is room, has done so, whether it is ready or not.
 fn queued<E>(polled: Poll<Result<(), E>>) -> Poll<Result<(), E>> {
     Poll::Ready(match polled {
         Poll::Ready(done) => done,
@@ -73,8 +73,14 @@ impl<T: Transport> Shell for Whole<T> {
         match op {
             Op::Message(data) => once(cx, websocket.feed(message(data, owned))),
             Op::Fragment(data, fin) => once(cx, websocket.feed_fragment(message(data, owned), *fin)),
-            Op::Ping(payload) => queued(once(cx, websocket.ping(payload))),
-            Op::Pong(payload) => queued(once(cx, websocket.pong(payload))),
+            Op::Ping(payload) => {
+                ready!(once(cx, websocket.ready()))?;
+                queued(once(cx, websocket.ping(payload)))
+            }
+            Op::Pong(payload) => {
+                ready!(once(cx, websocket.ready()))?;
+                queued(once(cx, websocket.pong(payload)))
+            }
             Op::Close(code) => {
                 self.closing = Some(*code);
                 Poll::Ready(Ok(()))
@@ -128,8 +134,14 @@ impl<T: Transport> Shell for Halves<T> {
         match op {
             Op::Message(data) => once(cx, send.feed(message(data, owned))),
             Op::Fragment(data, fin) => once(cx, send.feed_fragment(message(data, owned), *fin)),
-            Op::Ping(payload) => queued(once(cx, send.ping(payload))),
-            Op::Pong(payload) => queued(once(cx, send.pong(payload))),
+            Op::Ping(payload) => {
+                ready!(once(cx, send.ready()))?;
+                queued(once(cx, send.ping(payload)))
+            }
+            Op::Pong(payload) => {
+                ready!(once(cx, send.ready()))?;
+                queued(once(cx, send.pong(payload)))
+            }
             Op::Close(code) => queued(once(cx, send.close(Op::close_frame(*code)))),
             Op::MeasureLatency | Op::Release => Poll::Ready(Ok(())),
         }

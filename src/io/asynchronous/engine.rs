@@ -3,6 +3,7 @@
 //! The two directions are separate structures, so that a whole connection and its halves are driven by the same code.
 
 use core::{
+    mem,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -13,8 +14,9 @@ use bytes::Buf;
 use super::{Timer, Transport, pool};
 use crate::{
     config::Config,
-    connection::{Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, Time},
+    connection::{Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, SendError, Time},
     error::Error,
+    message::Message,
     negotiated::Negotiated,
 };
 
@@ -33,6 +35,8 @@ pub(super) struct Sending<T> {
     shut_down: bool,
     /// Whether the receiving side knows that output waits, and so watches the deadline of it.
     pub(super) watched: bool,
+    /// Whether a sink was told that there is room for a message.
+    pub(super) promised: bool,
 }
 
 /// The receiving side, which also watches the deadlines.
@@ -57,6 +61,7 @@ pub(super) fn start<T: Transport>(
         outbound,
         shut_down: false,
         watched: false,
+        promised: false,
     };
     let receiving = Receiving {
         inbound,
@@ -87,6 +92,15 @@ impl<T: Transport> Sending<T> {
         match ready!(self.poll_write_all(cx)) {
             Ok(()) => Poll::Ready(Ok(())),
             Err(error) => Poll::Ready(self.lost(error)),
+        }
+    }
+
+    /// Queues the message of a sink. A promise of room holds, also if Pongs took the room in between.
+    pub(super) fn start_send<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+        if mem::take(&mut self.promised) {
+            self.outbound.send_above_mark(message)
+        } else {
+            self.outbound.send(message)
         }
     }
 

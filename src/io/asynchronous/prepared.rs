@@ -29,13 +29,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped before it completes, the message was not queued.
     pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        match self.try_feed_prepared(message) {
-            Err(SendError::Full(())) => {
-                self.ready().await?;
-                Ok(self.try_feed_prepared(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        self.with_room((), |outbound, ()| outbound.send_prepared(message)).await
     }
 
     /// Queues a message that was encoded beforehand if there is room, without waiting.
@@ -74,13 +68,7 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// Dropped before it completes, the message was not queued.
     pub async fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        match self.try_feed_prepared(message) {
-            Err(SendError::Full(())) => {
-                self.ready().await?;
-                Ok(self.try_feed_prepared(message)?)
-            }
-            fed => Ok(fed?),
-        }
+        self.with_room((), |outbound, ()| outbound.send_prepared(message)).await
     }
 
     /// Queues a message that was encoded beforehand if there is room, without waiting. It is written with the next

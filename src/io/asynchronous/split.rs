@@ -17,7 +17,7 @@ use super::{
     engine::{Receiving, Sending, Wanted},
 };
 use crate::{
-    connection::{Closure, Event, Fin, Found, SendError},
+    connection::{Closure, Event, Fin, Found, Outbound, SendError},
     error::Error,
     frame::CloseFrame,
     message::Message,
@@ -129,12 +129,7 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// Dropped before it completes, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        let message = match self.try_feed(message) {
-            Err(SendError::Full(message)) => message,
-            fed => return Ok(fed?),
-        };
-        self.ready().await?;
-        Ok(self.try_feed(message)?)
+        self.with_room(message.into(), Outbound::send).await
     }
 
     /// Queues a message if there is room, without waiting. It is written with the next flush of either half.
@@ -156,13 +151,7 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// As for [`feed`](Self::feed).
     pub async fn feed_uncompressed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        let fed = self.shared.lock().outbound.send_uncompressed(message);
-        let message = match fed {
-            Err(SendError::Full(message)) => message,
-            fed => return Ok(fed?),
-        };
-        self.ready().await?;
-        Ok(self.shared.lock().outbound.send_uncompressed(message)?)
+        self.with_room(message.into(), Outbound::send_uncompressed).await
     }
 
     /// Queues a fragment of a message. If too much is queued already, waits until that is written.
@@ -175,13 +164,8 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// Dropped before it completes, the fragment was not queued.
     pub async fn feed_fragment(&mut self, data: impl Into<Message<'_>>, fin: Fin) -> Result<(), Error> {
-        let fed = self.shared.lock().outbound.send_fragment(data, fin);
-        let data = match fed {
-            Err(SendError::Full(data)) => data,
-            fed => return Ok(fed?),
-        };
-        self.ready().await?;
-        Ok(self.shared.lock().outbound.send_fragment(data, fin)?)
+        self.with_room(data.into(), |outbound, data| outbound.send_fragment(data, fin))
+            .await
     }
 
     /// Waits until there is room for a message.
@@ -205,9 +189,9 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the Ping is queued at the first poll, and written by the next call.
+    /// Cancel safe: dropped before it completes, the Ping was not queued, or is written by the next call.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.shared.lock().outbound.ping(payload)?;
+        self.with_room((), |outbound, ()| outbound.ping(payload)).await?;
         self.flush().await
     }
 
@@ -219,9 +203,9 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the Pong is queued at the first poll, and written by the next call.
+    /// Cancel safe: dropped before it completes, the Pong was not queued, or is written by the next call.
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.shared.lock().outbound.pong(payload)?;
+        self.with_room((), |outbound, ()| outbound.pong(payload)).await?;
         self.flush().await
     }
 
@@ -312,6 +296,23 @@ impl<T: Transport> SendHalf<T> {
                     fused,
                 }),
             }),
+        }
+    }
+
+    /// Queues something. While too much is queued already, waits until that is written; the other half may be quicker to
+    /// fill the room with Pongs.
+    pub(super) async fn with_room<M>(
+        &self,
+        mut data: M,
+        feed: impl Fn(&mut Outbound, M) -> Result<(), SendError<M>>,
+    ) -> Result<(), Error> {
+        loop {
+            let fed = feed(&mut self.shared.lock().outbound, data);
+            match fed {
+                Err(SendError::Full(unsent)) => data = unsent,
+                fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
+            }
+            poll_fn(|cx| self.poll_room(cx)).await?;
         }
     }
 

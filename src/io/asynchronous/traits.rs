@@ -36,11 +36,13 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_room(cx)
+        ready!(self.poll_room(cx))?;
+        self.sending.promised = true;
+        Poll::Ready(Ok(()))
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message<'static>) -> Result<(), Error> {
-        Ok(self.try_feed(message)?)
+        Ok(self.sending.start_send(message)?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
@@ -79,11 +81,13 @@ impl<T: Transport> Sink<Message<'static>> for SendHalf<T> {
     type Error = Error;
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.poll_room(cx)
+        ready!(self.poll_room(cx))?;
+        self.shared.lock().promised = true;
+        Poll::Ready(Ok(()))
     }
 
-    fn start_send(mut self: Pin<&mut Self>, message: Message<'static>) -> Result<(), Error> {
-        Ok(self.try_feed(message)?)
+    fn start_send(self: Pin<&mut Self>, message: Message<'static>) -> Result<(), Error> {
+        Ok(self.shared.lock().start_send(message)?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

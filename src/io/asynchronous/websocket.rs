@@ -142,12 +142,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped before it completes, the message was not queued.
     pub async fn feed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        let message = match self.try_feed(message) {
-            Err(SendError::Full(message)) => message,
-            fed => return Ok(fed?),
-        };
-        self.ready().await?;
-        Ok(self.try_feed(message)?)
+        self.with_room(message.into(), Outbound::send).await
     }
 
     /// Queues a message if there is room, without waiting.
@@ -169,12 +164,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// As for [`feed`](Self::feed).
     pub async fn feed_uncompressed(&mut self, message: impl Into<Message<'_>>) -> Result<(), Error> {
-        let message = match self.sending.outbound.send_uncompressed(message) {
-            Err(SendError::Full(message)) => message,
-            fed => return Ok(fed?),
-        };
-        self.ready().await?;
-        Ok(self.sending.outbound.send_uncompressed(message)?)
+        self.with_room(message.into(), Outbound::send_uncompressed).await
     }
 
     /// Queues a fragment of a message. If too much is queued already, that is written first.
@@ -187,12 +177,8 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Dropped before it completes, the fragment was not queued.
     pub async fn feed_fragment(&mut self, data: impl Into<Message<'_>>, fin: Fin) -> Result<(), Error> {
-        let data = match self.sending.outbound.send_fragment(data, fin) {
-            Err(SendError::Full(data)) => data,
-            fed => return Ok(fed?),
-        };
-        self.ready().await?;
-        Ok(self.sending.outbound.send_fragment(data, fin)?)
+        self.with_room(data.into(), |outbound, data| outbound.send_fragment(data, fin))
+            .await
     }
 
     /// Waits until there is room for a message.
@@ -216,9 +202,9 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the Ping is queued at the first poll, and written by the next call.
+    /// Cancel safe: dropped before it completes, the Ping was not queued, or is written by the next call.
     pub async fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sending.outbound.ping(payload)?;
+        self.with_room((), |outbound, ()| outbound.ping(payload)).await?;
         self.flush().await
     }
 
@@ -230,9 +216,9 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the Pong is queued at the first poll, and written by the next call.
+    /// Cancel safe: dropped before it completes, the Pong was not queued, or is written by the next call.
     pub async fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.sending.outbound.pong(payload)?;
+        self.with_room((), |outbound, ()| outbound.pong(payload)).await?;
         self.flush().await
     }
 
@@ -368,6 +354,20 @@ impl<T: Transport> WebSocket<T> {
             return self.poll_flush(cx);
         }
         Poll::Ready(Ok(()))
+    }
+
+    /// Queues something. If too much is queued already, that is written first.
+    pub(super) async fn with_room<M>(
+        &mut self,
+        data: M,
+        feed: impl Fn(&mut Outbound, M) -> Result<(), SendError<M>>,
+    ) -> Result<(), Error> {
+        let data = match feed(&mut self.sending.outbound, data) {
+            Err(SendError::Full(unsent)) => unsent,
+            fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
+        };
+        self.ready().await?;
+        feed(&mut self.sending.outbound, data).map_err(|refused| Error::Send(refused.without_unsent()))
     }
 
     /// Lends what was found, and the sending half with it.
