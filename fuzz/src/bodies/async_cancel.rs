@@ -188,15 +188,8 @@ impl Run {
             Op::Send(data) => self.send(data, polls),
             Op::Flush => describe(self.repeat(polls, async |websocket| websocket.flush().await)),
             Op::Ready => describe(self.repeat(polls, async |websocket| websocket.ready().await)),
-            // These are queued by the first poll.
-            Op::Ping(payload) => {
-                let sent = self.attempt(polls, async |websocket| websocket.ping(payload).await);
-                self.flushed(sent, polls)
-            }
-            Op::Pong(payload) => {
-                let sent = self.attempt(polls, async |websocket| websocket.pong(payload).await);
-                self.flushed(sent, polls)
-            }
+            Op::Ping(payload) => self.control(polls, async |websocket| websocket.ping(payload).await),
+            Op::Pong(payload) => self.control(polls, async |websocket| websocket.pong(payload).await),
             Op::Close(code, reason) => {
                 let frame = CloseFrame::new(CloseCode::new(*code), reason);
                 describe(self.repeat(polls, async |websocket| websocket.close(frame).await))
@@ -221,6 +214,16 @@ impl Run {
                 return self.flushed(sent, polls);
             }
         }
+    }
+
+    /// Where there is room, these are queued by the first poll.
+    fn control(&mut self, polls: usize, future: impl AsyncFn(&mut WebSocket<Pipe>) -> Result<(), Error>) -> String {
+        let room = self.repeat(polls, async |websocket| websocket.ready().await);
+        if room.is_err() {
+            return describe(room);
+        }
+        let sent = self.attempt(polls, future);
+        self.flushed(sent, polls)
     }
 
     /// Bytes that were queued since the beginning, as long as the stream does not fail.
