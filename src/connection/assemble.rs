@@ -123,7 +123,7 @@ impl Assembly {
             return None;
         };
         let end = self.filled.saturating_add(n);
-        if end > bytes.len() && self.filled == bytes.len() {
+        if self.filled == bytes.len() {
             // The buffer at most doubles, whatever the data promises.
             let end = end.min((2 * self.filled).max(INFLATE));
             bytes.reserve_exact(end - bytes.len());
@@ -305,4 +305,81 @@ fn growth(capacity: usize, needed: usize, expected: usize, max: u64) -> usize {
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     let wanted = needed.saturating_add(expected).max(capacity.saturating_mul(2));
     needed.max(wanted.min(max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: usize = 1 << 30;
+
+    /// What is not long yet, or has a short rest only, goes through the receive buffer.
+    #[test]
+    fn only_what_is_long_is_read_straight_into_the_message() {
+        assert_eq!(direct_room(DIRECT - 1, MANY, u32::MAX, MANY), None);
+        assert_eq!(direct_room(MANY, 2 * MANY, u32::MAX, DIRECT - 1), None);
+        assert_eq!(direct_room(DIRECT, DIRECT, 0, DIRECT), Some(DIRECT));
+    }
+
+    /// A full buffer doubles, or becomes as long as the longest message before; one that is not full is filled first. What
+    /// would be left is read at once, if it is short.
+    #[test]
+    fn room_follows_what_has_arrived() {
+        let filled = 3 * DIRECT;
+        assert_eq!(direct_room(filled, filled, 0, MANY), Some(filled));
+        assert_eq!(direct_room(filled, filled + DIRECT - 1, 0, MANY), Some(filled));
+        assert_eq!(direct_room(filled, filled + DIRECT, 0, MANY), Some(DIRECT));
+        assert_eq!(direct_room(filled, filled + 100_000, 0, MANY), Some(100_000));
+        assert_eq!(direct_room(filled, filled, 1_000_000, MANY), Some(1_000_000 - filled));
+        assert_eq!(direct_room(filled, filled, 0, filled + DIRECT), Some(filled));
+        assert_eq!(
+            direct_room(filled, filled, 0, filled + DIRECT - 1),
+            Some(filled + DIRECT - 1)
+        );
+    }
+
+    #[test]
+    fn buffers_grow_in_proportion_and_within_the_limit() {
+        assert_eq!(growth(100, 100, 500, 1000), 100, "there is room");
+        assert_eq!(growth(100, 101, 0, 1000), 200, "it doubles");
+        assert_eq!(growth(100, 101, 500, 1000), 601, "so much is expected");
+        assert_eq!(growth(100, 101, 500, 300), 300, "the message may have no more");
+        assert_eq!(growth(100, 400, 500, 300), 400, "so much is there");
+    }
+
+    /// What is decompressed makes the buffer twice as long at most, and at least: otherwise it would be copied too often.
+    #[test]
+    fn the_room_to_decompress_into_doubles() {
+        let mut assembly = Assembly::new();
+        assembly.begin(MessageKind::Binary);
+        for expected in [INFLATE, INFLATE, 2 * INFLATE, 4 * INFLATE] {
+            assert_eq!(assembly.inflate_space(0).map(|room| room.len()), Some(0));
+            let room = assembly.inflate_space(MANY).expect("it is a binary message");
+            assert_eq!(room.len(), expected);
+            room.fill(7);
+            assembly.inflate_fill(expected);
+        }
+        assert_eq!(assembly.inflate_space(10).map(|room| room.len()), Some(10));
+        assert_eq!(assembly.capacity(), 8 * INFLATE + 10);
+        assembly.finish().expect("it is not text");
+        assert_eq!(assembly.lend().as_bytes(), [7; 8 * INFLATE]);
+    }
+
+    /// Memory that must be initialised first is so in steps, however long the message is that is expected.
+    #[test]
+    fn room_is_zeroed_in_steps() {
+        let mut assembly = Assembly::new();
+        assembly.begin(MessageKind::Binary);
+        let max = u64::MAX;
+        assembly
+            .push(&mut [1; 2 * DIRECT], None, 0, max)
+            .expect("it is not text");
+        assembly.longest = 16 << 20;
+        for _ in 0..3 {
+            let n = assembly.direct_space(MANY).map(|room| room.len());
+            assert_eq!(n, Some(ZEROED));
+            assert_eq!(assembly.direct_fill(ZEROED, None), ZEROED);
+        }
+        assert_eq!(assembly.capacity(), 16 << 20, "room for all of it was made at once");
+    }
 }

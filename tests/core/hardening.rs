@@ -45,7 +45,7 @@ fn advancing_too_far_is_no_panic_in_a_release_build() {
     }
 }
 
-/// SEC-12: advancing by nothing, or without having asked for room, is harmless.
+/// SEC-12: advancing by nothing, or without having asked for room, and receiving nothing is harmless.
 #[test]
 fn advancing_by_nothing_is_harmless() {
     for role in ROLES {
@@ -53,6 +53,7 @@ fn advancing_by_nothing_is_harmless() {
             connection.advance(0);
             connection.space();
             connection.advance(0);
+            connection.receive(&[]);
             assert_eq!(connection.next_event(), Ok(None));
             assert_eq!(connection.ready_state(), ReadyState::Open);
         }
