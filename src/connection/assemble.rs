@@ -172,11 +172,8 @@ impl Assembly {
     /// Takes over and unmasks what was appended to [`direct_buffer`](Self::direct_buffer). Returns how much it was.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(super) fn direct_appended(&mut self, key: Option<MaskingKey>) -> usize {
-        let Store::Binary(bytes) = &mut self.store else {
-            return 0;
-        };
-        let n = bytes.len() - self.filled;
-        self.direct_fill(n, key)
+        // All that is there behind the rest of the message is what was appended.
+        self.direct_fill(usize::MAX, key)
     }
 
     /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
@@ -363,6 +360,31 @@ mod tests {
         assert_eq!(assembly.capacity(), 8 * INFLATE + 10);
         assembly.finish().expect("it is not text");
         assert_eq!(assembly.lend().as_bytes(), [7; 8 * INFLATE]);
+    }
+
+    /// The length of a long message is remembered when its buffer is freed, and the next one has its room at once.
+    #[test]
+    fn the_longest_message_is_remembered() {
+        let mut assembly = Assembly::new();
+        for kind in [MessageKind::Binary, MessageKind::Text] {
+            assembly.begin(kind);
+            assembly
+                .push(&mut [b'x'; 50_000], None, 0, u64::MAX)
+                .expect("it is text");
+            assembly.finish().expect("it is text");
+            assembly.release();
+            assert_eq!(assembly.capacity(), 0);
+            assembly.begin(kind);
+            assembly
+                .push(&mut [b'x'; 10], None, 49_990, u64::MAX)
+                .expect("it is text");
+            assert!(
+                (50_000..=50_003).contains(&assembly.capacity()),
+                "{}",
+                assembly.capacity()
+            );
+            assembly.release();
+        }
     }
 
     /// Memory that must be initialised first is so in steps, however long the message is that is expected.
