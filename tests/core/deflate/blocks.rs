@@ -33,6 +33,16 @@ fn kinds_of_blocks() {
     assert_reads(&dynamic, &text);
 }
 
+/// PMD-33: blocks without content give nothing, however many of them are in one frame and in one read.
+#[test]
+fn blocks_without_content() {
+    let empty = [0x00, 0x00, 0x00, 0xff, 0xff].repeat(2000);
+    assert_reads(&[&empty[..], &HELLO].concat(), "Hello");
+    assert_reads(&[&empty[..], &[0x00]].concat(), "");
+    let hello = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff];
+    assert_reads(&[&hello[..], &empty, &HELLO].concat(), "HelloHello");
+}
+
 /// PMD-34: a final block ends its stream, and the connection goes on.
 #[test]
 fn final_blocks() {
