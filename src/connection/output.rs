@@ -165,10 +165,6 @@ impl Output {
         }
     }
 
-    pub(super) fn has_deferred(&self) -> bool {
-        self.deferred.is_some()
-    }
-
     /// Queues the frame that was kept back, if there is one.
     #[cold]
     pub(super) fn push_deferred(&mut self) {

@@ -265,6 +265,18 @@ mod tests {
         }
     }
 
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[test]
+    fn what_was_taken_is_of_use_again() {
+        let mut buffer = RecvBuffer::with_capacity(300);
+        buffer.push(&[1; 10]);
+        let _ = buffer.consume_behind(0, 10);
+        let bytes = core::mem::take(buffer.bytes_mut());
+        assert_eq!((buffer.capacity(), buffer.is_empty()), (0, true));
+        let buffer = RecvBuffer::from_bytes(bytes);
+        assert_eq!((buffer.capacity(), buffer.is_empty()), (300, true));
+    }
+
     #[test]
     fn a_full_buffer_has_no_spare_part_but_takes_pushed_bytes() {
         let mut buffer = RecvBuffer::with_capacity(256);

@@ -198,7 +198,7 @@ fn what_is_taken_counts_as_written() {
     output.defer_frame(&header(5), b"later", output.end());
     let taken = Output::take(&mut output);
     assert_eq!(taken.len(), 12 - 5 + 7, "what was kept back goes with it");
-    assert!(output.is_empty() && !output.has_deferred());
+    assert!(output.is_empty() && output.deferred.is_none());
     assert_eq!((output.written(), output.end()), (19, 19));
     push(&mut output, 10);
     assert_eq!((output.written(), output.end()), (19, 31));
