@@ -77,6 +77,44 @@ fn a_received_payload_goes_out_from_its_buffer() {
     }
 }
 
+/// Also when a write takes only a part.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[test]
+fn a_received_payload_may_be_written_in_parts() {
+    for (start, step) in [(14, 1), (14, 3), (1, 1), (1, 3), (0, 2)] {
+        let mut buffer = vec![0; 100];
+        buffer[start..start + 6].copy_from_slice(b"abcdef");
+        let mut output = Output::default();
+        output.push_frame_received(&header(6), buffer, start..start + 6);
+        output.push_frame(&header(1), b"z");
+        let mut written = vec![];
+        while output.has_remaining() {
+            let n = output.chunk().len().min(step);
+            written.extend_from_slice(&output.chunk()[..n]);
+            output.advance(n);
+        }
+        assert_eq!(written, b"\x82\x06abcdef\x82\x01z", "{start}, {step}");
+        assert_eq!(output.take_written().map(|buffer| buffer.len()), Some(100));
+    }
+}
+
+/// When the transport is gone, nothing is left to write, and nothing is held but what further output could use.
+#[test]
+fn what_is_dropped_is_gone() {
+    let mut output = Output::default();
+    for _ in 0..3 {
+        output.push_frame_shared(&header(5000), Bytes::from(vec![1; 5000]));
+        output.defer_frame(&header(5), b"later", output.end());
+    }
+    output.clear();
+    assert!(output.is_empty() && output.chunk().is_empty());
+    assert!(output.allocated() < 1000, "{} bytes", output.allocated());
+    output.release();
+    assert_eq!(output.allocated(), 0);
+    output.push_frame(&header(3), b"abc");
+    assert_eq!(output.chunk(), b"\x82\x03abc");
+}
+
 #[test]
 fn a_lent_buffer_is_used_and_comes_back() {
     let mut output = Output::default();
