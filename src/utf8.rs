@@ -114,13 +114,13 @@ fn cut_len(bytes: &[u8]) -> usize {
     0
 }
 
-/// Whether some code point, complete or not, begins with these one to four bytes (Unicode, table 3-7).
+/// Whether some code point of several bytes begins with these (Unicode, table 3-7), which are no more than its first byte
+/// announces.
 fn is_prefix(bytes: &[u8]) -> bool {
     let &[first, ref rest @ ..] = bytes else {
         return true;
     };
     let second_range = match first {
-        0x00..=0x7F => return rest.is_empty(),
         0xC2..=0xDF | 0xE1..=0xEC | 0xEE..=0xEF | 0xF1..=0xF3 => 0x80..=0xBF,
         0xE0 => 0xA0..=0xBF, // else overlong
         0xED => 0x80..=0x9F, // else a surrogate
@@ -128,8 +128,7 @@ fn is_prefix(bytes: &[u8]) -> bool {
         0xF4 => 0x80..=0x8F, // else above U+10FFFF
         _ => return false,
     };
-    rest.len() < width(first)
-        && rest.first().is_none_or(|second| second_range.contains(second))
+    rest.first().is_none_or(|second| second_range.contains(second))
         && rest.iter().skip(1).all(|byte| byte & 0xC0 == 0x80)
 }
 

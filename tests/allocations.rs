@@ -434,6 +434,23 @@ fn allocated_tells_the_heap_of_a_connection() {
     }
 }
 
+/// It is so with many messages that go out from where they lie, too.
+#[test]
+fn allocated_tells_the_heap_of_what_is_queued() {
+    for count in 0..12 {
+        let mut slot = None;
+        let info = measure(|| {
+            let mut connection = Connection::new(Role::Server, &Config::new());
+            for _ in 0..count {
+                connection.send(vec![1; 10_000]).expect("open");
+            }
+            slot = Some(connection);
+        });
+        let allocated = slot.map(|connection| connection.allocated() as i64);
+        assert_eq!(allocated, Some(info.bytes_current), "{count} messages");
+    }
+}
+
 /// A released connection costs its own size; a client also keeps one batch of masking keys.
 #[test]
 fn a_released_connection_has_no_heap() {

@@ -123,7 +123,7 @@ impl Assembly {
             return None;
         };
         let end = self.filled.saturating_add(n);
-        if end > bytes.len() && self.filled == bytes.len() {
+        if self.filled == bytes.len() {
             // The buffer at most doubles, whatever the data promises.
             let end = end.min((2 * self.filled).max(INFLATE));
             bytes.reserve_exact(end - bytes.len());
@@ -172,11 +172,8 @@ impl Assembly {
     /// Takes over and unmasks what was appended to [`direct_buffer`](Self::direct_buffer). Returns how much it was.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(super) fn direct_appended(&mut self, key: Option<MaskingKey>) -> usize {
-        let Store::Binary(bytes) = &mut self.store else {
-            return 0;
-        };
-        let n = bytes.len() - self.filled;
-        self.direct_fill(n, key)
+        // All that is there behind the rest of the message is what was appended.
+        self.direct_fill(usize::MAX, key)
     }
 
     /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
@@ -305,4 +302,106 @@ fn growth(capacity: usize, needed: usize, expected: usize, max: u64) -> usize {
     let max = usize::try_from(max).unwrap_or(usize::MAX);
     let wanted = needed.saturating_add(expected).max(capacity.saturating_mul(2));
     needed.max(wanted.min(max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MANY: usize = 1 << 30;
+
+    /// What is not long yet, or has a short rest only, goes through the receive buffer.
+    #[test]
+    fn only_what_is_long_is_read_straight_into_the_message() {
+        assert_eq!(direct_room(DIRECT - 1, MANY, u32::MAX, MANY), None);
+        assert_eq!(direct_room(MANY, 2 * MANY, u32::MAX, DIRECT - 1), None);
+        assert_eq!(direct_room(DIRECT, DIRECT, 0, DIRECT), Some(DIRECT));
+    }
+
+    /// A full buffer doubles, or becomes as long as the longest message before; one that is not full is filled first. What
+    /// would be left is read at once, if it is short.
+    #[test]
+    fn room_follows_what_has_arrived() {
+        let filled = 3 * DIRECT;
+        assert_eq!(direct_room(filled, filled, 0, MANY), Some(filled));
+        assert_eq!(direct_room(filled, filled + DIRECT - 1, 0, MANY), Some(filled));
+        assert_eq!(direct_room(filled, filled + DIRECT, 0, MANY), Some(DIRECT));
+        assert_eq!(direct_room(filled, filled + 100_000, 0, MANY), Some(100_000));
+        assert_eq!(direct_room(filled, filled, 1_000_000, MANY), Some(1_000_000 - filled));
+        assert_eq!(direct_room(filled, filled, 0, filled + DIRECT), Some(filled));
+        assert_eq!(
+            direct_room(filled, filled, 0, filled + DIRECT - 1),
+            Some(filled + DIRECT - 1)
+        );
+    }
+
+    #[test]
+    fn buffers_grow_in_proportion_and_within_the_limit() {
+        assert_eq!(growth(100, 100, 500, 1000), 100, "there is room");
+        assert_eq!(growth(100, 101, 0, 1000), 200, "it doubles");
+        assert_eq!(growth(100, 101, 500, 1000), 601, "so much is expected");
+        assert_eq!(growth(100, 101, 500, 300), 300, "the message may have no more");
+        assert_eq!(growth(100, 400, 500, 300), 400, "so much is there");
+    }
+
+    /// What is decompressed makes the buffer twice as long at most, and at least: otherwise it would be copied too often.
+    #[test]
+    fn the_room_to_decompress_into_doubles() {
+        let mut assembly = Assembly::new();
+        assembly.begin(MessageKind::Binary);
+        for expected in [INFLATE, INFLATE, 2 * INFLATE, 4 * INFLATE] {
+            assert_eq!(assembly.inflate_space(0).map(|room| room.len()), Some(0));
+            let room = assembly.inflate_space(MANY).expect("it is a binary message");
+            assert_eq!(room.len(), expected);
+            room.fill(7);
+            assembly.inflate_fill(expected);
+        }
+        assert_eq!(assembly.inflate_space(10).map(|room| room.len()), Some(10));
+        assert_eq!(assembly.capacity(), 8 * INFLATE + 10);
+        assembly.finish().expect("it is not text");
+        assert_eq!(assembly.lend().as_bytes(), [7; 8 * INFLATE]);
+    }
+
+    /// The length of a long message is remembered when its buffer is freed, and the next one has its room at once.
+    #[test]
+    fn the_longest_message_is_remembered() {
+        let mut assembly = Assembly::new();
+        for kind in [MessageKind::Binary, MessageKind::Text] {
+            assembly.begin(kind);
+            assembly
+                .push(&mut [b'x'; 50_000], None, 0, u64::MAX)
+                .expect("it is text");
+            assembly.finish().expect("it is text");
+            assembly.release();
+            assert_eq!(assembly.capacity(), 0);
+            assembly.begin(kind);
+            assembly
+                .push(&mut [b'x'; 10], None, 49_990, u64::MAX)
+                .expect("it is text");
+            assert!(
+                (50_000..=50_003).contains(&assembly.capacity()),
+                "{}",
+                assembly.capacity()
+            );
+            assembly.release();
+        }
+    }
+
+    /// Memory that must be initialised first is so in steps, however long the message is that is expected.
+    #[test]
+    fn room_is_zeroed_in_steps() {
+        let mut assembly = Assembly::new();
+        assembly.begin(MessageKind::Binary);
+        let max = u64::MAX;
+        assembly
+            .push(&mut [1; 2 * DIRECT], None, 0, max)
+            .expect("it is not text");
+        assembly.longest = 16 << 20;
+        for _ in 0..3 {
+            let n = assembly.direct_space(MANY).map(|room| room.len());
+            assert_eq!(n, Some(ZEROED));
+            assert_eq!(assembly.direct_fill(ZEROED, None), ZEROED);
+        }
+        assert_eq!(assembly.capacity(), 16 << 20, "room for all of it was made at once");
+    }
 }

@@ -331,6 +331,7 @@ impl Watch {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use alloc::{format, string::ToString};
 
     #[test]
     fn time_is_exact_and_stops_at_its_end() {
@@ -343,6 +344,7 @@ mod tests {
         let end = Time::from_origin(Duration::MAX);
         assert_eq!(moment + Duration::MAX, end);
         assert_eq!(end + Duration::from_nanos(1), end);
+        assert_eq!(Time::from_origin(Duration::from_secs(20_000_000_000)), end, "634 years");
         assert!(end.since_origin() > Duration::from_secs(500 * 365 * 24 * 60 * 60));
         assert_eq!(size_of::<Option<Time>>(), 8);
     }
@@ -355,5 +357,21 @@ mod tests {
         let moment = Time::from_origin(Duration::new(3, 7));
         assert_eq!(moment + Span::new(Duration::MAX), moment + Duration::MAX);
         assert_eq!(size_of::<Option<Span>>(), 8);
+    }
+
+    #[test]
+    fn what_is_shown() {
+        assert_eq!(
+            format!("{:?}", Time::from_origin(Duration::new(3, 7))),
+            "Time(3.000000007s)"
+        );
+        let shown = [Timer::Close, Timer::Write, Timer::Idle, Timer::Keepalive].map(|timer| timer.to_string());
+        let expected = [
+            "closing handshake",
+            "stalled write",
+            "idle peer",
+            "no answer to a keepalive ping",
+        ];
+        assert_eq!(shown, expected);
     }
 }

@@ -86,3 +86,46 @@ impl core::fmt::Debug for MaskKeys {
         f.write_str("MaskKeys")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::format;
+
+    /// SEC-01: of 64 batches the first has a seed of the operating system, and the others that of the batch before.
+    #[cfg(feature = "os-entropy")]
+    #[test]
+    fn seeds_are_fresh_again_and_again() {
+        let key_behind = |count| {
+            let mut keys = MaskKeys::new(None);
+            keys.batch = Some(Box::new(Batch {
+                bytes: [7; BATCH],
+                used: BATCH,
+                count,
+            }));
+            keys.next().expect("the operating system has entropy")
+        };
+        for count in 0..3 * RESEED {
+            let is_repeatable = key_behind(count) == key_behind(count);
+            assert_eq!(is_repeatable, count % RESEED != 0, "batch {count}");
+        }
+    }
+
+    /// A seed is used for nothing else: no key can be told from one that went out.
+    #[cfg(feature = "os-entropy")]
+    #[test]
+    fn seeds_are_no_keys() {
+        let mut keys = MaskKeys::new(None);
+        let first = keys.next().expect("the operating system has entropy").to_bytes();
+        let batch = keys.batch.as_deref().expect("it was drawn");
+        assert_eq!(batch.bytes[OsEntropy::SEED..][..4], first);
+    }
+
+    /// SEC-01: keys to come are not shown, whoever logs a connection.
+    #[test]
+    fn keys_are_not_shown() {
+        let mut keys = MaskKeys::new(None);
+        let _ = keys.next();
+        assert_eq!(format!("{keys:?}"), "MaskKeys");
+    }
+}

@@ -333,7 +333,8 @@ impl Outbound {
         if self.output.written() >= self.pongs_end {
             self.pongs = 0;
         }
-        if self.pongs < MAX_PONGS && !self.output.has_deferred() {
+        // While one is kept back, the others are not written, and so many they stay.
+        if self.pongs < MAX_PONGS {
             self.pongs += 1;
             self.output.push_frame(&header, payload);
             self.pongs_end = self.output.end();

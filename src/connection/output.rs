@@ -1,6 +1,8 @@
 //! The bytes that wait to be written, in order.
 
 mod segments;
+#[cfg(test)]
+mod tests;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::ops::Range;
@@ -161,10 +163,6 @@ impl Output {
         if let Some(key) = header.masking_key {
             key.apply(&mut deferred.frame[len..]);
         }
-    }
-
-    pub(super) fn has_deferred(&self) -> bool {
-        self.deferred.is_some()
     }
 
     /// Queues the frame that was kept back, if there is one.
@@ -358,119 +356,5 @@ impl Buf for Output {
         }
         add(&self.arena[read..]);
         used
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::frame::{Opcode, Rsv};
-    use alloc::vec;
-
-    fn header(len: usize) -> FrameHeader {
-        FrameHeader {
-            fin: true,
-            rsv: Rsv::NONE,
-            opcode: Opcode::Binary,
-            masking_key: None,
-            payload_len: len as u64,
-        }
-    }
-
-    /// Every step width writes the same bytes, vectored or not.
-    #[test]
-    fn segments_keep_their_place_whatever_a_write_takes() {
-        let fill = || {
-            let mut output = Output::default();
-            output.push_frame(&header(3), b"abc");
-            output.push_frame_shared(&header(6), Bytes::from_static(b"shared"));
-            output.push_frame_shared(&header(0), Bytes::new());
-            output.push_frame_shared(&header(2), Bytes::from_static(b"xy"));
-            output.push_frame(&header(1), b"z");
-            output
-        };
-        let expected = b"\x82\x03abc\x82\x06shared\x82\x00\x82\x02xy\x82\x01z";
-        assert_eq!(fill().len(), expected.len());
-        for step in 1..=expected.len() {
-            let (mut output, mut written) = (fill(), vec![]);
-            while output.has_remaining() {
-                let chunk = output.chunk();
-                let n = chunk.len().min(step);
-                assert!(n > 0);
-                written.extend_from_slice(&chunk[..n]);
-                output.advance(n);
-            }
-            assert_eq!(written, expected, "step {step}");
-        }
-        #[cfg(feature = "std")]
-        for (step, width) in (1..=expected.len()).flat_map(|step| [1, 2, 3, 16].map(|width| (step, width))) {
-            let (mut output, mut written) = (fill(), vec![]);
-            while output.has_remaining() {
-                let mut slices = vec![std::io::IoSlice::new(&[]); width];
-                let used = output.chunks_vectored(&mut slices);
-                let bytes: Vec<u8> = slices[..used].iter().flat_map(|slice| slice.to_vec()).collect();
-                let n = bytes.len().min(step);
-                written.extend_from_slice(&bytes[..n]);
-                output.advance(n);
-            }
-            assert_eq!(written, expected, "step {step}, {width} slices");
-        }
-    }
-
-    /// What was received goes out from where it lies, with its header in front if there is room, and its buffer comes back.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
-    #[test]
-    fn a_received_payload_goes_out_from_its_buffer() {
-        for (start, chunks) in [(14, &[&b"\x82\x03abc"[..]][..]), (1, &[b"\x82\x03", b"abc"])] {
-            let mut buffer = vec![0; 100];
-            buffer[start..start + 3].copy_from_slice(b"abc");
-            let place = buffer[start..].as_ptr();
-            let mut output = Output::default();
-            output.push_frame_received(&header(3), buffer, start..start + 3);
-            assert_eq!((output.len(), output.take_written()), (5, None));
-            for &chunk in chunks {
-                assert_eq!(output.chunk(), chunk);
-                let end = output.chunk().as_ptr_range().end;
-                assert!(chunk == b"\x82\x03" || end == place.wrapping_add(3), "it was copied");
-                output.advance(chunk.len());
-            }
-            assert!(output.is_empty());
-            assert_eq!(output.take_written().map(|buffer| buffer.len()), Some(100));
-            assert_eq!(output.take_written(), None);
-        }
-    }
-
-    #[test]
-    fn a_lent_buffer_is_used_and_comes_back() {
-        let mut output = Output::default();
-        assert_eq!(output.take_buffer(), None);
-        let own = output.give_buffer(vec![7; 100]);
-        assert_eq!(own.capacity(), 0);
-        output.push_frame(&header(3), b"abc");
-        assert_eq!((output.chunk(), output.allocated()), (&b"\x82\x03abc"[..], 100));
-        assert_eq!(output.take_buffer(), None, "it is in use");
-        assert_eq!(
-            output.give_buffer(Vec::with_capacity(200)).capacity(),
-            200,
-            "it is in use"
-        );
-        output.advance(5);
-        let smaller = output.give_buffer(Vec::with_capacity(50));
-        assert_eq!(smaller.capacity(), 50, "it is no larger");
-        assert_eq!(output.take_buffer().map(|buffer| buffer.capacity()), Some(100));
-        assert_eq!(output.allocated(), 0);
-    }
-
-    /// A peer that never lets the queue run empty does not make the written part grow.
-    #[test]
-    fn the_written_part_is_reclaimed() {
-        let mut output = Output::default();
-        output.push_frame(&header(100), &[0; 100]);
-        for _ in 0..10_000 {
-            output.push_frame(&header(100), &[0; 100]);
-            output.advance(102);
-        }
-        assert_eq!(output.len(), 102);
-        assert!(output.allocated() < 4 * RECLAIM, "{} bytes", output.allocated());
     }
 }

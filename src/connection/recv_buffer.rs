@@ -237,6 +237,44 @@ mod tests {
         let small = buffer.give(taken);
         assert_eq!((small.capacity(), buffer.capacity()), (3, 256));
         assert_eq!(buffer.unread(), [1; 3]);
+
+        let _ = buffer.consume_behind(0, 2);
+        let larger = buffer.give(RecvBuffer::with_capacity(257));
+        assert_eq!((larger.capacity(), buffer.capacity()), (256, 257));
+        assert_eq!(buffer.unread(), [1]);
+        assert!(buffer.take(0).is_none(), "one byte is more than none");
+        assert!(buffer.take(1).is_some());
+    }
+
+    /// Bytes are moved when that costs no more than what was consumed has cost, or when there is no other room.
+    #[test]
+    fn unread_bytes_are_moved_where_that_pays() {
+        for (filled, consumed, spare) in [
+            (200, 128, 56),
+            (200, 129, 185),
+            (256, 1, 1),
+            (256, 128, 128),
+            (256, 0, 0),
+        ] {
+            let mut buffer = RecvBuffer::with_capacity(256);
+            buffer.push(&[1; 256][..filled]);
+            let _ = buffer.consume_behind(0, consumed);
+            assert_eq!(buffer.has_room(), spare > 0);
+            assert_eq!(buffer.spare().len(), spare, "{consumed} of {filled} consumed");
+            assert_eq!(buffer.unread(), &[1; 256][..filled - consumed]);
+        }
+    }
+
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[test]
+    fn what_was_taken_is_of_use_again() {
+        let mut buffer = RecvBuffer::with_capacity(300);
+        buffer.push(&[1; 10]);
+        let _ = buffer.consume_behind(0, 10);
+        let bytes = core::mem::take(buffer.bytes_mut());
+        assert_eq!((buffer.capacity(), buffer.is_empty()), (0, true));
+        let buffer = RecvBuffer::from_bytes(bytes);
+        assert_eq!((buffer.capacity(), buffer.is_empty()), (300, true));
     }
 
     #[test]

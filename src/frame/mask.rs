@@ -199,6 +199,13 @@ mod tests {
             key.rotated(split).apply(right);
             assert_eq!(pieces, whole, "split at {split}");
         }
+        assert_eq!(key.rotated(usize::MAX), key.rotated(3), "however long it was");
+    }
+
+    #[test]
+    fn is_shown_in_the_order_of_the_wire() {
+        let key = MaskingKey::new([0x07, 0xfa, 0x21, 0x3d]);
+        assert_eq!(alloc::format!("{key:?}"), "MaskingKey(07fa213d)");
     }
 
     #[test]

@@ -294,7 +294,42 @@ fn part(raw: &RawHead, text: &str) -> Result<Span, HandshakeError> {
 fn refuse(error: httparse::Error) -> HandshakeError {
     match error {
         httparse::Error::Version => HandshakeError::HttpVersion,
-        httparse::Error::TooManyHeaders => HandshakeError::TooManyFields,
         _ => HandshakeError::MalformedHead,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn the_first_newline_is_found() {
+        for len in 0..200 {
+            let mut bytes = vec![b'x'; len];
+            assert_eq!(find_newline(&bytes), None);
+            assert_eq!(find_newline(&vec![b'\n'; len]), (len > 0).then_some(0));
+            for at in (0..len).rev() {
+                bytes[at] = b'\n';
+                assert_eq!(find_newline(&bytes), Some(at), "of {len}");
+            }
+        }
+    }
+
+    /// Memory follows what was received: at most twice of that, never past the limit, and just that for a head in one piece.
+    #[test]
+    fn memory_follows_what_was_received() {
+        let limits = Limits::new().max_head_size(1000);
+        for step in [1, 7, 100, 600, 1000] {
+            let mut reader = HeadReader::new(Kind::Request, &limits);
+            for piece in [b'x'; 1000].chunks(step) {
+                assert!(reader.receive(&mut &piece[..]).is_ok_and(|head| head.is_none()));
+                let (len, capacity) = (reader.bytes.len(), reader.bytes.capacity());
+                assert!(capacity <= (2 * len).min(1000), "{capacity} bytes for {len}");
+                assert!(reader.receive(&mut &[][..]).is_ok());
+                assert_eq!(reader.bytes.capacity(), capacity, "nothing came");
+            }
+            assert_eq!(reader.bytes.len(), 1000);
+        }
     }
 }

@@ -213,3 +213,46 @@ impl Offers {
         Ok(())
     }
 }
+
+#[cfg(all(test, feature = "std"))]
+mod tests {
+    use super::*;
+
+    /// HS-C-43: what may be a credential stays with the host and port that it was meant for; what was offered does not change.
+    #[test]
+    fn a_redirect_takes_along_what_is_harmless() {
+        let redirected = |uri: &str| {
+            let request: ClientRequest = "ws://example.com/from".parse().expect("a URI");
+            let mut request = request
+                .origin("http://example.com")
+                .subprotocol("chat")
+                .header("User-Agent", "Test/1.0: beta")
+                .header("Authorization", "Bearer c2VjcmV0")
+                .header("accept-language", "de")
+                .header("Cookie", "a=User-Agent:");
+            request.redirect(uri.parse().expect("a URI"));
+            let (bytes, _) = request.into_bytes(&[b'k'; KEY_LEN], None).expect("a valid request");
+            String::from_utf8(bytes).expect("text")
+        };
+        let harmless = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Version: 13\r\n\
+            User-Agent: Test/1.0: beta\r\naccept-language: de\r\n\r\n";
+        for elsewhere in ["ws://example.net/to", "ws://example.com:81/to", "wss://example.com/to"] {
+            let request = redirected(elsewhere);
+            assert!(request.starts_with("GET /to HTTP/1.1\r\n"), "{request}");
+            assert!(request.ends_with(&["k\r\n", harmless].concat()), "{request}");
+            assert!(!request.contains("Origin") && !request.contains("Cookie"), "{request}");
+        }
+        let request = redirected("ws://example.com/to");
+        assert!(
+            request.starts_with("GET /to HTTP/1.1\r\nHost: example.com\r\n"),
+            "{request}"
+        );
+        assert!(
+            request.contains("Origin: http://example.com\r\nSec-WebSocket-Protocol"),
+            "{request}"
+        );
+        let all = "User-Agent: Test/1.0: beta\r\nAuthorization: Bearer c2VjcmV0\r\naccept-language: de\r\n\
+            Cookie: a=User-Agent:\r\n\r\n";
+        assert!(request.ends_with(all), "{request}");
+    }
+}

@@ -620,6 +620,20 @@ fn pending_pongs_go_before_the_close() {
     }
 }
 
+/// A code is shown as its number, alone and in the errors that it is a part of.
+#[test]
+fn codes_are_shown_as_numbers() {
+    let code = CloseCode::new(4321);
+    assert_eq!(
+        (code.to_string(), format!("{code:?}")),
+        ("4321".into(), "CloseCode(4321)".into())
+    );
+    assert_eq!(format!("{code:>6}"), "  4321");
+    assert_eq!((u16::from(code), CloseCode::from(4321)), (4321, code));
+    let error = ClosePayloadError::InvalidCode(CloseCode::ABNORMAL);
+    assert_eq!(error.to_string(), "close code 1006 may not be sent");
+}
+
 /// CL-29: what the peer gave as a reason is at most 123 bytes, and no error repeats it.
 #[test]
 fn errors_do_not_repeat_the_reason() {

@@ -578,6 +578,22 @@ fn headers_survive_a_round_trip() {
     }
 }
 
+/// The reserved bits as a set.
+#[test]
+fn reserved_bits_are_a_set() {
+    let bits = |a: u8| Rsv::from_bits(a);
+    for (a, b) in (0..8).flat_map(|a| (0..8).map(move |b| (a, b))) {
+        assert_eq!(bits(a) | bits(b), bits(a | b));
+        assert_eq!((bits(a) | bits(b)).bits(), a | b);
+        assert_eq!(
+            bits(a).contains(bits(b)),
+            (0..3).all(|bit| a >> bit & 1 >= b >> bit & 1),
+            "{a:b} {b:b}"
+        );
+    }
+    assert_eq!(Rsv::RSV1 | Rsv::RSV2 | Rsv::RSV3, bits(0xff));
+}
+
 /// FR-20, FR-21: whatever the first two bytes are, the connection answers the same under every segmentation.
 #[test]
 fn every_pair_of_first_bytes_is_judged_alike() {

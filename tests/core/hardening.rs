@@ -12,9 +12,9 @@ use crate::{
     wire::{self, BINARY, FIN, ROLES, sample},
 };
 
-/// Room in the receive buffer, and room in a message that is read straight into its buffer.
-fn two_kinds_of_room(role: Role) -> [Connection; 2] {
-    [0, 40_000].map(|received| {
+/// Room in the receive buffer, with and without bytes in it, and room in a message that is read straight into its buffer.
+fn kinds_of_room(role: Role) -> [Connection; 3] {
+    [0, 5, 40_000].map(|received| {
         let mut connection = Connection::new(role, &Config::new());
         if received > 0 {
             let bytes = wire::binary(role.peer(), &sample(100_000));
@@ -31,7 +31,7 @@ fn two_kinds_of_room(role: Role) -> [Connection; 2] {
 fn advancing_too_far_is_no_panic_in_a_release_build() {
     for role in ROLES {
         for n in [1, 100_000, usize::MAX / 2, usize::MAX] {
-            for mut connection in two_kinds_of_room(role) {
+            for mut connection in kinds_of_room(role) {
                 let room = connection.space().len();
                 let result = catch_unwind(AssertUnwindSafe(|| {
                     connection.advance(room.saturating_add(n));
@@ -45,17 +45,43 @@ fn advancing_too_far_is_no_panic_in_a_release_build() {
     }
 }
 
-/// SEC-12: advancing by nothing, or without having asked for room, is harmless.
+/// SEC-12: advancing by nothing, or without having asked for room, and receiving nothing is harmless.
 #[test]
 fn advancing_by_nothing_is_harmless() {
     for role in ROLES {
-        for mut connection in two_kinds_of_room(role) {
+        for mut connection in kinds_of_room(role) {
             connection.advance(0);
             connection.space();
             connection.advance(0);
+            connection.receive(&[]);
             assert_eq!(connection.next_event(), Ok(None));
             assert_eq!(connection.ready_state(), ReadyState::Open);
         }
+    }
+}
+
+/// SEC-12: reads are of no use while the events that wait fill the buffer, which is just when there is no room for them.
+#[test]
+fn reads_are_wanted_where_there_is_room() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        let pings = wire::ping(role.peer(), b"payload").repeat(2000);
+        let mut bytes = pings.iter();
+        while connection.wants_read() {
+            let space = connection.space();
+            let room = space.len().min(1000);
+            assert!(room > 0);
+            space
+                .iter_mut()
+                .zip(&mut bytes)
+                .take(room)
+                .for_each(|(place, byte)| *place = *byte);
+            connection.advance(room);
+        }
+        assert!(connection.space().is_empty());
+        assert!(matches!(connection.next_event(), Ok(Some(_))));
+        assert!(connection.wants_read());
+        assert!(!connection.space().is_empty());
     }
 }
 

@@ -24,6 +24,7 @@ mod hardening;
 mod limits;
 mod memory;
 mod messages;
+mod opening;
 mod prepared;
 mod properties;
 mod sending;

@@ -244,6 +244,60 @@ fn buffers_are_swapped_without_loss() {
     assert_eq!(inbound.allocated(), 0);
 }
 
+/// A long binary message is read straight into the message that is handed over, whose buffer the room is a part of.
+#[test]
+fn a_long_message_is_read_where_it_lies() {
+    let payload = sample(200_000);
+    for role in ROLES {
+        let bytes = wire::binary(role.peer(), &payload);
+        let header_len = bytes.len() - payload.len();
+        let (start, rest) = bytes.split_at(header_len + 60_000);
+        let mut connection = Connection::new(role, &Config::new());
+        connection.receive(start);
+        assert_eq!(connection.next_event(), Ok(None));
+        let (mut rest, mut place) = (rest, 0);
+        while !rest.is_empty() {
+            let space = connection.space();
+            let n = space.len().min(rest.len());
+            place = space[..n].as_ptr_range().end as usize;
+            space[..n].copy_from_slice(&rest[..n]);
+            connection.advance(n);
+            rest = &rest[n..];
+            if !rest.is_empty() {
+                assert_eq!(connection.next_event(), Ok(None));
+            }
+        }
+        let Ok(Some(Event::Message(message))) = connection.next_event() else {
+            panic!("no message came");
+        };
+        assert_eq!(message.as_bytes(), payload);
+        assert_eq!(message.as_bytes().as_ptr_range().end as usize, place, "it was copied");
+    }
+}
+
+/// One buffer serves the output of many connections: it is theirs as long as output waits, and comes back then.
+#[test]
+fn an_output_buffer_can_be_lent_from_connection_to_connection() {
+    for role in ROLES {
+        let mut buffer = Vec::with_capacity(5000);
+        buffer.extend_from_slice(b"of any content");
+        let place = buffer.as_ptr();
+        for _ in 0..3 {
+            let mut connection = Connection::new(role, &Config::new());
+            let outbound = connection.split_mut().1;
+            assert_eq!(outbound.take_buffer(), None, "there is none yet");
+            assert_eq!(outbound.give_buffer(buffer).capacity(), 0, "it had none");
+            outbound.send(&sample(1000)).unwrap();
+            assert_eq!(outbound.take_buffer(), None, "it is in use");
+            assert_eq!(outbound.give_buffer(vec![1; 9000]), vec![1; 9000], "it is in use");
+            let frames = take_frames(role, &mut connection);
+            assert_eq!(frames[0].payload, sample(1000));
+            buffer = connection.split_mut().1.take_buffer().expect("nothing waits");
+            assert_eq!((buffer.as_ptr(), buffer.capacity()), (place, 5000));
+        }
+    }
+}
+
 /// A failed connection drops the message it was assembling.
 #[test]
 fn a_failure_frees_the_message() {

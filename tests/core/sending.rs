@@ -10,7 +10,7 @@ use crate::{
     pair::Pair,
     raw::{Got, take_events, take_frames, take_output},
     rng::{Rng, SeededEntropy},
-    wire::{self, BINARY, FIN, TEXT, sample},
+    wire::{self, BINARY, FIN, ROLES, TEXT, sample},
 };
 
 /// Keys of the frames that a client sends.
@@ -324,6 +324,23 @@ fn lent_messages_are_echoed() {
         .map(|frame| frame.payload)
         .collect();
     assert_eq!(payloads, [b"one".to_vec(), sample(3000).repeat(2), "é!".into()]);
+}
+
+/// What is queued is told to the byte, whether it was copied or goes out from where it lies.
+#[test]
+fn what_waits_is_told() {
+    for role in ROLES {
+        let mut connection = Connection::new(role, &Config::new());
+        let mut expected = 0;
+        for payload in [sample(0), sample(100), sample(4096), sample(4097), sample(70_000)] {
+            expected += wire::binary(role, &payload).len();
+            connection.send(payload).unwrap();
+            assert_eq!(connection.split_mut().1.queued(), expected);
+            take_output(&mut connection, 10, &mut Vec::new());
+            expected = expected.saturating_sub(10);
+            assert_eq!(connection.split_mut().1.queued(), expected);
+        }
+    }
 }
 
 /// SEC-12: after a failure of one connection another one with the same settings goes on.

@@ -171,6 +171,23 @@ fn caller_fields() {
     }
 }
 
+/// What the caller adds is bounded, so that every HTTP stack can hold it.
+#[test]
+fn bounds_of_caller_fields() {
+    let long = |len| plain_request().header(&"x".repeat(len), "y");
+    assert!(ClientHandshake::new(long(65_535), NONCE, &Config::new()).is_ok());
+    for len in [65_536, 65_537] {
+        assert_eq!(error(long(len)), RequestError::Header(HeaderError::Name));
+    }
+    let many = |count: usize| (0..count).fold(plain_request(), |request, index| request.header("X", index.to_string()));
+    let request = sent(many(4096));
+    assert_eq!(
+        (count(&request, "X"), request.ends_with("X: 4095\r\n\r\n")),
+        (4096, true)
+    );
+    assert_eq!(error(many(4097)), RequestError::Header(HeaderError::TooMany));
+}
+
 /// HS-C-20: the request ends with its empty line, and nothing comes behind it.
 #[test]
 fn end_of_request() {

@@ -383,6 +383,29 @@ fn what_holds_without_parameters() {
     assert_eq!(params.client_max_window_bits, 15);
 }
 
+/// Settings outside of what there is count as the nearest that there is.
+#[test]
+fn nearest_settings() {
+    for (bits, expected) in [(0, 8), (7, 8), (8, 8), (15, 15), (16, 15), (255, 15)] {
+        let params = DeflateParams::new()
+            .server_max_window_bits(bits)
+            .client_max_window_bits(bits);
+        assert_eq!(
+            (params.server_max_window_bits, params.client_max_window_bits),
+            (expected, expected)
+        );
+    }
+    for (bits, expected) in [(0, 9), (8, 9), (9, 9), (15, 15), (16, 15), (255, 15)] {
+        let config = DeflateConfig::new()
+            .server_max_window_bits(bits)
+            .client_max_window_bits(bits);
+        assert_eq!(
+            (config.server_max_window_bits, config.client_max_window_bits),
+            (expected, expected)
+        );
+    }
+}
+
 /// PMD-22: no permessage-deflate in the response means uncompressed.
 #[test]
 fn no_answer() {
@@ -469,4 +492,10 @@ fn extensions_of_the_application_stay() {
     let answer = Head::response().with("Sec-WebSocket-Extensions", "permessage-deflate, foo");
     let (response, _) = connect_with(&config(open()), &request, answer).expect("both were offered");
     assert!(response.deflate().is_some());
+    // What the other one says is nothing about compression.
+    for answer in ["foo", "foo; server_max_window_bits=0"] {
+        let answer = Head::response().with("Sec-WebSocket-Extensions", answer);
+        let (response, _) = connect_with(&config(open()), &request, answer).expect("it was offered");
+        assert_eq!(response.deflate(), None);
+    }
 }

@@ -34,6 +34,10 @@ fn status_and_fields() {
     assert_eq!((refusal.status(), refusal.reason()), (401, "Who are you"));
     assert_eq!(refusal.headers().all("WWW-Authenticate").count(), 2);
     assert_eq!((refusal.body(), refusal.is_truncated()), (&b"hello\n"[..], false));
+    assert_eq!((refusal.headers().len(), refusal.headers().is_empty()), (3, false));
+
+    let refusal = refusal_with(0, "HTTP/1.1 404 \r\n\r\n");
+    assert_eq!((refusal.headers().len(), refusal.headers().is_empty()), (0, true));
 }
 
 /// HS-C-21: every final status but 101 is a refusal, also with an older version of HTTP.

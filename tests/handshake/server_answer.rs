@@ -171,6 +171,7 @@ fn rejection() {
         Ok("HTTP/1.1 599 \r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
     );
     for status in [0, 99, 100, 101, 103, 199, 1000, u16::MAX] {
+        assert_eq!(Rejection::new(status).status(), status);
         assert_eq!(bytes(Rejection::new(status)), Err(RejectError::Status), "{status}");
     }
     for status in [204, 205, 304] {
@@ -179,6 +180,52 @@ fn rejection() {
             Err(RejectError::Body),
             "{status}"
         );
+    }
+}
+
+/// RFC 9110 §15: a status goes out with the name that the RFC gives it.
+#[test]
+fn names_of_statuses() {
+    for line in [
+        "200 OK",
+        "204 No Content",
+        "301 Moved Permanently",
+        "302 Found",
+        "303 See Other",
+        "304 Not Modified",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+        "400 Bad Request",
+        "401 Unauthorized",
+        "402 Payment Required",
+        "403 Forbidden",
+        "404 Not Found",
+        "405 Method Not Allowed",
+        "406 Not Acceptable",
+        "407 Proxy Authentication Required",
+        "408 Request Timeout",
+        "409 Conflict",
+        "410 Gone",
+        "414 URI Too Long",
+        "418 I'm a teapot",
+        "421 Misdirected Request",
+        "422 Unprocessable Content",
+        "426 Upgrade Required",
+        "428 Precondition Required",
+        "429 Too Many Requests",
+        "431 Request Header Fields Too Large",
+        "451 Unavailable For Legal Reasons",
+        "500 Internal Server Error",
+        "501 Not Implemented",
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "504 Gateway Timeout",
+        "505 HTTP Version Not Supported",
+    ] {
+        let status = line[..3].parse().expect("a number");
+        let response = Rejection::new(status).to_bytes().expect("a valid rejection");
+        let expected = format!("HTTP/1.1 {line}\r\nConnection: ");
+        assert!(response.starts_with(expected.as_bytes()), "{line}");
     }
 }
 

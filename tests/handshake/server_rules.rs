@@ -259,6 +259,21 @@ fn body() {
     assert!(serve(Head::request().add("Content-Length: 0")).is_ok());
 }
 
+/// Errors name the field that they are about, as it is sent.
+#[test]
+fn errors_name_the_field() {
+    for (request, expected) in [
+        (Head::request().without("Upgrade"), "Upgrade is missing"),
+        (Head::request().add("Host: b"), "Host is repeated"),
+        (
+            Head::request().with("Sec-WebSocket-Key", "?"),
+            "Sec-WebSocket-Key is invalid",
+        ),
+    ] {
+        assert_eq!(serve(request).expect_err(expected).to_string(), expected);
+    }
+}
+
 /// SEC-07: input that breaks a rule is answered with a fitting status.
 #[test]
 fn every_answer_is_complete() {

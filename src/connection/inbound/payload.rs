@@ -160,3 +160,50 @@ impl Inbound {
         direct.then(|| frame.remaining_or_less(usize::MAX))
     }
 }
+
+#[cfg(all(test, any(feature = "tokio", feature = "futures-io")))]
+mod tests {
+    use super::*;
+    use crate::{
+        config::Config,
+        connection::{Event, Outbound},
+        message::Message,
+        role::Role,
+    };
+    use alloc::vec;
+    use bytes::BufMut;
+
+    /// A long binary message, and nothing else, is read into the buffer that it is delivered in, and no byte beyond its end.
+    #[test]
+    fn a_long_message_is_read_where_it_lies() {
+        let config = Config::new();
+        for (opcode, is_binary) in [(0x82, true), (0x81, false)] {
+            let (mut inbound, mut outbound) = (
+                Inbound::new(Role::Client, &config),
+                Outbound::new(Role::Client, &config),
+            );
+            assert!(inbound.read_direct(|_| ()).is_none(), "no message is arriving");
+            inbound.receive(&[opcode, 127, 0, 0, 0, 0, 0, 3, 0, 0]);
+            inbound.receive(&[b'x'; 60_000]);
+            assert_eq!(inbound.next_event(&mut outbound), Ok(None));
+            let (mut left, before) = (0x3_0000 - 60_000, inbound.received());
+            while left > 0 {
+                let read = inbound.read_direct(|room| {
+                    let n = room.remaining_mut().min(50_000);
+                    room.put_bytes(b'y', n);
+                    n
+                });
+                assert_eq!(read.is_some(), is_binary);
+                let Some(n) = read else { break };
+                left -= n;
+                assert_eq!(inbound.received(), before + (0x3_0000 - 60_000 - left) as u64);
+            }
+            if is_binary {
+                let payload = [vec![b'x'; 60_000], vec![b'y'; 0x3_0000 - 60_000]].concat();
+                assert!(inbound.read_direct(|_| ()).is_none(), "all of it is there");
+                let event = inbound.next_event(&mut outbound);
+                assert!(event == Ok(Some(Event::Message(Message::from(&payload)))));
+            }
+        }
+    }
+}

@@ -1,8 +1,10 @@
 //! What a compressed payload may consist of, and what it may not.
 
+use websocket_proto::{Config, Delivery};
+
 use super::{HELLO, NO_CONTEXT, PLAIN, Reference, assert_reads, compressed, json, receive};
 use crate::{
-    raw::Got,
+    raw::{Got, Scenario},
     wire::{BINARY, ROLES, TEXT},
 };
 
@@ -31,6 +33,23 @@ fn kinds_of_blocks() {
     let dynamic = Reference::new().message(text.as_bytes());
     assert_eq!(dynamic[0] >> 1 & 3, 2, "dynamic codes");
     assert_reads(&dynamic, &text);
+}
+
+/// PMD-33: blocks without content give nothing, however many of them are in one frame and in one read.
+#[test]
+fn blocks_without_content() {
+    let empty = [0x00, 0x00, 0x00, 0xff, 0xff].repeat(2000);
+    assert_reads(&[&empty[..], &HELLO].concat(), "Hello");
+    assert_reads(&[&empty[..], &[0x00]].concat(), "");
+    let hello = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff];
+    let payload = [&hello[..], &empty, &HELLO].concat();
+    assert_reads(&payload, "HelloHello");
+    for role in ROLES {
+        let streamed = Config::new().delivery(Delivery::Fragments);
+        let scenario = Scenario::new(role, compressed(role.peer(), TEXT, &payload)).config(&streamed);
+        let outcome = scenario.deflate(PLAIN).run();
+        outcome.assert_open(&[Got::text("HelloHello")]);
+    }
 }
 
 /// PMD-34: a final block ends its stream, and the connection goes on.

@@ -5,6 +5,7 @@ use websocket_proto::{Config, Delivery, Fin, MessageKind, ProtocolError};
 use super::{HELLO, NO_CONTEXT, PLAIN, RSV1, Reference, compressed, json, receive};
 use crate::{
     raw::{Cuts, Feed, Got, Scenario},
+    rng::Rng,
     wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, ROLES, TEXT},
 };
 
@@ -229,5 +230,21 @@ fn text_that_is_wrong_before_its_compression_is() {
             let outcome = Scenario::new(role, bytes).config(&config).deflate(PLAIN).run();
             assert_eq!(outcome.assert_failed(&[], 1007), ProtocolError::InvalidUtf8);
         }
+    }
+}
+
+/// What does not compress is as long compressed: its payload is decompressed all the same, and never taken for what it becomes.
+#[test]
+fn long_payloads_are_decompressed() {
+    let payload = Rng::new(11).bytes(100_000);
+    let deflated = Reference::new().message(&payload);
+    assert!(deflated.len() >= payload.len());
+    for role in ROLES {
+        let (first, last) = deflated.split_at(40_000);
+        let bytes = [
+            compressed(role.peer(), BINARY, &deflated),
+            compressed_fragments(role.peer(), BINARY, &[first, last]),
+        ];
+        receive(role, NO_CONTEXT, bytes.concat()).assert_open(&[Got::binary(&payload), Got::binary(&payload)]);
     }
 }
