@@ -43,6 +43,28 @@ fn check(draft: &Draft) -> bool {
     is_valid
 }
 
+/// What the configuration allows of permessage-deflate holds here as well, once it is told.
+#[cfg(feature = "deflate")]
+#[test]
+fn configured_for_compression() {
+    use websocket_proto::{DeflateConfig, handshake::Accept};
+
+    let draft = Draft::upgrade().add("Sec-WebSocket-Extensions", "permessage-deflate");
+    let request = || {
+        let request = draft.http().expect("a request that the http crate can hold");
+        UpgradeRequest::from_http(&request).expect("it is valid")
+    };
+    let config = Config::new().deflate(DeflateConfig::new());
+    for (request, is_agreed) in [
+        (request(), false),
+        (request().configured(&Config::new()), false),
+        (request().configured(&config), true),
+    ] {
+        let accepted = request.accept(Accept::new()).expect("it can be accepted");
+        assert_eq!(accepted.into_negotiated().deflate().is_some(), is_agreed);
+    }
+}
+
 /// HS-S-03, HS-S-06, HS-S-07, HS-S-08, HS-S-11, HS-S-12, HS-S-18, HS-S-24, HS-S-27, HS-S-29, HS-S-49: what is valid.
 #[test]
 fn valid_requests() {
