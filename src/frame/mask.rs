@@ -69,7 +69,10 @@ impl MaskingKey {
     }
 
     /// Masks large blocks with the widest vectors that the CPU has, and returns what is left behind the last one.
+    ///
+    /// Never inlined: what it takes to choose the instruction set would burden all the short messages.
     #[cfg(feature = "wide-simd")]
+    #[inline(never)]
     fn apply_wide(self, data: &mut [u8]) -> &mut [u8] {
         let level = fearless_simd::Level::new();
         fearless_simd::dispatch!(level, simd => self.apply_vectors(simd, data))

@@ -179,7 +179,8 @@ pub const SECTIONS: &[Section] = &[
         title: "In memory: receive",
         about: "Nanoseconds of the thread for a message, from a stream that is always ready and brings 64 KiB a read, or less \
             if the library asks for less. *lent* looks at a message where it lies, *owned* makes it its own; peers have what \
-            they give. soketto's text is validated by the application.",
+            they give. soketto's text is validated by the application. Ours masks with feature `wide-simd`, peers with what they \
+            have of the kind.",
         samples: &[codec::RECEIVE],
         plots: &["receive"],
         tables: &[
@@ -247,7 +248,9 @@ pub const SECTIONS: &[Section] = &[
         about: "Nanoseconds of the thread for a message, into a stream that takes everything. That flatters those that write each \
             message by itself, whatever they are told: fastwebsockets and wtx, see the table of writes, each of which is a \
             system call in real use. *lent* gives a slice, *shared* a clone of `Bytes`; peers get what is best for them. wtx masks \
-            in place, and so sends what the application must not need any more.",
+            in place, and so sends what the application must not need any more. Masking keys that cannot be foreseen, as RFC 6455 \
+            asks for, come from ours (ChaCha) and from those that use `rand`: tungstenite, fastwebsockets, soketto, yawc. Here, wtx has \
+            xorshift, tokio-websockets and sockudo-ws have fastrand.",
         samples: &[codec::SEND],
         plots: &["send"],
         tables: &[
