@@ -162,11 +162,16 @@ impl<S: Stream> Shared<S> {
                 let _ = writer.stream.shutdown(Shutdown::Write);
             }
             sending = self.lock();
+            // The other half may have met the same fault, and told it.
+            let is_told = sending.outbound.closing.is_abandoned();
             if let Err(error) = &written {
                 sending.on_write_error(error, &mut writer);
             }
             sending.writer = Some(writer);
             self.returned.notify_all();
+            if is_told && written.is_err() {
+                continue;
+            }
             written?;
             // What was queued since then is left to others, who could keep the receiver from reading for ever.
             if is_last || (half == Half::Recv && is_new) {

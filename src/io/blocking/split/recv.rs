@@ -117,7 +117,7 @@ impl<S: Stream> RecvHalf<S> {
                 match self.shared.flush(Half::Recv) {
                     Ok(()) => {}
                     Err(error) if error.is_would_block() => self.respite = Some(self.reader.now() + RESPITE),
-                    Err(Error::Io(error)) => return self.lost(error),
+                    Err(Error::Io(error)) => return self.lost(error, false),
                     // The connection was given up, which is found out there where it is waited for.
                     Err(_) => return Ok(()),
                 }
@@ -159,14 +159,18 @@ impl<S: Stream> RecvHalf<S> {
                 Ok(())
             }
             Ok(Received::NotReady(error)) => Err(error.into()),
-            Err(error) => self.lost(error),
+            Err(error) => self.lost(error, true),
         }
     }
 
-    /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
-    fn lost(&mut self, error: io::Error) -> Result<(), Error> {
+    /// Gives up on a stream that failed, in a read or in a write. Behind a completed closing handshake that is just its end.
+    fn lost(&mut self, error: io::Error, in_read: bool) -> Result<(), Error> {
         self.inbound.receive_eof();
         let mut sending = self.shared.lock();
+        if in_read && sending.outbound.closing.is_abandoned() {
+            // The sending half has met the same fault, and told it; here it is found out there where it is waited for.
+            return Ok(());
+        }
         let is_over = sending.outbound.on_lost();
         sending.abandon(&mut self.stream);
         if is_over { Ok(()) } else { Err(error.into()) }
