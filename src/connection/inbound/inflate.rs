@@ -185,7 +185,7 @@ fn room_left(deflate: &Decompressor, max: u64) -> usize {
     usize::try_from(left).unwrap_or(usize::MAX)
 }
 
-/// SEC-01, PMD-43: the limit is on what a message becomes.
+/// SEC-03, PMD-43: the limit is on what a message becomes.
 fn check_size(step: &Step, max: u64) -> Result<(), ProtocolError> {
     if step.inflated > max {
         return Err(ProtocolError::MessageTooBig);
