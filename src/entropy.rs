@@ -36,8 +36,8 @@ impl EntropyError {
 /// The operating system's generator. Without feature `os-entropy` there is none, and every fill is refused.
 ///
 /// A connection that is given no other [`Entropy`] seeds a stream cipher (ChaCha, twelve rounds) from it, and takes its
-/// masking keys from that: a key costs a tenth of what the operating system takes for it. Each batch of keys brings the seed
-/// of the next one, so what a connection remembers does not tell what it has sent, and every 64th seed is a fresh one.
+/// masking keys from that: a key costs a quarter of what the operating system takes for it. Each batch of some 240 keys
+/// brings the seed of the next one, so that no batch tells the keys of those before it, and every 64th seed is a fresh one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsEntropy;
 
