@@ -14,6 +14,10 @@ const COPY: usize = 8 << 10;
 #[cfg(feature = "wide-simd")]
 const WIDE: usize = 4 << 10;
 
+/// Bytes of a line of the cache, and of the widest vector.
+#[cfg(feature = "wide-simd")]
+const LINE: usize = 64;
+
 /// The key that a client masks the payload of one frame with ([RFC 6455 §5.3]).
 ///
 /// Byte `i` of the payload is combined with byte `i mod 4` of the key. Masking and unmasking are the same operation.
@@ -63,19 +67,32 @@ impl MaskingKey {
     #[inline]
     pub fn apply(self, data: &mut [u8]) {
         #[cfg(feature = "wide-simd")]
-        let data = if data.len() < WIDE { data } else { self.apply_wide(data) };
+        if data.len() >= WIDE {
+            return self.apply_wide(data);
+        }
+        self.apply_narrow(data);
+    }
+
+    #[inline]
+    fn apply_narrow(self, data: &mut [u8]) {
         let rest = self.apply_blocks::<32>(data);
         self.apply_rest(rest);
     }
 
-    /// Masks large blocks with the widest vectors that the CPU has, and returns what is left behind the last one.
+    /// Masks with the widest vectors that the CPU has.
     ///
     /// Never inlined: what it takes to choose the instruction set would burden all the short messages.
     #[cfg(feature = "wide-simd")]
     #[inline(never)]
-    fn apply_wide(self, data: &mut [u8]) -> &mut [u8] {
+    fn apply_wide(self, data: &mut [u8]) {
+        // A vector that lies in two lines of the cache costs twice as much.
+        let unaligned = data.as_ptr().align_offset(LINE).min(data.len());
+        let (head, data) = data.split_at_mut(unaligned);
+        self.apply_narrow(head);
+        let key = self.rotated(head.len());
         let level = fearless_simd::Level::new();
-        fearless_simd::dispatch!(level, simd => self.apply_vectors(simd, data))
+        let rest = fearless_simd::dispatch!(level, simd => key.apply_vectors(simd, data));
+        key.apply_narrow(rest);
     }
 
     #[cfg(feature = "wide-simd")]
