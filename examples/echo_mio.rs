@@ -40,8 +40,8 @@ use websocket_proto::{
 const LISTENER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 
-/// Bytes of the buffer that the connections share, and so of the largest read.
-const READ: usize = 64 << 10;
+/// Bytes of the buffer that the connections share, and so of the largest read: a message of 64 KiB fits with its header.
+const READ: usize = (64 << 10) + 512;
 
 /// Reads that a connection may do before the others get their turn.
 const READS_PER_TURN: usize = 16;

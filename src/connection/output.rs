@@ -90,12 +90,14 @@ impl Output {
     }
 
     /// Queues a frame whose payload, already masked if need be, goes out from where it lies.
+    #[inline]
     pub(super) fn push_frame_shared(&mut self, header: &FrameHeader, payload: Bytes) {
         self.push_header(header, 0);
         self.push_shared(payload);
     }
 
     /// Queues bytes, such as a whole frame, that go out from where they lie.
+    #[inline]
     pub(super) fn push_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.waiting += bytes.len();
@@ -138,12 +140,9 @@ impl Output {
     }
 
     /// Drops the first segment, which is written, but for its buffer.
+    #[inline]
     fn pop_segment(&mut self) {
-        if let Some(Segment {
-            bytes: Store::Received(buffer, _),
-            ..
-        }) = self.segments.pop_front()
-        {
+        if let Some(buffer) = self.segments.pop_front() {
             self.written_buffer = Some(buffer);
         }
     }
@@ -195,14 +194,14 @@ impl Output {
     /// Queues a header. The payload that is to be copied behind it has this many bytes.
     #[inline]
     fn push_header(&mut self, header: &FrameHeader, copied: usize) {
+        // A fixed number of bytes is cheaper to append than a computed one.
+        let (bytes, len) = header.to_bytes();
+        let needed = bytes.len() + copied;
         if self.read >= RECLAIM {
-            self.reclaim(FrameHeader::MAX_LEN + copied);
+            self.reclaim(needed);
         }
         // At once, so that a new arena does not grow twice for its first frame.
-        self.arena.reserve(FrameHeader::MAX_LEN + copied);
-        // A fixed number of bytes is cheaper to append than a computed one.
-        let mut bytes = [0; FrameHeader::MAX_LEN];
-        let len = header.encode(&mut bytes);
+        self.arena.reserve(needed);
         let end = self.arena.len() + len;
         self.arena.extend_from_slice(&bytes);
         self.arena.truncate(end);
@@ -276,8 +275,7 @@ impl Output {
     /// Where the run of arena bytes that is written next ends.
     #[inline]
     fn run_end(&self) -> usize {
-        let first = self.segments.first.as_ref();
-        first.map_or(self.arena.len(), |segment| segment.at)
+        self.segments.first().map_or(self.arena.len(), |segment| segment.at)
     }
 }
 
@@ -289,7 +287,7 @@ impl Buf for Output {
 
     #[inline]
     fn chunk(&self) -> &[u8] {
-        match &self.segments.first {
+        match self.segments.first() {
             Some(segment) if segment.at == self.read => &segment.bytes,
             _ => &self.arena[self.read..self.run_end()],
         }
@@ -303,13 +301,13 @@ impl Buf for Output {
         let mut left = n;
         if self.waiting == 0 {
             // The common case: a write took all there was.
-            while self.segments.first.is_some() {
+            while self.segments.first().is_some() {
                 self.pop_segment();
             }
             left = 0;
         }
         while left > 0 {
-            match &mut self.segments.first {
+            match self.segments.first_mut() {
                 Some(segment) if segment.at == self.read => {
                     let step = left.min(segment.bytes.len());
                     segment.bytes.advance(step);

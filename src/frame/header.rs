@@ -134,38 +134,39 @@ impl FrameHeader {
     /// a rule for its opcode is encoded all the same, for tools that need one.
     #[inline]
     pub fn encode(&self, dest: &mut [u8; Self::MAX_LEN]) -> usize {
-        dest[0] = if self.fin { FIN } else { 0 } | self.rsv.bits() << 4 | self.opcode.bits();
-        // Every form has its key at a fixed place, which keeps the header in registers.
-        match self.payload_len {
-            #[expect(clippy::cast_possible_truncation, reason = "the arm bounds it")]
-            short @ 0..=125 => {
-                dest[1] = short as u8;
-                self.encode_key::<2>(dest)
-            }
-            #[expect(clippy::cast_possible_truncation, reason = "the arm bounds it")]
-            medium @ 126..=0xFFFF => {
-                dest[1] = LEN_16;
-                dest[2..4].copy_from_slice(&(medium as u16).to_be_bytes());
-                self.encode_key::<4>(dest)
-            }
-            long => {
-                dest[1] = LEN_64;
-                dest[2..10].copy_from_slice(&long.to_be_bytes());
-                self.encode_key::<10>(dest)
-            }
-        }
+        let (bytes, len) = self.to_bytes();
+        dest.copy_from_slice(&bytes[..Self::MAX_LEN]);
+        len
     }
 
-    /// Writes the key behind the first `AT` bytes, if there is one, and returns the length with it.
+    /// The header and its length, as a number of bytes that a processor stores at once.
+    ///
+    /// It is put together as a number, in registers: bytes that were stored one by one could not be loaded as more than
+    /// one until they have reached the cache.
     #[inline]
-    fn encode_key<const AT: usize>(&self, dest: &mut [u8; Self::MAX_LEN]) -> usize {
+    pub(crate) fn to_bytes(self) -> ([u8; 16], usize) {
+        let first = if self.fin { FIN } else { 0 } | self.rsv.bits() << 4 | self.opcode.bits();
+        let (bits, len) = match self.payload_len {
+            short @ 0..=125 => self.with_key::<2>(u128::from(short) << 8),
+            #[expect(clippy::cast_possible_truncation, reason = "the arm bounds it")]
+            medium @ 126..=0xFFFF => {
+                let len = u128::from((medium as u16).swap_bytes());
+                self.with_key::<4>(u128::from(LEN_16) << 8 | len << 16)
+            }
+            long => self.with_key::<10>(u128::from(LEN_64) << 8 | u128::from(long.swap_bytes()) << 16),
+        };
+        ((u128::from(first) | bits).to_le_bytes(), len)
+    }
+
+    /// Adds the key behind the first `AT` bytes, if there is one, and tells the length with it.
+    #[inline]
+    fn with_key<const AT: usize>(self, bits: u128) -> (u128, usize) {
         match self.masking_key {
             Some(key) => {
-                dest[1] |= MASK;
-                dest[AT..AT + 4].copy_from_slice(&key.to_bytes());
-                AT + 4
+                let key = u128::from(u32::from_le_bytes(key.to_bytes()));
+                (bits | u128::from(MASK) << 8 | key << (8 * AT), AT + 4)
             }
-            None => AT,
+            None => (bits, AT),
         }
     }
 }

@@ -26,6 +26,7 @@ impl Outbound {
     }
 
     /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.
+    #[inline]
     fn push_taken(&mut self, header: &FrameHeader, payload: Bytes) {
         match header.masking_key {
             None => self.output.push_frame_shared(header, payload),

@@ -51,38 +51,63 @@ impl Deref for Store {
 /// Segments in order. One of them, which is all that a single broadcast message needs, costs no allocation.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    /// `None` only if there are none at all.
-    pub(super) first: Option<Segment>,
-    /// The rest, in a box so that connections that have none are small.
+    /// Comes before the others. It is not filled again while there are any: a segment never moves.
+    single: Option<Segment>,
+    /// In a box, so that connections that have none are small.
     others: Option<Box<Others>>,
 }
 
 type Others = VecDeque<Segment>;
 
 impl Segments {
+    #[inline]
     pub(super) fn push_back(&mut self, segment: Segment) {
-        if self.first.is_none() {
-            self.first = Some(segment);
+        if self.first().is_none() {
+            self.single = Some(segment);
         } else {
             self.others.get_or_insert_default().push_back(segment);
         }
     }
 
-    pub(super) fn pop_front(&mut self) -> Option<Segment> {
-        let next = self.others.as_mut().and_then(|others| others.pop_front());
-        core::mem::replace(&mut self.first, next)
+    #[inline]
+    pub(super) fn first(&self) -> Option<&Segment> {
+        match &self.single {
+            None => self.others.as_ref()?.front(),
+            single => single.as_ref(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn first_mut(&mut self) -> Option<&mut Segment> {
+        match &mut self.single {
+            None => self.others.as_mut()?.front_mut(),
+            single => single.as_mut(),
+        }
+    }
+
+    /// Drops the first segment. Returns the receive buffer that it lay in.
+    #[inline]
+    pub(super) fn pop_front(&mut self) -> Option<Box<[u8]>> {
+        let popped = match &mut self.single {
+            None => self.others.as_mut()?.pop_front(),
+            single => single.take(),
+        };
+        match popped?.bytes {
+            Store::Shared(_) => None,
+            Store::Received(buffer, _) => Some(buffer),
+        }
     }
 
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Segment> {
-        self.first
+        self.single
             .iter()
             .chain(self.others.iter().flat_map(|others| others.iter()))
     }
 
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
         let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
-        self.first.iter_mut().chain(others)
+        self.single.iter_mut().chain(others)
     }
 
     /// Bytes of heap. A payload counts in full.
@@ -97,10 +122,9 @@ impl Segments {
     /// Drops all segments, and keeps the place of the others.
     #[inline]
     pub(super) fn clear(&mut self) {
-        if self.first.take().is_some() {
-            if let Some(others) = &mut self.others {
-                others.clear();
-            }
+        self.single = None;
+        if let Some(others) = &mut self.others {
+            others.clear();
         }
     }
 

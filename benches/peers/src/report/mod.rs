@@ -17,17 +17,22 @@ const HEAD: &str = "\
 
 Written by `benches/peers/run`, from the samples in `samples.tsv`; not to be edited. See [README.md](README.md).
 
-A cell holds the median of all rounds; in brackets, its ratio to the best peer, and half of the distance between the least
-and the greatest value, as a share of the median. Peers take turns within each round. Only ratios within one run mean
-anything. The best peer is **bold**; `raw-*` and `limit:*` do the same without the protocol, and show what the machine allows.
+A cell holds the median of all rounds; in brackets, its ratio to the best peer in Rust, and half of the distance between the
+least and the greatest value, as a share of the median. Peers take turns within each round. Only ratios within one run mean
+anything. The best peer in Rust is **bold**; `raw-*` and `limit:*` do the same without the protocol, and show what the machine allows.
 `*-batched` are loops that gather messages and flush by hand; all others are the loops that the documentation of the library shows.
 Times are those of the process or thread, as the kernel accounts for them.
 ";
 
 /// Writes the results and the plots.
 pub fn write(samples: &Samples, directory: &Path) -> io::Result<()> {
-    let manifest = fs::read_to_string(directory.join("Cargo.toml"))?;
-    fs::write(directory.join("RESULTS.md"), markdown(samples, &manifest))?;
+    let read = |path| fs::read_to_string(directory.join(path));
+    let manifests = Manifests {
+        rust: &read("Cargo.toml")?,
+        cpp: &read("uwebsockets/Cargo.toml")?,
+        node: &read("node/package.json")?,
+    };
+    fs::write(directory.join("RESULTS.md"), markdown(samples, &manifests))?;
     let plots = directory.join("plots");
     fs::create_dir_all(&plots)?;
     let failed = |error: Box<dyn std::error::Error>| io::Error::other(error.to_string());
@@ -40,9 +45,23 @@ pub fn write(samples: &Samples, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn markdown(samples: &Samples, manifest: &str) -> String {
+/// Where the versions of the peers are pinned.
+struct Manifests<'a> {
+    rust: &'a str,
+    cpp: &'a str,
+    node: &'a str,
+}
+
+fn markdown(samples: &Samples, manifests: &Manifests) -> String {
     let mut text = String::from(HEAD);
-    let _ = writeln!(text, "\nPeers: {}.", versions(manifest).join(", "));
+    let _ = writeln!(
+        text,
+        "\nPeers: {}; in other languages uWebSockets (C++, as libuwebsockets-sys {} has it, without TLS and compression) and \
+         Node's ws {}.",
+        versions(manifests.rust).join(", "),
+        version(manifests.cpp, "libuwebsockets-sys"),
+        version(manifests.node, "ws"),
+    );
     for section in SECTIONS {
         let tables: Vec<String> = section
             .tables
@@ -82,19 +101,35 @@ fn versions(manifest: &str) -> Vec<String> {
         .collect()
 }
 
+/// The first version behind a name.
+fn version<'a>(manifest: &'a str, name: &str) -> &'a str {
+    let is_digit = |character: char| character.is_ascii_digit();
+    let behind = manifest
+        .lines()
+        .find_map(|line| line.trim_start_matches([' ', '"']).strip_prefix(name));
+    let version = behind.and_then(|behind| behind.get(behind.find(is_digit)?..));
+    version
+        .and_then(|version| version.split('"').next())
+        .unwrap_or_default()
+}
+
 fn is_peer(subject: &str) -> bool {
     !["limit:", "raw-", "ours", "zlib-rs alone"]
         .iter()
         .any(|prefix| subject.starts_with(prefix))
 }
 
-/// The best median of the peers.
+fn is_rust_peer(subject: &str) -> bool {
+    is_peer(subject) && !["uwebsockets", "node-ws"].contains(&subject)
+}
+
+/// The best median of the peers in Rust.
 fn best_peer<'a>(samples: &'a Samples, table: &Table, workload: &str) -> Option<&'a Sample> {
     let peers = samples
         .all
         .iter()
         .filter(|sample| sample.section == table.section && sample.metric == table.metric)
-        .filter(|sample| sample.workload == workload && is_peer(&sample.subject));
+        .filter(|sample| sample.workload == workload && is_rust_peer(&sample.subject));
     let better = |a: &&Sample, b: &&Sample| a.median().total_cmp(&b.median());
     if table.is_rate {
         peers.max_by(better)

@@ -11,7 +11,7 @@ use plotters::{
 
 use super::{
     figures::{Bars, Lines},
-    is_peer, number,
+    is_peer, is_rust_peer, number,
 };
 use crate::samples::Samples;
 
@@ -84,7 +84,7 @@ pub fn bars(samples: &Samples, plot: &Bars, directory: &Path) -> Done {
 
 fn panel(area: &Area<'_>, title: &str, bars: &[(&str, f64)]) -> Done {
     area.draw(&Text::new(title, (8, HEAD / 2), text(14, TEXT, HPos::Left)))?;
-    let best = bars.iter().filter(|(name, _)| is_peer(name)).map(|bar| bar.1);
+    let best = bars.iter().filter(|(name, _)| is_rust_peer(name)).map(|bar| bar.1);
     let best = best.fold(f64::INFINITY, f64::min);
     let longest = bars.iter().map(|bar| bar.1).fold(0.0, f64::max).min(best * CUT);
     let room = f64::from(WIDTH as i32 - NAMES - VALUES - 16);

@@ -42,6 +42,9 @@ pub enum Server {
     Yawc,
     YawcBatched,
     Soketto,
+    /// In C++.
+    #[value(name = "uwebsockets")]
+    UWebSockets,
     NodeWs,
 }
 
@@ -68,7 +71,7 @@ impl Server {
             | Self::TokioWebsocketsBatched
             | Self::SockudoWsBatched
             | Self::YawcBatched => Kind::Batched,
-            Self::NodeWs => Kind::Outside,
+            Self::UWebSockets | Self::NodeWs => Kind::Outside,
             _ => Kind::Peer,
         }
     }
@@ -106,6 +109,7 @@ impl Server {
                 command.arg(node_directory().join("server.mjs"));
                 command
             }
+            Self::UWebSockets => Command::new(own.with_file_name("uwebsockets")),
             Self::OursMio => {
                 let mut command = Command::new(own.with_file_name("echo_mio"));
                 command.args(["--addr", "127.0.0.1:0"]);
@@ -125,14 +129,18 @@ impl Server {
 
     /// Why this server cannot run here, if it cannot.
     pub fn obstacle(self) -> Option<&'static str> {
-        if self != Self::NodeWs {
-            None
-        } else if Command::new("node").arg("--version").output().is_err() {
-            Some("node is not installed")
-        } else if !node_directory().join("node_modules/ws").is_dir() {
-            Some("the package `ws` is not installed; the script `run` does it")
-        } else {
-            None
+        let is_missing = |path: PathBuf| !path.exists();
+        match self {
+            Self::UWebSockets
+                if std::env::current_exe().is_ok_and(|own| is_missing(own.with_file_name("uwebsockets"))) =>
+            {
+                Some("uWebSockets is not built; the script `run` does it, with a compiler for C++")
+            }
+            Self::NodeWs if Command::new("node").arg("--version").output().is_err() => Some("node is not installed"),
+            Self::NodeWs if is_missing(node_directory().join("node_modules/ws")) => {
+                Some("the package `ws` is not installed; the script `run` does it")
+            }
+            _ => None,
         }
     }
 
@@ -162,7 +170,9 @@ impl Server {
                 Self::Yawc => accept_all(move |stream| yawc::echo(stream, deflate)).await,
                 Self::YawcBatched => accept_all(yawc::echo_batched).await,
                 Self::Soketto => accept_all(soketto::echo).await,
-                Self::RawEpoll | Self::OursMio | Self::NodeWs => Err(io::Error::other("is a program of its own")),
+                Self::RawEpoll | Self::OursMio | Self::UWebSockets | Self::NodeWs => {
+                    Err(io::Error::other("is a program of its own"))
+                }
             }
         })
     }

@@ -23,6 +23,9 @@ pub async fn echo(mut stream: TcpStream) -> io::Result<()> {
             let Some(read) = ready(stream.try_read(buffer))? else {
                 return Ok((1, Vec::new()));
             };
+            if read == 0 {
+                return Ok((0, Vec::new()));
+            }
             let written = ready(stream.try_write(&buffer[..read]))?.unwrap_or(0);
             Ok::<_, io::Error>((read, buffer[written..read].to_vec()))
         });

@@ -1,0 +1,1 @@
+//! Nothing: the package names the sources of uWebSockets, for cargo to fetch.
