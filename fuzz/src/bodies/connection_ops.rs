@@ -7,7 +7,9 @@ mod end;
 use core::time::Duration;
 
 use arbitrary::{Arbitrary, Unstructured};
-use websocket_proto::{Config, Delivery, Limits, Negotiated, PingPolicy, ProtocolError, Role, Side, Time, Timers};
+use websocket_proto::{
+    Config, Delivery, Limits, Negotiated, PingPolicy, PreparedMessage, ProtocolError, Role, Side, Time, Timers,
+};
 
 use self::{
     check::{check_close, check_messages, check_pings, check_pongs},
@@ -44,6 +46,7 @@ struct Settings {
 enum Op<'a> {
     Send(Data<'a>),
     SendUncompressed(Data<'a>),
+    SendPrepared(Data<'a>),
     Fragment(Data<'a>, bool),
     Ping(&'a [u8]),
     Pong(&'a [u8]),
@@ -124,6 +127,7 @@ impl Talk {
         match op {
             Op::Send(data) => end.send(data, true),
             Op::SendUncompressed(data) => end.send(data, false),
+            Op::SendPrepared(data) => end.send_prepared(data.message()),
             Op::Fragment(data, last) => end.send_fragment(data, *last),
             Op::Ping(payload) => end.send_control(payload, true),
             Op::Pong(payload) => end.send_control(payload, false),
@@ -270,12 +274,29 @@ impl Settings {
 }
 
 #[cfg(feature = "deflate")]
+fn deflate_config() -> websocket_proto::DeflateConfig {
+    websocket_proto::DeflateConfig::with_takeover().threshold(20).level(1)
+}
+
+/// The message, encoded once, in all forms that there are.
+fn prepared(message: &Got) -> PreparedMessage {
+    let prepared = match message {
+        Got::Text(text) => PreparedMessage::text(text),
+        Got::Binary(payload) => PreparedMessage::binary(payload),
+        other => panic!("{other:?}"),
+    };
+    #[cfg(feature = "deflate")]
+    let prepared = prepared.deflated(deflate_config());
+    prepared
+}
+
+#[cfg(feature = "deflate")]
 fn negotiate(configs: [Config; 2], deflate: bool) -> (Negotiated, Negotiated, [Config; 2]) {
     let (client, server) = (Negotiated::new(Role::Client), Negotiated::new(Role::Server));
     if !deflate {
         return (client, server, configs);
     }
-    let deflate = websocket_proto::DeflateConfig::with_takeover().threshold(20).level(1);
+    let deflate = deflate_config();
     let (params, answer) = deflate.answer([deflate.offer()]).expect("our own offer");
     let agreed = deflate.check_answer(&answer).expect("our own answer");
     (

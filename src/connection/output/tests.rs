@@ -54,6 +54,43 @@ fn segments_keep_their_place_whatever_a_write_takes() {
     }
 }
 
+/// Whatever is queued while something waits comes behind it, also where only a part of that was written.
+#[test]
+fn what_is_queued_between_writes_keeps_its_place() {
+    for seed in 0..200_u32 {
+        let mut state = seed;
+        let mut below = |n: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 16) as usize % n
+        };
+        let (mut output, mut queued, mut written) = (Output::default(), vec![], vec![]);
+        for i in 0..100_u8 {
+            let payload = vec![i; below(9)];
+            let mut left = 0;
+            match below(5) {
+                0 | 1 => output.push_frame_shared(&header(payload.len()), payload.clone().into()),
+                2 => output.push_frame(&header(payload.len()), &payload),
+                _ => left = below(output.len() + 1),
+            }
+            if output.len() > queued.len() - written.len() {
+                queued.extend_from_slice(&[0x82, payload.len() as u8]);
+                queued.extend_from_slice(&payload);
+            }
+            if i == 99 {
+                left = output.len();
+            }
+            while left > 0 {
+                let chunk = output.chunk();
+                let n = chunk.len().min(left);
+                written.extend_from_slice(&chunk[..n]);
+                output.advance(n);
+                left -= n;
+            }
+        }
+        assert_eq!(written, queued, "seed {seed}");
+    }
+}
+
 /// What was received goes out from where it lies, with its header in front if there is room, and its buffer comes back.
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 #[test]

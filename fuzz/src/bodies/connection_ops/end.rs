@@ -7,7 +7,7 @@ use websocket_proto::{
     SendError,
 };
 
-use super::Data;
+use super::{Data, prepared};
 use crate::bodies::raw::{Got, take_events, take_output};
 
 /// One end, what it did, and its half of the transport.
@@ -105,6 +105,20 @@ impl End {
                     error => panic!("{error:?}"),
                 }
             }
+        }
+    }
+
+    pub(super) fn send_prepared(&mut self, model: Got) {
+        let was_open = self.is_open();
+        match self.connection.send_prepared(&prepared(&model)) {
+            Ok(()) => {
+                assert!(was_open && self.open.is_none());
+                self.sent.push(model);
+            }
+            Err(SendError::MessageOpen(())) => assert!(was_open && self.open.is_some()),
+            Err(SendError::Closing(())) => assert!(!was_open),
+            Err(SendError::Full(())) => assert!(was_open && self.connection.wants_write()),
+            Err(error) => panic!("{error:?}"),
         }
     }
 
