@@ -135,7 +135,7 @@ impl FrameHeader {
     #[inline]
     pub fn encode(&self, dest: &mut [u8; Self::MAX_LEN]) -> usize {
         let (bytes, len) = self.to_bytes();
-        dest.copy_from_slice(&bytes[..Self::MAX_LEN]);
+        dest[..len].copy_from_slice(&bytes[..len]);
         len
     }
 
