@@ -392,9 +392,11 @@ impl<T: Transport> RecvHalf<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<Message<'_>>, Error> {
-        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await? else {
-            return Ok(None);
+        let found = match self.receiving.find_short() {
+            found @ Some(_) => found,
+            None => poll_fn(|cx| self.poll_find(Wanted::Data, cx)).await?,
         };
+        let Some(found) = found else { return Ok(None) };
         match self.lend(found).await? {
             Event::Message(message) => Ok(Some(message)),
             _ => Err(Error::FragmentDelivery),
@@ -411,10 +413,12 @@ impl<T: Transport> RecvHalf<T> {
     ///
     /// Cancel safe: an event is either returned or still there for the next call.
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? {
-            None => Ok(None),
-            Some(found) => self.lend(found).await.map(Some),
-        }
+        let found = match self.receiving.find_short() {
+            found @ Some(_) => found,
+            None => poll_fn(|cx| self.poll_find(Wanted::All, cx)).await?,
+        };
+        let Some(found) = found else { return Ok(None) };
+        self.lend(found).await.map(Some)
     }
 
     /// The subprotocol that both sides agreed on, if any.
@@ -436,10 +440,6 @@ impl<T: Transport> RecvHalf<T> {
     }
 
     fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
-        // Most messages are found without the lock.
-        if let Some(found) = self.receiving.inbound.parse_short() {
-            return Poll::Ready(Ok(Some(found)));
-        }
         self.shared.tasks.recv.register(cx);
         let mut write_cx = Context::from_waker(&self.shared.write_waker);
         let polled = self
@@ -453,7 +453,11 @@ impl<T: Transport> RecvHalf<T> {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let Some(found) = ready!(self.poll_find(Wanted::Data, cx))? else {
+        let found = match self.receiving.find_short() {
+            found @ Some(_) => found,
+            None => ready!(self.poll_find(Wanted::Data, cx))?,
+        };
+        let Some(found) = found else {
             return Poll::Ready(Ok(None));
         };
         match self.receiving.lend(found) {

@@ -81,13 +81,18 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
-        let found = poll_fn(|cx| {
-            ready!(self.poll_room(cx))?;
-            self.poll_find(Wanted::Data, cx)
-        });
-        let Some(found) = found.await? else {
-            return Ok(None);
+        let has_room = !self.sending.outbound.is_full();
+        let found = match has_room.then(|| self.receiving.find_short()).flatten() {
+            found @ Some(_) => found,
+            None => {
+                let found = poll_fn(|cx| {
+                    ready!(self.poll_room(cx))?;
+                    self.poll_find(Wanted::Data, cx)
+                });
+                found.await?
+            }
         };
+        let Some(found) = found else { return Ok(None) };
         let failing = match self.lend(found) {
             Ok((Event::Message(message), outbound)) => return Ok(Some((message, outbound))),
             Ok(_) => return Err(Error::FragmentDelivery),
@@ -106,9 +111,11 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: an event is either returned or still there for the next call.
     pub async fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        let Some(found) = poll_fn(|cx| self.poll_find(Wanted::All, cx)).await? else {
-            return Ok(None);
+        let found = match self.receiving.find_short() {
+            found @ Some(_) => found,
+            None => poll_fn(|cx| self.poll_find(Wanted::All, cx)).await?,
         };
+        let Some(found) = found else { return Ok(None) };
         let failing = match self.lend(found) {
             Ok((event, _)) => return Ok(Some(event)),
             Err(failing) => failing,
@@ -339,7 +346,11 @@ impl<T: Transport> WebSocket<T> {
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let Some(found) = ready!(self.poll_find(Wanted::Data, cx))? else {
+        let found = match self.receiving.find_short() {
+            found @ Some(_) => found,
+            None => ready!(self.poll_find(Wanted::Data, cx))?,
+        };
+        let Some(found) = found else {
             return Poll::Ready(Ok(None));
         };
         match self.receiving.lend(found) {
@@ -377,6 +388,7 @@ impl<T: Transport> WebSocket<T> {
     }
 
     /// Lends what was found, and the sending half with it.
+    #[inline]
     fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Failing<'_, T>> {
         let Self { sending, receiving, .. } = self;
         match receiving.lend(found) {

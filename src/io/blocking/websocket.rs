@@ -409,7 +409,16 @@ impl<S: Stream> WebSocket<S> {
     }
 
     /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
+    #[inline]
     fn wait(&mut self) -> Result<Option<Found>, Error> {
+        // Most messages are found in few steps.
+        match self.connection.split_mut().0.parse_short() {
+            Some(found) => Ok(Some(found)),
+            None => self.wait_in_full(),
+        }
+    }
+
+    fn wait_in_full(&mut self) -> Result<Option<Found>, Error> {
         loop {
             let (inbound, outbound) = self.connection.split_mut();
             let failure = match inbound.find(outbound) {
@@ -472,6 +481,7 @@ impl<S: Stream> WebSocket<S> {
     }
 
     /// Lends what was found, and the sending half with it.
+    #[inline]
     fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
         let (inbound, outbound) = self.connection.split_mut();
         match inbound.lend(found) {

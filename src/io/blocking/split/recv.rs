@@ -77,7 +77,16 @@ impl<S: Stream> RecvHalf<S> {
     }
 
     /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
+    #[inline]
     fn wait(&mut self) -> Result<Option<Found>, Error> {
+        // Most messages are found in few steps.
+        match self.inbound.parse_short() {
+            Some(found) => Ok(Some(found)),
+            None => self.wait_in_full(),
+        }
+    }
+
+    fn wait_in_full(&mut self) -> Result<Option<Found>, Error> {
         loop {
             // Messages are found without the lock; only what concerns the sending side takes it.
             let found = self.inbound.parse();
@@ -176,6 +185,7 @@ impl<S: Stream> RecvHalf<S> {
         if is_over { Ok(()) } else { Err(error.into()) }
     }
 
+    #[inline]
     fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {
         match self.inbound.lend(found) {
             Ok(event) => Ok(event),
