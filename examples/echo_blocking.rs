@@ -1,42 +1,154 @@
-//! An echo server on the blocking shell: one thread for each connection.
+//! An echo server on the blocking shell: one thread for each connection. It needs no crate but the library.
 //!
 //! The connections are split, so that the main thread can close them all when the server is told to end.
 
-mod support;
+#[path = "support/signals.rs"]
+mod signals;
 
 use std::{
     collections::HashMap,
-    net::{TcpListener, TcpStream},
+    env, io,
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     thread,
     time::Duration,
 };
 
-use clap::Parser;
-use signal_hook::{
-    consts::{SIGINT, SIGTERM},
-    iterator::Signals,
-};
-use support::Options;
 use websocket_proto::{
-    CloseCode, Config, Error,
+    CloseCode, Config, Error, Limits,
     blocking::{SendHalf, WebSocket},
+    handshake::{Accept, UpgradeRequest},
 };
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
-    let mut signals = Signals::new([SIGINT, SIGTERM])?;
+const USAGE: &str = "\
+Echoes every WebSocket message back to its sender
+
+Usage: echo_blocking [OPTIONS]
+
+Options:
+      --addr <ADDR>               Address to listen on; with port 0 the system picks one [default: 127.0.0.1:9001]
+      --max-message-size <BYTES>  Largest message that is accepted, in bytes [default: 67108864]
+      --deflate                   Accept permessage-deflate, with context takeover
+      --window-bits <BITS>        Largest window of permessage-deflate, as a power of two [default: 12]
+  -h, --help                      Print help";
+
+fn main() -> ExitCode {
+    let options = match Options::parse(env::args().skip(1)) {
+        Ok(Some(options)) => options,
+        Ok(None) => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            eprintln!("error: {error} (--help lists the options)");
+            return ExitCode::from(2);
+        }
+    };
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            eprintln!("error: cannot listen on {}: another program already does", options.addr);
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("error: cannot listen on {}: {error}", options.addr);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Options {
+    addr: SocketAddr,
+    config: Config,
+}
+
+impl Options {
+    /// Reads the command line. `None` is a request for help.
+    fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let mut addr = SocketAddr::from(([127, 0, 0, 1], 9001));
+        let (mut max_message_size, mut deflate, mut window_bits) = (64 << 20, false, 12);
+        while let Some(argument) = arguments.next() {
+            // Both `--addr VALUE` and `--addr=VALUE`.
+            let (name, mut value) = match argument.split_once('=') {
+                Some((name, value)) => (name, Some(value.to_owned())),
+                None => (&*argument, None),
+            };
+            let is_switch = matches!(name, "-h" | "--help" | "--deflate");
+            if is_switch && value.is_some() {
+                return Err(format!("`{name}` has no value"));
+            }
+            match name {
+                "-h" | "--help" => return Ok(None),
+                "--addr" => addr = parse(name, value.take().or_else(|| arguments.next()))?,
+                "--max-message-size" => max_message_size = parse(name, value.take().or_else(|| arguments.next()))?,
+                "--window-bits" => window_bits = parse(name, value.take().or_else(|| arguments.next()))?,
+                "--deflate" => deflate = true,
+                _ => return Err(format!("unexpected argument `{argument}`")),
+            }
+        }
+        let limits = Limits::new()
+            .max_frame_size(max_message_size)
+            .max_message_size(max_message_size);
+        let config = with_deflate(Config::new().limits(limits), deflate, window_bits)?;
+        Ok(Some(Self { addr, config }))
+    }
+}
+
+/// The value of an option.
+fn parse<T: std::str::FromStr<Err: std::fmt::Display>>(name: &str, value: Option<String>) -> Result<T, String> {
+    let value = value.ok_or_else(|| format!("`{name}` requires a value"))?;
+    value
+        .parse()
+        .map_err(|error| format!("invalid value `{value}` for `{name}`: {error}"))
+}
+
+#[cfg(feature = "deflate")]
+fn with_deflate(config: Config, deflate: bool, window_bits: u8) -> Result<Config, String> {
+    use websocket_proto::DeflateConfig;
+
+    if !(DeflateConfig::MIN_WINDOW_BITS..=DeflateConfig::MAX_WINDOW_BITS).contains(&window_bits) {
+        return Err(format!(
+            "invalid value `{window_bits}` for `--window-bits`: 9 to 15 are possible"
+        ));
+    }
+    Ok(config.deflate(deflate.then(|| {
+        DeflateConfig::with_takeover()
+            .server_max_window_bits(window_bits)
+            .client_max_window_bits(window_bits)
+    })))
+}
+
+#[cfg(not(feature = "deflate"))]
+fn with_deflate(config: Config, deflate: bool, _window_bits: u8) -> Result<Config, String> {
+    if deflate {
+        return Err("`--deflate` requires `--features deflate` on Cargo's command line".to_owned());
+    }
+    Ok(config)
+}
+
+fn run(options: &Options) -> io::Result<()> {
+    // Before the address is printed, so that no signal is missed.
+    signals::catch();
     let listener = TcpListener::bind(options.addr)?;
     println!("listening on ws://{}", listener.local_addr()?);
 
     let peers = Peers::default();
     thread::spawn({
-        let peers = peers.clone();
-        move || accept_all(&listener, &options.config(), &peers)
+        let (config, peers) = (options.config.clone(), peers.clone());
+        move || accept_all(&listener, &config, &peers)
     });
-    signals.forever().next();
+    signals::wait();
     peers.close_all();
     Ok(())
+}
+
+/// Accepts every request, with the first subprotocol of the client that an echo can serve.
+fn accept(request: &UpgradeRequest) -> Accept {
+    match request.select_subprotocol(&["echo", "chat", "superchat"]) {
+        Some(subprotocol) => Accept::new().subprotocol(subprotocol),
+        None => Accept::new(),
+    }
 }
 
 fn accept_all(listener: &TcpListener, config: &Config, peers: &Peers) {
@@ -57,7 +169,7 @@ fn accept_all(listener: &TcpListener, config: &Config, peers: &Peers) {
 
 fn echo(id: usize, stream: TcpStream, config: &Config, peers: &Peers) -> Result<(), Error> {
     stream.set_nodelay(true)?;
-    let websocket = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request)))?;
+    let websocket = WebSocket::accept_with(stream, config, |request| Ok(accept(request)))?;
     let (send, mut recv) = websocket.split()?;
     let _entry = peers.enter(id, send.clone());
     // The messages are lent, and `recv` writes what was fed before it waits.

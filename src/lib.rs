@@ -90,8 +90,3 @@ pub use crate::{
     error::{Error, Phase, ProxyError, RedirectError},
     io::{blocking, connect::Proxy},
 };
-
-/// The examples of the README, compiled.
-#[cfg(all(doctest, feature = "rustls", feature = "tokio"))]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -1,21 +1,23 @@
 //! WebSockets over the streams of futures-io, on any executor.
 //!
 //! ```no_run
-//! use async_net::TcpListener;
+//! use std::net::TcpListener;
+//! use async_io::Async;
 //! use websocket_proto::futures::WebSocket;
 //!
+//! # fn spawn(_: impl Future<Output = Result<(), websocket_proto::Error>> + Send + 'static) {}
 //! # async fn run() -> std::io::Result<()> {
-//! let listener = TcpListener::bind("127.0.0.1:9001").await?;
+//! let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 9001))?;
 //! loop {
 //!     let (stream, _) = listener.accept().await?;
-//!     smol::spawn(async move {
+//!     // The `spawn` of your executor: `smol::spawn`, for example.
+//!     spawn(async move {
 //!         let mut websocket = WebSocket::accept(stream).await?;
 //!         while let Some((message, outbound)) = websocket.recv_ref().await? {
 //!             outbound.send(message)?;
 //!         }
-//!         Ok::<(), websocket_proto::Error>(())
-//!     })
-//!     .detach();
+//!         Ok(())
+//!     });
 //! }
 //! # }
 //! ```

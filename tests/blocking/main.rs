@@ -6,6 +6,8 @@
 mod closing;
 mod conversation;
 mod deadlines;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod faults;
 mod handshake;
 mod idle;

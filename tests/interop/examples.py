@@ -52,7 +52,7 @@ def features():
     Not all features: a second cryptography takes minutes to build. And not those of some examples only: the same for all
     calls means that everything is built once.
     """
-    package = metadata()["packages"][0]
+    package = next(package for package in metadata()["packages"] if package["name"] == "websocket-proto-examples")
     needed = {feature for target in package["targets"] if "example" in target["kind"]
               for feature in target.get("required-features", ())}
     return sorted(needed | {"deflate"} & set(package["features"]))

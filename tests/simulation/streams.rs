@@ -75,7 +75,6 @@ pub use self::asynchronous::Virtual;
 mod asynchronous {
     use std::pin::Pin;
 
-    use smol::io as futures_io;
     use tokio::io as tokio_io;
     use websocket_proto::asynchronous::Transport;
 

@@ -6,6 +6,8 @@ mod support;
 mod cancel;
 mod corking;
 mod deadlines;
+#[cfg(feature = "deflate")]
+mod deflate;
 mod duplex;
 mod failure;
 mod fairness;

@@ -1,0 +1,40 @@
+//! How the examples begin and end: what is wrong is said in one line on standard error.
+
+use std::{error::Error, fmt::Display, io, net::SocketAddr, process::ExitCode};
+
+use clap::Parser;
+
+/// The options of the command line. Wrong ones end the program with exit status 2.
+pub(crate) fn options<T: Parser>() -> T {
+    T::try_parse().unwrap_or_else(|error| {
+        // `--help` is no mistake.
+        if !error.use_stderr() {
+            error.exit();
+        }
+        // The first paragraph says what is wrong; usage and hints follow.
+        let text = error.to_string();
+        let what = text.split("\n\n").next().unwrap_or(&text);
+        let words: Vec<_> = what.split_whitespace().collect();
+        eprintln!("{} (--help lists the options)", words.join(" "));
+        std::process::exit(2)
+    })
+}
+
+/// The exit status of a program that is done.
+pub(crate) fn exit(result: Result<(), impl Display>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a server cannot start.
+pub(crate) fn cannot_listen(addr: SocketAddr) -> impl FnOnce(io::Error) -> Box<dyn Error> {
+    move |error| match error.kind() {
+        io::ErrorKind::AddrInUse => format!("cannot listen on {addr}: another program already does").into(),
+        _ => format!("cannot listen on {addr}: {error}").into(),
+    }
+}
