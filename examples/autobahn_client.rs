@@ -1,5 +1,10 @@
 //! The client side of the Autobahn test suite: runs all cases of a fuzzing server, and echoes what that sends.
 
+#[path = "support/program.rs"]
+mod program;
+
+use std::process::ExitCode;
+
 use clap::{Parser, ValueEnum};
 use websocket_proto::{Config, Error, Limits, blocking, handshake::ClientRequest};
 
@@ -26,8 +31,11 @@ enum Shell {
     Futures,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    program::exit(run(&program::options()))
+}
+
+fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     let (shell, url, config) = (options.shell, &options.url, options.config());
     let agent = match shell {
         Shell::Blocking => "websocket-proto-blocking",

@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use axum::{
     Router,
@@ -13,9 +13,9 @@ use axum::{
     routing::{any, get},
     serve::ListenerExt,
 };
-use clap::Parser;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
+use support::{Options, listen::cannot_listen, program};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
@@ -48,9 +48,14 @@ struct Echo {
 }
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
-    let options = support::Options::parse();
-    let listener = TcpListener::bind(options.addr).await?;
+async fn main() -> ExitCode {
+    program::exit(run(&program::options()).await)
+}
+
+async fn run(options: &Options) -> std::io::Result<()> {
+    let listener = TcpListener::bind(options.addr)
+        .await
+        .map_err(cannot_listen(options.addr))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

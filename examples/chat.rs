@@ -6,10 +6,16 @@
 //! What is said is compressed once, and goes to all connections of the room without being copied. A client that reads too
 //! slowly is disconnected (1013), and may come back.
 
+#[path = "support/listen.rs"]
+mod listen;
+#[path = "support/program.rs"]
+mod program;
+
 use std::{
     collections::HashMap,
     convert::Infallible,
     net::SocketAddr,
+    process::ExitCode,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -25,6 +31,7 @@ use hyper::{
     upgrade::OnUpgrade,
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
+use listen::cannot_listen;
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -66,14 +73,19 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() -> std::io::Result<()> {
-    let options = Options::parse();
-    let listener = TcpListener::bind(options.addr).await?;
+async fn main() -> ExitCode {
+    program::exit(run(&program::options()).await)
+}
+
+async fn run(options: &Options) -> std::io::Result<()> {
+    let listener = TcpListener::bind(options.addr)
+        .await
+        .map_err(cannot_listen(options.addr))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
-    let chat = Arc::new(Chat::new(&options));
+    let chat = Arc::new(Chat::new(options));
     let shutdown = chat.shutdown.clone();
     tokio::select! {
         () = shutdown.serve(listener, |stream, guard| serve(Arc::clone(&chat), stream, guard)) => {}

@@ -2,6 +2,8 @@
 
 #[path = "support/insecure.rs"]
 mod insecure;
+#[path = "support/program.rs"]
+mod program;
 
 use std::{
     collections::VecDeque,
@@ -102,13 +104,7 @@ fn parse_seconds(text: &str) -> Result<Duration, String> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match run(&Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("client: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    program::exit(run(&program::options()).await)
 }
 
 async fn run(options: &Options) -> Result<(), Box<dyn Error>> {

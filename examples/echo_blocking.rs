@@ -41,7 +41,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
         Err(error) => {
-            eprintln!("error: {error} (--help lists the options)");
+            eprintln!("error: {error} (see --help)");
             return ExitCode::from(2);
         }
     };

@@ -2,11 +2,10 @@
 
 mod support;
 
-use std::{io, time::Duration};
+use std::{io, process::ExitCode, time::Duration};
 
 use async_io::Timer;
 use async_net::{TcpListener, TcpStream};
-use clap::Parser;
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
@@ -15,11 +14,14 @@ use smol::{
     channel::{self, Receiver},
     future::{self, FutureExt},
 };
-use support::Options;
+use support::{Options, listen::cannot_listen, program};
 use websocket_proto::{CloseCode, Config, Error, futures::WebSocket};
 
-fn main() -> io::Result<()> {
-    let options = Options::parse();
+fn main() -> ExitCode {
+    program::exit(run(&program::options()))
+}
+
+fn run(options: &Options) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     // Nothing is ever sent: the channel closes when the server is to end.
     let (running, ended) = channel::bounded(1);
@@ -27,18 +29,22 @@ fn main() -> io::Result<()> {
         signals.forever().next();
         drop(running);
     });
-    smol::block_on(serve(&options, &ended))
+    smol::block_on(serve(options, &ended))
 }
 
 async fn serve(options: &Options, ended: &Receiver<()>) -> io::Result<()> {
-    let listener = TcpListener::bind(options.addr).await?;
+    let listener = TcpListener::bind(options.addr)
+        .await
+        .map_err(cannot_listen(options.addr))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let executor = smol::Executor::new();
     let accept_all = async {
         loop {
             // A connection that fails to be accepted is no concern of the others.
             if let Ok((stream, _)) = listener.accept().await {
-                executor.spawn(run(stream, options.config(), ended.clone())).detach();
+                executor
+                    .spawn(serve_one(stream, options.config(), ended.clone()))
+                    .detach();
             }
         }
     };
@@ -61,7 +67,7 @@ async fn serve(options: &Options, ended: &Receiver<()>) -> io::Result<()> {
     Ok(())
 }
 
-async fn run(stream: TcpStream, config: Config, ended: Receiver<()>) {
+async fn serve_one(stream: TcpStream, config: Config, ended: Receiver<()>) {
     if let Err(error) = echo(stream, &config, &ended).await {
         eprintln!("{error}");
     }

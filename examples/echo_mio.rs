@@ -21,10 +21,10 @@ use std::{
     collections::{BTreeSet, VecDeque},
     io::{self, ErrorKind, IoSlice, Read, Write},
     net::Shutdown,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
-use clap::Parser;
 use mio::{
     Events, Interest, Poll, Token,
     net::{TcpListener, TcpStream},
@@ -32,7 +32,7 @@ use mio::{
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
-use support::Options;
+use support::{Options, listen::cannot_listen, program};
 use websocket_proto::{
     Buf, CloseCode, Config, Connection, Event, ReadyState, RecvBuffer, Time, handshake::ServerHandshake,
 };
@@ -49,8 +49,8 @@ const READS_PER_TURN: usize = 16;
 /// How long a client that was refused may take to read why.
 const REFUSAL: Duration = Duration::from_secs(2);
 
-fn main() -> io::Result<()> {
-    Server::new(&Options::parse())?.run()
+fn main() -> ExitCode {
+    program::exit(Server::new(&program::options()).and_then(Server::run))
 }
 
 struct Server {
@@ -72,7 +72,7 @@ struct Server {
 impl Server {
     fn new(options: &Options) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let mut listener = TcpListener::bind(options.addr)?;
+        let mut listener = TcpListener::bind(options.addr).map_err(cannot_listen(options.addr))?;
         let mut signals = Signals::new([SIGINT, SIGTERM])?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         poll.registry().register(&mut signals, SIGNALS, Interest::READABLE)?;

@@ -8,7 +8,7 @@
 mod echo;
 mod support;
 
-use std::{error::Error, io, net::SocketAddr, num::NonZero, sync::Arc, thread, time::Duration};
+use std::{error::Error, io, net::SocketAddr, num::NonZero, process::ExitCode, sync::Arc, thread, time::Duration};
 
 use clap::Parser;
 use echo::echo;
@@ -16,6 +16,7 @@ use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
+use support::{listen::cannot_listen, program};
 use tokio::{
     net::{TcpListener, TcpSocket, TcpStream},
     runtime::{self, Runtime},
@@ -38,8 +39,11 @@ struct Arguments {
 /// Connections that may wait in a listener for being accepted.
 const BACKLOG: u32 = 1024;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    program::exit(serve(&program::options()))
+}
+
+fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let threads = match arguments.threads {
         None => thread::available_parallelism()?,
         Some(threads) => threads,
@@ -91,7 +95,7 @@ impl Shard {
         socket.set_reuseaddr(true)?;
         // ... and by all shards at the same time.
         socket.set_reuseport(true)?;
-        socket.bind(addr)?;
+        socket.bind(addr).map_err(cannot_listen(addr))?;
         let listener = {
             // The runtime whose events the listener is to wait for.
             let _entered = runtime.enter();

@@ -4,10 +4,17 @@
 mod echo;
 mod support;
 
-use std::{error::Error, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    error::Error,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Parser;
 use echo::echo;
+use support::{listen::cannot_listen, program};
 use tokio::{
     net::{TcpListener, TcpStream},
     runtime,
@@ -42,8 +49,11 @@ struct Arguments {
     tls_key: Option<PathBuf>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    program::exit(run(&program::options()))
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let runtime = match arguments.threads {
         None => runtime::Builder::new_current_thread().enable_all().build()?,
         Some(threads) => runtime::Builder::new_multi_thread()
@@ -51,12 +61,14 @@ fn main() -> Result<(), Box<dyn Error>> {
             .enable_all()
             .build()?,
     };
-    runtime.block_on(serve(&arguments))
+    runtime.block_on(serve(arguments))
 }
 
 async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let tls = tls(arguments)?;
-    let listener = TcpListener::bind(arguments.echo.addr).await?;
+    let listener = TcpListener::bind(arguments.echo.addr)
+        .await
+        .map_err(cannot_listen(arguments.echo.addr))?;
     let scheme = if tls.is_some() { "wss" } else { "ws" };
     println!("listening on {scheme}://{}", listener.local_addr()?);
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -65,7 +77,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::new();
     let config = Arc::new(arguments.echo.config());
     tokio::select! {
-        () = shutdown.serve(listener, |stream, guard| run(stream, tls.clone(), Arc::clone(&config), guard)) => {}
+        () = shutdown.serve(listener, |stream, guard| serve_one(stream, tls.clone(), Arc::clone(&config), guard)) => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
@@ -82,8 +94,14 @@ fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
     let (Some(certificates), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
         return Ok(None);
     };
-    let certificates = CertificateDer::pem_file_iter(certificates)?.collect::<Result<_, _>>()?;
-    let key = PrivateKeyDer::from_pem_file(key)?;
+    let unusable = |path: &Path| {
+        let path = path.display().to_string();
+        move |error| format!("{path}: {error}")
+    };
+    let certificates = CertificateDer::pem_file_iter(certificates)
+        .and_then(Iterator::collect)
+        .map_err(unusable(certificates))?;
+    let key = PrivateKeyDer::from_pem_file(key).map_err(unusable(key))?;
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
@@ -91,7 +109,7 @@ fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
     Ok(Some(Arc::new(config).into()))
 }
 
-async fn run(stream: TcpStream, tls: Option<TlsAcceptor>, config: Arc<Config>, guard: ShutdownGuard) {
+async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, config: Arc<Config>, guard: ShutdownGuard) {
     // What is wrong with the stream shows with the next read.
     let _ = stream.set_nodelay(true);
     let ended = match tls {

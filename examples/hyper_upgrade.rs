@@ -4,9 +4,8 @@
 
 mod support;
 
-use std::{convert::Infallible, time::Duration};
+use std::{convert::Infallible, process::ExitCode, time::Duration};
 
-use clap::Parser;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response,
@@ -20,6 +19,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
     server::conn::auto,
 };
+use support::{Options, listen::cannot_listen, program};
 use tokio::{
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
@@ -37,9 +37,14 @@ const PAGE: &str = "<!doctype html><title>Echo</title><p>Connect to this server 
 type Body = Full<Bytes>;
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> std::io::Result<()> {
-    let options = support::Options::parse();
-    let listener = TcpListener::bind(options.addr).await?;
+async fn main() -> ExitCode {
+    program::exit(run(&program::options()).await)
+}
+
+async fn run(options: &Options) -> std::io::Result<()> {
+    let listener = TcpListener::bind(options.addr)
+        .await
+        .map_err(cannot_listen(options.addr))?;
     println!("listening on ws://{}", listener.local_addr()?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;

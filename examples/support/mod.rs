@@ -1,5 +1,8 @@
 //! What the echo servers have in common: their options and their answer to an upgrade request.
 
+pub(crate) mod listen;
+pub(crate) mod program;
+
 use std::net::SocketAddr;
 
 use websocket_proto::{
@@ -26,7 +29,7 @@ pub(crate) struct Options {
 
     /// Largest window of permessage-deflate in either direction, as a power of two
     #[cfg(feature = "deflate")]
-    #[arg(long, value_name = "BITS", default_value_t = 12)]
+    #[arg(long, value_name = "BITS", default_value_t = 12, value_parser = clap::value_parser!(u8).range(9..=15))]
     pub(crate) window_bits: u8,
 }
 

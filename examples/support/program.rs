@@ -1,6 +1,6 @@
 //! How the examples begin and end: what is wrong is said in one line on standard error.
 
-use std::{error::Error, fmt::Display, io, net::SocketAddr, process::ExitCode};
+use std::{fmt::Display, process::ExitCode};
 
 use clap::Parser;
 
@@ -15,7 +15,7 @@ pub(crate) fn options<T: Parser>() -> T {
         let text = error.to_string();
         let what = text.split("\n\n").next().unwrap_or(&text);
         let words: Vec<_> = what.split_whitespace().collect();
-        eprintln!("{} (--help lists the options)", words.join(" "));
+        eprintln!("{} (see --help)", words.join(" "));
         std::process::exit(2)
     })
 }
@@ -28,13 +28,5 @@ pub(crate) fn exit(result: Result<(), impl Display>) -> ExitCode {
             eprintln!("error: {error}");
             ExitCode::FAILURE
         }
-    }
-}
-
-/// Why a server cannot start.
-pub(crate) fn cannot_listen(addr: SocketAddr) -> impl FnOnce(io::Error) -> Box<dyn Error> {
-    move |error| match error.kind() {
-        io::ErrorKind::AddrInUse => format!("cannot listen on {addr}: another program already does").into(),
-        _ => format!("cannot listen on {addr}: {error}").into(),
     }
 }

@@ -113,7 +113,8 @@ impl ClientRequest {
     /// let request: ClientRequest = "wss://example.com/chat".parse()?;
     /// let (mut request, handshake) = request.subprotocol("chat").into_connect()?;
     /// assert_eq!(request.uri(), "https://example.com/chat");
-    /// request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+    /// // With h2: request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
+    /// # request.extensions_mut().insert("websocket");
     ///
     /// // Send the request, and then:
     /// # let response = http::Response::builder().header("sec-websocket-protocol", "chat").body(())?;
