@@ -27,6 +27,8 @@ mod shutdown;
 #[cfg(feature = "socks")]
 mod socks;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{
@@ -42,6 +44,8 @@ use ::tokio::{
 };
 use bytes::buf::Limit;
 
+#[cfg(feature = "rustls")]
+pub use self::tls::TlsStream;
 pub use self::{
     broadcast::{Broadcast, BroadcastOutcome, Subscription, SubscriptionEnd, WhenSlow},
     connect::{Connect, connect, connect_with},

@@ -19,7 +19,8 @@ use crate::{
     },
 };
 
-/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss` takes the feature `rustls`.
+/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires
+/// the `rustls` feature.
 ///
 /// ```no_run
 /// use websocket_proto::{CloseCode, tokio::connect};
@@ -97,8 +98,8 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss` without the
-    ///   feature `rustls`: no connection is made then;
+    /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss://` without the
+    ///   `rustls` feature: no connection is made then;
     /// - [`Error::Lookup`] for a name that is unknown, [`Error::Connect`] if no address can be reached;
     /// - [`Error::Proxy`] if the proxy does not lead to the host;
     #[cfg_attr(
@@ -182,7 +183,7 @@ async fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls,
     // What is wrong with the settings shows before a connection is made.
     #[cfg(feature = "rustls")]
     let tls = match plan.request.uri().is_secure() {
-        true => Some(within(deadline, Phase::Tls, tls_connector(plan)).await?),
+        true => Some(within(deadline, Phase::Tls, tls(plan)).await?),
         false => None,
     };
     let (host, port) = plan.first_hop();
@@ -195,10 +196,10 @@ async fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls,
         Some(proxy) => within(deadline, Phase::Proxy, through(proxy, stream, plan)).await?,
     };
     #[cfg(feature = "rustls")]
-    if let Some((connector, name)) = tls {
+    if let Some((name, config)) = tls {
         return within(deadline, Phase::Tls, async {
-            let stream = connector.connect(name, stream).await.map_err(tls_error)?;
-            Ok(MaybeTls::Tls(alloc::boxed::Box::new(stream)))
+            let stream = super::TlsStream::client_for(stream, name, config).await?;
+            Ok(MaybeTls::Tls(Box::new(stream)))
         })
         .await;
     }
@@ -226,13 +227,13 @@ async fn through(proxy: &Proxy, stream: TcpStream, plan: &Plan) -> Result<TcpStr
 }
 
 #[cfg(feature = "rustls")]
-type TlsConnector = (
-    tokio_rustls::TlsConnector,
+type Tls = (
     crate::tls::rustls::pki_types::ServerName<'static>,
+    alloc::sync::Arc<crate::tls::rustls::ClientConfig>,
 );
 
 #[cfg(feature = "rustls")]
-async fn tls_connector(plan: &Plan) -> Result<TlsConnector, Error> {
+async fn tls(plan: &Plan) -> Result<Tls, Error> {
     let name = crate::io::tls::server_name(plan.request.uri().host())?;
     let config = if plan.tls.is_ready() {
         plan.tls.client_config()?
@@ -242,15 +243,5 @@ async fn tls_connector(plan: &Plan) -> Result<TlsConnector, Error> {
         let read = ::tokio::task::spawn_blocking(move || tls.client_config());
         read.await.map_err(std::io::Error::other)??
     };
-    Ok((config.into(), name))
-}
-
-/// What tokio-rustls wraps into an I/O error.
-#[cfg(feature = "rustls")]
-fn tls_error(error: std::io::Error) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(inner) => inner.clone().into(),
-        None => error.into(),
-    }
+    Ok((name, config))
 }

@@ -13,6 +13,9 @@ use ::tokio::{
     net::TcpStream,
 };
 
+#[cfg(feature = "rustls")]
+use super::TlsStream;
+
 /// A TCP stream, with TLS if the scheme is `wss`.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -21,7 +24,7 @@ pub enum MaybeTls {
     Plain(TcpStream),
     /// `wss`: TLS over TCP.
     #[cfg(feature = "rustls")]
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl MaybeTls {
@@ -31,7 +34,7 @@ impl MaybeTls {
         match self {
             Self::Plain(stream) => stream,
             #[cfg(feature = "rustls")]
-            Self::Tls(stream) => stream.get_ref().0,
+            Self::Tls(stream) => stream.stream(),
         }
     }
 

@@ -4,6 +4,7 @@ use std::{io, sync::Arc, sync::Mutex, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
     task::spawn_blocking,
 };
 use websocket_proto::{
@@ -54,6 +55,79 @@ async fn a_blocking_server_speaks_tls() {
             .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
     }
     server.await.expect("no panic").expect("closed as it should be");
+}
+
+/// SEC-14: so does one of tokio. A peer that closes is answered with `close_notify` (RFC 8446 §6.1).
+#[tokio::test]
+async fn a_tokio_server_speaks_tls() {
+    let certificate = Certificate::of("localhost");
+    let config = certificate.server_config();
+    let port = serve(move |stream| {
+        let config = Arc::clone(&config);
+        async move {
+            let stream = shell::TlsStream::server(stream, config).await.expect("TLS");
+            assert!(!stream.tls().is_handshaking());
+            echo(stream).await;
+        }
+    })
+    .await;
+    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
+    for shell in SHELLS {
+        client
+            .run(shell)
+            .await
+            .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
+    }
+    // A client of another TLS library.
+    let connector = tokio_rustls::TlsConnector::from(certificate.trusted().client_config().expect("valid"));
+    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
+    let name = "localhost".try_into().expect("a name");
+    let mut stream = connector.connect(name, stream).await.expect("TLS");
+    stream
+        .write_all(
+            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .await
+        .expect("written");
+    stream.shutdown().await.expect("shut down");
+    let mut received = Vec::new();
+    // This fails where the stream ends without `close_notify`.
+    stream.read_to_end(&mut received).await.expect("a clean end");
+    assert!(received.starts_with(b"HTTP/1.1 101 "), "{}", received.escape_ascii());
+}
+
+/// Both directions of one TLS stream are busy at the same time, with more than all buffers on the way can hold.
+#[tokio::test]
+async fn halves_of_an_async_stream_do_not_hold_each_other_up() {
+    const LEN: usize = 16 << 20;
+    let certificate = Certificate::of("localhost");
+    let config = certificate.server_config();
+    async fn both<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(websocket: shell::WebSocket<S>) {
+        let (mut send, mut recv) = websocket.split();
+        let payload = vec![7; LEN];
+        let sent = send.send(&payload[..]);
+        let received = async {
+            let message = recv.recv().await.expect("open").expect("a message");
+            assert!(message.as_bytes() == &payload[..]);
+        };
+        let (sent, ()) = tokio::join!(sent, received);
+        sent.expect("sent");
+    }
+    let port = serve(move |stream| {
+        let config = Arc::clone(&config);
+        async move {
+            let stream = shell::TlsStream::server(stream, config).await.expect("TLS");
+            both(shell::WebSocket::accept(stream).await.expect("open")).await;
+        }
+    })
+    .await;
+    let request = format!("wss://localhost:{port}/").parse().expect("valid");
+    let connect = shell::Connect::new(request).tls(certificate.trusted());
+    let (websocket, _) = connect.connect().await.expect("open");
+    tokio::time::timeout(Duration::from_secs(60), both(websocket))
+        .await
+        .expect("both directions go on");
 }
 
 /// HS-C-09: a certificate of another host fails the handshake, with a cause of its own.
