@@ -63,7 +63,7 @@ mod utf8;
 
 pub use bytes::{Buf, Bytes};
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 pub use crate::io::asynchronous;
 #[cfg(feature = "futures-io")]
 pub use crate::io::futures;

@@ -150,10 +150,7 @@ pub struct Payload<'a>(Bin<'a>);
 enum Bin<'a> {
     Lent(&'a [u8]),
     /// A part of a buffer in which nothing else lies that is still needed.
-    #[cfg_attr(
-        not(any(feature = "tokio", feature = "futures-io")),
-        expect(dead_code, reason = "the async shells take it")
-    )]
+    #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "the async shells take it"))]
     Received(&'a mut Vec<u8>, Range<usize>),
     /// Assembled in a buffer of its own, which may be taken away.
     Assembled(&'a mut Vec<u8>),
@@ -161,7 +158,7 @@ enum Bin<'a> {
 }
 
 impl<'a> Payload<'a> {
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn received(buffer: &'a mut Vec<u8>, payload: Range<usize>) -> Self {
         Self(Bin::Received(buffer, payload))
     }

@@ -3,7 +3,7 @@
 use alloc::{string::String, vec::Vec};
 use core::mem;
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 use bytes::{BufMut, buf::Limit};
 
 use crate::{
@@ -158,7 +158,7 @@ impl Assembly {
     /// The message buffer to append up to `remaining` bytes of payload to, as far as it has room for: for a binary message
     /// that is already long, as [`direct_space`](Self::direct_space), but for those who can fill memory that is not
     /// initialised.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(super) fn direct_buffer(&mut self, remaining: usize) -> Option<Limit<&mut Vec<u8>>> {
         let Store::Binary(bytes) = &mut self.store else {
             return None;
@@ -170,7 +170,7 @@ impl Assembly {
     }
 
     /// Takes over and unmasks what was appended to [`direct_buffer`](Self::direct_buffer). Returns how much it was.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(super) fn direct_appended(&mut self, key: Option<MaskingKey>) -> usize {
         // All that is there behind the rest of the message is what was appended.
         self.direct_fill(usize::MAX, key)

@@ -168,7 +168,7 @@ impl Closing {
     }
 
     /// Whether the transport delivers no more bytes.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) const fn is_eof(&self) -> bool {
         self.eof
     }

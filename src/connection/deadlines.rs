@@ -180,7 +180,7 @@ impl Deadlines {
     }
 
     /// How long the closing handshake may take.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn close_timeout(&self) -> Option<Duration> {
         self.timers.close.map(Span::duration)
     }

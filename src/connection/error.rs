@@ -126,8 +126,15 @@ pub enum SendError<T = ()> {
     /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
     #[error("close code {0} may not be sent")]
     InvalidCloseCode(CloseCode),
-    /// No masking key could be had ([`EntropyError`](crate::EntropyError)).
-    #[error("no entropy available for a masking key")]
+    /// No masking key is available ([`EntropyError`](crate::EntropyError)).
+    #[cfg_attr(feature = "os-entropy", error("no entropy is available for a masking key"))]
+    #[cfg_attr(
+        not(feature = "os-entropy"),
+        error(
+            "no entropy is available for a masking key: \
+             this requires the `os-entropy` feature or a source of entropy set with `Config::entropy`"
+        )
+    )]
     NoEntropy(T),
 }
 

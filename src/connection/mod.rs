@@ -365,7 +365,7 @@ impl Connection {
     }
 
     /// The connection of these parts.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) const fn from_parts(inbound: Inbound, outbound: Outbound, deadlines: Deadlines) -> Self {
         Self {
             inbound,

@@ -107,7 +107,7 @@ impl Outbound {
     }
 
     /// The same where room was promised before, whatever has taken it since.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn send_above_mark<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
         let mark = core::mem::replace(&mut self.high_water, usize::MAX);
         let sent = self.send(message);

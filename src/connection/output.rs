@@ -134,7 +134,7 @@ impl Output {
     }
 
     /// Takes the receive buffer away that was written last.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(super) fn take_written(&mut self) -> Option<Vec<u8>> {
         self.written_buffer.take().map(Vec::from)
     }

@@ -41,7 +41,7 @@ impl RecvBuffer {
     }
 
     /// A buffer that was [taken](Self::bytes_mut) before.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) const fn from_bytes(bytes: Vec<u8>) -> Self {
         Self {
             bytes,
@@ -51,7 +51,7 @@ impl RecvBuffer {
     }
 
     /// All of the buffer, which may be taken away if nothing is unread.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.is_empty());
         (self.start, self.end) = (0, 0);
@@ -265,7 +265,7 @@ mod tests {
         }
     }
 
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     #[test]
     fn what_was_taken_is_of_use_again() {
         let mut buffer = RecvBuffer::with_capacity(300);

@@ -1,7 +1,7 @@
 //! The shells: they move bytes between a stream and the core, and are the only modules that may name a stream, a
 //! runtime or a clock.
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 pub mod asynchronous;
 pub mod blocking;
 pub(crate) mod connect;

@@ -3,7 +3,7 @@
 use core::ops::Range;
 
 use super::{Inbound, inflate::inflated};
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 use crate::message::Payload;
 use crate::{
     connection::{Event, Fin, Fragment, Outbound, error::ProtocolError},
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Bytes of payload from which on it is worth to send it from the receive buffer, rather than to copy it: most of a buffer.
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 const EXCHANGE: usize = 32 << 10;
 
 /// What [`Inbound::parse`] found, and where it lies. It borrows nothing, so it can be kept while
@@ -57,7 +57,7 @@ impl Inbound {
 
     /// As [`lend`](Self::lend), for a caller that sees to it that there is another receive buffer: a long message that lies
     /// alone in the receive buffer is lent together with it, so that it can be sent from there.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     #[inline]
     pub(crate) fn lend_with_buffer(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
         match found {

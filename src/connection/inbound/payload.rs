@@ -1,9 +1,9 @@
 //! Data frames whose payload is taken in pieces, as it arrives.
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 use alloc::vec::Vec;
 
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 use bytes::buf::Limit;
 
 use super::{Found, Inbound};
@@ -140,7 +140,7 @@ impl Inbound {
 
     /// Reads with `read` straight into the message buffer, behind what is there, if it is a long binary message that is
     /// arriving.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn read_direct<R>(&mut self, read: impl FnOnce(&mut Limit<&mut Vec<u8>>) -> R) -> Option<R> {
         let remaining = self.direct_remaining()?;
         let read = read(&mut self.assembly.direct_buffer(remaining)?);
@@ -161,7 +161,7 @@ impl Inbound {
     }
 }
 
-#[cfg(all(test, any(feature = "tokio", feature = "futures-io")))]
+#[cfg(all(test, feature = "async"))]
 mod tests {
     use super::*;
     use crate::{

@@ -3,13 +3,13 @@
 use bytes::{Bytes, BytesMut};
 
 use super::Outbound;
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 use crate::connection::recv_buffer::RecvBuffer;
 use crate::{frame::FrameHeader, message::Message};
 
 impl Outbound {
     /// Takes the receive buffer away that a message was sent from, when it is written.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn take_recv_buffer(&mut self) -> Option<RecvBuffer> {
         self.output.take_written().map(RecvBuffer::from_bytes)
     }

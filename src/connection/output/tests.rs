@@ -92,7 +92,7 @@ fn what_is_queued_between_writes_keeps_its_place() {
 }
 
 /// What was received goes out from where it lies, with its header in front if there is room, and its buffer comes back.
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 #[test]
 fn a_received_payload_goes_out_from_its_buffer() {
     for (start, chunks) in [(14, &[&b"\x82\x03abc"[..]][..]), (1, &[b"\x82\x03", b"abc"])] {
@@ -115,7 +115,7 @@ fn a_received_payload_goes_out_from_its_buffer() {
 }
 
 /// Also when a write takes only a part.
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
+#[cfg(feature = "async")]
 #[test]
 fn a_received_payload_may_be_written_in_parts() {
     for (start, step) in [(14, 1), (14, 3), (1, 1), (1, 3), (0, 2)] {

@@ -1,7 +1,7 @@
 //! What the async shells have in common: everything but the streams and timers of a runtime.
 //!
-//! Use it through [`tokio`](crate::tokio) or [`futures`](crate::futures), or implement [`Transport`] for the streams of
-//! another runtime.
+//! Use it through [`tokio`](crate::tokio) or [`futures`](crate::futures). For another runtime, implement [`Transport`] for
+//! its streams: the `async` feature is enough for that, and brings no runtime.
 //!
 //! # Cancel safety
 //!
@@ -14,6 +14,7 @@ mod opening;
 mod pool;
 mod prepared;
 mod reunite;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod shell;
 mod split;
 mod traits;
@@ -21,7 +22,7 @@ mod transport;
 mod websocket;
 
 #[cfg(feature = "tokio")]
-pub(crate) use self::opening::poll_write_all;
+pub(in crate::io) use self::opening::poll_write_all;
 pub use self::{
     opening::{Acceptor, Connector},
     reunite::ReuniteError,
@@ -29,4 +30,5 @@ pub use self::{
     transport::{Timer, Transport},
     websocket::WebSocket,
 };
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) use self::{shell::shell, transport::end_without_notice};

@@ -10,8 +10,9 @@ use crate::connection::Time;
 
 /// A stream of a runtime, and the timer that goes with it.
 ///
-/// The shells of this crate bring theirs: [`tokio::Io`](crate::tokio::Io) and [`futures::Io`](crate::futures::Io).
-/// Implement it for another runtime to get a whole shell for it.
+/// The shells of this crate have their own: [`tokio::Io`](crate::tokio::Io) and [`futures::Io`](crate::futures::Io).
+/// Implement it for another runtime to get a whole shell for it: an [`Acceptor`](super::Acceptor) or a
+/// [`Connector`](super::Connector) opens connections over it.
 ///
 /// Each method registers the task of its context to be woken if it returns [`Poll::Pending`], independently for the two
 /// directions.
@@ -85,8 +86,9 @@ pub trait Timer: Unpin {
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// Takes an end of TLS without its notice for an end. WebSocket has a Close of its own, and a connection that ends without
+/// Treats a missing `close_notify` as end of stream. WebSocket has a Close of its own, and a connection that ends without
 /// one has failed in either case (RFC 6455 §7.1.5); many peers leave the notice out behind a Close.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) fn end_without_notice(read: io::Result<usize>) -> io::Result<usize> {
     match read {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
