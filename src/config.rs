@@ -94,7 +94,7 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`EntropyError`] when there is no entropy to be had.
+    /// [`EntropyError`] when no entropy is available.
     ///
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn nonce(&self) -> Result<[u8; 16], EntropyError> {

@@ -14,13 +14,22 @@ pub trait Entropy: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`EntropyError`] when no bytes can be had. Nothing is sent then.
+    /// [`EntropyError`] when no bytes are available. Nothing is sent then.
     fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError>;
 }
 
-/// No unpredictable bytes could be had, so nothing that needs them was sent.
+/// No unpredictable bytes are available, so nothing that needs them was sent.
+///
+/// Without the `os-entropy` feature, set a source with [`Config::entropy`](crate::Config::entropy).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no entropy available for masking keys or nonces")]
+#[cfg_attr(feature = "os-entropy", error("no entropy is available for masking keys or nonces"))]
+#[cfg_attr(
+    not(feature = "os-entropy"),
+    error(
+        "no entropy is available for masking keys or nonces: \
+         this requires the `os-entropy` feature or a source of entropy set with `Config::entropy`"
+    )
+)]
 #[non_exhaustive]
 pub struct EntropyError;
 
@@ -33,7 +42,7 @@ impl EntropyError {
     }
 }
 
-/// The operating system's generator. Without feature `os-entropy` there is none, and every fill is refused.
+/// The operating system's generator. Without the `os-entropy` feature there is none, and every fill is refused.
 ///
 /// A connection that is given no other [`Entropy`] seeds a stream cipher (ChaCha, twelve rounds) from it, and takes its
 /// masking keys from that: a key costs a quarter of what the operating system takes for it. Each batch of some 240 keys
@@ -78,5 +87,27 @@ impl Entropy for OsEntropy {
     #[cfg(not(feature = "os-entropy"))]
     fn fill(&self, _dest: &mut [u8]) -> Result<(), EntropyError> {
         Err(EntropyError)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_feature_is_named() {
+        for message in [
+            EntropyError::new().to_string(),
+            crate::SendError::NoEntropy(()).to_string(),
+        ] {
+            assert_eq!(
+                message.contains("`os-entropy` feature"),
+                !cfg!(feature = "os-entropy"),
+                "{message}"
+            );
+        }
+        assert_eq!(OsEntropy.fill(&mut [0; 4]).is_ok(), cfg!(feature = "os-entropy"));
     }
 }

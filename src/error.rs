@@ -48,7 +48,7 @@ pub enum Error {
     /// The URI is not one of a WebSocket.
     #[error("invalid URI: {0}")]
     Uri(#[from] UriError),
-    /// No unpredictable bytes could be had for the nonce of the handshake.
+    /// No unpredictable bytes are available for the nonce of the handshake.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
     /// The name of the host, or of the proxy, could not be looked up.
@@ -71,8 +71,8 @@ pub enum Error {
     #[cfg(feature = "rustls")]
     #[error("TLS: {0}")]
     Tls(#[source] Box<TlsError>),
-    /// `wss` takes the feature `rustls`.
-    #[error("wss takes the feature `rustls`")]
+    /// `wss://` requires the `rustls` feature.
+    #[error("`wss://` requires the `rustls` feature")]
     TlsUnavailable,
     /// `recv` delivers whole messages only; with [`Delivery::Fragments`](crate::Delivery::Fragments), take
     /// `recv_event`.
@@ -116,3 +116,26 @@ impl From<rustls::Error> for Error {
 
 /// Errors are returned on the hot path, where a large one would cost every success.
 const _: () = assert!(size_of::<Error>() <= 24);
+
+#[cfg(test)]
+mod tests {
+    use alloc::string::ToString;
+
+    use super::*;
+
+    #[test]
+    fn errors_name_the_feature_that_is_missing() {
+        let message = Error::TlsUnavailable.to_string();
+        assert_eq!(message, "`wss://` requires the `rustls` feature");
+        let message = Error::from(ProxyError::SocksUnavailable).to_string();
+        assert_eq!(message, "proxy: a SOCKS proxy requires the `socks` feature");
+        #[cfg(feature = "rustls")]
+        {
+            let message = Error::from(TlsError::NoCryptoProvider).to_string();
+            assert!(
+                message.contains("the `rustls-ring` or `rustls-aws-lc` feature"),
+                "{message}"
+            );
+        }
+    }
+}

@@ -36,9 +36,12 @@ pub enum ProxyError {
     /// The text is no URL of a proxy.
     #[error("not the URL of a proxy")]
     Url,
-    /// The proxy speaks SOCKS, which takes the feature `socks` and the tokio shell.
-    #[error("SOCKS is not available here")]
+    /// A SOCKS proxy requires the `socks` feature.
+    #[error("a SOCKS proxy requires the `socks` feature")]
     SocksUnavailable,
+    /// The blocking shell does not support SOCKS proxies, whatever the features.
+    #[error("the blocking shell does not support SOCKS proxies")]
+    SocksUnsupported,
     /// The user name or the password cannot be sent: a control character, a colon in the user name, or too long for
     /// SOCKS (255 bytes).
     #[error("the credentials cannot be sent")]
@@ -83,9 +86,9 @@ pub enum RedirectError {
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// There is no cryptography: enable the feature `rustls-ring` or `rustls-aws-lc`, pass a provider with
+    /// There is no cryptography: enable the `rustls-ring` or `rustls-aws-lc` feature, pass a provider with
     /// [`TlsConfig::provider`](crate::tls::TlsConfig::provider), or install one for the process.
-    #[error("no crypto provider: enable `rustls-ring` or `rustls-aws-lc`, or pass one")]
+    #[error("TLS requires the `rustls-ring` or `rustls-aws-lc` feature, or another crypto provider")]
     NoCryptoProvider,
     /// There is no root certificate: the platform has none, and none was added.
     #[error("no root certificates")]

@@ -15,7 +15,8 @@ use crate::{
     io::connect::{Plan, Proxy, Tunnel, builder},
 };
 
-/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss` takes the feature `rustls`.
+/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires
+/// the `rustls` feature.
 ///
 /// ```no_run
 /// use websocket_proto::{CloseCode, blocking};
@@ -75,8 +76,8 @@ impl Connect {
     ///
     /// # Errors
     ///
-    /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss` without the
-    ///   feature `rustls`: no connection is made then;
+    /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss://` without the
+    ///   `rustls` feature: no connection is made then;
     /// - [`Error::Lookup`] for a name that is unknown, [`Error::Connect`] if no address can be reached;
     /// - [`Error::Proxy`] if the proxy does not lead to the host;
     #[cfg_attr(
@@ -121,7 +122,7 @@ impl Connect {
 fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls, Error> {
     plan.check()?;
     if plan.proxy.as_ref().is_some_and(Proxy::is_socks) {
-        return Err(ProxyError::SocksUnavailable.into());
+        return Err(ProxyError::SocksUnsupported.into());
     }
     let uri = plan.request.uri();
     // What is wrong with the settings shows before a connection is made.

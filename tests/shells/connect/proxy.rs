@@ -134,11 +134,23 @@ async fn a_proxy_that_does_not_lead_on_is_an_error() {
     }
 }
 
-/// The blocking shell does not speak SOCKS, and says so before it connects.
+/// The blocking shell does not support SOCKS, and reports that before it connects.
 #[tokio::test]
-async fn socks_takes_the_tokio_shell() {
+async fn socks_requires_the_tokio_shell() {
     let client = Client::new("ws://server.invalid/").through("socks5://127.0.0.1:1");
     let error = client.run(crate::support::Shell::Blocking).await.expect_err("refused");
+    assert!(
+        matches!(&error, Error::Proxy(error) if matches!(**error, ProxyError::SocksUnsupported)),
+        "{error:?}"
+    );
+}
+
+/// Without the `socks` feature, the tokio shell reports that before it connects.
+#[cfg(not(feature = "socks"))]
+#[tokio::test]
+async fn socks_requires_the_feature() {
+    let client = Client::new("ws://server.invalid/").through("socks5://127.0.0.1:1");
+    let error = client.run(crate::support::Shell::Tokio).await.expect_err("refused");
     assert!(
         matches!(&error, Error::Proxy(error) if matches!(**error, ProxyError::SocksUnavailable)),
         "{error:?}"
