@@ -71,8 +71,8 @@ pub enum Error {
     #[cfg(feature = "rustls")]
     #[error("TLS: {0}")]
     Tls(#[source] Box<TlsError>),
-    /// `wss://` requires the `rustls` feature.
-    #[error("`wss://` requires the `rustls` feature")]
+    /// `wss://` requires the `rustls` feature in the blocking shell, and `tokio-rustls` in the tokio shell.
+    #[error("`wss://` requires the `rustls` feature, or `tokio-rustls` in the tokio shell")]
     TlsUnavailable,
     /// `recv` delivers whole messages only; with [`Delivery::Fragments`](crate::Delivery::Fragments), take
     /// `recv_event`.
@@ -126,7 +126,10 @@ mod tests {
     #[test]
     fn errors_name_the_feature_that_is_missing() {
         let message = Error::TlsUnavailable.to_string();
-        assert_eq!(message, "`wss://` requires the `rustls` feature");
+        assert_eq!(
+            message,
+            "`wss://` requires the `rustls` feature, or `tokio-rustls` in the tokio shell"
+        );
         let message = Error::from(ProxyError::SocksUnavailable).to_string();
         assert_eq!(message, "proxy: a SOCKS proxy requires the `socks` feature");
         #[cfg(feature = "rustls")]

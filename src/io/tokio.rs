@@ -27,8 +27,6 @@ mod shutdown;
 #[cfg(feature = "socks")]
 mod socks;
 mod stream;
-#[cfg(feature = "rustls")]
-mod tls;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{
@@ -44,8 +42,6 @@ use ::tokio::{
 };
 use bytes::buf::Limit;
 
-#[cfg(feature = "rustls")]
-pub use self::tls::TlsStream;
 pub use self::{
     broadcast::{Broadcast, BroadcastOutcome, Subscription, SubscriptionEnd, WhenSlow},
     connect::{Connect, connect, connect_with},

