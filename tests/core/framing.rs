@@ -11,6 +11,9 @@ use crate::{
     wire::{self, BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, ROLES, TEXT, sample},
 };
 
+/// The longest message that is assembled in memory: with 32 bits shorter than the longest frame.
+const LONGEST: u64 = isize::MAX as u64;
+
 /// FR-01, FR-04, FR-13: the examples of §5.7, as they are printed there.
 #[test]
 fn the_examples_of_the_rfc_are_understood() {
@@ -435,16 +438,35 @@ fn huge_announced_lengths_neither_overflow_nor_allocate() {
             let bytes = [fragment, wire::header(FIN | CONTINUATION, len, key)].concat();
             receive(role, bytes).assert_failed(&[], 1009);
         }
-        for delivery in [Delivery::Messages, Delivery::Fragments] {
+        for (delivery, len) in [(Delivery::Messages, LONGEST), (Delivery::Fragments, (1 << 63) - 1)] {
             let config = Config::new().limits(unlimited).delivery(delivery);
             for opcode in [TEXT, BINARY] {
                 let mut connection = Connection::new(role, &config);
-                connection.receive(&wire::header(FIN | opcode, (1 << 63) - 1, key));
+                connection.receive(&wire::header(FIN | opcode, len, key));
                 connection.receive(&[b'a' ^ KEY[0]; 1]);
                 let mut events = Vec::new();
                 take_events(&mut connection, &mut events).unwrap();
                 assert!(connection.space().len() <= 1 << 16);
                 assert!(connection.allocated() <= 1 << 16, "{} bytes", connection.allocated());
+            }
+        }
+    }
+}
+
+/// FR-23: without a limit, a message is refused from its header if it is longer than an address space of 32 bits can hold.
+#[test]
+fn messages_past_the_address_space_are_refused() {
+    let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
+    let config = Config::new().limits(limits);
+    for role in ROLES {
+        let key = (role == Role::Server).then_some(KEY);
+        for len in [(1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1] {
+            let header = wire::header(FIN | BINARY, len, key);
+            let outcome = Scenario::new(role, header).config(&config).run();
+            if len <= LONGEST {
+                outcome.assert_open(&[]);
+            } else {
+                assert_eq!(outcome.assert_failed(&[], 1009), ProtocolError::MessageTooBig, "{len}");
             }
         }
     }
@@ -472,7 +494,7 @@ fn memory_grows_with_received_bytes_only() {
             let mut connection = Connection::new(role, &Config::new().limits(limits));
             connection.receive(&wire::header(
                 FIN | opcode,
-                1 << 40,
+                LONGEST.min(1 << 40),
                 (role == Role::Server).then_some([0; 4]),
             ));
             let mut received = 0;
