@@ -1,6 +1,6 @@
 //! The bodies of the fuzz targets: each takes any bytes, and panics if something does not hold.
 //!
-//! They are compiled twice: for the fuzzer, and by `tests/corpus.rs` of the package under test, which replays the
+//! They are compiled twice: for the fuzzer, and by `tests/repository/corpus.rs`, which replays the
 //! committed corpora as ordinary tests.
 #![allow(unreachable_pub, reason = "these modules are part of a test, too")]
 #![allow(clippy::cast_possible_truncation, reason = "lengths of a test")]

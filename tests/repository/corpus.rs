@@ -2,9 +2,8 @@
 //!
 //! The bodies are those of `fuzz/`, whose package replays one more, `differential`, since it depends on the peers that it
 //! compares with. What a feature must be there for is replayed with that feature.
-#![cfg(feature = "os-entropy")]
 
-#[path = "../fuzz/src/bodies/mod.rs"]
+#[path = "../../fuzz/src/bodies/mod.rs"]
 mod bodies;
 
 // Where the modules that are shared with other tests look for each other.
@@ -23,7 +22,7 @@ macro_rules! replays {
         #[test]
         fn every_corpus_is_replayed() {
             let targets = ["differential", $(stringify!($target)),*];
-            let corpora = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz/corpus")).expect("corpora");
+            let corpora = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz/corpus")).expect("corpora");
             for corpus in corpora {
                 let name = corpus.expect("a corpus").file_name();
                 assert!(targets.iter().any(|target| name == **target), "{name:?}");
