@@ -25,6 +25,8 @@
 //!
 //! [RFC 6455]: https://www.rfc-editor.org/rfc/rfc6455
 #![cfg_attr(not(feature = "std"), no_std)]
+// On docs.rs, which has a nightly compiler, every gated item says which feature it needs.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 #![forbid(unsafe_code)]
 // Only the library is `no_std`; tests and examples are ordinary programs.
 #![warn(
