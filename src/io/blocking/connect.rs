@@ -141,7 +141,7 @@ fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls, Error
     #[cfg(feature = "rustls")]
     if let Some((name, config)) = tls {
         let stream = super::TlsStream::client_for(stream, name, config, deadline)?;
-        return Ok(MaybeTls::Tls(alloc::boxed::Box::new(stream)));
+        return Ok(MaybeTls::Tls(stream));
     }
     Ok(MaybeTls::Plain(stream))
 }

@@ -1,7 +1,5 @@
 //! The stream of a client, which may be encrypted.
 
-#[cfg(feature = "rustls")]
-use alloc::boxed::Box;
 use core::time::Duration;
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -14,9 +12,8 @@ use super::{SplitStream, Stream};
 
 /// A TCP stream, with TLS if the scheme is `wss`.
 ///
-/// Only plain TCP has two handles that can be used at the same time: with TLS, [`try_clone`](SplitStream::try_clone)
-/// and with it [`WebSocket::split`](super::WebSocket::split) fail with [`io::ErrorKind::Unsupported`], since both
-/// directions share the state of TLS. Where the directions of `wss` are for two threads, the tokio shell can do that.
+/// Either has a second handle, so that the two directions can be used by two threads:
+/// [`WebSocket::split`](super::WebSocket::split).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MaybeTls {
@@ -24,7 +21,7 @@ pub enum MaybeTls {
     Plain(TcpStream),
     /// `wss`: TLS over TCP.
     #[cfg(feature = "rustls")]
-    Tls(Box<TlsStream<TcpStream>>),
+    Tls(TlsStream<TcpStream>),
 }
 
 /// Evaluates an expression with the stream that it is.
@@ -95,10 +92,7 @@ impl SplitStream for MaybeTls {
         match self {
             Self::Plain(stream) => stream.try_clone().map(Self::Plain),
             #[cfg(feature = "rustls")]
-            Self::Tls(_) => Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                "the directions of a TLS stream cannot be separated",
-            )),
+            Self::Tls(stream) => stream.try_clone().map(Self::Tls),
         }
     }
 }

@@ -1,5 +1,8 @@
 //! TLS over a blocking stream.
 
+mod session;
+mod wait;
+
 use alloc::sync::Arc;
 use core::time::Duration;
 use std::{
@@ -10,29 +13,41 @@ use std::{
 
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, pki_types::ServerName};
 
-use super::{
-    Stream,
-    transport::{self, SHORTEST},
-};
+use self::{session::Session, wait::Wait};
+use super::{SplitStream, Stream, transport::SHORTEST};
 use crate::error::{Error, Phase};
 
 /// TLS over a stream, for either role.
 ///
 /// A server passes it to [`WebSocket::accept`](super::WebSocket::accept); a client gets one from
-/// [`connect`](super::connect) or makes it over a stream of its own.
+/// [`connect`](super::connect) or makes it over its own stream.
 ///
-/// A bound on the time of a read or write holds for the whole of it, however many pieces it takes. Shutting down tells
-/// the peer of it (`close_notify`); an end without that is taken for an end, since WebSocket has a Close of its own. With
-/// a non-blocking stream, whatever returns `WouldBlock` goes on when it is called again.
+/// A bound on the time of a read or write holds for the whole of it, however many pieces it takes. With a non-blocking
+/// stream, a call that returned `WouldBlock` continues when it is repeated.
 ///
-/// It has no second handle, so that a WebSocket over it cannot be split.
+/// # Two threads
+///
+/// Where the stream has a second handle ([`SplitStream`]), so has this one, over the same TLS session, and a WebSocket over
+/// it can be [split](super::WebSocket::split). Reading never waits for writing, nor writing for reading. Two threads that
+/// read, or two that write, take turns.
+///
+/// # The end
+///
+/// Shutting the write side down sends `close_notify` ([RFC 8446 §6.1]), and so does dropping the last handle once the peer
+/// has sent it. [`Shutdown::Both`] waits for neither another thread that writes nor for more than a few milliseconds for the
+/// peer. A stream that the peer ended without `close_notify` has ended all the same, since WebSocket has its own Close.
+///
+/// # Memory
+///
+/// At most about 128 KiB wait to be written, 64 KiB of them with a second handle only, and about 64 KiB to be read, whatever
+/// the peer does.
+///
+/// [RFC 8446 §6.1]: https://www.rfc-editor.org/rfc/rfc8446#section-6.1
 #[derive(Debug)]
-pub struct TlsStream<S> {
-    tls: Connection,
+pub struct TlsStream<S: Stream> {
+    session: Arc<Session>,
     stream: S,
     read_timeout: Option<Duration>,
-    /// Whether the timeout of the stream was shortened for the rest of a read.
-    shortened: bool,
 }
 
 impl<S: Stream> TlsStream<S> {
@@ -77,10 +92,11 @@ impl<S: Stream> TlsStream<S> {
         &self.stream
     }
 
-    /// What rustls knows of the connection: the certificates of the peer, versions, the name that a client asked for.
-    #[must_use]
-    pub const fn tls(&self) -> &Connection {
-        &self.tls
+    /// Looks at the state of the TLS connection: the certificates of the peer, versions, the name that a client asked for.
+    ///
+    /// Every handle waits while `look` runs, so it must not use one.
+    pub fn tls<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
+        look(&self.session.connection())
     }
 
     fn start(mut tls: Connection, mut stream: S, deadline: Option<Instant>) -> Result<Self, Error> {
@@ -117,62 +133,21 @@ impl<S: Stream> TlsStream<S> {
             stream.set_write_timeout(None)?;
         }
         Ok(Self {
-            tls,
+            session: Arc::new(Session::new(tls)),
             stream,
             read_timeout: None,
-            shortened: false,
         })
-    }
-
-    /// Writes what is encrypted.
-    fn write_encrypted(&mut self) -> io::Result<()> {
-        while self.tls.wants_write() {
-            match self.tls.write_tls(&mut self.stream) {
-                Ok(0) => return Err(ErrorKind::WriteZero.into()),
-                Ok(_) => {}
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// Reads until there is something to return.
-    fn read_decrypted(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let mut deadline = None;
-        loop {
-            match self.tls.reader().read(buffer) {
-                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                Err(error) if error.kind() == ErrorKind::UnexpectedEof => return Ok(0),
-                read => return read,
-            }
-            if let Some(timeout) = self.read_timeout {
-                // The stream bounds each read by itself, of which this one may take several.
-                match deadline {
-                    None => deadline = Some(transport::deadline(Some(timeout))),
-                    Some(deadline) => {
-                        let left = deadline.saturating_duration_since(Instant::now());
-                        if left < SHORTEST {
-                            return Err(ErrorKind::WouldBlock.into());
-                        }
-                        self.shortened = true;
-                        self.stream.set_read_timeout(Some(left))?;
-                    }
-                }
-            }
-            self.tls.read_tls(&mut self.stream)?;
-            let processed = self.tls.process_new_packets();
-            // An answer, or the alert that says why. What the stream does not take now goes out with the next call.
-            let _ = self.write_encrypted();
-            processed.map_err(|error| io::Error::new(ErrorKind::InvalidData, error))?;
-        }
     }
 }
 
 impl<S: Stream> Read for TlsStream<S> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.read_decrypted(buffer);
-        if core::mem::take(&mut self.shortened) {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let mut wait = Wait::new(self.read_timeout);
+        let read = self.session.read(&mut self.stream, buffer, &mut wait);
+        if wait.was_shortened {
             self.stream.set_read_timeout(self.read_timeout)?;
         }
         read
@@ -181,33 +156,25 @@ impl<S: Stream> Read for TlsStream<S> {
 
 impl<S: Stream> Write for TlsStream<S> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        // Behind this there is room for some bytes more.
-        self.write_encrypted()?;
-        let taken = self.tls.writer().write(bytes)?;
-        // The bytes are taken; an error comes up with the next call.
-        let _ = self.write_encrypted();
-        Ok(taken)
+        self.session.write(&mut self.stream, &[IoSlice::new(bytes)])
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.write_encrypted()?;
-        let taken = self.tls.writer().write_vectored(slices)?;
-        let _ = self.write_encrypted();
-        Ok(taken)
+        self.session.write(&mut self.stream, slices)
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.write_encrypted()?;
-        self.stream.flush()
+        self.session.flush(&mut self.stream)
     }
 }
 
 impl<S: Stream> Stream for TlsStream<S> {
     fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
-        if how != Shutdown::Read {
-            self.tls.send_close_notify();
-            // The peer may be gone, or not reading any more. The end of the stream tells it as well.
-            let _ = self.write_encrypted();
+        match how {
+            Shutdown::Read => {}
+            // The peer may be gone, or not read any more. The end of the stream is a sign as well.
+            Shutdown::Write => drop(self.session.end(&mut self.stream)),
+            Shutdown::Both => self.session.end_briefly(&mut self.stream),
         }
         self.stream.shutdown(how)
     }
@@ -218,7 +185,26 @@ impl<S: Stream> Stream for TlsStream<S> {
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        self.stream.set_write_timeout(timeout)
+        self.session.set_write_timeout(&mut self.stream, timeout)
+    }
+}
+
+impl<S: SplitStream> SplitStream for TlsStream<S> {
+    fn try_clone(&self) -> io::Result<Self> {
+        let stream = self.stream.try_clone()?;
+        Ok(Self {
+            session: self.session.handle(),
+            stream,
+            read_timeout: self.read_timeout,
+        })
+    }
+}
+
+impl<S: Stream> Drop for TlsStream<S> {
+    fn drop(&mut self) {
+        if self.session.drop_handle() && self.session.owes_end() {
+            self.session.end_briefly(&mut self.stream);
+        }
     }
 }
 

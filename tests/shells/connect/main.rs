@@ -7,3 +7,6 @@ mod redirect;
 mod refusal;
 mod support;
 mod tls;
+mod tls_peer;
+mod tls_split;
+mod tls_stream;

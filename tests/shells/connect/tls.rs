@@ -185,34 +185,6 @@ async fn no_roots_are_an_error() {
     }
 }
 
-/// The directions of TLS share their state, so a blocking connection over it cannot be split; a plain one can.
-#[tokio::test]
-async fn only_a_plain_blocking_stream_can_be_split() {
-    let certificate = Certificate::of("localhost");
-    let port = serve_tls(&certificate).await;
-    let plain = serve(echo).await;
-    spawn_blocking(move || {
-        let request = format!("wss://localhost:{port}/").parse().expect("valid");
-        let (websocket, _) = blocking::Connect::new(request)
-            .tls(certificate.trusted())
-            .connect()
-            .expect("open");
-        assert!(websocket.stream().is_tls());
-        let Err(Error::Io(error)) = websocket.split() else {
-            panic!("split")
-        };
-        assert_eq!(error.kind(), io::ErrorKind::Unsupported);
-
-        let websocket = blocking::connect(&format!("ws://localhost:{plain}/")).expect("open");
-        assert!(!websocket.stream().is_tls());
-        let (send, mut recv) = websocket.split().expect("split");
-        send.send("hello").expect("sent");
-        assert_eq!(recv.recv().expect("open"), Some(Message::from("hello")));
-    })
-    .await
-    .expect("no panic");
-}
-
 /// A connection over TLS can be split with the tokio shell.
 #[tokio::test]
 async fn an_async_stream_can_be_split() {
