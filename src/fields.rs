@@ -24,10 +24,33 @@ pub(crate) fn is_field_value(text: &[u8]) -> bool {
 }
 
 /// The non-empty elements of a comma list, without the whitespace around them.
-pub(crate) fn elements(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|&byte| byte == b',')
-        .map(trim_ows)
-        .filter(|element| !element.is_empty())
+pub(crate) const fn elements(line: &[u8]) -> Elements<'_> {
+    Elements { rest: line }
+}
+
+/// See [`elements`].
+#[derive(Clone)]
+pub(crate) struct Elements<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        while !self.rest.is_empty() {
+            let (element, rest) = match self.rest.iter().position(|&byte| byte == b',') {
+                Some(comma) => (&self.rest[..comma], &self.rest[comma + 1..]),
+                None => (self.rest, &[][..]),
+            };
+            self.rest = rest;
+            let element = trim_ows(element);
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
 }
 
 /// Removes spaces and tabs on both sides.
@@ -173,22 +196,37 @@ pub(crate) fn count_extensions(line: &[u8]) -> Result<usize, MalformedExtensions
     Ok(count)
 }
 
-/// The elements of one line of `Sec-WebSocket-Extensions`. Ends behind the first malformed element.
-pub(crate) fn extensions(line: &[u8]) -> impl Iterator<Item = Result<Extension<'_>, MalformedExtensions>> + Clone {
-    let mut cursor = Cursor { rest: line };
-    core::iter::from_fn(move || {
+/// The elements of one line of `Sec-WebSocket-Extensions`. Ends after the first malformed element.
+pub(crate) const fn extensions(line: &[u8]) -> Extensions<'_> {
+    Extensions {
+        cursor: Cursor { rest: line },
+    }
+}
+
+/// See [`extensions`].
+#[derive(Clone)]
+pub(crate) struct Extensions<'a> {
+    cursor: Cursor<'a>,
+}
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = Result<Extension<'a>, MalformedExtensions>;
+
+    fn next(&mut self) -> Option<Self::Item> {
         let mut params = Vec::new();
-        let name = cursor.extension(|param| params.push(param));
-        if name.is_err() {
-            cursor.rest = &[];
+        match self.cursor.extension(|param| params.push(param)) {
+            Ok(name) => name.map(|name| {
+                Ok(Extension {
+                    name: Cow::Borrowed(name),
+                    params,
+                })
+            }),
+            Err(error) => {
+                self.cursor.rest = &[];
+                Some(Err(error))
+            }
         }
-        name.transpose().map(|name| {
-            Ok(Extension {
-                name: Cow::Borrowed(name?),
-                params,
-            })
-        })
-    })
+    }
 }
 
 /// A position in a field value, which only moves forward.

@@ -4,7 +4,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::fmt;
+use core::{fmt, slice};
 
 use super::error::{HandshakeError, HeaderError};
 use crate::fields::{self, Extension};
@@ -109,8 +109,12 @@ impl Headers {
     /// The value of the first field of that name.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&[u8]> {
-        self.iter()
-            .find_map(|(field, value)| field.eq_ignore_ascii_case(name).then_some(value))
+        for (field, value) in self.iter() {
+            if field.eq_ignore_ascii_case(name) {
+                return Some(value);
+            }
+        }
+        None
     }
 
     /// The values of all fields of that name, in their order.
@@ -162,11 +166,12 @@ impl Headers {
     }
 
     /// The lines of a field that the handshake knows.
-    pub(super) fn known(&self, field: HandshakeField) -> impl Iterator<Item = &[u8]> + Clone {
-        self.fields
-            .iter()
-            .filter(move |entry| entry.known == Some(field))
-            .map(|entry| entry.value.bytes(&self.bytes))
+    pub(super) fn known(&self, field: HandshakeField) -> Lines<'_> {
+        Lines {
+            bytes: &self.bytes,
+            fields: self.fields.iter(),
+            field,
+        }
     }
 
     /// The only line of a field that must not be repeated.
@@ -180,8 +185,11 @@ impl Headers {
     }
 
     /// The elements of a field that is a list, over all its lines (RFC 9110 §5.3).
-    pub(super) fn list(&self, field: HandshakeField) -> impl Iterator<Item = &[u8]> {
-        self.known(field).flat_map(fields::elements)
+    pub(super) fn list(&self, field: HandshakeField) -> Elements<'_> {
+        Elements {
+            lines: self.known(field),
+            elements: fields::elements(&[]),
+        }
     }
 
     /// The only line of a field that occurs exactly once.
@@ -191,9 +199,12 @@ impl Headers {
 
     /// Refuses a list without this element, which compares whole and without regard to the case of ASCII letters (§2.1).
     pub(super) fn require_element(&self, field: HandshakeField, element: &[u8]) -> Result<(), HandshakeError> {
-        if self.list(field).any(|listed| listed.eq_ignore_ascii_case(element)) {
-            Ok(())
-        } else if self.known(field).next().is_some() {
+        for listed in self.list(field) {
+            if listed.eq_ignore_ascii_case(element) {
+                return Ok(());
+            }
+        }
+        if self.known(field).next().is_some() {
             Err(HandshakeError::InvalidField(field))
         } else {
             Err(HandshakeError::MissingField(field))
@@ -203,22 +214,21 @@ impl Headers {
     /// Refuses malformed lines of `Sec-WebSocket-Extensions`.
     pub(super) fn check_extensions(&self) -> Result<(), HandshakeError> {
         const INVALID: HandshakeError = HandshakeError::InvalidField(HandshakeField::Extensions);
-        let mut lines = self.known(HandshakeField::Extensions).peekable();
-        if lines.peek().is_none() {
-            return Ok(());
-        }
         // §9.1: several lines are one list, and the list has one element at least.
-        let mut count = 0;
-        for line in lines {
-            count += fields::count_extensions(line).map_err(|_| INVALID)?;
+        let mut count = None;
+        for line in self.known(HandshakeField::Extensions) {
+            let more = fields::count_extensions(line).map_err(|_| INVALID)?;
+            count = Some(count.unwrap_or(0) + more);
         }
-        if count == 0 { Err(INVALID) } else { Ok(()) }
+        if count == Some(0) { Err(INVALID) } else { Ok(()) }
     }
 
     /// The elements of all lines of `Sec-WebSocket-Extensions`, which have been checked.
-    pub(super) fn extensions(&self) -> impl Iterator<Item = Extension<'_>> + Clone {
-        self.known(HandshakeField::Extensions)
-            .flat_map(|line| fields::extensions(line).filter_map(Result::ok))
+    pub(super) fn extensions(&self) -> Extensions<'_> {
+        Extensions {
+            lines: self.known(HandshakeField::Extensions),
+            extensions: fields::extensions(&[]),
+        }
     }
 
     /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
@@ -230,7 +240,8 @@ impl Headers {
         for field in &self.fields {
             if !field.value.bytes(&self.bytes).is_ascii() {
                 match field.known {
-                    Some(known) => blamed = blamed.into_iter().chain([known]).min_by_key(|&field| field as u8),
+                    Some(known) if blamed.is_none_or(|earlier| (known as u8) < earlier as u8) => blamed = Some(known),
+                    Some(_) => {}
                     None => is_other |= is_websocket_field(field.name.text(&self.bytes)),
                 }
             }
@@ -239,6 +250,69 @@ impl Headers {
             Some(known) => Err(HandshakeError::InvalidField(known)),
             None if is_other => Err(HandshakeError::MalformedHead),
             None => Ok(()),
+        }
+    }
+}
+
+/// The lines of one field. The iterators over fields are types of their own, since chains of adapters would be compiled anew
+/// for each place that uses them.
+#[derive(Clone)]
+pub(super) struct Lines<'a> {
+    bytes: &'a [u8],
+    fields: slice::Iter<'a, Field>,
+    field: HandshakeField,
+}
+
+impl<'a> Iterator for Lines<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        for field in &mut self.fields {
+            if field.known == Some(self.field) {
+                return Some(field.value.bytes(self.bytes));
+            }
+        }
+        None
+    }
+}
+
+/// The elements of all lines of a field that is a list.
+#[derive(Clone)]
+pub(super) struct Elements<'a> {
+    lines: Lines<'a>,
+    elements: fields::Elements<'a>,
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        loop {
+            match self.elements.next() {
+                None => self.elements = fields::elements(self.lines.next()?),
+                element => return element,
+            }
+        }
+    }
+}
+
+/// The well-formed elements of all lines of `Sec-WebSocket-Extensions`.
+#[derive(Clone)]
+pub(super) struct Extensions<'a> {
+    lines: Lines<'a>,
+    extensions: fields::Extensions<'a>,
+}
+
+impl<'a> Iterator for Extensions<'a> {
+    type Item = Extension<'a>;
+
+    fn next(&mut self) -> Option<Extension<'a>> {
+        loop {
+            match self.extensions.next() {
+                None => self.extensions = fields::extensions(self.lines.next()?),
+                Some(Ok(extension)) => return Some(extension),
+                Some(Err(_)) => {}
+            }
         }
     }
 }
@@ -389,8 +463,14 @@ pub(super) fn write_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
 /// Writes extensions as one field, and nothing without any: an empty field would break the grammar (§9.1, §11.3.2).
 pub(super) fn write_extensions(head: &mut Vec<u8>, extensions: &[Extension<'_>]) {
     if !extensions.is_empty() {
-        let list: Vec<String> = extensions.iter().map(ToString::to_string).collect();
-        write_field(head, HandshakeField::Extensions.name(), list.join(", ").as_bytes());
+        let mut list = String::new();
+        for extension in extensions {
+            if !list.is_empty() {
+                list.push_str(", ");
+            }
+            list.push_str(&extension.to_string());
+        }
+        write_field(head, HandshakeField::Extensions.name(), list.as_bytes());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use super::target::Authority;
+use super::target::{Authority, split_scheme};
 
 /// Which origins a server accepts ([RFC 6455 §10.2]).
 ///
@@ -105,7 +105,7 @@ fn is_same_origin(a: &str, b: &str) -> bool {
 }
 
 fn split(origin: &str) -> Option<(&str, Authority<'_>)> {
-    let (scheme, authority) = origin.split_once("://")?;
+    let (scheme, authority) = split_scheme(origin)?;
     Some((scheme, Authority::parse(authority).ok()?))
 }
 

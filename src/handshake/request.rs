@@ -192,6 +192,7 @@ impl Offers {
 
     fn write(&self, request: &mut Vec<u8>) -> Result<(), RequestError> {
         // §4.1 item 10: subprotocols are unique tokens.
+        let mut list = String::new();
         for (index, subprotocol) in self.subprotocols.iter().enumerate() {
             if !fields::is_token(subprotocol.as_bytes()) {
                 return Err(RequestError::InvalidSubprotocol);
@@ -199,9 +200,12 @@ impl Offers {
             if self.subprotocols[..index].contains(subprotocol) {
                 return Err(RequestError::RepeatedSubprotocol);
             }
+            if index > 0 {
+                list.push_str(", ");
+            }
+            list.push_str(subprotocol);
         }
-        if !self.subprotocols.is_empty() {
-            let list: String = self.subprotocols.join(", ");
+        if !list.is_empty() {
             write_field(request, HandshakeField::Protocol.name(), list.as_bytes());
         }
         write_field(request, "Sec-WebSocket-Version", b"13");

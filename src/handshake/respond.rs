@@ -4,7 +4,7 @@ use alloc::{boxed::Box, format, string::ToString, vec::Vec};
 
 use super::{
     error::{AcceptError, RejectError},
-    headers::{ExtraFields, write_extensions, write_field},
+    headers::{Extensions, ExtraFields, HandshakeField, Headers, write_extensions, write_field},
     key::ACCEPT_LEN,
 };
 use crate::{
@@ -72,11 +72,10 @@ impl Accept {
 
     /// Builds the response, given what the client offers. Without an accept value, it has no status line, and no field
     /// that only HTTP/1.1 has.
-    pub(super) fn into_response<'a>(
+    pub(super) fn into_response(
         mut self,
         accept_value: Option<&[u8; ACCEPT_LEN]>,
-        mut subprotocols: impl Iterator<Item = &'a str>,
-        offers: impl Iterator<Item = Extension<'a>> + Clone,
+        offered: &Headers,
         deflate: Option<&DeflateConfig>,
     ) -> Result<Response, AcceptError> {
         let fields = self.fields.lines()?;
@@ -91,16 +90,19 @@ impl Accept {
         }
         if let Some(subprotocol) = &self.subprotocol {
             // §4.2.2 item 4: the subprotocol is one that the client offered, or there is none and no field.
-            if !subprotocols.any(|offered| offered == &**subprotocol) {
+            if !offered
+                .list(HandshakeField::Protocol)
+                .any(|offered| offered == subprotocol.as_bytes())
+            {
                 return Err(AcceptError::UnofferedSubprotocol);
             }
             write_field(&mut response, "Sec-WebSocket-Protocol", subprotocol.as_bytes());
         }
         for (index, extension) in self.extensions.iter().enumerate() {
-            check_extension(extension, &self.extensions[..index], offers.clone())?;
+            check_extension(extension, &self.extensions[..index], offered.extensions())?;
         }
         let deflate = match deflate.filter(|_| !self.uncompressed) {
-            Some(config) => config.answer(offers),
+            Some(config) => config.answer(offered.extensions()),
             None => None,
         };
         let deflate = match deflate {
@@ -139,10 +141,10 @@ pub(super) fn takes_rsv1(extension: &Extension<'_>) -> bool {
     name.starts_with("permessage-") || name.ends_with("deflate-frame")
 }
 
-fn check_extension<'a>(
+fn check_extension(
     extension: &Extension<'_>,
     accepted: &[Extension<'_>],
-    mut offers: impl Iterator<Item = Extension<'a>>,
+    mut offers: Extensions<'_>,
 ) -> Result<(), AcceptError> {
     if !extension.is_valid() {
         Err(AcceptError::InvalidExtension)

@@ -1,11 +1,11 @@
 //! What makes a request an upgrade request ([RFC 6455 §4.2.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1)).
 
-use alloc::vec::Vec;
+use alloc::collections::BinaryHeap;
 
 use super::{
     error::HandshakeError,
     head::RequestHead,
-    headers::{HandshakeField, Headers},
+    headers::{Elements, HandshakeField, Headers},
     key::{KEY_LEN, parse_key},
     target::{Authority, Target},
 };
@@ -97,20 +97,20 @@ fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
         return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
     }
     // §4.1 item 10: and none of them twice.
-    let subprotocols = headers.list(HandshakeField::Protocol);
-    if is_repeated(subprotocols, count) {
+    if count > 1 && is_repeated(headers.list(HandshakeField::Protocol)) {
         Err(HandshakeError::RepeatedSubprotocol)
     } else {
         Ok(())
     }
 }
 
-/// Whether two of `count` elements are equal. The work does not grow with the square of `count`.
-fn is_repeated<'a>(elements: impl Iterator<Item = &'a [u8]>, count: usize) -> bool {
-    if count < 2 {
-        return false;
+/// Whether two elements are equal. The work does not grow with the square of their number.
+fn is_repeated(elements: Elements<'_>) -> bool {
+    let mut heap: BinaryHeap<&[u8]> = elements.collect();
+    while let Some(greatest) = heap.pop() {
+        if heap.peek() == Some(&greatest) {
+            return true;
+        }
     }
-    let mut sorted: Vec<&[u8]> = elements.collect();
-    sorted.sort_unstable();
-    sorted.windows(2).any(|pair| pair[0] == pair[1])
+    false
 }

@@ -217,8 +217,14 @@ impl UpgradeRequest {
     /// The first subprotocol in the client's order that is also in `supported`.
     #[must_use]
     pub fn select_subprotocol<'s>(&self, supported: &[&'s str]) -> Option<&'s str> {
-        self.subprotocols()
-            .find_map(|offered| supported.iter().copied().find(|&subprotocol| subprotocol == offered))
+        for offered in self.head.headers.list(HandshakeField::Protocol) {
+            for &subprotocol in supported {
+                if subprotocol.as_bytes() == offered {
+                    return Some(subprotocol);
+                }
+            }
+        }
+        None
     }
 
     /// The extensions that the client offers, the preferred one first.
@@ -248,13 +254,7 @@ impl UpgradeRequest {
     /// Any [`AcceptError`]. Nothing has been decided then, and the request can still be rejected.
     pub fn accept(&self, accept: Accept) -> Result<Accepted, AcceptError> {
         let accept_value = self.key.as_ref().map(accept_value);
-        let offers = self.extensions();
-        let response = accept.into_response(
-            accept_value.as_ref(),
-            self.subprotocols(),
-            offers,
-            self.deflate.as_ref(),
-        )?;
+        let response = accept.into_response(accept_value.as_ref(), &self.head.headers, self.deflate.as_ref())?;
         let mut negotiated = Negotiated::new(Role::Server).with_leftover(&self.leftover[..]);
         if let Some(subprotocol) = response.subprotocol {
             negotiated = negotiated.with_subprotocol(subprotocol);

@@ -22,7 +22,7 @@ impl<'a> Authority<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, InvalidAuthority> {
         let (host, port) = match text.rfind(':') {
             // A colon inside brackets belongs to the address.
-            Some(colon) if !text[colon..].contains(']') => (&text[..colon], &text[colon + 1..]),
+            Some(colon) if !text.as_bytes()[colon..].contains(&b']') => (&text[..colon], &text[colon + 1..]),
             _ => (text, ""),
         };
         if !is_host(host) {
@@ -59,9 +59,21 @@ fn is_host(text: &str) -> bool {
 
 /// Whether each `%` is followed by two hexadecimal digits.
 pub(super) fn has_valid_escapes(text: &str) -> bool {
-    text.split('%')
-        .skip(1)
-        .all(|rest| rest.len() >= 2 && rest.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
+    let mut rest = text.as_bytes();
+    while let Some((&byte, behind)) = rest.split_first() {
+        rest = behind;
+        if byte == b'%' && !matches!(rest, [high, low, ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit()) {
+            return false;
+        }
+    }
+    true
+}
+
+/// What is before and after the first `://`.
+pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
+    // A search for a text of several bytes is compiled to a lot of code, one for a byte is not.
+    let (scheme, rest) = text.split_once(':')?;
+    Some((scheme, rest.strip_prefix("//")?))
 }
 
 /// The parts of a request target in origin form or in absolute form
@@ -85,7 +97,7 @@ impl<'a> Target<'a> {
             (None, text)
         } else {
             // §4.2.1 item 1: an absolute URI of HTTP contains a resource name as well.
-            let (scheme, rest) = text.split_once("://")?;
+            let (scheme, rest) = split_scheme(text)?;
             if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
                 return None;
             }

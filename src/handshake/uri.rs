@@ -112,13 +112,13 @@ impl FromStr for Uri {
             _ => return Err(UriError::Scheme),
         };
         // §3: there is no fragment, and `#` is always escaped.
-        if rest.contains('#') {
+        if rest.as_bytes().contains(&b'#') {
             return Err(UriError::Fragment);
         }
         let rest = rest.strip_prefix("//").ok_or(UriError::Host)?;
         let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         // §3: the syntax has no user information.
-        if authority.contains('@') {
+        if authority.as_bytes().contains(&b'@') {
             return Err(UriError::UserInfo);
         }
         // §11.1.1: a host goes out in ASCII. To convert it takes tables that do not belong here.
@@ -127,7 +127,7 @@ impl FromStr for Uri {
         }
         let Authority { host, port } = Authority::parse(authority)?;
         // An escaped name is no name that can be looked up.
-        if host.contains('%') {
+        if host.as_bytes().contains(&b'%') {
             return Err(UriError::Host);
         }
         let port = port.unwrap_or(default_port);

@@ -129,14 +129,17 @@ impl DeflateConfig {
         offers: impl IntoIterator<Item = Extension<'a>>,
     ) -> Option<(DeflateParams, Extension<'static>)> {
         // §5, §5.1: the offers are in order of preference, and those that cannot be honoured are declined one by one.
-        offers
-            .into_iter()
-            .filter(|offer| offer.name() == DeflateOffer::NAME)
-            .find_map(|offer| {
-                let offer = DeflateOffer::parse(&offer).ok()?;
-                let params = offer.accept(self)?;
-                Some((params, params.to_answer(offer)))
-            })
+        offers.into_iter().find_map(|offer| self.answer_one(&offer))
+    }
+
+    /// The answer to one offer. `None` declines it, or leaves an offer of another extension alone.
+    fn answer_one(&self, offer: &Extension<'_>) -> Option<(DeflateParams, Extension<'static>)> {
+        if offer.name() != DeflateOffer::NAME {
+            return None;
+        }
+        let offer = DeflateOffer::parse(offer).ok()?;
+        let params = offer.accept(self)?;
+        Some((params, params.to_answer(offer)))
     }
 
     /// A client's offer.

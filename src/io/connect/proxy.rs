@@ -103,7 +103,8 @@ impl FromStr for Proxy {
     type Err = ProxyError;
 
     fn from_str(url: &str) -> Result<Self, ProxyError> {
-        let (scheme, rest) = url.split_once("://").ok_or(ProxyError::Url)?;
+        let (scheme, rest) = url.split_once(':').ok_or(ProxyError::Url)?;
+        let rest = rest.strip_prefix("//").ok_or(ProxyError::Url)?;
         let (is_socks, default_port) = match scheme.to_ascii_lowercase().as_str() {
             "http" => (false, 80),
             "socks5" | "socks5h" => (true, 1080),
@@ -115,7 +116,7 @@ impl FromStr for Proxy {
             None => (None, rest),
         };
         // What is left has the grammar of the host of a URI, and nothing behind it.
-        if authority.contains(['/', '?']) {
+        if authority.bytes().any(|byte| matches!(byte, b'/' | b'?')) {
             return Err(ProxyError::Url);
         }
         let uri: Uri = format!("ws://{authority}").parse().map_err(|_| ProxyError::Url)?;
@@ -165,19 +166,22 @@ fn decoded(text: &str) -> Result<Box<str>, ProxyError> {
     while let [first, behind @ ..] = rest {
         rest = behind;
         if *first == b'%' {
-            let digits = rest.get(..2).and_then(|digits| core::str::from_utf8(digits).ok());
-            let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-            bytes.push(
-                digits
-                    .and_then(|digits| u8::from_str_radix(digits, 16).ok())
-                    .ok_or(ProxyError::Url)?,
-            );
-            rest = &rest[2..];
+            let [high, low, behind @ ..] = rest else {
+                return Err(ProxyError::Url);
+            };
+            bytes.push(digit(*high)? << 4 | digit(*low)?);
+            rest = behind;
         } else {
             bytes.push(*first);
         }
     }
     Ok(String::from_utf8(bytes).map_err(|_| ProxyError::Url)?.into())
+}
+
+/// The value of a hexadecimal digit.
+fn digit(digit: u8) -> Result<u8, ProxyError> {
+    let value = char::from(digit).to_digit(16).ok_or(ProxyError::Url)?;
+    Ok(value.to_le_bytes()[0])
 }
 
 /// The way through an HTTP proxy: a request, and the answer to it.
@@ -191,7 +195,7 @@ impl Tunnel {
     pub(crate) fn new(proxy: &Proxy, uri: &Uri, limits: &Limits) -> Result<Self, ProxyError> {
         let host = uri.host();
         // The port is always there (RFC 9110 §9.3.6).
-        let target = if host.contains(':') {
+        let target = if host.as_bytes().contains(&b':') {
             format!("[{host}]:{}", uri.port())
         } else {
             format!("{host}:{}", uri.port())
@@ -199,7 +203,10 @@ impl Tunnel {
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some((user, password)) = &proxy.credentials {
             // RFC 7617 §2: the first colon ends the user name, and there are no control characters.
-            if user.contains(':') || user.chars().chain(password.chars()).any(char::is_control) {
+            if user.as_bytes().contains(&b':')
+                || user.chars().any(char::is_control)
+                || password.chars().any(char::is_control)
+            {
                 return Err(ProxyError::InvalidCredentials);
             }
             let credentials = STANDARD.encode(format!("{user}:{password}"));

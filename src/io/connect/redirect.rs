@@ -3,7 +3,6 @@
 use alloc::{
     format,
     string::{String, ToString},
-    vec::Vec,
 };
 
 use crate::handshake::{Uri, UriError};
@@ -56,23 +55,25 @@ fn split_scheme(location: &str) -> Option<(&str, &str)> {
 
 /// An absolute path without the segments `.` and `..` (RFC 3986 §5.2.4).
 fn without_dots(path: &str) -> String {
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let is_last = segments.peek().is_none();
-        match segment {
-            "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
-                }
-                if is_last {
-                    kept.push("");
-                }
-            }
-            segment => kept.push(segment),
+    let mut kept = String::new();
+    let mut rest = path.strip_prefix('/');
+    while let Some(segments) = rest {
+        let (segment, behind) = match segments.split_once('/') {
+            Some((segment, behind)) => (segment, Some(behind)),
+            None => (segments, None),
+        };
+        if segment == ".." {
+            kept.truncate(kept.rfind('/').unwrap_or(0));
         }
+        if segment != "." && segment != ".." {
+            kept.push('/');
+            kept.push_str(segment);
+        } else if behind.is_none() {
+            kept.push('/');
+        }
+        rest = behind;
     }
-    format!("/{}", kept.join("/"))
+    kept
 }
 
 #[cfg(test)]
