@@ -124,33 +124,29 @@ impl<'a> Extension<'a> {
     /// Copies what is borrowed.
     #[must_use]
     pub fn into_owned(self) -> Extension<'static> {
-        let own = |text: Cow<'a, str>| Cow::Owned(text.into_owned());
-        Extension {
-            name: own(self.name),
-            params: self
-                .params
-                .into_iter()
-                .map(|param| ExtensionParam {
-                    name: own(param.name),
-                    value: param.value.map(own),
-                })
-                .collect(),
+        let mut owned = Extension::new(self.name.into_owned());
+        for ExtensionParam { name, value } in self.params {
+            owned = match value {
+                Some(value) => owned.param(name.into_owned(), value.into_owned()),
+                None => owned.flag(name.into_owned()),
+            };
         }
+        owned
     }
 
     /// Whether names and values are tokens, so that the extension can be written into a header field.
     pub(crate) fn is_valid(&self) -> bool {
-        is_token(self.name.as_bytes())
-            && self.params.iter().all(|param| {
-                is_token(param.name.as_bytes()) && param.value.as_deref().is_none_or(|value| is_token(value.as_bytes()))
-            })
+        is_token(self.name.as_bytes()) && self.params.iter().all(ExtensionParam::is_valid)
     }
 }
 
 impl fmt::Display for Extension<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.name)?;
-        self.params.iter().try_for_each(|param| write!(f, "; {param}"))
+        for param in &self.params {
+            write!(f, "; {param}")?;
+        }
+        Ok(())
     }
 }
 
@@ -173,12 +169,18 @@ impl ExtensionParam<'_> {
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
+
+    fn is_valid(&self) -> bool {
+        is_token(self.name.as_bytes()) && self.value().is_none_or(|value| is_token(value.as_bytes()))
+    }
 }
 
 impl fmt::Display for ExtensionParam<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        self.value.iter().try_for_each(|value| write!(f, "={value}"))
+        match &self.value {
+            Some(value) => write!(f, "{}={value}", self.name),
+            None => f.write_str(&self.name),
+        }
     }
 }
 

@@ -108,13 +108,13 @@ impl Closing {
 
     /// A Close with this code (1005 for none) was queued.
     pub(super) fn on_sent(&mut self, code: CloseCode) {
-        self.initiator.get_or_insert(Side::Local);
-        self.sent.get_or_insert(code);
+        self.initiator = self.initiator.or(Some(Side::Local));
+        self.sent = self.sent.or(Some(code));
     }
 
     /// The peer's Close arrived.
     pub(super) fn on_received(&mut self, frame: Option<CloseFrame<'_>>) {
-        self.initiator.get_or_insert(Side::Peer);
+        self.initiator = self.initiator.or(Some(Side::Peer));
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, ""), |frame| (frame.code, frame.reason));
         self.received.get_or_insert_with(|| {
             let reason = reason.into();
@@ -124,7 +124,7 @@ impl Closing {
 
     /// The connection failed. The first failure is the one that counts.
     pub(super) fn on_failure(&mut self, error: ProtocolError) -> ProtocolError {
-        self.initiator.get_or_insert(Side::Local);
+        self.initiator = self.initiator.or(Some(Side::Local));
         *self.failure.get_or_insert(error)
     }
 
@@ -132,7 +132,7 @@ impl Closing {
     pub(super) fn on_eof(&mut self) {
         self.eof = true;
         if self.received.is_none() && self.failure.is_none() {
-            self.initiator.get_or_insert(Side::Peer);
+            self.initiator = self.initiator.or(Some(Side::Peer));
             self.failure = Some(ProtocolError::ConnectionLost);
             self.abandoned = true;
         }

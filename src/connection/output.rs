@@ -216,9 +216,7 @@ impl Output {
         let worth_it = if grows { 4 } else { 2 };
         if self.read >= self.arena.len() / worth_it {
             self.arena.drain(..self.read);
-            for segment in self.segments.iter_mut() {
-                segment.at -= self.read;
-            }
+            self.segments.shift(self.read);
             self.read = 0;
         }
     }

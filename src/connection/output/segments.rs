@@ -100,23 +100,32 @@ impl Segments {
 
     #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = &Segment> {
-        self.single
-            .iter()
-            .chain(self.others.iter().flat_map(|others| others.iter()))
+        let others = self.others.as_deref().map(Others::iter).unwrap_or_default();
+        self.single.iter().chain(others)
     }
 
-    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Segment> {
-        let others = self.others.iter_mut().flat_map(|others| others.iter_mut());
-        self.single.iter_mut().chain(others)
+    /// Follows the arena, which has dropped its first `n` bytes.
+    pub(super) fn shift(&mut self, n: usize) {
+        if let Some(segment) = &mut self.single {
+            segment.at -= n;
+        }
+        if let Some(others) = &mut self.others {
+            for segment in others.iter_mut() {
+                segment.at -= n;
+            }
+        }
     }
 
     /// Bytes of heap. A payload counts in full.
     pub(super) fn allocated(&self) -> usize {
-        let others = self.others.as_ref();
-        let places = others.map_or(0, |others| {
-            size_of::<Others>() + others.capacity() * size_of::<Segment>()
-        });
-        places + self.iter().map(|segment| segment.bytes.allocated()).sum::<usize>()
+        let mut allocated = 0;
+        if let Some(others) = &self.others {
+            allocated += size_of::<Others>() + others.capacity() * size_of::<Segment>();
+        }
+        for segment in self.iter() {
+            allocated += segment.bytes.allocated();
+        }
+        allocated
     }
 
     /// Drops all segments, and keeps the place of the others.
