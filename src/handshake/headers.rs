@@ -254,8 +254,10 @@ impl Headers {
     }
 }
 
-/// The lines of one field. The iterators over fields are types of their own, since chains of adapters would be compiled anew
-/// for each place that uses them.
+/// The lines of one field.
+///
+/// This iterator and the two that follow are named types, since a chain of adapters is compiled again at every place that
+/// uses it.
 #[derive(Clone)]
 pub(super) struct Lines<'a> {
     bytes: &'a [u8],
@@ -426,8 +428,8 @@ impl ExtraFields {
         // Neither names nor values have line ends in them.
         let lines = core::mem::take(&mut self.lines);
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            let name = line.split(|&byte| byte == b':').next();
-            if name.and_then(|name| core::str::from_utf8(name).ok()).is_some_and(&keep) {
+            let name_len = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
+            if core::str::from_utf8(&line[..name_len]).is_ok_and(&keep) {
                 self.lines.extend_from_slice(line);
             }
         }

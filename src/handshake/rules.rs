@@ -106,7 +106,10 @@ fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
 
 /// Whether two elements are equal. The work does not grow with the square of their number.
 fn is_repeated(elements: Elements<'_>) -> bool {
-    let mut heap: BinaryHeap<&[u8]> = elements.collect();
+    let mut heap = BinaryHeap::new();
+    for element in elements {
+        heap.push(element);
+    }
     while let Some(greatest) = heap.pop() {
         if heap.peek() == Some(&greatest) {
             return true;

@@ -69,9 +69,15 @@ pub(super) fn has_valid_escapes(text: &str) -> bool {
     true
 }
 
-/// What is before and after the first `://`.
+/// Splits what follows `//` in a URI into the authority, and path and query.
+pub(super) fn split_authority(text: &str) -> (&str, &str) {
+    let end = text.bytes().position(|byte| matches!(byte, b'/' | b'?'));
+    text.split_at(end.unwrap_or(text.len()))
+}
+
+/// The scheme of a URI, and what follows `://`.
 pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
-    // A search for a text of several bytes is compiled to a lot of code, one for a byte is not.
+    // Searching for a string compiles to far more code than searching for one character.
     let (scheme, rest) = text.split_once(':')?;
     Some((scheme, rest.strip_prefix("//")?))
 }
@@ -101,7 +107,7 @@ impl<'a> Target<'a> {
             if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
                 return None;
             }
-            let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+            let (authority, resource) = split_authority(rest);
             Authority::parse(authority).ok()?;
             (Some(authority), resource)
         };

@@ -6,7 +6,7 @@ use alloc::{
 };
 use core::{fmt, ops::Range, str::FromStr};
 
-use super::target::{Authority, InvalidAuthority, has_valid_escapes};
+use super::target::{Authority, InvalidAuthority, has_valid_escapes, split_authority};
 
 /// A `ws` or `wss` URI: where a client connects to and what it asks for ([RFC 6455 §3]).
 ///
@@ -116,7 +116,7 @@ impl FromStr for Uri {
             return Err(UriError::Fragment);
         }
         let rest = rest.strip_prefix("//").ok_or(UriError::Host)?;
-        let (authority, resource) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let (authority, resource) = split_authority(rest);
         // §3: the syntax has no user information.
         if authority.as_bytes().contains(&b'@') {
             return Err(UriError::UserInfo);
