@@ -1,11 +1,11 @@
 //! Every bound and timer of a connection, with its default and what it costs in memory.
 
-use alloc::sync::Arc;
 use core::{fmt, time::Duration};
 
 use crate::{
     deflate::params::DeflateConfig,
     entropy::{Entropy, EntropyError, OsEntropy},
+    sync::Arc,
 };
 
 /// Settings of an endpoint, shared by the opening handshake and the connection.

@@ -6,6 +6,9 @@
 /// a client puts on the wire ([RFC 6455 §10.3]). The default is the operating system's generator (feature
 /// `os-entropy`); implement this trait where there is none, or to make a test repeatable.
 ///
+/// On targets without atomic compare-and-swap, which have no `alloc::sync::Arc`, a source is passed in the `Arc` of the crate
+/// `portable-atomic-util`.
+///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 /// [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
 /// [RFC 6455 §10.3]: https://www.rfc-editor.org/rfc/rfc6455#section-10.3

@@ -61,6 +61,7 @@ mod negotiated;
 mod prepared;
 pub mod reconnect;
 mod role;
+mod sync;
 mod utf8;
 
 pub use bytes::{Buf, Bytes};

@@ -1,6 +1,6 @@
 //! Messages that are encoded once and sent through many connections.
 
-use alloc::{sync::Arc, vec::Vec};
+use alloc::vec::Vec;
 use core::fmt;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use crate::deflate::{Compressor, Settings, params::DeflateConfig};
 use crate::{
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
     message::{Message, MessageKind, Payload, Text},
+    sync::Arc,
 };
 
 /// A message that is encoded once, to be sent through many connections.

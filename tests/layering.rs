@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A layer, and the layers that its code may use besides itself. Nobody may use `io` but the root of the crate.
-const ALLOWED: [(&str, &[&str]); 15] = [
+const ALLOWED: [(&str, &[&str]); 16] = [
     (
         "connection",
         &[
@@ -20,9 +20,10 @@ const ALLOWED: [(&str, &[&str]); 15] = [
             "negotiated",
             "config",
             "role",
+            "sync",
         ],
     ),
-    ("prepared", &["frame", "message", "deflate", "deflate::params"]),
+    ("prepared", &["frame", "message", "deflate", "deflate::params", "sync"]),
     (
         "handshake",
         &["fields", "deflate::params", "negotiated", "config", "role"],
@@ -30,15 +31,19 @@ const ALLOWED: [(&str, &[&str]); 15] = [
     ("negotiated", &["deflate::params", "role"]),
     ("message", &["utf8"]),
     ("frame", &["utf8"]),
-    ("config", &["entropy", "deflate::params"]),
+    ("config", &["entropy", "deflate::params", "sync"]),
     ("error", &["connection", "handshake", "message", "frame", "entropy"]),
-    ("reconnect", &["connection", "handshake", "entropy", "frame", "error"]),
+    (
+        "reconnect",
+        &["connection", "handshake", "entropy", "frame", "error", "sync"],
+    ),
     ("deflate::params", &["fields"]),
     ("deflate", &[]),
     ("fields", &[]),
     ("utf8", &[]),
     ("role", &[]),
     ("entropy", &[]),
+    ("sync", &[]),
 ];
 
 /// Parts of the standard library that are for the shells.

@@ -1,10 +1,11 @@
 //! Masking keys for a client's frames, drawn from the source of entropy in batches.
 
-use alloc::{boxed::Box, sync::Arc};
+use alloc::boxed::Box;
 
 use crate::{
     entropy::{Entropy, EntropyError, OsEntropy},
     frame::MaskingKey,
+    sync::Arc,
 };
 
 /// Bytes of one batch: one draw from the source serves some 250 frames. With what belongs to it, a batch has 1 KiB.

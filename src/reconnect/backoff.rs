@@ -2,13 +2,13 @@
 //!
 //! [RFC 6455 §7.2.3]: https://www.rfc-editor.org/rfc/rfc6455#section-7.2.3
 
-use alloc::sync::Arc;
 use core::{fmt, time::Duration};
 
 use super::{Policy, Wait};
 use crate::{
     connection::Time,
     entropy::{Entropy, OsEntropy},
+    sync::Arc,
 };
 
 /// The range that a client waits in when a service restarts, by the registration of close code 1012.
