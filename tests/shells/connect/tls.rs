@@ -12,7 +12,7 @@ use websocket_proto::{
     tokio as shell,
 };
 
-use crate::support::{Certificate, Client, SHELLS, echo, serve, serve_tls};
+use crate::support::{Certificate, Client, SHELLS, serve, serve_tls};
 
 /// HS-C-09, SEC-14: `wss` runs over TLS whose certificate and host name were verified, with SNI.
 #[tokio::test]
