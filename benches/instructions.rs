@@ -12,6 +12,8 @@ mod support;
 
 use std::{env, hint::black_box, process::ExitCode};
 
+#[cfg(feature = "tokio")]
+use support::shell::{Shell, Way};
 use support::{
     Content::{Binary, Mixed},
     KIB, handshake,
@@ -109,6 +111,26 @@ fn paths() -> Vec<(&'static str, Make)> {
             let config = Config::new();
             handshakes(move || drop(black_box(handshake::client(&config, ONE_PIECE))))
         }),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-16B", || shell(16, false, Way::default())),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-1KiB", || shell(KIB, false, Way::default())),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-16B-one-per-read", || shell(16, true, Way::default())),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-1KiB-one-per-read", || shell(KIB, true, Way::default())),
+        #[cfg(feature = "tokio")]
+        ("tokio-echo-16B", || shell(16, true, ECHOES)),
+        #[cfg(feature = "tokio")]
+        ("tokio-echo-1KiB", || shell(KIB, true, ECHOES)),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-16B-awaited", || shell(16, true, WAITS)),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-1KiB-awaited", || shell(KIB, true, WAITS)),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-16B-keepalive", || shell(16, true, KEEPALIVE)),
+        #[cfg(feature = "tokio")]
+        ("tokio-recv-1KiB-keepalive", || shell(KIB, true, KEEPALIVE)),
         #[cfg(feature = "deflate")]
         ("echo-deflate-1KiB", || {
             use support::deflate::{Mode, echo, endpoint, frames};
@@ -132,6 +154,44 @@ fn receive(stream: Stream) -> Path {
     Path {
         messages: stream.messages,
         pass: Box::new(move || connection.pass(&stream, Take::Lent)),
+    }
+}
+
+/// Each message is sent back.
+#[cfg(feature = "tokio")]
+const ECHOES: Way = Way {
+    echoes: true,
+    waits: false,
+    keepalive: false,
+};
+
+/// The task waits for each message.
+#[cfg(feature = "tokio")]
+const WAITS: Way = Way {
+    echoes: false,
+    waits: true,
+    keepalive: false,
+};
+
+/// The task waits for each message, and for a deadline.
+#[cfg(feature = "tokio")]
+const KEEPALIVE: Way = Way {
+    keepalive: true,
+    ..WAITS
+};
+
+/// The tokio shell, over memory that brings many messages in one read, or one.
+#[cfg(feature = "tokio")]
+fn shell(len: usize, one_per_read: bool, way: Way) -> Path {
+    let mut stream = Stream::new(Server, Binary, len);
+    if one_per_read {
+        stream = stream.one_per_read();
+    }
+    let messages = stream.messages;
+    let mut shell = Shell::new(stream, way);
+    Path {
+        messages,
+        pass: Box::new(move || shell.pass()),
     }
 }
 

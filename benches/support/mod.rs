@@ -8,6 +8,8 @@ pub(crate) mod handshake;
 pub(crate) mod limit;
 pub(crate) mod recv;
 pub(crate) mod send;
+#[cfg(feature = "tokio")]
+pub(crate) mod shell;
 pub(crate) mod stream;
 
 pub(crate) const KIB: usize = 1 << 10;

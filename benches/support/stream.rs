@@ -79,8 +79,14 @@ impl Stream {
     }
 
     pub(crate) fn source(&self) -> Source<'_> {
+        self.source_at(0)
+    }
+
+    /// The rest of the stream, of which `read` bytes were read.
+    #[inline]
+    pub(crate) fn source_at(&self, read: usize) -> Source<'_> {
         Source {
-            rest: &self.bytes,
+            rest: &self.bytes[read..],
             read: self.read,
         }
     }
