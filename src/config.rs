@@ -253,27 +253,35 @@ impl Default for Limits {
 
 /// Deadlines of a connection, as data: the core reports the next one and never reads a clock.
 ///
-/// `None` switches a deadline off.
+/// `None` switches a deadline off. A connection rounds a duration up to whole milliseconds; zero counts as one, and more than
+/// 49 days as none. A deadline about the peer is judged only when everything that has arrived was read, so it can fire
+/// later by the time which that takes, and by how late the time was told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timers {
     /// How long the whole opening handshake may take. Default 10 s. Kept by the shells.
     pub handshake: Option<Duration>,
-    /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport.
-    /// Default 5 s.
+    /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport. Default 5 s.
+    /// It begins when the Close of this side is written, or when the connection turned out not to be writable. Before that,
+    /// output that waits may stand still for no longer than this, or than `write`, if that is shorter.
     pub close: Option<Duration>,
-    /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 2
+    /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 1.25
     /// times this duration after the last byte. In the shells, a flush that a buffering stream does not finish counts as
     /// output that waits.
     pub write: Option<Duration>,
     /// How long the peer may send nothing at all before the connection is given up. Off by default. It fires between
     /// 1 and 1.25 times this duration after the last byte.
     pub idle: Option<Duration>,
-    /// How long the peer may send nothing before it is sent a Ping. Off by default.
+    /// How long the peer may send nothing before it is sent a Ping. Off by default. The Ping is sent between 1 and 1.25
+    /// times this duration after the last byte, and at the beginning of this range if the peer sends little.
     pub keepalive: Option<Duration>,
     /// How long the peer may send nothing after a keepalive Ping before it is given up as dead. Default 20 s, of no
-    /// effect without `keepalive`.
+    /// effect without `keepalive`. It begins when the Ping is written.
     pub pong: Option<Duration>,
+    /// How long an unfinished message may make no progress before the connection fails with 1008. Default 30 s. What has
+    /// arrived of a message is held until then. It fires between 1 and 1.25 times this duration after the last byte of the
+    /// message. Switch it off, or set it longer, if the peer sends a message in fragments with long pauses between them.
+    pub message: Option<Duration>,
 }
 
 impl Timers {
@@ -287,6 +295,7 @@ impl Timers {
             idle: None,
             keepalive: None,
             pong: Some(Duration::from_secs(20)),
+            message: Some(Duration::from_secs(30)),
         }
     }
 
@@ -329,6 +338,13 @@ impl Timers {
     #[must_use]
     pub fn pong(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.pong = timeout.into();
+        self
+    }
+
+    /// Sets or switches off the deadline of a message that makes no progress.
+    #[must_use]
+    pub fn message(mut self, timeout: impl Into<Option<Duration>>) -> Self {
+        self.message = timeout.into();
         self
     }
 }

@@ -1,377 +1,285 @@
 //! Timers as data: what is due when, and what happens then.
 //!
-//! Nothing here is touched per message. A deadline is armed, with the time told by `handle_timeout`, when somebody asks
-//! for the next one and finds it unarmed; when it is due, counters of bytes tell whether anything happened meanwhile.
+//! Nothing here is touched per message. A deadline is armed, with a time that was told, when somebody asks for the next one
+//! and finds it unarmed; whether anything has happened since is told by counters of bytes. To look at them is no judgement:
+//! that is for [`judge`](Deadlines::judge), once the transport has been tried for what may lie in it.
 
-use core::{fmt, num::NonZeroU64, ops::Add, time::Duration};
+mod watch;
 
+use core::time::Duration;
+
+use self::watch::Watch;
 use crate::{
     config::Timers,
-    connection::{Inbound, Outbound, ReadyState, error::ProtocolError},
+    connection::{
+        Inbound, Outbound,
+        closing::ReadyState,
+        error::ProtocolError,
+        inbound::Received,
+        time::{Millis, Time, Timer},
+    },
 };
-
-/// A moment: the time since an origin that the caller picks once per connection, on a clock that never goes back.
-///
-/// With `std`, the origin is an `Instant` and this is its `elapsed()`. It counts nanoseconds, and stops after 584 years.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Time(
-    /// Nanoseconds, and one, so that an `Option` of it is no larger: a connection has several.
-    NonZeroU64,
-);
-
-impl Time {
-    /// The origin itself. As a deadline: due at once.
-    pub const ZERO: Self = Self(NonZeroU64::MIN);
-
-    /// The moment this long after the origin.
-    #[must_use]
-    pub const fn from_origin(elapsed: Duration) -> Self {
-        Self(NonZeroU64::MIN.saturating_add(nanos(elapsed)))
-    }
-
-    /// How long after the origin this is.
-    #[must_use]
-    pub const fn since_origin(self) -> Duration {
-        self.since(Self::ZERO)
-    }
-
-    /// How long after `earlier` this is; zero if it is not.
-    #[must_use]
-    pub const fn since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
-    }
-}
-
-const fn nanos(duration: Duration) -> u64 {
-    let nanos = duration.as_nanos();
-    if nanos > u64::MAX as u128 {
-        return u64::MAX;
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "it is no more than fits")]
-    let nanos = nanos as u64;
-    nanos
-}
-
-impl Add<Duration> for Time {
-    type Output = Self;
-
-    fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
-    }
-}
-
-impl Add<Span> for Time {
-    type Output = Self;
-
-    fn add(self, span: Span) -> Self {
-        self + span.duration()
-    }
-}
-
-impl Default for Time {
-    fn default() -> Self {
-        Self::ZERO
-    }
-}
-
-impl fmt::Debug for Time {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Time").field(&self.since_origin()).finish()
-    }
-}
-
-/// A [`Duration`] in half its size, also if it is optional. It stops where [`Time`] does.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Span(
-    /// When it is over, if it begins at the origin.
-    Time,
-);
-
-impl Span {
-    pub(super) const fn new(duration: Duration) -> Self {
-        Self(Time::from_origin(duration))
-    }
-
-    pub(super) const fn duration(self) -> Duration {
-        self.0.since_origin()
-    }
-}
-
-/// Which deadline passed; see [`Timers`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Timer {
-    /// The closing handshake was not finished in time.
-    Close,
-    /// The peer took no output for too long.
-    Write,
-    /// The peer sent nothing for too long.
-    Idle,
-    /// The peer sent nothing after a keepalive Ping: it is dead.
-    Keepalive,
-}
-
-impl fmt::Display for Timer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Close => "closing handshake",
-            Self::Write => "stalled write",
-            Self::Idle => "idle peer",
-            Self::Keepalive => "no answer to a keepalive ping",
-        })
-    }
-}
-
-/// Idle time is measured in this many steps, so that it fires at most one step late.
-const IDLE_STEPS: u8 = 4;
 
 #[derive(Debug)]
 pub(crate) struct Deadlines {
-    timers: Timeouts,
-    close: Option<Time>,
-    write: Option<Watch>,
-    keepalive: Option<Watch>,
-    /// Whether the keepalive Ping is sent, and its answer is what is waited for.
+    /// Bytes from the peer, which is idle if there are none.
+    silence: Watch,
+    /// What arrives of a message.
+    message: Watch,
+    /// Bytes that the transport takes.
+    output: Watch,
+    keepalive: Option<Millis>,
+    pong: Option<Millis>,
+    close: Option<Millis>,
+    /// While the connection is open, the end of the wait for the answer to a keepalive Ping, or the time of the next Ping if
+    /// there is no such end. While it closes, the end of that.
+    until: Option<Time>,
+    /// Whether a keepalive Ping was sent that nothing has followed.
     pinged: bool,
-    idle: Option<Watch>,
-    idle_steps: u8,
-}
-
-/// Those of the [`Timers`] that matter to a connection. The opening handshake is over.
-#[derive(Debug)]
-struct Timeouts {
-    close: Option<Span>,
-    write: Option<Span>,
-    idle: Option<Span>,
-    keepalive: Option<Span>,
-    pong: Option<Span>,
-}
-
-/// A deadline that only counts if a counter of bytes stands still until then.
-#[derive(Clone, Copy, Debug)]
-struct Watch {
-    due: Time,
-    mark: u64,
+    /// Whether it is known that the connection closes.
+    closing: bool,
 }
 
 impl Deadlines {
     pub(super) fn new(timers: Timers) -> Self {
         Self {
-            timers: Timeouts {
-                close: timers.close.map(Span::new),
-                write: timers.write.map(Span::new),
-                idle: timers.idle.map(Span::new),
-                keepalive: timers.keepalive.map(Span::new),
-                pong: timers.pong.map(Span::new),
-            },
-            close: None,
-            write: None,
-            keepalive: None,
+            silence: Watch::new(timers.idle),
+            message: Watch::new(timers.message),
+            output: Watch::new(timers.write),
+            keepalive: Millis::new(timers.keepalive),
+            pong: Millis::new(timers.pong),
+            close: Millis::new(timers.close),
+            until: None,
             pinged: false,
-            idle: None,
-            idle_steps: 0,
+            closing: false,
+        }
+    }
+
+    /// The next deadline; [`Time::ZERO`] if the time must be told before.
+    ///
+    /// Without what was `received`, those about a peer that sends nothing are left out.
+    pub(super) fn next(&self, outbound: &Outbound, received: Option<Received>) -> Option<Time> {
+        if outbound.ready_state() == ReadyState::Closed {
+            return None;
+        }
+        if outbound.probe.wants_time() {
+            return Some(Time::ZERO);
+        }
+        let output = self.next_output(outbound);
+        if !outbound.closing.is_open() {
+            // DRV-05: it begins when the Close is written. Before that, what counts is that output moves.
+            let close = self.close.filter(|_| !outbound.can_stall());
+            return earlier(output, close.map(|_| self.until.unwrap_or(Time::ZERO)));
+        }
+        let peer = received.and_then(|received| {
+            let message = self.message.timeout.zip(received.message).map(|(timeout, progress)| {
+                let wants_time = self.message.wants_time(progress);
+                now_if(wants_time, || self.message.due(timeout, timeout.step()))
+            });
+            earlier(self.next_of_silence(outbound, received.bytes), message)
+        });
+        earlier(output, peer)
+    }
+
+    /// When output that waits will have stood still for too long; [`Time::ZERO`] if the time must be told before.
+    pub(super) fn next_output(&self, outbound: &Outbound) -> Option<Time> {
+        let (timeout, _) = self.stall(outbound).filter(|_| outbound.can_stall())?;
+        let is_news = outbound.closing.is_open() == self.closing || self.output.wants_time(outbound.written_mark());
+        Some(now_if(is_news, || self.output.due(timeout, timeout.step())))
+    }
+
+    fn next_of_silence(&self, outbound: &Outbound, bytes: u32) -> Option<Time> {
+        let step = self.silence_step()?;
+        if self.silence.wants_time(bytes) {
+            return Some(Time::ZERO);
+        }
+        let idle = self.silence.timeout.map(|timeout| self.silence.due(timeout, step));
+        let ping = self.keepalive.and_then(|interval| match self.until {
+            _ if !self.pinged => Some(self.silence.due(interval, step)),
+            // The wait for an answer begins when the Ping has left.
+            None => (!outbound.can_stall()).then_some(Time::ZERO),
+            until => until,
+        });
+        earlier(idle, ping)
+    }
+
+    fn silence_step(&self) -> Option<Duration> {
+        let Self { silence, keepalive, .. } = self;
+        silence.timeout.into_iter().chain(*keepalive).min().map(Millis::step)
+    }
+
+    /// How long output may stand still, and whose time that is: while the connection closes, it is no longer than the closing
+    /// handshake may take (DRV-03).
+    fn stall(&self, outbound: &Outbound) -> Option<(Millis, Timer)> {
+        let close = self.close.filter(|_| !outbound.closing.is_open());
+        let write = self.output.timeout.map(|timeout| (timeout, Timer::Write));
+        let close = close.map(|timeout| (timeout, Timer::Close));
+        write.into_iter().chain(close).min_by_key(|&(timeout, _)| timeout)
+    }
+
+    /// Arms what is unarmed, notes what has moved, and sends a Ping that is due. Returns the earliest deadline that has passed,
+    /// to be [judged](Self::judge) once the transport was tried.
+    pub(super) fn look(&mut self, now: Time, outbound: &mut Outbound, received: Option<Received>) -> Option<Passed> {
+        let passed = self.look_at_all(now, outbound, received);
+        outbound.probe.on_time(now);
+        passed
+    }
+
+    fn look_at_all(&mut self, now: Time, outbound: &mut Outbound, received: Option<Received>) -> Option<Passed> {
+        if outbound.ready_state() == ReadyState::Closed {
+            return None;
+        }
+        if self.closing == outbound.closing.is_open() {
+            // The closing handshake has begun, and has all of its time.
+            self.closing = !self.closing;
+            (self.until, self.pinged) = (None, false);
+            self.output.restart();
+        }
+        let output = self.look_at_output(now, outbound);
+        if self.closing {
+            let close = self.close.filter(|_| !outbound.can_stall());
+            let close = close.map(|timeout| *self.until.get_or_insert(now + timeout));
+            return earlier(output, close.and_then(|close| passed(now, close, Timer::Close)));
+        }
+        let peer = received.and_then(|received| {
+            let silence = self.look_at_silence(now, outbound, received.bytes);
+            let message = self.message.timeout.zip(received.message);
+            let message = message.and_then(|(timeout, progress)| {
+                let still = self.message.look(now, timeout.step(), progress);
+                passed(now, still + timeout, Timer::Message)
+            });
+            earlier(silence, message)
+        });
+        earlier(output, peer)
+    }
+
+    /// The same for one who only writes, and does not know what the peer sends.
+    pub(super) fn look_at_output(&mut self, now: Time, outbound: &Outbound) -> Option<Passed> {
+        let (timeout, timer) = self.stall(outbound).filter(|_| outbound.can_stall())?;
+        let still = self.output.look(now, timeout.step(), outbound.written_mark());
+        passed(now, still + timeout, timer)
+    }
+
+    fn look_at_silence(&mut self, now: Time, outbound: &mut Outbound, bytes: u32) -> Option<Passed> {
+        let still = self.silence.look(now, self.silence_step()?, bytes);
+        if still == now {
+            (self.pinged, self.until) = (false, None);
+        }
+        let dead = self
+            .keepalive
+            .and_then(|interval| self.keep_alive(now, still + interval, interval, outbound));
+        let idle = self.silence.timeout;
+        earlier(dead, idle.and_then(|timeout| passed(now, still + timeout, Timer::Idle)))
+    }
+
+    /// DRV-04: sends a Ping whenever the peer was silent for the interval, which is no judgement.
+    fn keep_alive(&mut self, now: Time, first: Time, interval: Millis, outbound: &mut Outbound) -> Option<Passed> {
+        let Some(timeout) = self.pong else {
+            if now >= self.until.filter(|_| self.pinged).unwrap_or(first) {
+                outbound.keepalive_ping();
+                (self.pinged, self.until) = (true, Some(now + interval));
+            }
+            return None;
+        };
+        if !self.pinged && now >= first {
+            outbound.keepalive_ping();
+            self.pinged = true;
+        } else if self.pinged && self.until.is_none() && !outbound.can_stall() {
+            self.until = Some(now + timeout);
+        }
+        self.until.and_then(|until| passed(now, until, Timer::Keepalive))
+    }
+
+    /// Ends the connection if a deadline has passed, unless something has happened since it was looked at.
+    pub(super) fn judge(&mut self, now: Time, outbound: &mut Outbound, received: Option<Received>) {
+        let Some((_, timer)) = self.look(now, outbound, received) else {
+            return;
+        };
+        if timer != Timer::Close || !outbound.is_close_exchanged() {
+            outbound.fail(ProtocolError::TimedOut(timer));
+        }
+        // Somebody who reads nothing, or does not answer, is not told why.
+        if matches!(timer, Timer::Close | Timer::Write | Timer::Keepalive) {
+            outbound.abandon();
+        }
+    }
+
+    /// Looks and judges at once. Returns whether that was the end, and nothing that is received has an effect any more.
+    pub(super) fn handle_at_once(&mut self, now: Time, outbound: &mut Outbound, received: Received) -> bool {
+        self.judge(now, outbound, Some(received));
+        outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
+    }
+
+    pub(crate) fn next_of(&self, inbound: &Inbound, outbound: &Outbound) -> Option<Time> {
+        self.next(outbound, Some(inbound.received()))
+    }
+
+    pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+        if self.handle_at_once(now, outbound, inbound.received()) {
+            inbound.end();
+        }
+    }
+
+    /// When output that waits will have stood still for too long.
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
+        self.next_output(outbound)
+    }
+
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+        self.look(now, outbound, None);
+        if let Some((_, timer)) = self.look_at_output(now, outbound) {
+            inbound.end();
+            outbound.fail(ProtocolError::TimedOut(timer));
+            outbound.abandon();
         }
     }
 
     /// The same deadlines but that of stalled output, which is left to whoever writes.
     pub(crate) fn without_write(mut self) -> Self {
-        self.timers.write = None;
+        self.output.timeout = None;
         self
     }
 
     /// How long the closing handshake may take.
     #[cfg(feature = "async")]
     pub(crate) fn close_timeout(&self) -> Option<Duration> {
-        self.timers.close.map(Span::duration)
-    }
-
-    /// The next deadline; [`Time::ZERO`] if one must be armed first.
-    pub(crate) fn next(&self, outbound: &Outbound) -> Option<Time> {
-        if outbound.ready_state() == ReadyState::Closed {
-            return None;
-        }
-        let of_state = if outbound.closing.is_open() {
-            earlier(
-                self.timers.keepalive.map(|_| Watch::due(self.keepalive)),
-                self.timers.idle.map(|_| Watch::due(self.idle)),
-            )
-        } else {
-            self.timers.close.map(|_| self.close.unwrap_or(Time::ZERO))
-        };
-        let of_output = earlier(
-            self.next_write(outbound),
-            outbound.probe.wants_time().then_some(Time::ZERO),
-        );
-        earlier(of_state, of_output)
-    }
-
-    /// When output that waits will have stood still for too long.
-    pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
-        (outbound.can_stall() && self.timers.write.is_some()).then(|| Watch::due(self.write))
-    }
-
-    /// Arms what is unarmed and does what is due.
-    pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
-        outbound.probe.on_time(now);
-        if outbound.ready_state() == ReadyState::Closed {
-            return;
-        }
-        if self.handle_write(now, inbound, outbound) {
-            return;
-        }
-        if outbound.closing.is_open() {
-            self.handle_keepalive(now, inbound, outbound);
-            self.handle_idle(now, inbound, outbound);
-        }
-        self.handle_close(now, inbound, outbound);
-    }
-
-    fn handle_close(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
-        let Some(timeout) = self.timers.close else { return };
-        if outbound.closing.is_open() {
-            return;
-        }
-        if now >= *self.close.get_or_insert(now + timeout) {
-            if !outbound.is_close_exchanged() {
-                outbound.fail(ProtocolError::TimedOut(Timer::Close));
-            }
-            inbound.end();
-            outbound.abandon();
-        }
-    }
-
-    /// Gives the connection up if its output stood still for too long. Returns whether it did.
-    ///
-    /// With [`next_write`](Self::next_write), this is for one who only writes, and does not see what the peer sends.
-    pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) -> bool {
-        let Some(timeout) = self.timers.write else { return false };
-        let stalled =
-            outbound.can_stall() && Watch::look(&mut self.write, now, timeout, outbound.written()) == Seen::Still;
-        if stalled {
-            inbound.end();
-            outbound.fail(ProtocolError::TimedOut(Timer::Write));
-            outbound.abandon();
-        }
-        stalled
-    }
-
-    fn handle_keepalive(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
-        let Some(interval) = self.timers.keepalive else { return };
-        match Watch::look(&mut self.keepalive, now, interval, inbound.received()) {
-            Seen::NotDue => {}
-            Seen::Moved => self.pinged = false,
-            Seen::Still if self.pinged => {
-                inbound.end();
-                outbound.fail(ProtocolError::TimedOut(Timer::Keepalive));
-                outbound.abandon();
-            }
-            Seen::Still => {
-                outbound.keepalive_ping();
-                if let (Some(timeout), Some(watch)) = (self.timers.pong, &mut self.keepalive) {
-                    watch.due = now + timeout;
-                    self.pinged = true;
-                }
-            }
-        }
-    }
-
-    fn handle_idle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
-        let Some(timeout) = self.timers.idle else { return };
-        let step = Span::new(timeout.duration() / u32::from(IDLE_STEPS));
-        match Watch::look(&mut self.idle, now, step, inbound.received()) {
-            Seen::NotDue => {}
-            Seen::Moved => self.idle_steps = 0,
-            Seen::Still => self.idle_steps += 1,
-        }
-        if self.idle_steps >= IDLE_STEPS {
-            inbound.end();
-            outbound.fail(ProtocolError::TimedOut(Timer::Idle));
-        }
+        self.close.map(Millis::duration)
     }
 }
 
+/// A deadline that has passed, and which.
+pub(super) type Passed = (Time, Timer);
+
+fn passed(now: Time, due: Time, timer: Timer) -> Option<Passed> {
+    (now >= due).then_some((due, timer))
+}
+
+fn now_if(is_news: bool, due: impl FnOnce() -> Time) -> Time {
+    if is_news { Time::ZERO } else { due() }
+}
+
 #[inline]
-fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+pub(super) fn earlier<T: Earlier>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
+        (Some(one), Some(other)) => Some(if other.time() < one.time() { other } else { one }),
         (one, other) => one.or(other),
     }
 }
 
-/// What a look at a [`Watch`] shows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Seen {
-    NotDue,
-    /// It was due, or not armed, and the counter has moved since.
-    Moved,
-    /// It was due, and the counter has not moved since.
-    Still,
+pub(super) trait Earlier {
+    fn time(&self) -> Time;
 }
 
-impl Watch {
-    fn due(watch: Option<Self>) -> Time {
-        watch.map_or(Time::ZERO, |watch| watch.due)
-    }
-
-    /// Looks whether `count` stood still for the whole time. Arms the watch anew, unless it is not due.
-    fn look(watch: &mut Option<Self>, now: Time, timeout: Span, count: u64) -> Seen {
-        let seen = match watch {
-            Some(watch) if now < watch.due => return Seen::NotDue,
-            Some(watch) if watch.mark == count => Seen::Still,
-            _ => Seen::Moved,
-        };
-        *watch = Some(Self {
-            due: now + timeout,
-            mark: count,
-        });
-        seen
+impl Earlier for Time {
+    fn time(&self) -> Time {
+        *self
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use alloc::{format, string::ToString};
-
-    #[test]
-    fn time_is_exact_and_stops_at_its_end() {
-        let moment = Time::from_origin(Duration::new(3, 7));
-        assert_eq!(moment.since_origin(), Duration::new(3, 7));
-        assert_eq!((moment + Duration::new(1, 2)).since(moment), Duration::new(1, 2));
-        assert_eq!(moment.since(moment + Duration::from_nanos(1)), Duration::ZERO);
-        assert_eq!(Time::default(), Time::from_origin(Duration::ZERO));
-
-        let end = Time::from_origin(Duration::MAX);
-        assert_eq!(moment + Duration::MAX, end);
-        assert_eq!(end + Duration::from_nanos(1), end);
-        assert_eq!(Time::from_origin(Duration::from_secs(20_000_000_000)), end, "634 years");
-        assert!(end.since_origin() > Duration::from_secs(500 * 365 * 24 * 60 * 60));
-        assert_eq!(size_of::<Option<Time>>(), 8);
-    }
-
-    #[test]
-    fn a_span_is_the_duration_that_it_was_made_of() {
-        for duration in [Duration::ZERO, Duration::from_nanos(1), Duration::new(3, 7)] {
-            assert_eq!(Span::new(duration).duration(), duration);
-        }
-        let moment = Time::from_origin(Duration::new(3, 7));
-        assert_eq!(moment + Span::new(Duration::MAX), moment + Duration::MAX);
-        assert_eq!(size_of::<Option<Span>>(), 8);
-    }
-
-    #[test]
-    fn what_is_shown() {
-        assert_eq!(
-            format!("{:?}", Time::from_origin(Duration::new(3, 7))),
-            "Time(3.000000007s)"
-        );
-        let shown = [Timer::Close, Timer::Write, Timer::Idle, Timer::Keepalive].map(|timer| timer.to_string());
-        let expected = [
-            "closing handshake",
-            "stalled write",
-            "idle peer",
-            "no answer to a keepalive ping",
-        ];
-        assert_eq!(shown, expected);
+impl Earlier for Passed {
+    fn time(&self) -> Time {
+        self.0
     }
 }

@@ -1,7 +1,7 @@
 //! Faults of the peer and of the transport, and refused calls of this side.
 
 use crate::{
-    connection::deadlines::Timer,
+    connection::time::Timer,
     frame::{CloseCode, ClosePayloadError, FrameError, Rsv},
 };
 
@@ -83,7 +83,7 @@ impl ProtocolError {
                 CloseCode::PROTOCOL_ERROR
             }
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::TOO_BIG,
-            Self::TooManyFragments => CloseCode::POLICY,
+            Self::TooManyFragments | Self::TimedOut(Timer::Message) => CloseCode::POLICY,
             Self::InvalidUtf8 | Self::InvalidCompression | Self::ClosePayload(ClosePayloadError::InvalidUtf8) => {
                 CloseCode::INVALID_PAYLOAD
             }

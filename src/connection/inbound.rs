@@ -58,7 +58,17 @@ pub struct Inbound {
     assembly: Assembly,
     /// What decompresses messages, if that was negotiated.
     deflate: Option<Box<Decompressor>>,
-    received: u64,
+    /// Bytes received, and steps that messages have made which did not arrive at once; both wrap.
+    received: u32,
+    progress: u32,
+}
+
+/// What has arrived, as counters that a deadline can watch.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Received {
+    pub(super) bytes: u32,
+    /// The progress of messages, if one is unfinished.
+    pub(super) message: Option<u32>,
 }
 
 impl Inbound {
@@ -95,6 +105,7 @@ impl Inbound {
             assembly: Assembly::new(),
             deflate: None,
             received: 0,
+            progress: 0,
         }
     }
 
@@ -126,7 +137,7 @@ impl Inbound {
     /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
     #[inline]
     pub fn advance(&mut self, n: usize) {
-        self.received = self.received.wrapping_add(n as u64);
+        self.note_received(n);
         if !core::mem::take(&mut self.direct) {
             return self.buffer.fill(n);
         }
@@ -134,6 +145,7 @@ impl Inbound {
             let taken = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
             debug_assert!(taken == n, "advance() by more than space() had");
             frame.advance(taken);
+            self.progress = self.progress.wrapping_add(1);
         }
     }
 
@@ -152,7 +164,7 @@ impl Inbound {
             self.direct = true;
             self.advance(n);
         }
-        self.received = self.received.wrapping_add(rest.len() as u64);
+        self.note_received(rest.len());
         self.buffer.push(rest);
     }
 
@@ -438,9 +450,20 @@ impl Inbound {
         self.message.is_none() && self.assembly.capacity() > 0
     }
 
-    /// Bytes received in all, so that a timer can see whether the peer is silent.
-    pub(crate) fn received(&self) -> u64 {
-        self.received
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
+    fn note_received(&mut self, n: usize) {
+        self.received = self.received.wrapping_add(n as u32);
+    }
+
+    /// What has arrived, so that a deadline can see whether the peer is silent.
+    #[inline]
+    pub(super) fn received(&self) -> Received {
+        let is_open = self.frame.is_some() || self.message.is_some();
+        Received {
+            bytes: self.received,
+            message: is_open.then_some(self.progress),
+        }
     }
 
     /// Whether more bytes can come, and there is room for them.

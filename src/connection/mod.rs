@@ -10,6 +10,7 @@ mod outbound;
 mod output;
 mod probe;
 mod recv_buffer;
+mod time;
 
 use core::time::Duration;
 
@@ -28,12 +29,12 @@ use crate::{
 
 pub use self::{
     closing::{Closure, ReadyState, Side},
-    deadlines::{Time, Timer},
     error::{ProtocolError, SendError},
     inbound::Inbound,
     outbound::Outbound,
     output::Output,
     recv_buffer::RecvBuffer,
+    time::{Time, Timer},
 };
 pub(crate) use self::{deadlines::Deadlines, inbound::Found};
 
@@ -269,7 +270,7 @@ impl Connection {
     /// [`Time::ZERO`] means at once: something happened that a deadline has to be set for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.deadlines.next(&self.outbound)
+        self.deadlines.next_of(&self.inbound, &self.outbound)
     }
 
     /// Tells the time, and lets happen what is due. Calling it early or often is harmless.

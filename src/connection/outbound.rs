@@ -277,9 +277,10 @@ impl Outbound {
         self.closing.is_handshake_done() && !self.can_stall()
     }
 
-    /// Bytes written since the connection began.
-    pub(super) fn written(&self) -> u64 {
-        self.output.written()
+    /// Bytes written since the connection began, as a counter that wraps.
+    #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
+    pub(super) fn written_mark(&self) -> u32 {
+        self.output.written() as u32
     }
 
     /// Queues what must go out before the first frame.

@@ -5,38 +5,45 @@
 
 use core::time::Duration;
 
-use crate::connection::{Time, deadlines::Span};
+use crate::connection::time::{Span, Time};
 
 /// Bytes of a probe's payload: its number.
 pub(super) const PAYLOAD_LEN: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
-    number: u64,
-    state: State,
     latency: Option<Span>,
+    /// When it was sent, if it was and the time was told.
+    sent: Option<Time>,
+    /// It wraps.
+    number: u32,
+    state: State,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum State {
     #[default]
     Idle,
     /// Sent, but nobody has told the time yet.
     Sent,
-    Timed(Time),
+    Timed,
     /// Answered, but nobody has told the time yet.
-    Answered(Time),
+    Answered,
 }
 
 impl Probe {
     /// The payload of the next probe, or `None` while one is under way.
     pub(super) fn start(&mut self) -> Option<[u8; PAYLOAD_LEN]> {
-        if !matches!(self.state, State::Idle) {
+        if self.state != State::Idle {
             return None;
         }
-        self.number += 1;
+        self.number = self.number.wrapping_add(1);
         self.state = State::Sent;
-        Some(self.number.to_be_bytes())
+        Some(self.payload())
+    }
+
+    fn payload(&self) -> [u8; PAYLOAD_LEN] {
+        u64::from(self.number).to_be_bytes()
     }
 
     /// Gives the probe up, which could not be sent or was not answered.
@@ -45,10 +52,9 @@ impl Probe {
     }
 
     pub(super) fn on_pong(&mut self, payload: &[u8]) {
-        if payload == self.number.to_be_bytes() {
+        if payload == self.payload() {
             self.state = match self.state {
-                State::Timed(sent) => State::Answered(sent),
-                State::Answered(sent) => State::Answered(sent),
+                State::Timed | State::Answered => State::Answered,
                 // Answered before anybody told the time: nothing to measure.
                 State::Sent | State::Idle => State::Idle,
             };
@@ -57,17 +63,17 @@ impl Probe {
 
     /// Whether the time must be told at once.
     pub(super) fn wants_time(&self) -> bool {
-        matches!(self.state, State::Sent | State::Answered(_))
+        matches!(self.state, State::Sent | State::Answered)
     }
 
     pub(super) fn on_time(&mut self, now: Time) {
         match self.state {
-            State::Sent => self.state = State::Timed(now),
-            State::Answered(sent) => {
-                self.latency = Some(Span::new(now.since(sent)));
+            State::Sent => (self.state, self.sent) = (State::Timed, Some(now)),
+            State::Answered => {
+                self.latency = self.sent.map(|sent| Span::new(now.since(sent)));
                 self.state = State::Idle;
             }
-            State::Idle | State::Timed(_) => {}
+            State::Idle | State::Timed => {}
         }
     }
 

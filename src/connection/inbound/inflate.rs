@@ -46,6 +46,9 @@ impl Inbound {
         }?;
         let frame_done = frame.remaining == 0 && !self.is_inflating();
         let message_done = frame_done && frame.fin;
+        if frame_done || self.frame.is_some_and(|before| before.remaining > frame.remaining) {
+            self.progress = self.progress.wrapping_add(1);
+        }
         self.frame = (!frame_done).then_some(frame);
         self.message = (!message_done).then_some(message);
         Ok(progress)

@@ -78,6 +78,7 @@ impl Inbound {
         if message.fragments > self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
         }
+        self.progress = self.progress.wrapping_add(1);
         self.message = Some(message);
         self.frame = Some(OpenFrame {
             fin: header.fin,
@@ -107,6 +108,7 @@ impl Inbound {
         }
         let key = frame.key;
         frame.advance(n);
+        self.progress = self.progress.wrapping_add(1);
         let rest = frame.remaining_or_less(usize::MAX);
         let frame_done = frame.remaining == 0;
         let message_done = frame_done && frame.fin;
@@ -147,7 +149,8 @@ impl Inbound {
         if let Some(frame) = &mut self.frame {
             let n = self.assembly.direct_appended(frame.key);
             frame.advance(n);
-            self.received = self.received.wrapping_add(n as u64);
+            self.progress = self.progress.wrapping_add(1);
+            self.note_received(n);
         }
         Some(read)
     }
@@ -186,7 +189,7 @@ mod tests {
             inbound.receive(&[opcode, 127, 0, 0, 0, 0, 0, 3, 0, 0]);
             inbound.receive(&[b'x'; 60_000]);
             assert_eq!(inbound.next_event(&mut outbound), Ok(None));
-            let (mut left, before) = (0x3_0000 - 60_000, inbound.received());
+            let (mut left, before) = (0x3_0000 - 60_000, inbound.received().bytes);
             while left > 0 {
                 let read = inbound.read_direct(|room| {
                     let n = room.remaining_mut().min(50_000);
@@ -196,7 +199,8 @@ mod tests {
                 assert_eq!(read.is_some(), is_binary);
                 let Some(n) = read else { break };
                 left -= n;
-                assert_eq!(inbound.received(), before + (0x3_0000 - 60_000 - left) as u64);
+                assert_eq!(inbound.received().bytes, before + 0x3_0000 - 60_000 - left as u32);
+                assert_eq!(inbound.received().message.is_some(), left > 0 || is_binary);
             }
             if is_binary {
                 let payload = [vec![b'x'; 60_000], vec![b'y'; 0x3_0000 - 60_000]].concat();

@@ -313,7 +313,7 @@ impl<C: Timer> Receiving<C> {
                     flushed?;
                 }
             }
-            let Some(due) = self.deadlines.next(&sending.outbound) else {
+            let Some(due) = self.deadlines.next_of(&self.inbound, &sending.outbound) else {
                 break;
             };
             if self.poll_due(due, cx).is_pending() {

@@ -133,7 +133,7 @@ impl<S: Stream> RecvHalf<S> {
             }
             let mut sending = self.shared.lock();
             let now = self.reader.now();
-            match self.deadlines.next(&sending.outbound) {
+            match self.deadlines.next_of(&self.inbound, &sending.outbound) {
                 Some(due) if now >= due => self.deadlines.handle(now, &mut self.inbound, &mut sending.outbound),
                 due => break (due, now),
             }

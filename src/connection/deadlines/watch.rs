@@ -1,0 +1,128 @@
+//! A counter that must not stand still.
+
+use core::time::Duration;
+
+use crate::connection::time::{Millis, Time};
+
+/// When a counter has last moved, as far as is known without a clock that is read for every byte.
+///
+/// While the counter moves, it is looked at in steps of a quarter of the timeout. Once it stood still for a step, whoever
+/// sees it move again asks for the time, so that from then on the moment is exact. So a timeout is over between 1 and 1.25
+/// times its value after the counter moved, and costs no timer of its own while all is silent.
+///
+/// ```text
+///   counter   |  |||  |        |                                       |
+///   look      ^----^----^----^----^-----------------------------^      ^ (asks for the time)
+///             step step  ..      quiet: the rest at one time     over
+/// ```
+#[derive(Debug)]
+pub(super) struct Watch {
+    /// The last time at which it was seen to have moved, or the watch began.
+    since: Option<Time>,
+    /// What the counter was then, in its low 31 bits. That it wraps is no matter: it would have to come back to just this
+    /// value at every look. And in the lowest bit, whether a move is to be told with its time.
+    state: u32,
+    /// How long the counter may stand still.
+    pub(super) timeout: Option<Millis>,
+}
+
+/// What of the state says that a move is to be told with its time.
+const QUIET: u32 = 1;
+
+impl Watch {
+    pub(super) fn new(timeout: Option<Duration>) -> Self {
+        Self {
+            since: None,
+            state: 0,
+            timeout: Millis::new(timeout),
+        }
+    }
+
+    /// The watch begins anew with the next look.
+    pub(super) fn restart(&mut self) {
+        self.since = None;
+    }
+
+    const fn is_quiet(&self) -> bool {
+        self.state & QUIET != 0
+    }
+
+    const fn has_moved(&self, count: u32) -> bool {
+        self.state | QUIET != count << 1 | QUIET
+    }
+
+    /// Whether the time is to be told at once: to begin, or because the counter moved after it had stood still.
+    #[inline]
+    pub(super) fn wants_time(&self, count: u32) -> bool {
+        self.since.is_none() || (self.is_quiet() && self.has_moved(count))
+    }
+
+    /// When to look, for a timeout that is looked at in such steps.
+    pub(super) fn due(&self, timeout: Millis, step: Duration) -> Time {
+        match self.since {
+            None => Time::ZERO,
+            Some(since) if self.is_quiet() => since + timeout,
+            Some(since) => since + step,
+        }
+    }
+
+    /// Looks at the counter. Returns since when it stands still.
+    pub(super) fn look(&mut self, now: Time, step: Duration, count: u32) -> Time {
+        // A counter that moves often is looked at in steps, rather than with each move.
+        let is_quiet = match self.since {
+            Some(since) if self.has_moved(count) => self.is_quiet() && now >= since + step,
+            Some(since) => {
+                if now >= since + step {
+                    self.state |= QUIET;
+                }
+                return since;
+            }
+            None => true,
+        };
+        self.since = Some(now);
+        self.state = count << 1 | u32::from(is_quiet);
+        now
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STEP: Duration = Duration::from_secs(1);
+
+    fn at(millis: u64) -> Time {
+        Time::from_origin(Duration::from_millis(millis))
+    }
+
+    /// DRV-04: silence is known to a quarter of the timeout while there is traffic, and exactly when there is little.
+    #[test]
+    fn silence_is_exact_after_a_quiet_step() {
+        let mut watch = Watch::new(Some(4 * STEP));
+        let timeout = watch.timeout.expect("a timeout");
+        assert!(watch.wants_time(0));
+        assert_eq!(watch.due(timeout, STEP), Time::ZERO);
+        assert_eq!(watch.look(at(0), STEP, 0), at(0));
+        assert_eq!(watch.due(timeout, STEP), at(4000), "nothing is known to move");
+
+        // A lone byte, whose time is told: nothing changes but the moment.
+        assert!(watch.wants_time(1));
+        assert_eq!(watch.look(at(3000), STEP, 1), at(3000));
+        assert_eq!(watch.due(timeout, STEP), at(7000));
+
+        // Traffic: no more time for each byte, but a look after each step.
+        assert_eq!(watch.look(at(3500), STEP, 2), at(3500));
+        assert!(!watch.wants_time(3));
+        assert_eq!(watch.due(timeout, STEP), at(4500));
+        assert_eq!(watch.look(at(4500), STEP, 9), at(4500));
+        assert_eq!(watch.look(at(5499), STEP, 9), at(4500));
+        assert_eq!(watch.due(timeout, STEP), at(5500));
+        assert_eq!(watch.look(at(5500), STEP, 9), at(4500));
+        assert_eq!(watch.due(timeout, STEP), at(8500));
+        assert!(watch.wants_time(10));
+
+        watch.restart();
+        assert!(watch.wants_time(9));
+        assert_eq!(watch.look(at(9000), STEP, 9), at(9000));
+    }
+}
