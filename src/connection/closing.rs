@@ -11,12 +11,15 @@
 //!    +--------------> FAILED: shut down, drain ---------> CLOSED  (end of the transport, or deadline)
 //! ```
 //!
+//! If the write side of the transport fails in any of them, nothing is sent or shut down any more, and what the peer has sent
+//! is received until the end of the transport, or the deadline (DRV-02).
+//!
 //! [RFC 6455 §7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
 
 use alloc::{boxed::Box, string::String};
 
 use crate::{
-    connection::error::ProtocolError,
+    connection::{error::ProtocolError, time::Timer},
     frame::{CloseCode, CloseFrame},
     role::Role,
 };
@@ -81,6 +84,17 @@ pub(crate) struct Closing {
     abandoned: bool,
     /// Output was given up unwritten, and the Close that ends it.
     cut: bool,
+    /// The transport takes no more bytes.
+    severed: Option<Severed>,
+}
+
+/// Why the transport takes no more bytes, while it may still deliver some.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Severed {
+    /// It failed.
+    Failed,
+    /// It took nothing for too long.
+    Stalled(Timer),
 }
 
 /// What the peer's Close said. In a box, since most connections have none yet.
@@ -101,6 +115,7 @@ impl Closing {
             eof: false,
             abandoned: false,
             cut: false,
+            severed: None,
         }
     }
 
@@ -133,7 +148,7 @@ impl Closing {
         self.eof = true;
         if self.received.is_none() && self.failure.is_none() {
             self.initiator = self.initiator.or(Some(Side::Peer));
-            self.failure = Some(ProtocolError::ConnectionLost);
+            self.failure = Some(self.stalled().unwrap_or(ProtocolError::ConnectionLost));
             self.abandoned = true;
         }
     }
@@ -144,7 +159,41 @@ impl Closing {
         self.cut |= waiting > 0;
     }
 
+    /// The transport takes no more bytes, and some of those that wait may not have left. Unless a side has closed before, it
+    /// counts as the peer's doing.
+    pub(super) fn on_severed(&mut self, why: Severed, is_cut: bool) {
+        self.initiator = self.initiator.or(Some(Side::Peer));
+        self.severed = self.severed.or(Some(why));
+        self.cut |= is_cut;
+    }
+
     // What follows from it.
+
+    /// Why the transport takes no more bytes, if it does not.
+    #[inline]
+    pub(super) fn severed(&self) -> Option<Severed> {
+        self.severed
+    }
+
+    /// The failure of a transport that took nothing for too long.
+    pub(super) fn stalled(&self) -> Option<ProtocolError> {
+        match self.severed? {
+            Severed::Stalled(timer) => Some(ProtocolError::TimedOut(timer)),
+            Severed::Failed => None,
+        }
+    }
+
+    /// Whether what is sent goes nowhere, although neither side has closed or failed the connection. Messages are accepted
+    /// and dropped then, so that a caller that answers what still arrives gets to the peer's Close (DRV-02).
+    pub(super) fn is_deaf(&self) -> bool {
+        let is_closed = self.sent.is_some() || self.received.is_some() || self.failure.is_some();
+        self.severed.is_some() && !is_closed && !self.abandoned
+    }
+
+    /// Whether the peer's Close was received.
+    pub(super) fn is_received(&self) -> bool {
+        self.received.is_some()
+    }
 
     /// Whether nothing has happened yet: messages may be sent.
     #[inline]
@@ -168,7 +217,6 @@ impl Closing {
     }
 
     /// Whether the transport delivers no more bytes.
-    #[cfg(feature = "async")]
     pub(crate) const fn is_eof(&self) -> bool {
         self.eof
     }
@@ -191,7 +239,7 @@ impl Closing {
     pub(crate) fn wants_shutdown(&self) -> bool {
         // §7.1.1: the server closes first; after a failure whoever failed does.
         let first = self.role == Role::Server && self.is_handshake_done();
-        !self.abandoned && (first || self.eof || self.failure.is_some())
+        !self.abandoned && self.severed.is_none() && (first || self.eof || self.failure.is_some())
     }
 
     pub(super) fn closure(&self, flushed: bool) -> Option<Closure> {
@@ -206,7 +254,7 @@ impl Closing {
             code,
             reason,
             sent: self.sent,
-            failure: self.failure,
+            failure: self.failure.or(self.stalled()),
             clean: ended && self.is_handshake_done() && self.failure.is_none() && !self.cut,
         })
     }

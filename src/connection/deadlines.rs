@@ -6,8 +6,6 @@
 
 mod watch;
 
-use core::time::Duration;
-
 use self::watch::Watch;
 use crate::{
     config::Timers,
@@ -55,10 +53,27 @@ impl Deadlines {
         }
     }
 
+    /// Whether an open connection with nothing to write needs no time to be told before it reads on.
+    #[inline]
+    pub(super) fn is_quiet(&self, bytes: u32) -> bool {
+        let is_watched = self.keepalive.is_some() || self.silence.timeout.is_some();
+        !is_watched || !self.silence.wants_time(bytes)
+    }
+
     /// The next deadline; [`Time::ZERO`] if the time must be told before.
     ///
     /// Without what was `received`, those about a peer that sends nothing are left out.
+    #[inline]
     pub(super) fn next(&self, outbound: &Outbound, received: Option<Received>) -> Option<Time> {
+        // The common case in few steps.
+        if outbound.is_quiet() && !self.pinged && received.is_none_or(|received| received.message.is_none()) {
+            let (shortest, received) = self.shortest_silence().zip(received)?;
+            return Some(self.silence.next(shortest, shortest.step(), received.bytes));
+        }
+        self.next_in_full(outbound, received)
+    }
+
+    fn next_in_full(&self, outbound: &Outbound, received: Option<Received>) -> Option<Time> {
         if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
@@ -72,10 +87,8 @@ impl Deadlines {
             return earlier(output, close.map(|_| self.until.unwrap_or(Time::ZERO)));
         }
         let peer = received.and_then(|received| {
-            let message = self.message.timeout.zip(received.message).map(|(timeout, progress)| {
-                let wants_time = self.message.wants_time(progress);
-                now_if(wants_time, || self.message.due(timeout, timeout.step()))
-            });
+            let message = self.message.timeout.zip(received.message);
+            let message = message.map(|(timeout, progress)| self.message.next(timeout, timeout.step(), progress));
             earlier(self.next_of_silence(outbound, received.bytes), message)
         });
         earlier(output, peer)
@@ -83,19 +96,24 @@ impl Deadlines {
 
     /// When output that waits will have stood still for too long; [`Time::ZERO`] if the time must be told before.
     pub(super) fn next_output(&self, outbound: &Outbound) -> Option<Time> {
-        let (timeout, _) = self.stall(outbound).filter(|_| outbound.can_stall())?;
-        let is_news = outbound.closing.is_open() == self.closing || self.output.wants_time(outbound.written_mark());
-        Some(now_if(is_news, || self.output.due(timeout, timeout.step())))
+        if !outbound.can_stall() {
+            return None;
+        }
+        let (timeout, _) = self.stall(outbound)?;
+        if outbound.closing.is_open() == self.closing {
+            return Some(Time::ZERO);
+        }
+        Some(self.output.next(timeout, timeout.step(), outbound.written_mark()))
     }
 
     fn next_of_silence(&self, outbound: &Outbound, bytes: u32) -> Option<Time> {
-        let step = self.silence_step()?;
-        if self.silence.wants_time(bytes) {
-            return Some(Time::ZERO);
-        }
-        let idle = self.silence.timeout.map(|timeout| self.silence.due(timeout, step));
+        let step = self.shortest_silence()?.step();
+        let idle = self
+            .silence
+            .timeout
+            .map(|timeout| self.silence.next(timeout, step, bytes));
         let ping = self.keepalive.and_then(|interval| match self.until {
-            _ if !self.pinged => Some(self.silence.due(interval, step)),
+            _ if !self.pinged || self.silence.wants_time(bytes) => Some(self.silence.next(interval, step, bytes)),
             // The wait for an answer begins when the Ping has left.
             None => (!outbound.can_stall()).then_some(Time::ZERO),
             until => until,
@@ -103,9 +121,13 @@ impl Deadlines {
         earlier(idle, ping)
     }
 
-    fn silence_step(&self) -> Option<Duration> {
-        let Self { silence, keepalive, .. } = self;
-        silence.timeout.into_iter().chain(*keepalive).min().map(Millis::step)
+    /// The shorter of the timeouts for silence, which says in which steps it is watched.
+    #[inline]
+    fn shortest_silence(&self) -> Option<Millis> {
+        match (self.silence.timeout, self.keepalive) {
+            (Some(idle), Some(keepalive)) => Some(idle.min(keepalive)),
+            (idle, keepalive) => idle.or(keepalive),
+        }
     }
 
     /// How long output may stand still, and whose time that is: while the connection closes, it is no longer than the closing
@@ -155,13 +177,16 @@ impl Deadlines {
 
     /// The same for one who only writes, and does not know what the peer sends.
     pub(super) fn look_at_output(&mut self, now: Time, outbound: &Outbound) -> Option<Passed> {
-        let (timeout, timer) = self.stall(outbound).filter(|_| outbound.can_stall())?;
+        if !outbound.can_stall() {
+            return None;
+        }
+        let (timeout, timer) = self.stall(outbound)?;
         let still = self.output.look(now, timeout.step(), outbound.written_mark());
         passed(now, still + timeout, timer)
     }
 
     fn look_at_silence(&mut self, now: Time, outbound: &mut Outbound, bytes: u32) -> Option<Passed> {
-        let still = self.silence.look(now, self.silence_step()?, bytes);
+        let still = self.silence.look(now, self.shortest_silence()?.step(), bytes);
         if still == now {
             (self.pinged, self.until) = (false, None);
         }
@@ -221,12 +246,12 @@ impl Deadlines {
     }
 
     /// When output that waits will have stood still for too long.
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
         self.next_output(outbound)
     }
 
-    #[cfg(any(feature = "tokio", feature = "futures-io"))]
+    #[cfg(feature = "async")]
     pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
         self.look(now, outbound, None);
         if let Some((_, timer)) = self.look_at_output(now, outbound) {
@@ -244,7 +269,7 @@ impl Deadlines {
 
     /// How long the closing handshake may take.
     #[cfg(feature = "async")]
-    pub(crate) fn close_timeout(&self) -> Option<Duration> {
+    pub(crate) fn close_timeout(&self) -> Option<core::time::Duration> {
         self.close.map(Millis::duration)
     }
 }
@@ -254,10 +279,6 @@ pub(super) type Passed = (Time, Timer);
 
 fn passed(now: Time, due: Time, timer: Timer) -> Option<Passed> {
     (now >= due).then_some((due, timer))
-}
-
-fn now_if(is_news: bool, due: impl FnOnce() -> Time) -> Time {
-    if is_news { Time::ZERO } else { due() }
 }
 
 #[inline]

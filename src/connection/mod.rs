@@ -3,6 +3,7 @@
 mod assemble;
 mod closing;
 mod deadlines;
+mod driver;
 mod error;
 mod inbound;
 mod mask_keys;
@@ -29,6 +30,7 @@ use crate::{
 
 pub use self::{
     closing::{Closure, ReadyState, Side},
+    driver::{Driver, Step, Wakes},
     error::{ProtocolError, SendError},
     inbound::Inbound,
     outbound::Outbound,
@@ -104,8 +106,7 @@ pub enum Fin {
 #[derive(Debug)]
 pub struct Connection {
     inbound: Inbound,
-    outbound: Outbound,
-    deadlines: Deadlines,
+    driver: Driver,
 }
 
 impl Connection {
@@ -114,8 +115,7 @@ impl Connection {
     pub fn new(role: Role, config: &Config) -> Self {
         Self {
             inbound: Inbound::new(role, config),
-            outbound: Outbound::new(role, config),
-            deadlines: Deadlines::new(config.timers),
+            driver: Driver::new(Outbound::new(role, config), Deadlines::new(config.timers)),
         }
     }
 
@@ -132,7 +132,7 @@ impl Connection {
         if !negotiated.leftover().is_empty() {
             connection.receive(negotiated.leftover());
         }
-        connection.outbound.push_prelude(negotiated.prelude());
+        connection.driver.outbound.push_prelude(negotiated.prelude());
         connection
     }
 
@@ -168,7 +168,7 @@ impl Connection {
     /// [`ProtocolError`], terminally; see [`Inbound::next_event`].
     #[inline]
     pub fn next_event(&mut self) -> Result<Option<Event<'_>>, ProtocolError> {
-        self.inbound.next_event(&mut self.outbound)
+        self.inbound.next_event(&mut self.driver.outbound)
     }
 
     /// Queues a message.
@@ -178,7 +178,7 @@ impl Connection {
     /// See [`Outbound::send`].
     #[inline]
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        self.outbound.send(message)
+        self.driver.outbound.send(message)
     }
 
     /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
@@ -187,7 +187,7 @@ impl Connection {
     ///
     /// As for [`send`](Self::send).
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        self.outbound.send_uncompressed(message)
+        self.driver.outbound.send_uncompressed(message)
     }
 
     /// Queues a message that was encoded beforehand, to be sent through many connections; see
@@ -197,7 +197,7 @@ impl Connection {
     ///
     /// As for [`send`](Self::send).
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        self.outbound.send_prepared(message)
+        self.driver.outbound.send_prepared(message)
     }
 
     /// Queues a fragment of a message.
@@ -206,7 +206,7 @@ impl Connection {
     ///
     /// See [`Outbound::send_fragment`].
     pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
-        self.outbound.send_fragment(data, fin)
+        self.driver.outbound.send_fragment(data, fin)
     }
 
     /// Queues a Ping.
@@ -215,7 +215,7 @@ impl Connection {
     ///
     /// See [`Outbound::ping`].
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.outbound.ping(payload)
+        self.driver.outbound.ping(payload)
     }
 
     /// Queues a Pong.
@@ -224,7 +224,7 @@ impl Connection {
     ///
     /// See [`Outbound::pong`].
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.outbound.pong(payload)
+        self.driver.outbound.pong(payload)
     }
 
     /// Begins the closing handshake.
@@ -233,25 +233,25 @@ impl Connection {
     ///
     /// See [`Outbound::close`].
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), SendError> {
-        self.outbound.close(frame)
+        self.driver.outbound.close(frame)
     }
 
     /// The bytes to write to the transport. See [`Output`].
     #[inline]
     pub fn output(&mut self) -> &mut Output {
-        self.outbound.output()
+        self.driver.outbound.output()
     }
 
     /// Whether bytes from the transport are of use: always, until it ends or so many events wait that nothing fits.
     #[must_use]
     pub fn wants_read(&self) -> bool {
-        self.inbound.wants_read() && !self.outbound.closing.is_abandoned()
+        self.inbound.wants_read() && !self.driver.outbound.closing.is_abandoned()
     }
 
     /// Whether there is output to write.
     #[must_use]
     pub fn wants_write(&self) -> bool {
-        self.outbound.wants_write()
+        self.driver.outbound.wants_write()
     }
 
     /// Whether the write side of the transport should be shut down now ([RFC 6455 §7.1.1]).
@@ -262,7 +262,7 @@ impl Connection {
     /// [RFC 6455 §7.1.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.1
     #[must_use]
     pub fn wants_shutdown(&self) -> bool {
-        !self.wants_write() && self.outbound.closing.wants_shutdown()
+        !self.wants_write() && self.driver.outbound.closing.wants_shutdown()
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) must be called next. It may change with every other call.
@@ -270,43 +270,54 @@ impl Connection {
     /// [`Time::ZERO`] means at once: something happened that a deadline has to be set for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        self.deadlines.next_of(&self.inbound, &self.outbound)
+        let Driver {
+            outbound, deadlines, ..
+        } = &self.driver;
+        deadlines.next(outbound, Some(self.inbound.received()))
     }
 
     /// Tells the time, and lets happen what is due. Calling it early or often is harmless.
     ///
+    /// A deadline about the peer is judged at once, whatever may wait in the transport: read first. A loop on the
+    /// [driver](Self::drive) reports the time there instead, and need not care.
+    ///
     /// Call [`next_event`](Self::next_event) afterwards: it reports a deadline that ended the connection.
     pub fn handle_timeout(&mut self, now: Time) {
-        self.deadlines.handle(now, &mut self.inbound, &mut self.outbound);
+        let Driver {
+            outbound, deadlines, ..
+        } = &mut self.driver;
+        if deadlines.handle_at_once(now, outbound, self.inbound.received()) {
+            self.inbound.end();
+        }
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way. The keepalive does the same.
     pub fn measure_latency(&mut self) {
-        self.outbound.measure_latency();
+        self.driver.outbound.measure_latency();
     }
 
     /// The time between the latest timed Ping and its answer, if there was one.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.outbound.latency()
+        self.driver.outbound.latency()
     }
 
     /// Where the connection is in its life.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
-        self.outbound.ready_state()
+        self.driver.outbound.ready_state()
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.outbound.closure()
+        self.driver.outbound.closure()
     }
 
     /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
     #[must_use]
     pub const fn deflate(&self) -> Option<DeflateParams> {
-        self.outbound.deflate()
+        self.driver.outbound.deflate()
     }
 
     /// Gives the connection up: the transport failed, or is dropped without a closing handshake.
@@ -318,7 +329,7 @@ impl Connection {
     pub(crate) fn lose(&mut self) -> bool {
         self.inbound.receive_eof();
         self.inbound.end();
-        self.outbound.on_lost()
+        self.driver.outbound.on_lost()
     }
 
     /// Compresses as negotiated, within what the configuration allows this side to do.
@@ -351,27 +362,45 @@ impl Connection {
         own.takeover &= allowed == ContextTakeover::Allow;
         own.window_bits = own.window_bits.min(bits);
         self.inbound.set_deflate(peer);
-        self.outbound.set_deflate(params, own);
+        self.driver.outbound.set_deflate(params, own);
     }
 
     /// The two directions, to be used at the same time: a message that one lends can be answered through the other.
     #[inline]
     pub fn split_mut(&mut self) -> (&mut Inbound, &mut Outbound) {
-        (&mut self.inbound, &mut self.outbound)
+        (&mut self.inbound, &mut self.driver.outbound)
+    }
+
+    /// The receiving half, and the [`Driver`], which owns the sending half and says what to do next with the transport.
+    #[inline]
+    pub fn drive(&mut self) -> (&mut Inbound, &mut Driver) {
+        (&mut self.inbound, &mut self.driver)
+    }
+
+    /// Takes the connection apart for two tasks or threads: one receives with the [`Inbound`], and shares the [`Driver`] with
+    /// those that send. See [`Driver`](Driver#two-tasks).
+    #[must_use]
+    pub fn into_halves(self) -> (Inbound, Driver) {
+        (self.inbound, self.driver)
+    }
+
+    /// Puts the halves of one connection together again.
+    #[must_use]
+    pub const fn from_halves(inbound: Inbound, driver: Driver) -> Self {
+        Self { inbound, driver }
     }
 
     /// The connection in its parts.
     pub(crate) fn into_parts(self) -> (Inbound, Outbound, Deadlines) {
-        (self.inbound, self.outbound, self.deadlines)
+        (self.inbound, self.driver.outbound, self.driver.deadlines)
     }
 
     /// The connection of these parts.
     #[cfg(feature = "async")]
-    pub(crate) const fn from_parts(inbound: Inbound, outbound: Outbound, deadlines: Deadlines) -> Self {
+    pub(crate) fn from_parts(inbound: Inbound, outbound: Outbound, deadlines: Deadlines) -> Self {
         Self {
             inbound,
-            outbound,
-            deadlines,
+            driver: Driver::new(outbound, deadlines),
         }
     }
 
@@ -381,12 +410,12 @@ impl Connection {
     /// Call it before waiting, if another event is not to be expected at once.
     pub fn release(&mut self) {
         self.inbound.release();
-        self.outbound.release();
+        self.driver.outbound.release();
     }
 
     /// Bytes of heap that the connection holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
-        self.inbound.allocated() + self.outbound.allocated()
+        self.inbound.allocated() + self.driver.outbound.allocated()
     }
 }

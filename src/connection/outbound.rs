@@ -4,6 +4,7 @@ mod compressed;
 mod fragment;
 mod long;
 mod prepared;
+mod severed;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
@@ -164,7 +165,7 @@ impl Outbound {
             }
         }
         if !self.closing.is_open() {
-            return Err(SendError::Closing(()));
+            return self.drop_if_deaf(SendError::Closing(()));
         }
         self.push_close(frame)
             .map_err(|EntropyError { .. }| SendError::NoEntropy(()))
@@ -174,6 +175,12 @@ impl Outbound {
     #[inline]
     pub const fn output(&mut self) -> &mut Output {
         &mut self.output
+    }
+
+    /// The same, to be looked at only.
+    #[inline]
+    pub(super) const fn output_ref(&self) -> &Output {
+        &self.output
     }
 
     /// Whether so much is queued that messages are refused with [`SendError::Full`].
@@ -270,6 +277,12 @@ impl Outbound {
     /// Whether something is on its way to the peer that did not leave, as far as is known.
     pub(super) fn can_stall(&self) -> bool {
         self.wants_write() || self.unflushed
+    }
+
+    /// Whether nothing is to be done for this side: it is open, with nothing to write and no time to be told.
+    #[inline]
+    pub(super) fn is_quiet(&self) -> bool {
+        self.closing.is_open() && !self.can_stall() && !self.probe.wants_time()
     }
 
     /// Whether both Close frames were exchanged, and this side's is written.
@@ -389,7 +402,7 @@ impl Outbound {
     fn push_data<'m>(&mut self, opcode: Opcode, fin: Fin, data: Message<'m>) -> Result<(), SendError<Message<'m>>> {
         // §5.5.1: no data after a Close.
         if !self.closing.is_open() {
-            return Err(SendError::Closing(data));
+            return self.drop_if_deaf(SendError::Closing(data));
         }
         if self.is_full() {
             return Err(SendError::Full(data));
@@ -424,7 +437,7 @@ impl Outbound {
             return Err(SendError::ControlTooLong);
         }
         if !self.closing.is_open() {
-            return Err(SendError::Closing(()));
+            return self.drop_if_deaf(SendError::Closing(()));
         }
         if self.is_full() {
             return Err(SendError::Full(()));
@@ -434,6 +447,9 @@ impl Outbound {
     }
 
     fn push_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), EntropyError> {
+        if self.closing.severed().is_some() {
+            return Ok(());
+        }
         // A Ping that waits for its answer gets it now: behind the Close nothing may follow.
         self.output.push_deferred();
         let mut payload = Vec::new();

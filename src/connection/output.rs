@@ -270,6 +270,28 @@ impl Output {
             + deferred
     }
 
+    /// What to write next, as slices with `most` bytes in all. Returns how many slices it were.
+    #[cfg(feature = "std")]
+    pub(super) fn slices<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>], most: usize) -> usize {
+        let (mut used, mut read, mut left) = (0, self.read, most);
+        let mut add = |bytes: &'a [u8]| {
+            let bytes = &bytes[..bytes.len().min(left)];
+            if !bytes.is_empty() && used < slices.len() {
+                slices[used] = std::io::IoSlice::new(bytes);
+                (used, left) = (used + 1, left - bytes.len());
+            }
+            used < slices.len() && left > 0
+        };
+        for segment in self.segments.iter() {
+            if !(add(&self.arena[read..segment.at]) && add(&segment.bytes)) {
+                return used;
+            }
+            read = segment.at;
+        }
+        add(&self.arena[read..]);
+        used
+    }
+
     /// Where the run of arena bytes that is written next ends.
     #[inline]
     fn run_end(&self) -> usize {
@@ -336,21 +358,6 @@ impl Buf for Output {
 
     #[cfg(feature = "std")]
     fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
-        let (mut used, mut read) = (0, self.read);
-        let mut add = |bytes: &'a [u8]| {
-            if !bytes.is_empty() && used < slices.len() {
-                slices[used] = std::io::IoSlice::new(bytes);
-                used += 1;
-            }
-            used < slices.len()
-        };
-        for segment in self.segments.iter() {
-            if !(add(&self.arena[read..segment.at]) && add(&segment.bytes)) {
-                return used;
-            }
-            read = segment.at;
-        }
-        add(&self.arena[read..]);
-        used
+        self.slices(slices, usize::MAX)
     }
 }

@@ -20,10 +20,19 @@ impl Time {
     /// The origin itself. As a deadline: due at once.
     pub const ZERO: Self = Self(NonZeroU64::MIN);
 
+    /// The last moment. No deadline is that late.
+    pub(super) const END: Self = Self(NonZeroU64::MAX);
+
     /// The moment this long after the origin.
     #[must_use]
     pub const fn from_origin(elapsed: Duration) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanos(elapsed)))
+    }
+
+    /// The moment this many nanoseconds later.
+    #[inline]
+    pub(super) const fn after(self, nanos: u64) -> Self {
+        Self(self.0.saturating_add(nanos))
     }
 
     /// How long after the origin this is.
@@ -53,15 +62,16 @@ impl Add<Duration> for Time {
     type Output = Self;
 
     fn add(self, duration: Duration) -> Self {
-        Self(self.0.saturating_add(nanos(duration)))
+        self.after(nanos(duration))
     }
 }
 
 impl Add<Millis> for Time {
     type Output = Self;
 
+    #[inline]
     fn add(self, span: Millis) -> Self {
-        self + span.duration()
+        self.after(span.nanos())
     }
 }
 
@@ -105,13 +115,18 @@ impl Millis {
         u32::try_from(millis).ok().and_then(NonZeroU32::new).map(Self)
     }
 
+    #[cfg(any(test, feature = "async"))]
     pub(super) const fn duration(self) -> Duration {
         Duration::from_millis(self.0.get() as u64)
     }
 
-    /// A quarter of it: how often a counter is looked at that is to stand still for all of it.
-    pub(super) fn step(self) -> Duration {
-        self.duration() / 4
+    const fn nanos(self) -> u64 {
+        self.0.get() as u64 * 1_000_000
+    }
+
+    /// A quarter of it in nanoseconds: how often a counter is looked at that is to stand still for all of it.
+    pub(super) const fn step(self) -> u64 {
+        self.nanos() / 4
     }
 }
 
@@ -157,7 +172,7 @@ mod tests {
         assert_eq!(Time::default(), Time::from_origin(Duration::ZERO));
 
         let end = Time::from_origin(Duration::MAX);
-        assert_eq!(moment + Duration::MAX, end);
+        assert_eq!((moment + Duration::MAX, end), (end, Time::END));
         assert_eq!(end + Duration::from_nanos(1), end);
         assert_eq!(Time::from_origin(Duration::from_secs(20_000_000_000)), end, "634 years");
         assert!(end.since_origin() > Duration::from_secs(500 * 365 * 24 * 60 * 60));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-pub(crate) const FILES: [(&str, &str); 7] = [
+pub(crate) const FILES: [(&str, &str); 8] = [
     ("handshake_server.md", include_str!("handshake_server.md")),
     ("handshake_client.md", include_str!("handshake_client.md")),
     ("messages.md", include_str!("messages.md")),
@@ -10,6 +10,7 @@ pub(crate) const FILES: [(&str, &str); 7] = [
     ("deflate.md", include_str!("deflate.md")),
     ("security.md", include_str!("security.md")),
     ("http2.md", include_str!("http2.md")),
+    ("driving.md", include_str!("driving.md")),
 ];
 
 /// Whether a requirement must have a test.

@@ -19,6 +19,7 @@ mod wire;
 mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod driver;
 mod framing;
 mod hardening;
 mod limits;

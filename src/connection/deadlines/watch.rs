@@ -57,22 +57,32 @@ impl Watch {
         self.since.is_none() || (self.is_quiet() && self.has_moved(count))
     }
 
-    /// When to look, for a timeout that is looked at in such steps.
-    pub(super) fn due(&self, timeout: Millis, step: Duration) -> Time {
+    /// When to look at the counter, which stands at `count`; [`Time::ZERO`] if the time is to be told before.
+    #[inline]
+    pub(super) fn next(&self, timeout: Millis, step: u64, count: u32) -> Time {
+        if self.wants_time(count) {
+            return Time::ZERO;
+        }
+        self.due(timeout, step)
+    }
+
+    /// When to look, for a timeout that is looked at in such steps, which are in nanoseconds.
+    #[inline]
+    fn due(&self, timeout: Millis, step: u64) -> Time {
         match self.since {
             None => Time::ZERO,
             Some(since) if self.is_quiet() => since + timeout,
-            Some(since) => since + step,
+            Some(since) => since.after(step),
         }
     }
 
     /// Looks at the counter. Returns since when it stands still.
-    pub(super) fn look(&mut self, now: Time, step: Duration, count: u32) -> Time {
+    pub(super) fn look(&mut self, now: Time, step: u64, count: u32) -> Time {
         // A counter that moves often is looked at in steps, rather than with each move.
         let is_quiet = match self.since {
-            Some(since) if self.has_moved(count) => self.is_quiet() && now >= since + step,
+            Some(since) if self.has_moved(count) => self.is_quiet() && now >= since.after(step),
             Some(since) => {
-                if now >= since + step {
+                if now >= since.after(step) {
                     self.state |= QUIET;
                 }
                 return since;
@@ -89,7 +99,7 @@ impl Watch {
 mod tests {
     use super::*;
 
-    const STEP: Duration = Duration::from_secs(1);
+    const STEP: u64 = 1_000_000_000;
 
     fn at(millis: u64) -> Time {
         Time::from_origin(Duration::from_millis(millis))
@@ -98,7 +108,7 @@ mod tests {
     /// DRV-04: silence is known to a quarter of the timeout while there is traffic, and exactly when there is little.
     #[test]
     fn silence_is_exact_after_a_quiet_step() {
-        let mut watch = Watch::new(Some(4 * STEP));
+        let mut watch = Watch::new(Some(Duration::from_secs(4)));
         let timeout = watch.timeout.expect("a timeout");
         assert!(watch.wants_time(0));
         assert_eq!(watch.due(timeout, STEP), Time::ZERO);

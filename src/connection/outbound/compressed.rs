@@ -62,7 +62,10 @@ impl Outbound {
     /// Queues a whole message, compressed if that is worth it.
     #[inline(never)]
     pub(super) fn push_message<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        let (masking_key, message) = self.admit(message)?;
+        let (masking_key, message) = match self.admit(message) {
+            Ok(admitted) => admitted,
+            Err(refused) => return self.drop_if_deaf(refused),
+        };
         let opcode = opcode(message.kind());
         if !self.push_compressed(opcode, masking_key, message.as_bytes()) {
             self.push_admitted(opcode, Fin::Last, masking_key, message);
@@ -110,7 +113,10 @@ impl Outbound {
         fin: Fin,
         data: Message<'m>,
     ) -> Result<(), SendError<Message<'m>>> {
-        let (masking_key, data) = self.admit(data)?;
+        let (masking_key, data) = match self.admit(data) {
+            Ok(admitted) => admitted,
+            Err(refused) => return self.drop_if_deaf(refused),
+        };
         if let Some(deflate) = &mut self.deflate {
             let compressed = deflate.compress_fragment(data.as_bytes(), fin == Fin::Last);
             let header = header(opcode, fin, masking_key, compressed);

@@ -17,7 +17,10 @@ impl Outbound {
         if self.message.is_some() && self.closing.is_open() {
             return Err(SendError::MessageOpen(()));
         }
-        let (masking_key, ()) = self.admit(())?;
+        let (masking_key, ()) = match self.admit(()) {
+            Ok(admitted) => admitted,
+            Err(refused) => return self.drop_if_deaf(refused),
+        };
         let mut form = message.plain();
         if let Some(deflate) = &mut self.deflate {
             if message.has_deflated() && deflate.wants(message.len()) {

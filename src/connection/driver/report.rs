@@ -1,0 +1,152 @@
+//! What came of a step, what there is to write, and how it ended.
+
+#[cfg(feature = "std")]
+use std::io::IoSlice;
+
+use bytes::Buf;
+
+use super::{Driver, clock::Who, steps::Side};
+use crate::connection::{closing::Severed, error::ProtocolError, time::Time};
+
+/// What came of a step.
+impl Driver {
+    /// This many bytes of the output were written.
+    #[inline]
+    pub fn wrote(&mut self, n: usize) {
+        self.outbound.output().advance(n);
+        self.outbound.unflushed = true;
+        self.write = Side::Free;
+    }
+
+    /// The transport has passed everything on.
+    #[inline]
+    pub fn flushed(&mut self) {
+        self.outbound.unflushed = false;
+        self.write = Side::Free;
+    }
+
+    /// The write side was shut down, or cannot be.
+    pub fn shut_down(&mut self) {
+        self.shut_down = true;
+        self.write = Side::Free;
+    }
+
+    /// The write side is not ready.
+    #[inline]
+    pub fn write_blocked(&mut self) {
+        self.write = Side::Blocked;
+    }
+
+    /// An operation of the write side was started, and will be reported later, as completion-based I/O does it. No other is
+    /// asked for meanwhile, also if the caller [waits](Step::Wait).
+    #[inline]
+    pub fn write_started(&mut self) {
+        self.write = Side::UnderWay;
+    }
+
+    /// The write side failed. That ends the sending direction only: what the peer has sent is still received, for as long as
+    /// the closing handshake may take.
+    pub fn write_failed(&mut self) {
+        self.write = Side::Over;
+        self.outbound.sever(Severed::Failed);
+    }
+
+    /// This many bytes were read, at least one. Take the events before asking for the next step.
+    #[inline]
+    pub fn read(&mut self, n: usize) {
+        debug_assert!(n > 0, "the end is reported with `read_ended`");
+        self.reads = self.reads.saturating_add(1);
+        self.read = Side::Free;
+    }
+
+    /// The read side is not ready.
+    #[inline]
+    pub fn read_blocked(&mut self) {
+        self.read = Side::Blocked;
+    }
+
+    /// A read was started, and will be reported later; see [`write_started`](Self::write_started).
+    #[inline]
+    pub fn read_started(&mut self) {
+        self.read = Side::UnderWay;
+    }
+
+    /// Nothing more is read until events were taken, which begins with another [`turn`](Self::turn).
+    pub fn read_paused(&mut self) {
+        self.read = Side::Paused;
+    }
+
+    /// The transport has ended.
+    pub fn read_ended(&mut self) {
+        self.read = Side::Over;
+    }
+
+    /// The read side failed, and the write side with it.
+    pub fn read_failed(&mut self) {
+        self.read = Side::Over;
+        self.write = Side::Over;
+        self.outbound.sever(Severed::Failed);
+    }
+
+    /// The time is `now`.
+    pub fn at(&mut self, now: Time) {
+        self.asked = true;
+        self.tell(Who::Reader, now);
+    }
+
+    /// The same for a caller of [`next_write`](Self::next_write).
+    pub fn at_write(&mut self, now: Time) {
+        if self.reader_waits.is_some_and(|until| until <= now) {
+            (self.reader_waits, self.reader_due) = (None, true);
+        }
+        self.tell(Who::Writer, now);
+    }
+}
+
+/// What there is to write, and how it ended.
+impl Driver {
+    /// The next bytes to write, in one piece.
+    #[inline]
+    #[must_use]
+    pub fn chunk(&self) -> &[u8] {
+        let chunk = self.outbound.output_ref().chunk();
+        &chunk[..chunk.len().min(Self::MAX_WRITE)]
+    }
+
+    /// The next bytes to write, as slices for a vectored write. Returns how many slices it were.
+    #[cfg(feature = "std")]
+    #[inline]
+    pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
+        self.outbound.output_ref().slices(slices, Self::MAX_WRITE)
+    }
+
+    /// How the connection ended, for a caller that receives, once the next step is [`Step::Ended`].
+    ///
+    /// # Errors
+    ///
+    /// The failure. [`ProtocolError::ConnectionLost`] stands for an error of the transport, too, if there was one. After the
+    /// peer's Close it does not matter how the transport ended.
+    pub fn outcome(&self) -> Result<(), ProtocolError> {
+        let closing = &self.outbound.closing;
+        match closing.failure() {
+            Some(failure) => Err(failure),
+            None if closing.is_received() => Ok(()),
+            None => Err(ProtocolError::ConnectionLost),
+        }
+    }
+
+    /// How the sending direction ended, for a caller that sends.
+    ///
+    /// # Errors
+    ///
+    /// The failure, or [`ProtocolError::ConnectionLost`] for a transport that takes no more bytes, each time that it is asked
+    /// for. After a completed closing handshake there is nothing left to send.
+    pub fn write_outcome(&self) -> Result<(), ProtocolError> {
+        let closing = &self.outbound.closing;
+        if closing.is_handshake_done() {
+            return Ok(());
+        }
+        let failure = closing.failure().or(closing.stalled());
+        Err(failure.unwrap_or(ProtocolError::ConnectionLost))
+    }
+}

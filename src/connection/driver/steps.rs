@@ -1,0 +1,219 @@
+//! From the state of a connection and of its transport to the next step.
+
+use super::{
+    Driver, READS, Step,
+    clock::{Phase, Who},
+};
+use crate::connection::{
+    Inbound,
+    closing::{ReadyState, Severed},
+    deadlines::earlier,
+    inbound::Received,
+    time::Time,
+};
+
+/// The state of one side of the transport.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    /// It can be tried.
+    Free,
+    /// It was tried and was not ready.
+    Blocked,
+    /// An operation was started that reports later.
+    UnderWay,
+    /// Reading only: nothing more fits until events are taken.
+    Paused,
+    /// It has ended or failed.
+    Over,
+}
+
+impl Side {
+    pub(super) fn free(&mut self) {
+        if matches!(self, Self::Blocked | Self::Paused) {
+            *self = Self::Free;
+        }
+    }
+}
+
+/// Who asks for the next step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Asks {
+    /// A caller that waits for events.
+    Events,
+    /// A caller that waits for its output to be written, and reads meanwhile.
+    Written,
+    /// A caller that only waits for the end, without the receiving half.
+    End,
+}
+
+impl Driver {
+    #[inline(never)]
+    pub(super) fn next_in_full(&mut self, asks: Asks, mut inbound: Option<&mut Inbound>) -> Step {
+        loop {
+            if self.read == Side::Over {
+                self.end_input(asks, inbound.as_deref_mut());
+            }
+            let received = inbound.as_ref().and_then(|inbound| self.received(inbound));
+            self.take_time(received);
+            if self.outbound.ready_state() == ReadyState::Closed {
+                return self.write_step().unwrap_or(Step::Ended);
+            }
+            if let Some(step) = self.write_step() {
+                return step;
+            }
+            if asks == Asks::Written && !self.outbound.can_stall() {
+                let is_severed = self.outbound.closing.severed().is_some();
+                return if is_severed { Step::Ended } else { Step::Written };
+            }
+            let due = self.deadlines.next(&self.outbound, received);
+            // To arm a deadline comes before the read: what is read then counts as after it.
+            if due == Some(Time::ZERO) {
+                return Step::Time;
+            }
+            if self.read == Side::Free {
+                return self.read_step(due);
+            }
+            let until = match self.phase(Who::Reader) {
+                (Phase::Tried, moment) => {
+                    self.phases[Who::Reader as usize] = Phase::Quiet;
+                    self.deadlines.judge(moment, &mut self.outbound, received);
+                    continue;
+                }
+                (Phase::Grace, moment) => Some(moment),
+                _ => due,
+            };
+            let closing = &self.outbound.closing;
+            if let Some(failure) = closing.stalled() {
+                // The writer that found that out did not read. Now, what has arrived was read.
+                self.outbound.fail(failure);
+                self.outbound.abandon();
+                continue;
+            }
+            if closing.is_eof() && closing.is_received() {
+                // DRV-20: the peer has closed and gone, and takes no more.
+                self.outbound.abandon();
+                continue;
+            }
+            (self.reads, self.asked) = (0, false);
+            self.reader_waits = Some(until.unwrap_or(Time::END));
+            return Step::Wait(until);
+        }
+    }
+
+    /// What may be judged by what was received: nothing, while reading is paused.
+    fn received(&self, inbound: &Inbound) -> Option<Received> {
+        let received = inbound.received();
+        match self.read {
+            Side::Paused => None,
+            // As long as there may be more to read, no time is needed for a message.
+            Side::Free => Some(Received {
+                message: None,
+                ..received
+            }),
+            _ => Some(received),
+        }
+    }
+
+    /// The transport delivers no more bytes, and what it has delivered was looked at.
+    fn end_input(&mut self, asks: Asks, inbound: Option<&mut Inbound>) {
+        if let Some(inbound) = inbound {
+            inbound.receive_eof();
+        }
+        // Otherwise that is found out behind the events that are left.
+        if asks != Asks::Written && !self.outbound.closing.is_eof() {
+            self.outbound.on_eof();
+        }
+    }
+
+    /// Looks at the deadlines, if a time was told.
+    fn take_time(&mut self, received: Option<Received>) {
+        let (phase, now) = self.phase(Who::Reader);
+        if !phase.is_told() {
+            return;
+        }
+        let passed = self.deadlines.look(now, &mut self.outbound, received);
+        if self.has_passed(Who::Reader, passed) {
+            if self.reads >= READS {
+                // What waits has had its chance: a flood does not put off the end.
+                self.deadlines.judge(now, &mut self.outbound, received);
+                self.phases[Who::Reader as usize] = Phase::Quiet;
+            }
+            self.read.free();
+            self.write.free();
+        }
+    }
+
+    fn read_step(&mut self, due: Option<Time>) -> Step {
+        if self.reads < READS {
+            let has_failed = self.outbound.closing.failure().is_some();
+            return if has_failed { Step::Discard } else { Step::Read };
+        }
+        if due.is_some() && !self.asked {
+            return Step::Time;
+        }
+        (self.reads, self.asked) = (0, false);
+        Step::Yield
+    }
+
+    fn write_step(&self) -> Option<Step> {
+        let (outbound, closing) = (&self.outbound, &self.outbound.closing);
+        if self.write != Side::Free || closing.is_abandoned() || closing.severed().is_some() {
+            None
+        } else if outbound.wants_write() {
+            Some(Step::Write)
+        } else if outbound.unflushed {
+            Some(Step::Flush)
+        } else if !self.shut_down && closing.wants_shutdown() {
+            Some(Step::Shutdown)
+        } else {
+            None
+        }
+    }
+
+    /// The next step of a caller that only writes, while another one reads, or nobody does. It ends with
+    /// [`Step::Written`], or with [`Step::Ended`] if the rest cannot be written.
+    ///
+    /// It reads nothing and judges nothing but whether output stands still. If it does for too long, that ends the sending
+    /// direction; whoever reads still gets what has arrived. The reader and the writer of a connection share one timer.
+    pub fn next_write(&mut self) -> Step {
+        self.writer_waits = false;
+        loop {
+            let (phase, now) = self.phase(Who::Writer);
+            if phase.is_told() {
+                self.deadlines.look(now, &mut self.outbound, None);
+                let passed = self.deadlines.look_at_output(now, &self.outbound);
+                if self.has_passed(Who::Writer, passed) {
+                    self.write.free();
+                }
+            }
+            if self.outbound.closing.is_abandoned() || self.outbound.closing.severed().is_some() {
+                return Step::Ended;
+            }
+            if let Some(step) = self.write_step() {
+                return step;
+            }
+            if !self.outbound.can_stall() {
+                return Step::Written;
+            }
+            let due = self.deadlines.next_output(&self.outbound);
+            if due == Some(Time::ZERO) {
+                return Step::Time;
+            }
+            let until = match self.phase(Who::Writer) {
+                (Phase::Tried, now) => {
+                    self.phases[Who::Writer as usize] = Phase::Quiet;
+                    let passed = self.deadlines.look_at_output(now, &self.outbound);
+                    if let Some((_, timer)) = passed {
+                        self.outbound.sever(Severed::Stalled(timer));
+                    }
+                    continue;
+                }
+                (Phase::Grace, moment) => Some(moment),
+                _ => due,
+            };
+            self.writer_waits = true;
+            // The timer that both share is set to the earlier of the two.
+            return Step::Wait(earlier(until, self.reader_waits.filter(|&time| time < Time::END)));
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The ends of the two directions, and what waits for them.
+
+use super::*;
+
+/// Waits with a `send` until everything is written; a message may be left in the receive buffer.
+fn flush(world: &mut World) -> Step {
+    world.driver().turn();
+    for _ in 0..1000 {
+        let (inbound, driver) = world.connection.drive();
+        let step = driver.next_flush(inbound);
+        if !world.perform(step) {
+            return step;
+        }
+    }
+    panic!("it spins");
+}
+
+/// DRV-02: a failed write ends one direction; what has arrived is delivered, with the peer's Close.
+#[test]
+fn a_failed_write_ends_one_direction() {
+    for (closes, ended) in [(true, Ok(())), (false, Ok(())), (true, Err(())), (false, Err(()))] {
+        let mut world = World::new(Role::Client, Timers::new());
+        world.connection.send("x").unwrap();
+        world.room = None;
+        world.waiting = wire::text(Role::Server, "last words");
+        if closes {
+            world.waiting.extend(wire::close(Role::Server, 4001, "banned"));
+        }
+        world.ended = Some(ended);
+        assert_eq!(world.until(100), Some(0));
+        assert_eq!(world.got[0], "last words");
+        let closure = world.connection.closure().unwrap();
+        assert_eq!(closure.code.value(), if closes { 4001 } else { 1006 });
+        assert_eq!(
+            (closure.initiator, closure.sent, closure.clean),
+            (Side::Peer, None, false)
+        );
+        let lost = if closes {
+            Ok(())
+        } else {
+            Err(ProtocolError::ConnectionLost)
+        };
+        assert_eq!(world.outcome(), lost);
+        assert_eq!(
+            world.driver().write_outcome(),
+            Err(ProtocolError::ConnectionLost),
+            "each time"
+        );
+        assert_eq!(world.connection.send("y"), Err(SendError::Closing("y".into())));
+    }
+}
+
+/// DRV-02: and it goes on for a bounded time only, in which answers are accepted and dropped.
+#[test]
+fn after_a_failed_write_reading_is_bounded() {
+    let mut world = World::new(Role::Client, Timers::new());
+    world.connection.send("x").unwrap();
+    world.room = None;
+    assert_eq!(world.until(4000), None);
+    let connection = &mut world.connection;
+    assert_eq!(connection.ready_state(), ReadyState::Closing);
+    let prepared = PreparedMessage::text("prepared");
+    connection.send("an answer").unwrap();
+    connection.send(&[0; 10_000]).unwrap();
+    connection.send_fragment("an answer", Fin::Last).unwrap();
+    connection.send_prepared(&prepared).unwrap();
+    connection.ping(b"").unwrap();
+    connection.close(CloseCode::NORMAL).unwrap();
+    assert_eq!((connection.output().len(), connection.wants_shutdown()), (0, false));
+    assert_eq!(world.until(60_000), Some(5000));
+    assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Close)));
+    let closure = world.connection.closure().unwrap();
+    assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
+}
+
+/// DRV-17: the write side is shut down once.
+#[test]
+fn to_shut_down_is_told_once() {
+    for role in ROLES {
+        let mut world = World::new(role, Timers::new());
+        world.waiting = wire::close(role.peer(), 1000, "");
+        for _ in 0..5 {
+            world.turn();
+        }
+        let shutdowns = |world: &World| world.steps.iter().filter(|step| **step == Step::Shutdown).count();
+        assert_eq!(shutdowns(&world), usize::from(role == Role::Server));
+        world.ended = Some(Ok(()));
+        assert_eq!(world.until(10), Some(0));
+        assert_eq!(world.turn(), Step::Ended);
+        assert_eq!(shutdowns(&world), 1);
+        assert!(world.connection.closure().unwrap().clean);
+    }
+}
+
+/// DRV-20: a caller that waits to write also reads, as much as fits, and loses none of it.
+#[test]
+fn who_waits_to_write_also_reads() {
+    let mut world = World::new(Role::Server, keepalive(200, 300));
+    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.room = Some(0);
+    let messages: Vec<u8> = (0..10_000).flat_map(|_| wire::text(Role::Client, "word")).collect();
+    world.waiting.clone_from(&messages);
+    assert!(matches!(flush(&mut world), Step::Wait(Some(_))));
+    let read = messages.len() - world.waiting.len();
+    assert!((10_000..20_000).contains(&read), "{read}");
+    // Nothing more fits, which is no silence of the peer.
+    for n in 1..100 {
+        world.now = n * 100;
+        assert!(matches!(flush(&mut world), Step::Wait(Some(_))), "at {n}");
+        assert_eq!(world.connection.ready_state(), ReadyState::Open);
+    }
+    world.room = Some(usize::MAX);
+    assert_eq!(flush(&mut world), Step::Written);
+    world.until(10_000);
+    assert_eq!(world.got.len(), 10_000);
+}
+
+/// DRV-20: the peer's Close and the end of the transport end the wait, and are not lost.
+#[test]
+fn the_close_of_the_peer_ends_the_wait_to_write() {
+    for fails in [false, true] {
+        let mut world = World::new(Role::Client, Timers::new());
+        world.connection.send(vec![0; 1 << 20]).unwrap();
+        world.room = Some(0);
+        world.waiting = wire::close(Role::Server, 1011, "");
+        world.ended = Some(if fails { Err(()) } else { Ok(()) });
+        let step = flush(&mut world);
+        assert_eq!(step == Step::Ended, fails, "{step:?}");
+        world.take_events();
+        assert_eq!(world.got, ["close Some(1011)"]);
+        assert_eq!(world.until(60_000), Some(0), "nothing is left to wait for");
+        assert_eq!(world.connection.closure().unwrap().code.value(), 1011);
+    }
+}

@@ -1,0 +1,167 @@
+//! Turns, bounds, operations that complete later, and two tasks.
+
+use super::*;
+
+/// DRV-19: one write is given a bounded part of what waits.
+#[test]
+fn a_write_is_given_a_bounded_part() {
+    let mut connection = Connection::new(Role::Server, &Config::new());
+    for len in [10, 5000, 100_000, 10] {
+        connection.send(vec![1; len]).unwrap();
+    }
+    let (total, (_, driver)) = (connection.output().len(), connection.drive());
+    let mut written = 0;
+    while driver.outbound().wants_write() {
+        let mut slices = [std::io::IoSlice::new(&[]); 16];
+        let used = driver.slices(&mut slices);
+        let n: usize = slices[..used].iter().map(|slice| slice.len()).sum();
+        assert!(n == Driver::MAX_WRITE || n == total - written, "{n}");
+        assert!(driver.chunk().len() <= n && slices[..used].iter().all(|slice| !slice.is_empty()));
+        driver.wrote(n);
+        written += n;
+    }
+    assert_eq!(written, total);
+}
+
+/// DRV-07: what one direction changes for the other is told, once, and only if that waits.
+#[test]
+fn each_direction_says_whom_it_wakes() {
+    let mut world = World::new(Role::Server, Timers::new());
+    assert_eq!(world.turn(), Step::Wait(None));
+    assert!(!world.driver().has_waiting(), "whose turn it was");
+    world.room = Some(0);
+    world.connection.send("x").unwrap();
+    // The writer: it blocks, and there is a deadline now that the reader is to watch.
+    let driver = world.driver();
+    driver.writable();
+    assert_eq!(driver.next_write(), Step::Write);
+    driver.write_blocked();
+    assert_eq!(driver.next_write(), Step::Time);
+    driver.at_write(ms(0));
+    assert_eq!(driver.next_write(), Step::Wait(Some(ms(30_000))));
+    assert!(driver.has_waiting());
+    let wakes = driver.wakes();
+    assert!(wakes.reader && !wakes.writer, "once");
+    assert!(!driver.wakes().reader);
+    // The reader finds room again and writes: the writer is told.
+    world.room = Some(100);
+    assert_eq!(world.turn(), Step::Wait(None));
+    assert!(world.driver().has_waiting());
+    assert!(world.driver().wakes().writer);
+    assert!(!world.driver().wakes().writer);
+    // A Close that the writer queues gives the reader a deadline, and so does a failed write.
+    world.driver().outbound().close(CloseCode::NORMAL).unwrap();
+    assert!(world.driver().wakes().reader);
+    assert_eq!(world.turn(), Step::Wait(Some(ms(5000))));
+    let mut world = World::new(Role::Server, Timers::new());
+    assert_eq!(world.turn(), Step::Wait(None));
+    world.driver().writable();
+    world.driver().write_failed();
+    assert!(world.driver().wakes().reader);
+    assert_eq!(world.driver().next_write(), Step::Ended);
+}
+
+/// DRV-07: one timer serves both: a writer that it wakes for the reader passes that on.
+#[test]
+fn the_timer_of_the_reader_is_not_lost() {
+    let mut world = World::new(Role::Server, keepalive(200, 300).write(millis(10_000)));
+    assert_eq!(world.turn(), Step::Wait(Some(ms(200))));
+    world.connection.send("x").unwrap();
+    let driver = world.driver();
+    driver.writable();
+    driver.write_blocked();
+    assert_eq!(driver.next_write(), Step::Time);
+    driver.at_write(ms(10));
+    assert_eq!(driver.next_write(), Step::Wait(Some(ms(200))));
+    driver.at_write(ms(200));
+    assert_eq!(driver.next_write(), Step::Wait(Some(ms(10_010))));
+    let wakes = driver.wakes();
+    assert!(wakes.reader && !wakes.writer);
+}
+
+/// DRV-11: an operation that is under way is not asked for again, whatever becomes due.
+#[test]
+fn operations_that_complete_later_are_started_once() {
+    let mut world = World::new(Role::Server, keepalive(200, 300));
+    world.connection.send("x").unwrap();
+    let (inbound, driver) = world.connection.drive();
+    assert_eq!(driver.next(inbound), Step::Write);
+    driver.write_started();
+    assert_eq!(driver.next(inbound), Step::Time);
+    driver.at(ms(0));
+    assert_eq!(driver.next(inbound), Step::Read);
+    driver.read_started();
+    assert_eq!(driver.next(inbound), Step::Wait(Some(ms(200))));
+    driver.at(ms(200));
+    assert_eq!(
+        driver.next(inbound),
+        Step::Wait(Some(ms(30_000))),
+        "the Ping waits for the write"
+    );
+    driver.at(ms(100_000));
+    driver.turn();
+    assert_eq!(
+        driver.next(inbound),
+        Step::Wait(Some(ms(100_001))),
+        "neither is tried again"
+    );
+    driver.wrote(3);
+    assert_eq!(driver.next(inbound), Step::Write);
+    driver.write_started();
+    inbound.receive(&wire::frame(Role::Client, FIN | PONG, b""));
+    driver.read(6);
+    assert_eq!(inbound.next_event(driver.outbound()), Ok(Some(Event::Pong(b""))));
+    assert_eq!(driver.next(inbound), Step::Time);
+}
+
+/// DRV-13: a turn is bounded, also if every read brings a message.
+#[test]
+fn a_turn_is_bounded() {
+    for delivered in [true, false] {
+        let mut world = World::new(Role::Server, Timers::new());
+        let mut yielded = 0;
+        for _ in 0..1000 {
+            let message = wire::text(Role::Client, "x");
+            world.waiting = if delivered { message } else { message[..1].to_vec() };
+            if delivered {
+                world.driver().turn();
+            }
+            let (inbound, driver) = world.connection.drive();
+            match driver.next(inbound) {
+                Step::Yield => yielded += 1,
+                step => assert!(world.perform(step)),
+            }
+            world.take_events();
+            if !delivered && world.connection.ready_state() != ReadyState::Open {
+                break;
+            }
+        }
+        assert!(!delivered || (25..35).contains(&yielded), "{yielded}");
+    }
+}
+
+/// The halves that two tasks own, and the connection of them.
+#[test]
+fn halves_can_be_owned_by_two_tasks() {
+    fn is_send<T: Send>(_: &T) {}
+    let connection = Connection::new(Role::Server, &Config::new());
+    let (mut inbound, mut driver): (Inbound, Driver) = connection.into_halves();
+    is_send(&inbound);
+    is_send(&driver);
+    inbound.receive(&wire::frame(Role::Client, FIN | TEXT, b"x"));
+    assert!(matches!(
+        inbound.next_event(driver.outbound()),
+        Ok(Some(Event::Message(_)))
+    ));
+    driver.outbound().send("y").unwrap();
+    let mut connection = Connection::from_halves(inbound, driver);
+    assert_eq!(connection.output().len(), 3);
+    connection.receive(&wire::frame(Role::Client, FIN | CLOSE, b""));
+    assert_eq!(connection.next_event(), Ok(Some(Event::Close(None))));
+}
+
+/// A connection is no larger than it was without a driver.
+#[test]
+fn a_connection_is_small() {
+    assert!(size_of::<Connection>() <= 536, "{}", size_of::<Connection>());
+}
