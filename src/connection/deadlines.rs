@@ -235,6 +235,13 @@ impl Deadlines {
         outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
     }
 
+    /// Whether nothing is to be written, and no time to be told, before the next read.
+    #[cfg(feature = "async")]
+    #[inline]
+    pub(crate) fn is_quiet_for(&self, inbound: &Inbound, outbound: &Outbound) -> bool {
+        outbound.is_quiet() && self.is_quiet(inbound.received().bytes)
+    }
+
     pub(crate) fn next_of(&self, inbound: &Inbound, outbound: &Outbound) -> Option<Time> {
         self.next(outbound, Some(inbound.received()))
     }

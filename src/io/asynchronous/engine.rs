@@ -224,9 +224,13 @@ impl<C: Timer> Receiving<C> {
                     return Poll::Ready(Err(error.into()));
                 }
             }
-            self.poll_send(sending, cx, write_cx)?;
-            if sending.outbound.ready_state() == ReadyState::Closed {
-                continue;
+            // What waits is read before a deadline about the peer is judged, and before its timer is set.
+            let is_quiet = !sending.has_work() && self.deadlines.is_quiet_for(&self.inbound, &sending.outbound);
+            if !is_quiet {
+                self.poll_send(sending, cx, write_cx)?;
+                if sending.outbound.ready_state() == ReadyState::Closed {
+                    continue;
+                }
             }
             match self.poll_read(sending, cx) {
                 Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
@@ -235,9 +239,17 @@ impl<C: Timer> Receiving<C> {
                     self.inbound.receive_eof();
                     sending.lost(error)?;
                 }
+                Poll::Pending if is_quiet => {
+                    self.poll_send(sending, cx, write_cx)?;
+                    if sending.outbound.ready_state() == ReadyState::Open {
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }
+        // A peer that always has something to say does not put a deadline off.
+        self.poll_send(sending, cx, write_cx)?;
         cx.waker().wake_by_ref();
         Poll::Pending
     }

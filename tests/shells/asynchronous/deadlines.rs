@@ -397,3 +397,22 @@ async fn a_timeout_of_the_application_breaks_nothing() {
     advance(secs(1)).await;
     assert_eq!(websocket.recv().await.unwrap().unwrap().as_text(), Some("in pieces"));
 }
+
+/// DRV-01: a task that looks too late finds what the peer sent in time, not that the peer was silent.
+#[tokio::test(start_paused = true)]
+async fn what_waits_is_read_before_silence_is_judged() {
+    let timers = Timers::new().keepalive(secs(2)).pong(secs(3)).idle(secs(20));
+    let (mut websocket, mut peer) = server(timers);
+    for late in [4, 60] {
+        // The Ping is sent, and its answer lies in the transport while the task does something else.
+        assert!(timeout(Duration::from_millis(2600), websocket.recv()).await.is_err());
+        let mut ping = [0; 128];
+        let len = peer.read(&mut ping).await.unwrap();
+        assert_eq!(ping[0], FIN | PING, "{len} bytes");
+        peer.write_all(&masked(FIN | PONG, &ping[2..len])).await.unwrap();
+        peer.write_all(&masked(FIN | TEXT, b"here")).await.unwrap();
+        advance(secs(late)).await;
+        let message = websocket.recv().await.expect("the peer is there");
+        assert_eq!(message.expect("a message").as_text(), Some("here"));
+    }
+}
