@@ -224,10 +224,15 @@ impl<C: Timer> Receiving<C> {
                     return Poll::Ready(Err(error.into()));
                 }
             }
+            if sending.has_work() {
+                if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
+                    flushed?;
+                }
+            }
             // What waits is read before a deadline about the peer is judged, and before its timer is set.
-            let is_quiet = !sending.has_work() && self.deadlines.is_quiet_for(&self.inbound, &sending.outbound);
+            let is_quiet = self.deadlines.is_quiet_for(&self.inbound, &sending.outbound);
             if !is_quiet {
-                self.poll_send(sending, cx, write_cx)?;
+                self.poll_deadlines(sending, cx, write_cx)?;
                 if sending.outbound.ready_state() == ReadyState::Closed {
                     continue;
                 }
@@ -239,17 +244,19 @@ impl<C: Timer> Receiving<C> {
                     self.inbound.receive_eof();
                     sending.lost(error)?;
                 }
-                Poll::Pending if is_quiet => {
-                    self.poll_send(sending, cx, write_cx)?;
+                Poll::Pending => {
+                    if !is_quiet || self.deadlines.next_of(&self.inbound, &sending.outbound).is_none() {
+                        return Poll::Pending;
+                    }
+                    self.poll_deadlines(sending, cx, write_cx)?;
                     if sending.outbound.ready_state() == ReadyState::Open {
                         return Poll::Pending;
                     }
                 }
-                Poll::Pending => return Poll::Pending,
             }
         }
         // A peer that always has something to say does not put a deadline off.
-        self.poll_send(sending, cx, write_cx)?;
+        self.poll_deadlines(sending, cx, write_cx)?;
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -312,27 +319,25 @@ impl<C: Timer> Receiving<C> {
         }
     }
 
-    /// Writes what waits and lets happen what is due, as far as it goes.
-    fn poll_send<T: Transport>(
+    /// Fires due timers, writes what they queue, and shuts the write side down if it is time.
+    #[inline(never)]
+    fn poll_deadlines<T: Transport>(
         &mut self,
         sending: &mut Sending<T>,
         cx: &mut Context<'_>,
         write_cx: &mut Context<'_>,
     ) -> Result<(), Error> {
-        loop {
-            if sending.has_work() {
-                if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
-                    flushed?;
-                }
-            }
-            let Some(due) = self.deadlines.next_of(&self.inbound, &sending.outbound) else {
-                break;
-            };
+        while let Some(due) = self.deadlines.next_of(&self.inbound, &sending.outbound) {
             if self.poll_due(due, cx).is_pending() {
                 break;
             }
             self.deadlines
                 .handle(self.timer.now(), &mut self.inbound, &mut sending.outbound);
+            if sending.has_work() {
+                if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
+                    flushed?;
+                }
+            }
         }
         // What it waits for, the read side or the deadline will bring along.
         let _ = sending.poll_shutdown(write_cx);
