@@ -38,7 +38,7 @@ impl Driver {
     }
 
     /// An operation of the write side was started, and will be reported later, as completion-based I/O does it. No other is
-    /// asked for meanwhile, also if the caller [waits](Step::Wait).
+    /// asked for meanwhile, also if the caller [waits](super::Step::Wait).
     #[inline]
     pub fn write_started(&mut self) {
         self.write = Side::UnderWay;
@@ -120,7 +120,7 @@ impl Driver {
         self.outbound.output_ref().slices(slices, Self::MAX_WRITE)
     }
 
-    /// How the connection ended, for a caller that receives, once the next step is [`Step::Ended`].
+    /// How the connection ended, for a caller that receives, once the next step is [`Step::Ended`](super::Step::Ended).
     ///
     /// # Errors
     ///
