@@ -93,8 +93,17 @@ mod tests {
         assert!(in_turns(Vec::new()).is_empty());
     }
 
-    #[tokio::test]
-    async fn addresses_that_refuse_or_are_silent_are_passed_over() {
+    #[test]
+    fn addresses_that_refuse_or_are_silent_are_passed_over() {
+        // Built by hand, since the macros of tokio are no dependency of the library.
+        ::tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime")
+            .block_on(refusing_and_silent());
+    }
+
+    async fn refusing_and_silent() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let good = listener.local_addr().expect("bound");
         // Bound and not listening: nobody else listens there meanwhile.
