@@ -104,7 +104,7 @@ impl TlsConfig {
     }
 
     /// Whether nothing has to be read for the next connection.
-    #[cfg(feature = "tokio")]
+    #[cfg(feature = "tokio-rustls")]
     pub(super) fn is_ready(&self) -> bool {
         self.ready.get().is_some()
     }
