@@ -178,7 +178,7 @@ pub enum Step {
 /// # Two tasks
 ///
 /// [`Connection::into_halves`](crate::Connection::into_halves) gives the receiving half to one task, and both share the
-/// driver, behind a lock that is held while a step is performed on a stream that does not block. The reader asks with
+/// driver, protected by a lock that is held while a step is performed on a stream that does not block. The reader asks with
 /// [`next`](Self::next); a writer asks with [`next_write`](Self::next_write), begins its turn with
 /// [`writable`](Self::writable) and reports the time with [`at_write`](Self::at_write). One timer is enough for both: it is set
 /// to the time of the latest `Wait`. When a turn is over, and after something was queued, [`wakes`](Self::wakes) says whom that

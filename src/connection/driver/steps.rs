@@ -119,7 +119,7 @@ impl Driver {
         if let Some(inbound) = inbound {
             inbound.receive_eof();
         }
-        // Otherwise that is found out behind the events that are left.
+        // Otherwise the end is found after the remaining events.
         if asks != Asks::Written && !self.outbound.closing.is_eof() {
             self.outbound.on_eof();
         }
