@@ -285,8 +285,9 @@ impl Driver {
     /// The next step of a caller that waits until all output is written, and reads meanwhile, so that two peers that both
     /// write do not block each other (DRV-20). It ends with [`Step::Written`].
     ///
-    /// Events may be left in the receiving half. When nothing more fits there, report
-    /// [`read_paused`](Self::read_paused) for a `Read`. While reading is paused, silence of the peer is not judged.
+    /// Events may be left in the receiving half. Once nothing more fits there (its buffer is full, and a long message is
+    /// complete), nothing is read until one was taken; meanwhile, silence of the peer is not judged. A loop that reads into
+    /// a buffer of its own, of which not everything was taken over, reports [`read_paused`](Self::read_paused).
     pub fn next_flush(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;
         self.next_in_full(Asks::Written, Some(inbound))

@@ -1,5 +1,6 @@
 //! The receiving direction: received bytes in, events out.
 
+mod ahead;
 mod inflate;
 mod lend;
 mod payload;
@@ -9,7 +10,10 @@ use alloc::boxed::Box;
 use core::ops::Range;
 
 pub(crate) use self::lend::Found;
-use self::payload::{OpenFrame, OpenMessage, Progress};
+use self::{
+    ahead::Purpose,
+    payload::{OpenFrame, OpenMessage, Progress},
+};
 use crate::{
     config::{Config, Delivery},
     connection::{Event, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
@@ -49,6 +53,8 @@ pub struct Inbound {
     direct: bool,
     /// Whether the transport delivers no more bytes.
     eof: bool,
+    /// Whether the message that was assembled is the next event: it was complete before it was asked for.
+    assembled: bool,
     max_fragments: u32,
     max_frame_size: u64,
     max_message_size: u64,
@@ -80,22 +86,18 @@ impl Inbound {
             Delivery::Fragments => u64::MAX,
         };
         let max_message_size = limits.max_message_size.min(most);
-        let short = match config.delivery {
-            Delivery::Messages => 1 + limits.max_frame_size.min(max_message_size).min(0xFFFF),
-            Delivery::Fragments => 0,
-        };
-        Self {
+        let mut inbound = Self {
             mask_bit: match role {
                 Role::Client => 0,
                 Role::Server => 0x80,
             },
-            #[expect(clippy::cast_possible_truncation, reason = "at most 0x1_0000")]
-            short_end: short as u32,
+            short_end: 0,
             role,
             delivery: config.delivery,
             ended: false,
             direct: false,
             eof: false,
+            assembled: false,
             max_fragments: limits.max_fragments,
             max_frame_size: limits.max_frame_size,
             max_message_size,
@@ -106,7 +108,18 @@ impl Inbound {
             deflate: None,
             received: 0,
             progress: 0,
-        }
+        };
+        inbound.allow_short();
+        inbound
+    }
+
+    /// Lets [`parse_short`](Self::parse_short) take messages, if it may at all.
+    #[expect(clippy::cast_possible_truncation, reason = "at most 0x1_0000")]
+    fn allow_short(&mut self) {
+        self.short_end = match self.delivery {
+            Delivery::Messages => 1 + self.max_frame_size.min(self.max_message_size).min(0xFFFF) as u32,
+            Delivery::Fragments => 0,
+        };
     }
 
     /// The room to read received bytes into; tell with [`advance`](Self::advance) how many it were.
@@ -238,11 +251,19 @@ impl Inbound {
     /// Whether nothing that was received is left to look at.
     #[inline]
     fn is_drained(&self) -> bool {
-        self.buffer.is_empty() && self.frame.is_none()
+        self.buffer.is_empty() && self.frame.is_none() && !self.assembled
     }
 
     fn parse_in_full(&mut self) -> Result<Option<Found>, ProtocolError> {
-        let found = self.parse_frames();
+        if core::mem::take(&mut self.assembled) {
+            self.allow_short();
+            return Ok(Some(Found::Assembled));
+        }
+        self.parse_as(Purpose::Take)
+    }
+
+    fn parse_as(&mut self, purpose: Purpose) -> Result<Option<Found>, ProtocolError> {
+        let found = self.parse_frames(purpose);
         if found.is_err() {
             self.end();
             // Nothing of it will be looked at, and the next read needs the room.
@@ -319,7 +340,7 @@ impl Inbound {
         })
     }
 
-    fn parse_frames(&mut self) -> Result<Option<Found>, ProtocolError> {
+    fn parse_frames(&mut self, purpose: Purpose) -> Result<Option<Found>, ProtocolError> {
         loop {
             if self.frame.is_some() {
                 match self.continue_frame()? {
@@ -353,7 +374,7 @@ impl Inbound {
             if header.opcode.is_control() {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 125, as `decode` checked")]
                 let len = header.payload_len as usize;
-                if available < len {
+                if available < len || purpose == Purpose::LookAhead {
                     return Ok(None);
                 }
                 let payload = self.take_payload(header_len, len, header.masking_key);
@@ -378,6 +399,9 @@ impl Inbound {
             let whole =
                 header.fin && self.message.is_none() && self.delivery == Delivery::Messages && header.rsv == Rsv::NONE;
             if whole && len <= available as u64 {
+                if purpose == Purpose::LookAhead {
+                    return Ok(None);
+                }
                 #[expect(clippy::cast_possible_truncation, reason = "no more than what is available")]
                 let payload = self.take_payload(header_len, len as usize, header.masking_key);
                 return Ok(Some(match header.opcode {
@@ -422,7 +446,7 @@ impl Inbound {
         if self.buffer.capacity() > 0 {
             self.buffer.release(MAX_UNREAD);
         }
-        if self.holds_spare() {
+        if self.holds_spare() && !self.assembled {
             self.assembly.release();
         }
         if let Some(deflate) = &mut self.deflate {
@@ -468,7 +492,12 @@ impl Inbound {
 
     /// Whether more bytes can come, and there is room for them.
     pub(crate) fn wants_read(&self) -> bool {
-        !self.eof && self.buffer.has_room()
+        !self.eof && self.has_room()
+    }
+
+    /// Whether there is room for more bytes.
+    pub(super) fn has_room(&self) -> bool {
+        self.buffer.has_room()
     }
 
     /// Stops the effect of all further input.

@@ -53,6 +53,11 @@ impl Driver {
             if self.read == Side::Over {
                 self.end_input(asks, inbound.as_deref_mut());
             }
+            if asks == Asks::Written {
+                if let Some(inbound) = inbound.as_deref_mut() {
+                    self.look_ahead(inbound);
+                }
+            }
             let received = inbound.as_ref().and_then(|inbound| self.received(inbound));
             self.take_time(received);
             if self.outbound.ready_state() == ReadyState::Closed {
@@ -89,7 +94,7 @@ impl Driver {
                 self.outbound.abandon();
                 continue;
             }
-            if closing.is_eof() && closing.is_received() {
+            if self.read == Side::Over && closing.is_received() {
                 // DRV-20: the peer has closed and gone, and takes no more.
                 self.outbound.abandon();
                 continue;
@@ -111,6 +116,14 @@ impl Driver {
                 ..received
             }),
             _ => Some(received),
+        }
+    }
+
+    /// DRV-20: makes room for what waits to be read, as far as that is possible without handing events out.
+    fn look_ahead(&mut self, inbound: &mut Inbound) {
+        inbound.look_ahead(&mut self.outbound);
+        if self.read == Side::Free && !inbound.has_room() {
+            self.read = Side::Paused;
         }
     }
 
