@@ -210,6 +210,11 @@ impl Closing {
         self.sent.is_some() && self.received.is_some()
     }
 
+    /// Whether output was given up unwritten.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
+    }
+
     /// The failure, if there is one.
     #[inline]
     pub(crate) fn failure(&self) -> Option<ProtocolError> {

@@ -235,13 +235,6 @@ impl Deadlines {
         outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
     }
 
-    /// Whether nothing is to be written, and no time to be told, before the next read.
-    #[cfg(feature = "async")]
-    #[inline]
-    pub(crate) fn is_quiet_for(&self, inbound: &Inbound, outbound: &Outbound) -> bool {
-        outbound.is_quiet() && self.is_quiet(inbound.received().bytes)
-    }
-
     pub(crate) fn next_of(&self, inbound: &Inbound, outbound: &Outbound) -> Option<Time> {
         self.next(outbound, Some(inbound.received()))
     }
@@ -252,32 +245,10 @@ impl Deadlines {
         }
     }
 
-    /// When output that waits will have stood still for too long.
-    #[cfg(feature = "async")]
-    pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
-        self.next_output(outbound)
-    }
-
-    #[cfg(feature = "async")]
-    pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
-        self.look(now, outbound, None);
-        if let Some((_, timer)) = self.look_at_output(now, outbound) {
-            inbound.end();
-            outbound.fail(ProtocolError::TimedOut(timer));
-            outbound.abandon();
-        }
-    }
-
     /// The same deadlines but that of stalled output, which is left to whoever writes.
     pub(crate) fn without_write(mut self) -> Self {
         self.output.timeout = None;
         self
-    }
-
-    /// How long the closing handshake may take.
-    #[cfg(feature = "async")]
-    pub(crate) fn close_timeout(&self) -> Option<core::time::Duration> {
-        self.close.map(Millis::duration)
     }
 }
 

@@ -41,7 +41,6 @@ const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
 /// ```
 #[derive(Debug)]
 pub struct Inbound {
-    role: Role,
     delivery: Delivery,
     /// Whether input has an effect: until a Close was received or the connection failed.
     ended: bool,
@@ -92,7 +91,6 @@ impl Inbound {
                 Role::Server => 0x80,
             },
             short_end: 0,
-            role,
             delivery: config.delivery,
             ended: false,
             direct: false,
@@ -114,7 +112,6 @@ impl Inbound {
     }
 
     /// Lets [`parse_short`](Self::parse_short) take messages, if it may at all.
-    #[expect(clippy::cast_possible_truncation, reason = "at most 0x1_0000")]
     fn allow_short(&mut self) {
         self.short_end = match self.delivery {
             Delivery::Messages => 1 + self.max_frame_size.min(self.max_message_size).min(0xFFFF) as u32,

@@ -395,15 +395,6 @@ impl Connection {
         (self.inbound, self.driver.outbound, self.driver.deadlines)
     }
 
-    /// The connection of these parts.
-    #[cfg(feature = "async")]
-    pub(crate) fn from_parts(inbound: Inbound, outbound: Outbound, deadlines: Deadlines) -> Self {
-        Self {
-            inbound,
-            driver: Driver::new(outbound, deadlines),
-        }
-    }
-
     /// Frees every buffer that holds nothing: an idle connection then costs its own size only, and that of a client
     /// up to 1 KiB of masking keys.
     ///

@@ -274,6 +274,12 @@ impl Outbound {
         self.closing.closure(!self.can_stall())
     }
 
+    /// Whether so much is queued that it is not just the answers to control frames, and a Close.
+    pub(super) fn holds_more_than_replies(&self) -> bool {
+        const MOST: usize = (MAX_PONGS as usize + 4) * (FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN);
+        self.output.len() > MOST
+    }
+
     /// Whether something is on its way to the peer that did not leave, as far as is known.
     pub(super) fn can_stall(&self) -> bool {
         self.wants_write() || self.unflushed

@@ -27,8 +27,7 @@ impl Driver {
 
     /// The write side was shut down, or cannot be.
     pub fn shut_down(&mut self) {
-        self.shut_down = true;
-        self.write = Side::Free;
+        self.write = Side::Over;
     }
 
     /// The write side is not ready.
@@ -97,7 +96,7 @@ impl Driver {
     /// The same for a caller of [`next_write`](Self::next_write).
     pub fn at_write(&mut self, now: Time) {
         if self.reader_waits.is_some_and(|until| until <= now) {
-            (self.reader_waits, self.reader_due) = (None, true);
+            self.reader_waits = Some(Time::ZERO);
         }
         self.tell(Who::Writer, now);
     }
@@ -140,10 +139,10 @@ impl Driver {
     /// # Errors
     ///
     /// The failure, or [`ProtocolError::ConnectionLost`] for a transport that takes no more bytes, each time that it is asked
-    /// for. After a completed closing handshake there is nothing left to send.
+    /// for. After a completed closing handshake there is nothing left to send, unless output was cut.
     pub fn write_outcome(&self) -> Result<(), ProtocolError> {
         let closing = &self.outbound.closing;
-        if closing.is_handshake_done() {
+        if closing.is_handshake_done() && !closing.is_cut() {
             return Ok(());
         }
         let failure = closing.failure().or(closing.stalled());

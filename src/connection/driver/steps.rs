@@ -94,15 +94,20 @@ impl Driver {
                 self.outbound.abandon();
                 continue;
             }
-            if self.read == Side::Over && closing.is_received() {
+            if self.read == Side::Over && closing.is_received() && self.outbound.holds_more_than_replies() {
                 // DRV-20: the peer has closed and gone, and takes no more.
                 self.outbound.abandon();
                 continue;
             }
-            (self.reads, self.asked) = (0, false);
-            self.reader_waits = Some(until.unwrap_or(Time::END));
-            return Step::Wait(until);
+            return self.wait(until);
         }
+    }
+
+    #[inline]
+    pub(super) fn wait(&mut self, until: Option<Time>) -> Step {
+        (self.reads, self.asked) = (0, false);
+        self.reader_waits = Some(until.unwrap_or(Time::END));
+        Step::Wait(until)
     }
 
     /// What may be judged by what was received: nothing, while reading is paused.
@@ -168,6 +173,19 @@ impl Driver {
         Step::Yield
     }
 
+    /// To write or to flush, in the common case.
+    #[inline]
+    pub(super) fn write_step_while_open(&self) -> Option<Step> {
+        let outbound = &self.outbound;
+        if self.write != Side::Free || !outbound.closing.is_open() {
+            None
+        } else if outbound.wants_write() {
+            Some(Step::Write)
+        } else {
+            outbound.unflushed.then_some(Step::Flush)
+        }
+    }
+
     fn write_step(&self) -> Option<Step> {
         let (outbound, closing) = (&self.outbound, &self.outbound.closing);
         if self.write != Side::Free || closing.is_abandoned() || closing.severed().is_some() {
@@ -176,7 +194,7 @@ impl Driver {
             Some(Step::Write)
         } else if outbound.unflushed {
             Some(Step::Flush)
-        } else if !self.shut_down && closing.wants_shutdown() {
+        } else if closing.wants_shutdown() {
             Some(Step::Shutdown)
         } else {
             None
@@ -226,7 +244,10 @@ impl Driver {
             };
             self.writer_waits = true;
             // The timer that both share is set to the earlier of the two.
-            return Step::Wait(earlier(until, self.reader_waits.filter(|&time| time < Time::END)));
+            let reader_waits = self
+                .reader_waits
+                .filter(|&time| time != Time::ZERO && time != Time::END);
+            return Step::Wait(earlier(until, reader_waits));
         }
     }
 }

@@ -163,5 +163,5 @@ fn halves_can_be_owned_by_two_tasks() {
 /// A connection is no larger than it was without a driver.
 #[test]
 fn a_connection_is_small() {
-    assert!(size_of::<Connection>() <= 536, "{}", size_of::<Connection>());
+    assert!(size_of::<Connection>() <= 528, "{}", size_of::<Connection>());
 }
