@@ -98,7 +98,7 @@ impl Outbound {
 
     #[inline(never)]
     fn send_in_full<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        if self.message.is_some() && self.closing.is_open() {
+        if self.is_inside_message() {
             return Err(SendError::MessageOpen(message));
         }
         if self.deflate.is_some() {
@@ -272,6 +272,11 @@ impl Outbound {
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
         self.closing.closure(!self.can_stall())
+    }
+
+    /// Whether a fragmented message is being sent, also one whose rest goes nowhere.
+    fn is_inside_message(&self) -> bool {
+        self.message.is_some() && (self.closing.is_open() || self.closing.is_deaf())
     }
 
     /// Whether so much is queued that it is not just the answers to control frames, and a Close.

@@ -32,8 +32,10 @@ pub(super) struct Link<T: Transport> {
     pub(super) transport: T,
     pub(super) driver: Driver,
     timer: T::Timer,
-    /// The error of the transport, until it is told.
+    /// The first error of the transport, until it is told.
     error: Option<io::Error>,
+    /// Whether it was told.
+    told: bool,
     /// Whether a sink was told that there is room for a message.
     pub(super) promised: bool,
     /// Whether a step was performed that may concern another task.
@@ -90,6 +92,7 @@ pub(super) fn start<T: Transport>(transport: T, negotiated: &Negotiated, config:
         driver,
         timer: T::Timer::new(),
         error: None,
+        told: false,
         promised: false,
         moved: false,
     };
@@ -265,7 +268,7 @@ impl<T: Transport> Link<T> {
                 return true;
             }
             Poll::Ready(Err(error)) => {
-                self.error.get_or_insert(error);
+                self.note(error);
                 self.driver.read_failed();
             }
             Poll::Pending => {
@@ -280,8 +283,14 @@ impl<T: Transport> Link<T> {
     #[cold]
     fn write_failed(&mut self, error: io::Error) {
         self.moved = true;
-        self.error.get_or_insert(error);
+        self.note(error);
         self.driver.write_failed();
+    }
+
+    fn note(&mut self, error: io::Error) {
+        if !self.told {
+            self.error.get_or_insert(error);
+        }
     }
 
     /// How the connection ended, for one who receives.
@@ -296,6 +305,7 @@ impl<T: Transport> Link<T> {
 
     /// A failure of the connection, or the error of the transport that it stands for, if that was not told yet.
     fn tell(&mut self, failure: ProtocolError) -> Error {
+        self.told = true;
         match self.error.take() {
             Some(error) if failure == ProtocolError::ConnectionLost => error.into(),
             _ => failure.into(),
@@ -393,11 +403,17 @@ impl Receiving {
         link: &mut Link<T>,
         wakers: &mut Wakers<'_, '_>,
     ) -> Poll<Result<(), Error>> {
+        let is_written = ready!(self.poll_written(link, wakers));
+        Poll::Ready(if is_written { Ok(()) } else { link.write_outcome() })
+    }
+
+    /// The same, without telling what has become of what cannot be written. Returns whether everything was.
+    pub(super) fn poll_written<T: Transport>(&mut self, link: &mut Link<T>, wakers: &mut Wakers<'_, '_>) -> Poll<bool> {
         link.driver.turn();
         loop {
             match link.driver.next_flush(&mut self.inbound) {
-                Step::Written => return Poll::Ready(Ok(())),
-                Step::Ended => return Poll::Ready(link.write_outcome()),
+                Step::Written => return Poll::Ready(true),
+                Step::Ended => return Poll::Ready(false),
                 step => {
                     if link.poll_step(step, Some(&mut self.inbound), wakers).is_pending() {
                         link.rest(&mut self.inbound);

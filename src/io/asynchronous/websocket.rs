@@ -87,7 +87,10 @@ impl<T: Transport> WebSocket<T> {
             found @ Some(_) => found,
             None => {
                 let found = poll_fn(|cx| {
-                    ready!(self.poll_room(cx))?;
+                    if self.outbound().is_full() {
+                        // DRV-02: if it cannot be written, what the peer has said is still to be received.
+                        ready!(self.receiving.poll_written(&mut self.link, &mut Wakers::of(cx)));
+                    }
                     self.poll_find(Wanted::Data, cx)
                 });
                 found.await?
