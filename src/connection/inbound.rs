@@ -10,6 +10,8 @@ use alloc::boxed::Box;
 use core::ops::Range;
 
 pub(crate) use self::lend::Found;
+#[cfg(feature = "async")]
+use self::payload::Lent;
 use self::{
     ahead::Purpose,
     payload::{OpenFrame, OpenMessage, Progress},
@@ -66,6 +68,8 @@ pub struct Inbound {
     /// Bytes received, and steps that messages have made which did not arrive at once; both wrap.
     received: u32,
     progress: u32,
+    #[cfg(feature = "async")]
+    lent: Lent,
 }
 
 /// What has arrived, as counters that a deadline can watch.
@@ -106,6 +110,8 @@ impl Inbound {
             deflate: None,
             received: 0,
             progress: 0,
+            #[cfg(feature = "async")]
+            lent: Lent::default(),
         };
         inbound.allow_short();
         inbound
