@@ -299,6 +299,21 @@ impl Timers {
         }
     }
 
+    /// No deadline at all: for a runtime without timers, or a server that keeps deadlines of its own. A peer can then hold a
+    /// connection for as long as it likes.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self {
+            handshake: None,
+            close: None,
+            write: None,
+            idle: None,
+            keepalive: None,
+            pong: None,
+            message: None,
+        }
+    }
+
     /// Sets or, with `None`, switches off the deadline of the opening handshake.
     #[must_use]
     pub fn handshake(mut self, timeout: impl Into<Option<Duration>>) -> Self {

@@ -434,3 +434,33 @@ async fn what_waits_is_read_before_silence_is_judged() {
         assert_eq!(message.expect("a message").as_text(), Some("here"));
     }
 }
+
+/// DRV-14: on a runtime without timers, a connection whose deadlines are off works, from its opening to its end.
+#[test]
+fn without_deadlines_no_timer_is_needed() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let config = Config::new().timers(Timers::off());
+        let (ours, theirs) = duplex(100);
+        let request = ClientRequest::new("ws://localhost/".parse().unwrap());
+        let serving = async {
+            let mut server = WebSocket::accept_with(theirs, &config, |_| Ok(Default::default())).await?;
+            while let Some((message, outbound)) = server.recv_ref().await? {
+                outbound.send(message)?;
+            }
+            Ok::<_, Error>(())
+        };
+        let asking = async {
+            let mut client = WebSocket::client_with(ours, request, &config).await?;
+            client.send(vec![1; 1000]).await?;
+            assert_eq!(client.recv().await?.unwrap().len(), 1000);
+            client.close(None).await
+        };
+        let (served, asked) = futures_util::future::join(serving, asking).await;
+        served.unwrap();
+        asked.unwrap();
+    });
+}
