@@ -178,6 +178,11 @@ pub struct Limits {
     /// message, 17 automatic Pongs and a Close. The buffer that it waits in can be larger: with a largest message of `L`
     /// bytes it takes up to four times this much and three times `L` while it grows.
     pub output_high_water: usize,
+    /// Bytes of the buffer that a connection makes for itself to receive into, when it was lent none. Default 16 KiB
+    /// ([`RecvBuffer::DEFAULT_CAPACITY`](crate::RecvBuffer::DEFAULT_CAPACITY)). It is rounded up to a power of two, and at least
+    /// 256. The connection has it while bytes of an event are in it, and until [`release`](crate::Connection::release). The async
+    /// shells lend buffers of their own, which they share.
+    pub recv_buffer_size: usize,
 }
 
 impl Limits {
@@ -192,6 +197,7 @@ impl Limits {
             max_message_size: 16 << 20,
             max_fragments: 128 << 10,
             output_high_water: 1 << 20,
+            recv_buffer_size: 16 << 10,
         }
     }
 
@@ -234,6 +240,13 @@ impl Limits {
     #[must_use]
     pub const fn max_fragments(mut self, fragments: u32) -> Self {
         self.max_fragments = fragments;
+        self
+    }
+
+    /// Sets the size of the buffer that a connection makes for itself to receive into.
+    #[must_use]
+    pub const fn recv_buffer_size(mut self, bytes: usize) -> Self {
+        self.recv_buffer_size = bytes;
         self
     }
 

@@ -56,6 +56,8 @@ pub struct Inbound {
     eof: bool,
     /// Whether the message that was assembled is the next event: it was complete before it was asked for.
     assembled: bool,
+    /// The size of a receive buffer of its own, as a power of two.
+    buffer_bits: u8,
     max_fragments: u32,
     max_frame_size: u64,
     max_message_size: u64,
@@ -100,6 +102,7 @@ impl Inbound {
             direct: false,
             eof: false,
             assembled: false,
+            buffer_bits: bits(limits.recv_buffer_size),
             max_fragments: limits.max_fragments,
             max_frame_size: limits.max_frame_size,
             max_message_size,
@@ -134,7 +137,7 @@ impl Inbound {
     pub fn space(&mut self) -> &mut [u8] {
         if self.frame.is_none() {
             self.direct = false;
-            return self.buffer.spare();
+            return self.buffer.spare(1 << self.buffer_bits);
         }
         self.space_in_frame()
     }
@@ -146,7 +149,7 @@ impl Inbound {
         self.direct = direct.is_some();
         match direct {
             Some(room) => room,
-            None => self.buffer.spare(),
+            None => self.buffer.spare(1 << self.buffer_bits),
         }
     }
 
@@ -522,4 +525,12 @@ impl Inbound {
         }
         range
     }
+}
+
+/// The size of a receive buffer, rounded up to a power of two, as that.
+fn bits(size: usize) -> u8 {
+    let size = size.clamp(RecvBuffer::MIN_CAPACITY, 1 << 30).next_power_of_two();
+    #[expect(clippy::cast_possible_truncation, reason = "at most 30")]
+    let bits = size.trailing_zeros() as u8;
+    bits
 }
