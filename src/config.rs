@@ -272,7 +272,9 @@ impl Default for Limits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timers {
-    /// How long the whole opening handshake may take. Default 10 s. Kept by the shells.
+    /// How long the whole opening handshake may take, but for the time in which a server decides. Default 10 s. It begins with
+    /// the acceptor, the connector or the [`Opening`](crate::handshake::Opening), and fires then; a client that is refused has
+    /// [2 s](crate::handshake::Opening::LAST_WAIT) more to read why.
     pub handshake: Option<Duration>,
     /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport. Default 5 s.
     /// It begins when the Close of this side is written, or when the connection turned out not to be writable. Before that,

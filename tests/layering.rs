@@ -26,7 +26,14 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("prepared", &["frame", "message", "deflate", "deflate::params", "sync"]),
     (
         "handshake",
-        &["fields", "deflate::params", "negotiated", "config", "role"],
+        &[
+            "connection",
+            "fields",
+            "deflate::params",
+            "negotiated",
+            "config",
+            "role",
+        ],
     ),
     ("negotiated", &["deflate::params", "role"]),
     ("message", &["utf8"]),

@@ -56,14 +56,12 @@ mod steps;
 mod wakes;
 
 pub use self::wakes::Wakes;
-use self::{
-    clock::{Phase, Who},
-    steps::{Asks, Side},
-};
+pub(crate) use self::{clock::Phase, steps::Side};
+use self::{clock::Who, steps::Asks};
 use crate::connection::{Inbound, Outbound, deadlines::Deadlines, time::Time};
 
 /// Reads after which the time is asked for, if a deadline runs, and others get their turn.
-const READS: u8 = 32;
+pub(crate) const READS: u8 = 32;
 
 /// What is to be done next; see [`Driver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

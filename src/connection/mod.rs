@@ -3,7 +3,7 @@
 mod assemble;
 mod closing;
 mod deadlines;
-mod driver;
+pub(crate) mod driver;
 mod error;
 mod inbound;
 mod mask_keys;
@@ -38,7 +38,7 @@ pub use self::{
     recv_buffer::RecvBuffer,
     time::{Time, Timer},
 };
-pub(crate) use self::{deadlines::Deadlines, inbound::Found};
+pub(crate) use self::{deadlines::Deadlines, inbound::Found, time::Millis};
 
 /// Something that arrived, lent until the next call on the connection.
 #[derive(Debug, PartialEq, Eq)]

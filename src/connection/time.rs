@@ -106,11 +106,11 @@ impl Span {
 
 /// A timeout in whole milliseconds, in a quarter of the size of a [`Duration`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Millis(NonZeroU32);
+pub(crate) struct Millis(NonZeroU32);
 
 impl Millis {
     /// The timeout, rounded up to whole milliseconds and at least one. `None` is no timeout, and so is one of over 49 days.
-    pub(super) fn new(timeout: Option<Duration>) -> Option<Self> {
+    pub(crate) fn new(timeout: Option<Duration>) -> Option<Self> {
         let millis = timeout?.as_nanos().div_ceil(1_000_000).max(1);
         u32::try_from(millis).ok().and_then(NonZeroU32::new).map(Self)
     }

@@ -90,6 +90,11 @@ impl ClientHandshake {
         &self.request
     }
 
+    /// The request, for somebody who keeps it instead.
+    pub(super) fn take_request(&mut self) -> Vec<u8> {
+        core::mem::take(&mut self.request)
+    }
+
     /// Takes bytes from the server. Returns the response once it is complete and keeps to all rules.
     ///
     /// Bytes behind the response are kept for the connection, however many they are.

@@ -18,6 +18,8 @@
 //!  Negotiated                               Negotiated
 //! ```
 //!
+//! [`Opening`] drives either side over a transport: it also keeps the deadline, and sends refusals to their end.
+//!
 //! A request that breaks a rule never becomes an [`UpgradeRequest`]: [`HandshakeError::response`] is the answer to it.
 //!
 //! Where another HTTP stack reads and writes the messages, feature `http` does the same with the types of the `http`
@@ -32,6 +34,7 @@ mod headers;
 #[cfg(feature = "http")]
 mod http;
 mod key;
+mod opening;
 mod origin;
 mod refusal;
 mod request;
@@ -49,6 +52,7 @@ pub use self::{
     client::{ClientHandshake, UpgradeResponse},
     error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},
     headers::{HandshakeField, Headers},
+    opening::{Handshake, Opening},
     origin::OriginPolicy,
     refusal::Refusal,
     request::ClientRequest,

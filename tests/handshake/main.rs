@@ -7,6 +7,7 @@ mod client_response;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod extensions;
+mod opening;
 mod origin;
 mod properties;
 mod refusal;

@@ -10,7 +10,7 @@ const GRACE: Duration = Duration::from_millis(1);
 
 /// How far a deadline that has passed is from being judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Phase {
+pub(crate) enum Phase {
     /// None has passed.
     Quiet,
     /// The time was told.
@@ -24,16 +24,27 @@ pub(super) enum Phase {
 }
 
 impl Phase {
-    pub(super) fn is_told(self) -> bool {
+    pub(crate) fn is_told(self) -> bool {
         matches!(self, Self::Told | Self::ToldLast)
     }
 
     /// The time is told, `moment` being the end of a grace.
-    fn told(self, now: Time, moment: Time) -> Self {
+    pub(crate) fn told(self, now: Time, moment: Time) -> Self {
         match self {
             Self::Quiet | Self::Told => Self::Told,
             Self::Grace if now < moment => Self::Told,
             Self::Grace | Self::Tried | Self::ToldLast => Self::ToldLast,
+        }
+    }
+
+    /// What follows a look at the time that was told, and the moment that belongs to it. `passed` is the deadline that the
+    /// look found to have passed.
+    pub(crate) fn looked(self, now: Time, passed: Option<Time>) -> (Self, Time) {
+        match passed {
+            None => (Self::Quiet, now),
+            // A caller that is punctual knows all that waits. To a late one, its runtime may not have told yet.
+            Some(due) if self == Self::Told && now.since(due) > GRACE => (Self::Grace, now + GRACE),
+            Some(_) => (Self::Tried, now),
         }
     }
 }
@@ -53,13 +64,8 @@ impl Driver {
     /// Goes on after a look at a time that was told. Returns whether the transport is to be tried again.
     pub(super) fn has_passed(&mut self, who: Who, passed: Option<Passed>) -> bool {
         let (phase, now) = self.phase(who);
-        let (phase, moment) = match passed {
-            None => (Phase::Quiet, now),
-            // A caller that is punctual knows all that waits. To a late one, its runtime may not have told yet.
-            Some((due, _)) if phase == Phase::Told && now.since(due) > GRACE => (Phase::Grace, now + GRACE),
-            Some(_) => (Phase::Tried, now),
-        };
-        (self.phases[who as usize], self.moments[who as usize]) = (phase, moment);
+        let looked = phase.looked(now, passed.map(|(due, _)| due));
+        (self.phases[who as usize], self.moments[who as usize]) = looked;
         passed.is_some()
     }
 

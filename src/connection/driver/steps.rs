@@ -14,7 +14,7 @@ use crate::connection::{
 
 /// The state of one side of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     /// It can be tried.
     Free,
     /// It was tried and was not ready.
@@ -28,7 +28,7 @@ pub(super) enum Side {
 }
 
 impl Side {
-    pub(super) fn free(&mut self) {
+    pub(crate) fn free(&mut self) {
         if matches!(self, Self::Blocked | Self::Paused) {
             *self = Self::Free;
         }

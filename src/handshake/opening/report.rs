@@ -1,0 +1,110 @@
+//! What came of a step.
+
+use super::{Handshake, Opening, Stage};
+use crate::{
+    connection::{Time, driver::Side},
+    handshake::HandshakeError,
+};
+
+/// What came of a step, under the names that the [`Driver`](crate::Driver) has.
+impl<H: Handshake> Opening<H> {
+    /// Begins a turn: both sides of the transport may be ready. For callers that are not told which side is ready.
+    pub fn turn(&mut self) {
+        self.readable();
+        self.writable();
+    }
+
+    /// The read side may be ready.
+    pub fn readable(&mut self) {
+        self.read.free();
+    }
+
+    /// The write side may be ready.
+    pub fn writable(&mut self) {
+        self.write.free();
+    }
+
+    /// This many bytes of the output were written.
+    pub fn wrote(&mut self, n: usize) {
+        self.written = self.output.len().min(self.written + n);
+        self.write = Side::Free;
+    }
+
+    /// The transport has passed everything on.
+    pub const fn flushed(&mut self) {
+        self.unflushed = false;
+        self.write = Side::Free;
+    }
+
+    /// The write side was shut down, or cannot be.
+    pub const fn shut_down(&mut self) {
+        self.shut_down = true;
+        self.write = Side::Free;
+    }
+
+    /// The write side is not ready.
+    pub const fn write_blocked(&mut self) {
+        self.write = Side::Blocked;
+    }
+
+    /// An operation of the write side was started, and will be reported later, as completion-based I/O does it.
+    pub const fn write_started(&mut self) {
+        self.write = Side::UnderWay;
+    }
+
+    /// The write side failed. A server that refuses is at its end then. A client still receives what the server has sent: it
+    /// may say why it takes no request.
+    pub fn write_failed(&mut self) {
+        self.write = Side::Over;
+        match self.stage {
+            Stage::Exchange => self.begins = true,
+            Stage::Settled => self.outcome = Some(Err(HandshakeError::Eof)),
+            Stage::Refusal => {}
+        }
+    }
+
+    /// These bytes were read, at least one.
+    pub fn read(&mut self, bytes: &[u8]) {
+        debug_assert!(!bytes.is_empty(), "the end is reported with `read_ended`");
+        self.reads = self.reads.saturating_add(1);
+        self.read = Side::Free;
+        if self.stage == Stage::Exchange {
+            if let Some(outcome) = self.handshake.receive(bytes).transpose() {
+                self.settle(outcome);
+            }
+        }
+    }
+
+    /// The read side is not ready.
+    pub const fn read_blocked(&mut self) {
+        self.read = Side::Blocked;
+    }
+
+    /// A read was started, and will be reported later; see [`write_started`](Self::write_started).
+    pub const fn read_started(&mut self) {
+        self.read = Side::UnderWay;
+    }
+
+    /// The transport has ended.
+    pub fn read_ended(&mut self) {
+        self.read = Side::Over;
+        self.end_input();
+    }
+
+    /// The read side failed, and the write side with it.
+    pub fn read_failed(&mut self) {
+        self.write = Side::Over;
+        self.read_ended();
+    }
+
+    /// The time is `now`.
+    pub fn at(&mut self, now: Time) {
+        if self.begins {
+            let end = now + Self::LAST_WAIT;
+            self.due = Some(self.due.map_or(end, |due| due.min(end)));
+            self.begins = false;
+        }
+        self.asked = true;
+        (self.phase, self.moment) = (self.phase.told(now, self.moment), now);
+    }
+}

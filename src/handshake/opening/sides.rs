@@ -1,0 +1,121 @@
+//! What differs between the two sides.
+
+use alloc::vec::Vec;
+
+use super::Opening;
+use crate::{
+    config::Config,
+    connection::{Millis, Time},
+    handshake::{
+        Accept, AcceptError, ClientHandshake, ClientRequest, HandshakeError, RejectError, Rejection, RequestError,
+        ServerHandshake, UpgradeRequest, UpgradeResponse, respond::error_head,
+    },
+    negotiated::Negotiated,
+};
+
+/// The two sides of an opening handshake that an [`Opening`] drives: [`ServerHandshake`] and [`ClientHandshake`].
+pub trait Handshake: Exchange {}
+
+impl Handshake for ServerHandshake {}
+
+impl Handshake for ClientHandshake {}
+
+/// Bytes in, a head out.
+pub trait Exchange {
+    /// The request or the response.
+    type Received: core::fmt::Debug;
+
+    fn receive(&mut self, bytes: &[u8]) -> Result<Option<Self::Received>, HandshakeError>;
+    fn receive_eof(&mut self) -> HandshakeError;
+    fn handle_timeout(&mut self) -> HandshakeError;
+    /// What the peer is told about an error.
+    fn refusal(error: &HandshakeError) -> Option<Vec<u8>>;
+}
+
+macro_rules! exchange {
+    ($handshake:ty, $received:ty, $refusal:expr) => {
+        impl Exchange for $handshake {
+            type Received = $received;
+
+            fn receive(&mut self, bytes: &[u8]) -> Result<Option<$received>, HandshakeError> {
+                self.receive(bytes)
+            }
+
+            fn receive_eof(&mut self) -> HandshakeError {
+                self.receive_eof()
+            }
+
+            fn handle_timeout(&mut self) -> HandshakeError {
+                self.handle_timeout()
+            }
+
+            fn refusal(error: &HandshakeError) -> Option<Vec<u8>> {
+                $refusal(error)
+            }
+        }
+    };
+}
+
+exchange!(ServerHandshake, UpgradeRequest, HandshakeError::response);
+// A client answers nothing, whatever the error.
+exchange!(ClientHandshake, UpgradeResponse, |_| None);
+
+fn deadline(config: &Config, now: Time) -> Option<Time> {
+    Millis::new(config.timers.handshake).map(|timeout| now + timeout)
+}
+
+impl Opening<ServerHandshake> {
+    /// The opening handshake of a server, which has received nothing. Its time begins `now`.
+    #[must_use]
+    pub fn server(config: &Config, now: Time) -> Self {
+        Self::new(ServerHandshake::new(config), Vec::new(), deadline(config, now))
+    }
+
+    /// Accepts the request. The response is the [prelude](Negotiated::prelude) of the outcome: the first output of the
+    /// connection, so that frames may leave with it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`AcceptError`]. The client is then told 500: drive on until [`Step::Ended`](crate::Step::Ended).
+    pub fn accept(&mut self, request: &UpgradeRequest, accept: Accept) -> Result<Negotiated, AcceptError> {
+        match request.accept(accept) {
+            Ok(accepted) => {
+                let (response, negotiated) = accepted.into_parts();
+                Ok(negotiated.with_prelude(response))
+            }
+            Err(error) => {
+                self.refuse(error_head(500));
+                Err(error)
+            }
+        }
+    }
+
+    /// Rejects the request: drive on until [`Step::Ended`](crate::Step::Ended).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Rejection::to_bytes`]. The client is told 500 instead: drive on in this case as well.
+    pub fn reject(&mut self, rejection: &Rejection) -> Result<(), RejectError> {
+        let response = rejection.to_bytes();
+        let outcome = response.as_ref().map(drop).map_err(|&error| error);
+        self.refuse(response.unwrap_or_else(|_| error_head(500)));
+        outcome
+    }
+}
+
+impl Opening<ClientHandshake> {
+    /// The opening handshake of a client, which has sent nothing. Its time begins `now`.
+    ///
+    /// The nonce must be unpredictable and used once ([RFC 6455 §4.1]), as an [`Entropy`](crate::Entropy) makes it.
+    ///
+    /// # Errors
+    ///
+    /// Any [`RequestError`], if something in the request cannot be sent.
+    ///
+    /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+    pub fn client(request: ClientRequest, nonce: [u8; 16], config: &Config, now: Time) -> Result<Self, RequestError> {
+        let mut handshake = ClientHandshake::new(request, nonce, config)?;
+        let request = handshake.take_request();
+        Ok(Self::new(handshake, request, deadline(config, now)))
+    }
+}
