@@ -461,17 +461,3 @@ impl Receiving {
         self.poll_find(Wanted::End, link, wakers).map_ok(|_| None)
     }
 }
-
-/// Reads and discards what is there. Returns whether the stream has ended.
-pub(super) fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
-    let mut discarded = [0; DISCARD];
-    for _ in 0..32 {
-        match transport.poll_read(cx, &mut discarded) {
-            Poll::Ready(Ok(0) | Err(_)) => return true,
-            Poll::Ready(Ok(_)) => {}
-            Poll::Pending => return false,
-        }
-    }
-    cx.waker().wake_by_ref();
-    false
-}

@@ -22,8 +22,6 @@ mod traits;
 mod transport;
 mod websocket;
 
-#[cfg(feature = "tokio")]
-pub(in crate::io) use self::opening::poll_write_all;
 pub use self::{
     opening::{Acceptor, Connector},
     reunite::ReuniteError,

@@ -1,28 +1,27 @@
-//! The opening handshake over an async transport.
+//! The opening handshake over an async transport: steps of an [`Opening`], performed.
 
+#[cfg(feature = "tokio")]
+use core::time::Duration;
 use core::{
     future::poll_fn,
     task::{Context, Poll, ready},
-    time::Duration,
 };
 use std::io::{self, IoSlice};
 
-use super::{Timer, Transport, WebSocket, engine};
+use super::{Timer, Transport, WebSocket};
 use crate::{
     config::Config,
-    connection::Time,
+    connection::Step,
     error::Error,
     handshake::{
-        Accept, ClientHandshake, ClientRequest, HandshakeError, Rejection, ServerHandshake, UpgradeRequest,
-        UpgradeResponse,
+        Accept, ClientHandshake, ClientRequest, Handshake, HandshakeError, Opening, Rejection, ServerHandshake,
+        UpgradeRequest, UpgradeResponse,
     },
+    negotiated::Negotiated,
 };
 
 /// Bytes of one read. A browser's request has about 600.
 const READ: usize = 2 << 10;
-
-/// How long a client that was refused may take to read why.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The opening handshake of a server over a transport, step by step, so that the decision may take its time.
 ///
@@ -43,24 +42,17 @@ const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
 /// ```
 #[derive(Debug)]
 pub struct Acceptor<T: Transport> {
-    transport: T,
-    handshake: ServerHandshake,
-    config: Config,
-    clock: Clock<T::Timer>,
-    /// The answer to a request that is not valid, while it is under way.
-    refusal: Option<(HandshakeError, Refusal)>,
+    link: Link<T, T::Timer, ServerHandshake>,
 }
 
 impl<T: Transport> Acceptor<T> {
-    /// A handshake over a transport of which nothing was read.
+    /// A handshake over a transport of which nothing was read. Its time begins now.
     #[must_use]
     pub fn new(transport: T, config: &Config) -> Self {
+        let timer = T::Timer::new();
+        let opening = Opening::server(config, timer.now());
         Self {
-            transport,
-            handshake: ServerHandshake::new(config),
-            config: config.clone(),
-            clock: Clock::new(config),
-            refusal: None,
+            link: Link::new(transport, timer, opening, config),
         }
     }
 
@@ -68,13 +60,14 @@ impl<T: Transport> Acceptor<T> {
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for a request that is not valid or late, which was then answered; [`Error::Io`].
+    /// [`Error::Handshake`] for a request that is not valid or late, after the client was told so and had
+    /// [2 s](Opening::LAST_WAIT) to end its side; [`Error::Io`].
     ///
     /// # Cancel safety
     ///
     /// Cancel safe: the next call goes on with what has arrived.
     pub async fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
-        poll_fn(|cx| self.poll_request(cx)).await
+        self.link.recv().await
     }
 
     /// Accepts the request.
@@ -87,22 +80,21 @@ impl<T: Transport> Acceptor<T> {
     ///
     /// Dropped before it completes, the connection is dropped with it.
     pub async fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<T>, Error> {
-        match request.accept(accept) {
-            Ok(accepted) => {
-                let (response, negotiated) = accepted.into_parts();
-                let negotiated = negotiated.with_prelude(response);
-                let mut websocket = WebSocket::from_parts(self.transport, &negotiated, &self.config);
+        match self.link.opening.accept(request, accept) {
+            Ok(negotiated) => {
+                let mut websocket = self.link.into_websocket(&negotiated);
                 websocket.flush().await?;
                 Ok(websocket)
             }
             Err(error) => {
-                self.refuse_with_500().await;
+                self.link.drive().await;
                 Err(error.into())
             }
         }
     }
 
-    /// Rejects the request, and waits for a short time until the client has read the response.
+    /// Rejects the request, and waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and ended
+    /// its side.
     ///
     /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected so, in which case the client was told
     /// 500.
@@ -110,134 +102,41 @@ impl<T: Transport> Acceptor<T> {
     /// # Cancel safety
     ///
     /// Dropped before it completes, the connection is dropped with it.
-    pub async fn reject(mut self, request: &UpgradeRequest, rejection: &Rejection) -> Error {
-        match request.reject(rejection) {
-            Ok(response) => {
-                self.refuse(response).await;
-                Error::Rejected(rejection.status())
-            }
-            Err(error) => {
-                self.refuse_with_500().await;
-                error.into()
-            }
+    pub async fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
+        let rejected = self.link.opening.reject(rejection);
+        self.link.drive().await;
+        match rejected {
+            Ok(()) => Error::Rejected(rejection.status()),
+            Err(error) => error.into(),
         }
-    }
-
-    fn poll_request(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeRequest, Error>> {
-        if self.refusal.is_none() {
-            let received = match self.poll_receive(cx)? {
-                Poll::Pending if self.clock.is_late(cx) => Err(self.handshake.handle_timeout()),
-                received => ready!(received),
-            };
-            match received {
-                Ok(request) => return Poll::Ready(Ok(request)),
-                Err(error) => match error.response() {
-                    Some(response) => self.refusal = Some((error, Refusal::new(response, &mut self.clock))),
-                    None => return Poll::Ready(Err(error.into())),
-                },
-            }
-        }
-        if let Some((_, refusal)) = &mut self.refusal {
-            ready!(refusal.poll(&mut self.transport, &mut self.clock, cx));
-        }
-        let error = self.refusal.take().map_or(HandshakeError::Ended, |(error, _)| error);
-        Poll::Ready(Err(error.into()))
-    }
-
-    fn poll_receive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Result<UpgradeRequest, HandshakeError>>> {
-        let mut buffer = [0; READ];
-        loop {
-            let received = match ready!(self.transport.poll_read(cx, &mut buffer))? {
-                0 => Err(self.handshake.receive_eof()),
-                n => self.handshake.receive(&buffer[..n]),
-            };
-            if let Some(received) = received.transpose() {
-                return Poll::Ready(Ok(received));
-            }
-        }
-    }
-
-    async fn refuse_with_500(&mut self) {
-        if let Ok(response) = Rejection::new(500).to_bytes() {
-            self.refuse(response).await;
-        }
-    }
-
-    async fn refuse(&mut self, response: Vec<u8>) {
-        let Self { transport, clock, .. } = self;
-        let mut refusal = Refusal::new(response, clock);
-        poll_fn(|cx| refusal.poll(transport, clock, cx)).await;
-    }
-}
-
-/// A refusal that is being sent as well as it goes, before the client's end of the stream is awaited for a short time.
-/// That there was something to refuse is what counts.
-#[derive(Debug)]
-struct Refusal {
-    response: Vec<u8>,
-    written: usize,
-    shut_down: bool,
-}
-
-impl Refusal {
-    fn new<C: Timer>(response: Vec<u8>, clock: &mut Clock<C>) -> Self {
-        clock.deadline = Some(clock.timer.now() + REFUSAL_TIMEOUT);
-        Self {
-            response,
-            written: 0,
-            shut_down: false,
-        }
-    }
-
-    fn poll<T: Transport>(&mut self, transport: &mut T, clock: &mut Clock<T::Timer>, cx: &mut Context<'_>) -> Poll<()> {
-        if clock.is_late(cx) {
-            return Poll::Ready(());
-        }
-        if !self.shut_down {
-            if ready!(poll_write_all(transport, &self.response, &mut self.written, cx)).is_err() {
-                return Poll::Ready(());
-            }
-            let _ = ready!(transport.poll_shutdown(cx));
-            self.shut_down = true;
-        }
-        if engine::has_ended(transport, cx) {
-            return Poll::Ready(());
-        }
-        Poll::Pending
     }
 }
 
 /// The opening handshake of a client over a transport, step by step.
 #[derive(Debug)]
 pub struct Connector<T: Transport> {
-    transport: T,
-    handshake: ClientHandshake,
-    /// Bytes of the request that are written.
-    written: usize,
-    config: Config,
-    clock: Clock<T::Timer>,
+    link: Link<T, T::Timer, ClientHandshake>,
 }
 
 impl<T: Transport> Connector<T> {
-    /// A handshake over a transport that leads to the server of the request.
+    /// A handshake over a transport that leads to the server of the request. Its time begins now.
     ///
     /// # Errors
     ///
     /// [`Error::Request`] for a request that cannot be sent; [`Error::Entropy`].
     pub fn new(transport: T, request: ClientRequest, config: &Config) -> Result<Self, Error> {
+        let timer = T::Timer::new();
+        let opening = Opening::client(request, config.nonce()?, config, timer.now())?;
         Ok(Self {
-            transport,
-            handshake: ClientHandshake::new(request, config.nonce()?, config)?,
-            written: 0,
-            config: config.clone(),
-            clock: Clock::new(config),
+            link: Link::new(transport, timer, opening, config),
         })
     }
 
     /// Sets the time that is left for the handshake, of which some was used to get here.
     #[cfg(feature = "tokio")]
     pub(crate) fn set_time_left(&mut self, left: Duration) {
-        self.clock.deadline = Some(self.clock.timer.now() + left);
+        let deadline = self.link.timer.now() + left;
+        self.link.opening.set_deadline(Some(deadline));
     }
 
     /// Sends the request, and returns the server's response.
@@ -250,73 +149,110 @@ impl<T: Transport> Connector<T> {
     ///
     /// Cancel safe: the next call goes on where it was.
     pub async fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
-        poll_fn(|cx| self.poll_response(cx)).await
+        self.link.recv().await
     }
 
     /// Opens the connection that the response allows.
     #[must_use]
     pub fn open(self, response: UpgradeResponse) -> WebSocket<T> {
-        WebSocket::from_parts(self.transport, &response.into_negotiated(), &self.config)
+        self.link.into_websocket(&response.into_negotiated())
     }
+}
 
-    fn poll_response(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeResponse, Error>> {
-        match self.poll_exchange(cx) {
-            Poll::Pending if self.clock.is_late(cx) => Poll::Ready(Err(self.handshake.handle_timeout().into())),
-            response => response,
+/// An opening handshake and its transport.
+#[derive(Debug)]
+struct Link<T, C, H: Handshake> {
+    transport: T,
+    timer: C,
+    opening: Opening<H>,
+    config: Config,
+    /// Why the transport failed.
+    error: Option<io::Error>,
+}
+
+impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
+    fn new(transport: T, timer: T::Timer, opening: Opening<H>, config: &Config) -> Self {
+        Self {
+            transport,
+            timer,
+            opening,
+            config: config.clone(),
+            error: None,
         }
     }
 
-    fn poll_exchange(&mut self, cx: &mut Context<'_>) -> Poll<Result<UpgradeResponse, Error>> {
-        let request = self.handshake.request();
-        ready!(poll_write_all(&mut self.transport, request, &mut self.written, cx))?;
+    fn into_websocket(self, negotiated: &Negotiated) -> WebSocket<T> {
+        WebSocket::from_parts(self.transport, negotiated, &self.config)
+    }
+
+    /// The peer's head.
+    async fn recv(&mut self) -> Result<H::Received, Error> {
+        self.drive().await;
+        self.opening
+            .outcome()
+            .map_err(|error| match (error, self.error.take()) {
+                (HandshakeError::Eof, Some(cause)) => cause.into(),
+                (error, _) => error.into(),
+            })
+    }
+
+    async fn drive(&mut self) {
+        poll_fn(|cx| self.poll_drive(cx)).await;
+    }
+
+    fn poll_drive(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self {
+            transport,
+            timer,
+            opening,
+            error,
+            ..
+        } = self;
         let mut buffer = [0; READ];
+        opening.turn();
         loop {
-            match ready!(self.transport.poll_read(cx, &mut buffer))? {
-                0 => return Poll::Ready(Err(self.handshake.receive_eof().into())),
-                n => {
-                    if let Some(response) = self.handshake.receive(&buffer[..n])? {
-                        return Poll::Ready(Ok(response));
+            match opening.next() {
+                Step::Write => match transport.poll_write(cx, &[IoSlice::new(opening.chunk())]) {
+                    Poll::Ready(Ok(n)) if n > 0 => opening.wrote(n),
+                    Poll::Ready(written) => {
+                        error.get_or_insert(written.err().unwrap_or(io::ErrorKind::WriteZero.into()));
+                        opening.write_failed();
                     }
+                    Poll::Pending => opening.write_blocked(),
+                },
+                Step::Flush => match transport.poll_flush(cx) {
+                    Poll::Ready(Ok(())) => opening.flushed(),
+                    Poll::Ready(Err(cause)) => {
+                        error.get_or_insert(cause);
+                        opening.write_failed();
+                    }
+                    Poll::Pending => opening.write_blocked(),
+                },
+                Step::Shutdown => match transport.poll_shutdown(cx) {
+                    Poll::Ready(_) => opening.shut_down(),
+                    Poll::Pending => opening.write_blocked(),
+                },
+                Step::Read | Step::Discard => match transport.poll_read(cx, &mut buffer) {
+                    Poll::Ready(Ok(0)) => opening.read_ended(),
+                    Poll::Ready(Ok(n)) => opening.read(&buffer[..n]),
+                    Poll::Ready(Err(cause)) => {
+                        error.get_or_insert(cause);
+                        opening.read_failed();
+                    }
+                    Poll::Pending => opening.read_blocked(),
+                },
+                Step::Time => opening.at(timer.now()),
+                Step::Wait(Some(due)) => {
+                    ready!(timer.poll_until(due, cx));
+                    opening.at(timer.now().max(due));
                 }
+                Step::Wait(None) => return Poll::Pending,
+                Step::Yield => {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Step::Written | Step::Ended => return Poll::Ready(()),
             }
         }
-    }
-}
-
-/// Writes all bytes, of which `written` are written.
-pub(crate) fn poll_write_all<T: Transport>(
-    transport: &mut T,
-    bytes: &[u8],
-    written: &mut usize,
-    cx: &mut Context<'_>,
-) -> Poll<io::Result<()>> {
-    while let rest @ [_, ..] = &bytes[*written..] {
-        match ready!(transport.poll_write(cx, &[IoSlice::new(rest)]))? {
-            0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-            n => *written += n,
-        }
-    }
-    transport.poll_flush(cx)
-}
-
-/// The time that an opening handshake may take.
-#[derive(Debug)]
-struct Clock<C> {
-    timer: C,
-    deadline: Option<Time>,
-}
-
-impl<C: Timer> Clock<C> {
-    fn new(config: &Config) -> Self {
-        let timer = C::new();
-        let deadline = config.timers.handshake.map(|timeout| timer.now() + timeout);
-        Self { timer, deadline }
-    }
-
-    /// Whether the deadline has passed. Asked only when the transport has to be waited for: what is there at once needs no
-    /// timer, and to set one may cost a system call.
-    fn is_late(&mut self, cx: &mut Context<'_>) -> bool {
-        self.deadline
-            .is_some_and(|deadline| self.timer.poll_until(deadline, cx).is_ready())
     }
 }

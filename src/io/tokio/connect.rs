@@ -2,6 +2,7 @@
 
 use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
 
 use ::tokio::{
     net::TcpStream,
@@ -14,7 +15,7 @@ use crate::{
     error::{Error, Phase, ProxyError},
     handshake::{ClientRequest, UpgradeResponse},
     io::{
-        asynchronous::{Connector, Transport, poll_write_all},
+        asynchronous::{Connector, Transport},
         connect::{Plan, Proxy, Tunnel, builder},
     },
 };
@@ -218,8 +219,14 @@ async fn through(proxy: &Proxy, stream: TcpStream, plan: &Plan) -> Result<TcpStr
     }
     let mut tunnel = Tunnel::new(proxy, plan.request.uri(), &plan.config.limits)?;
     let mut transport = Io::new(stream);
-    let mut written = 0;
-    poll_fn(|cx| poll_write_all(&mut transport, tunnel.request(), &mut written, cx)).await?;
+    let mut rest = tunnel.request();
+    while !rest.is_empty() {
+        match poll_fn(|cx| transport.poll_write(cx, &[IoSlice::new(rest)])).await? {
+            0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
+            n => rest = &rest[n..],
+        }
+    }
+    poll_fn(|cx| transport.poll_flush(cx)).await?;
     let mut buffer = [0; 1024];
     loop {
         match poll_fn(|cx| transport.poll_read(cx, &mut buffer)).await? {

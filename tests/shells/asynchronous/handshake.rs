@@ -174,6 +174,7 @@ fn errors_of_the_stream_are_returned() {
 
     let (pipe, script) = Pipe::new();
     script.fail_writes_after(0);
+    script.push(Step::Eof);
     let request = ClientRequest::new("ws://example.com/".parse().unwrap());
     let error = block_on(
         &script,
@@ -182,6 +183,21 @@ fn errors_of_the_stream_are_returned() {
     .unwrap_err();
     assert!(
         matches!(&error, Error::Io(error) if error.kind() == std::io::ErrorKind::BrokenPipe),
+        "{error:?}"
+    );
+}
+
+/// DRV-02: what a server has said is received although it does not take the request.
+#[test]
+fn a_refusal_counts_more_than_a_failed_write() {
+    let (pipe, script) = Pipe::new();
+    script.fail_writes_after(10);
+    script.bytes(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".as_slice());
+    let request = ClientRequest::new("ws://example.com/".parse().unwrap());
+    let mut connector = Connector::new(pipe, request, &Config::new()).unwrap();
+    let error = block_on(&script, connector.recv_response()).unwrap_err();
+    assert!(
+        matches!(&error, Error::Handshake(HandshakeError::Refused(refusal)) if refusal.status() == 503),
         "{error:?}"
     );
 }
