@@ -1,14 +1,15 @@
 //! The opening handshake over real sockets.
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::{Shutdown, TcpListener, TcpStream},
     thread,
+    time::{Duration, Instant},
 };
 
 use websocket_proto::{
-    Config, Error, Limits, Message, Role,
-    blocking::{self, Acceptor, Connector, WebSocket},
+    Config, Error, Limits, Message, Role, Timers,
+    blocking::{self, Acceptor, Connector, Stream, WebSocket},
     frame::Opcode,
     handshake::{Accept, AcceptError, ClientRequest, HandshakeError, RejectError, Rejection, RequestError},
 };
@@ -201,6 +202,73 @@ fn a_client_that_leaves_ends_the_handshake() {
             Err(Error::Handshake(HandshakeError::Ended))
         ));
     });
+}
+
+/// DRV-01: a request that waits in the stream is in time, though its server comes late.
+#[test]
+fn a_request_that_has_arrived_is_in_time() {
+    within_seconds(10, || {
+        for timeout in [Duration::ZERO, Duration::from_millis(50)] {
+            let (mut near, far) = tcp();
+            let config = Config::new().timers(Timers::new().handshake(timeout));
+            let mut acceptor = Acceptor::new(far, &config);
+            near.write_all(Endpoint::Server.head_of_peer()).unwrap();
+            thread::sleep(Duration::from_millis(100));
+            let request = acceptor.recv_request().unwrap();
+            acceptor.accept(&request, Accept::new()).unwrap();
+        }
+    });
+}
+
+/// DRV-18: a client that was refused and does not end its side is left after 2 s.
+#[test]
+fn a_refused_client_has_a_bounded_time() {
+    within_seconds(10, || {
+        let (mut near, far) = tcp();
+        near.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let began = Instant::now();
+        let refused = WebSocket::accept(far);
+        let took = began.elapsed();
+        assert!(matches!(refused, Err(Error::Handshake(HandshakeError::Method))));
+        let bounds = Duration::from_millis(1990)..Duration::from_millis(3000);
+        assert!(bounds.contains(&took), "{took:?}");
+        drop(near);
+    });
+}
+
+/// A stream that takes nothing, and delivers this.
+struct Deaf(&'static [u8]);
+
+impl Read for Deaf {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl Write for Deaf {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(ErrorKind::BrokenPipe.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Stream for Deaf {}
+
+/// DRV-02: what a server has said is received although it does not take the request.
+#[test]
+fn a_refusal_counts_more_than_a_failed_write() {
+    let refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
+    match WebSocket::client(Deaf(refusal), request()).map(drop) {
+        Err(Error::Handshake(HandshakeError::Refused(refusal))) => assert_eq!(refusal.status(), 503),
+        other => panic!("{other:?}"),
+    }
+    match WebSocket::client(Deaf(b""), request()).map(drop) {
+        Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::BrokenPipe),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// What a peer sends together with its head is not lost.

@@ -45,8 +45,8 @@ fn server(config: &Config) -> World<ServerHandshake> {
 }
 
 fn client(config: &Config) -> World<ClientHandshake> {
-    let request: ClientRequest = "ws://example.com/chat".parse().unwrap();
-    World::of(Opening::client(request, NONCE, config, Time::ZERO).unwrap())
+    let request: ClientRequest = "ws://example.com/chat".parse().expect("a valid URI");
+    World::of(Opening::client(request, NONCE, config, Time::ZERO).expect("a valid request"))
 }
 
 impl<H: Handshake> World<H> {
@@ -118,7 +118,7 @@ impl<H: Handshake> World<H> {
                 Step::Ended => return Some(self.now),
                 Step::Wait(Some(due)) if due <= ms(end) => {
                     let due = due.since_origin().as_nanos().div_ceil(1_000_000);
-                    self.now = self.now.max(u64::try_from(due).unwrap());
+                    self.now = self.now.max(u64::try_from(due).expect("a short time"));
                 }
                 Step::Yield => self.now += 1,
                 _ => {
@@ -130,7 +130,7 @@ impl<H: Handshake> World<H> {
     }
 
     fn written(&self) -> &str {
-        core::str::from_utf8(&self.written).unwrap()
+        core::str::from_utf8(&self.written).expect("ASCII")
     }
 
     fn count(&self, step: Step) -> usize {

@@ -211,7 +211,7 @@ impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
         let mut buffer = [0; READ];
         opening.turn();
         loop {
-            match opening.next() {
+            match opening.next_step() {
                 Step::Write => match transport.poll_write(cx, &[IoSlice::new(opening.chunk())]) {
                     Poll::Ready(Ok(n)) if n > 0 => opening.wrote(n),
                     Poll::Ready(written) => {

@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Connector, MaybeTls, WebSocket, opening::deadline, transport::SHORTEST};
+use super::{Connector, MaybeTls, WebSocket, transport::SHORTEST};
 use crate::{
     config::Config,
     error::{Error, Phase, ProxyError},
@@ -96,7 +96,7 @@ impl Connect {
         loop {
             let stream = open_stream(&plan, deadline)?;
             let mut connector = Connector::new(stream, plan.request.clone(), &plan.config)?;
-            connector.set_deadline(deadline)?;
+            connector.set_deadline(deadline);
             match connector.recv_response() {
                 Ok(response) => return Ok((connector.open(response.clone())?, response)),
                 Err(error) => plan.redirect(error)?,
@@ -117,6 +117,12 @@ impl Connect {
         stream.tcp().set_write_timeout(None)?;
         Ok(stream)
     }
+}
+
+/// The end of an opening handshake that begins now. A time that is too long to be reached is no bound.
+fn deadline(config: &Config) -> Option<Instant> {
+    let timeout = config.timers.handshake?;
+    Instant::now().checked_add(timeout)
 }
 
 fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls, Error> {

@@ -1,4 +1,4 @@
-//! The opening handshake over a stream.
+//! The opening handshake over a stream: steps of an [`Opening`], performed.
 
 use core::time::Duration;
 use std::{
@@ -7,13 +7,14 @@ use std::{
     time::Instant,
 };
 
-use super::{Stream, WebSocket, transport};
+use super::{Stream, WebSocket, transport::SHORTEST};
 use crate::{
     config::Config,
+    connection::{Step, Time},
     error::Error,
     handshake::{
-        Accept, ClientHandshake, ClientRequest, HandshakeError, Rejection, ServerHandshake, UpgradeRequest,
-        UpgradeResponse,
+        Accept, ClientHandshake, ClientRequest, Handshake, HandshakeError, Opening, Rejection, ServerHandshake,
+        UpgradeRequest, UpgradeResponse,
     },
     negotiated::Negotiated,
 };
@@ -21,31 +22,22 @@ use crate::{
 /// Bytes of one read. A browser's request has about 600.
 const READ: usize = 4 << 10;
 
-/// How long a client that was refused may take to read why.
-const REFUSAL_TIMEOUT: Duration = Duration::from_secs(2);
-
 /// The opening handshake of a server over a stream, step by step.
 ///
 /// [`WebSocket::accept`] takes all steps at once. The steps serve a non-blocking stream, whose
 /// [`recv_request`](Self::recv_request) is called again when there is more to read, and a server that wants to look at
-/// the request at leisure.
+/// the request before it decides.
 #[derive(Debug)]
 pub struct Acceptor<S> {
-    stream: S,
-    handshake: ServerHandshake,
-    config: Config,
-    clock: Clock,
+    link: Link<S, ServerHandshake>,
 }
 
 impl<S: Stream> Acceptor<S> {
-    /// A handshake over a stream of which nothing was read.
+    /// A handshake over a stream of which nothing was read. Its time begins now.
     #[must_use]
     pub fn new(stream: S, config: &Config) -> Self {
         Self {
-            stream,
-            handshake: ServerHandshake::new(config),
-            config: config.clone(),
-            clock: Clock::new(config),
+            link: Link::new(stream, Opening::server(config, Time::ZERO), config),
         }
     }
 
@@ -53,25 +45,11 @@ impl<S: Stream> Acceptor<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for a request that is not valid or late, which was then answered; [`Error::Io`], with
-    /// `WouldBlock` if the stream has not got all of it yet: then call again.
+    /// [`Error::Handshake`] for a request that is not valid or late, after the client was told so and had
+    /// [2 s](Opening::LAST_WAIT) to end its side; [`Error::Io`], with `WouldBlock` if the stream is not ready: then call
+    /// again.
     pub fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
-        let mut buffer = [0; READ];
-        let outcome = loop {
-            match self.clock.read(&mut self.stream, &mut buffer)? {
-                Read::Bytes(n) => match self.handshake.receive(&buffer[..n]) {
-                    Ok(None) => {}
-                    Ok(Some(request)) => break Ok(request),
-                    Err(error) => break Err(error),
-                },
-                Read::End => break Err(self.handshake.receive_eof()),
-                Read::TooLate => break Err(self.handshake.handle_timeout()),
-            }
-        };
-        if let Some(response) = outcome.as_ref().err().and_then(HandshakeError::response) {
-            self.refuse(&response);
-        }
-        Ok(outcome?)
+        self.link.recv()
     }
 
     /// Accepts the request. On a non-blocking stream, the response may go out with later calls.
@@ -80,47 +58,27 @@ impl<S: Stream> Acceptor<S> {
     ///
     /// [`Error::Accept`] if the request cannot be accepted so, in which case the client was told 500; [`Error::Io`].
     pub fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<S>, Error> {
-        match request.accept(accept) {
-            Ok(accepted) => {
-                let (response, negotiated) = accepted.into_parts();
-                self.clock.stop(&mut self.stream)?;
-                open(self.stream, &negotiated.with_prelude(response), &self.config)
-            }
+        match self.link.opening.accept(request, accept) {
+            Ok(negotiated) => self.link.open(&negotiated),
             Err(error) => {
-                self.refuse_with_500();
+                // That there was something to refuse is what counts.
+                let _ = self.link.drive();
                 Err(error.into())
             }
         }
     }
 
-    /// Rejects the request, and waits for a short time until the client has read the response.
+    /// Rejects the request, and waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and ended
+    /// its side. It does not wait for a non-blocking stream.
     ///
     /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected so, in which case the client was told
     /// 500.
-    pub fn reject(mut self, request: &UpgradeRequest, rejection: &Rejection) -> Error {
-        match request.reject(rejection) {
-            Ok(response) => {
-                self.refuse(&response);
-                Error::Rejected(rejection.status())
-            }
-            Err(error) => {
-                self.refuse_with_500();
-                error.into()
-            }
-        }
-    }
-
-    fn refuse_with_500(&mut self) {
-        if let Ok(response) = Rejection::new(500).to_bytes() {
-            self.refuse(&response);
-        }
-    }
-
-    /// Sends a refusal as well as it goes. That there was something to refuse is what counts.
-    fn refuse(&mut self, response: &[u8]) {
-        let _ = self.stream.set_write_timeout(Some(REFUSAL_TIMEOUT));
-        if self.stream.write_all(response).is_ok() && self.stream.shutdown(Shutdown::Write).is_ok() {
-            let _ = transport::drain(&mut self.stream, Instant::now() + REFUSAL_TIMEOUT);
+    pub fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
+        let rejected = self.link.opening.reject(rejection);
+        let _ = self.link.drive();
+        match rejected {
+            Ok(()) => Error::Rejected(rejection.status()),
+            Err(error) => error.into(),
         }
     }
 }
@@ -131,41 +89,27 @@ impl<S: Stream> Acceptor<S> {
 /// the response.
 #[derive(Debug)]
 pub struct Connector<S> {
-    stream: S,
-    handshake: ClientHandshake,
-    /// Bytes of the request that are written.
-    written: usize,
-    /// Whether the stream may hold written bytes back.
-    unflushed: bool,
-    config: Config,
-    clock: Clock,
+    link: Link<S, ClientHandshake>,
 }
 
 impl<S: Stream> Connector<S> {
-    /// A handshake over a stream that leads to the server of the request.
+    /// A handshake over a stream that leads to the server of the request. Its time begins now.
     ///
     /// # Errors
     ///
     /// [`Error::Request`] for a request that cannot be sent; [`Error::Entropy`].
     pub fn new(stream: S, request: ClientRequest, config: &Config) -> Result<Self, Error> {
+        let opening = Opening::client(request, config.nonce()?, config, Time::ZERO)?;
         Ok(Self {
-            stream,
-            handshake: ClientHandshake::new(request, config.nonce()?, config)?,
-            written: 0,
-            unflushed: true,
-            config: config.clone(),
-            clock: Clock::new(config),
+            link: Link::new(stream, opening, config),
         })
     }
 
-    /// Sets the end of the handshake, which began before it got here. Also bounds the writes, which
-    /// [`open`](Self::open) gives the bound of the connection.
-    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) -> io::Result<()> {
-        self.clock = Clock { deadline };
-        match self.clock.left() {
-            Some(left) => self.stream.set_write_timeout(Some(left.max(transport::SHORTEST))),
-            None => Ok(()),
-        }
+    /// Sets the end of the handshake, which began before it got here.
+    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+        let origin = self.link.origin;
+        let due = deadline.map(|deadline| Time::from_origin(deadline.saturating_duration_since(origin)));
+        self.link.opening.set_deadline(due);
     }
 
     /// Sends the request, and returns the server's response.
@@ -175,28 +119,7 @@ impl<S: Stream> Connector<S> {
     /// [`Error::Handshake`] if the server refuses, or its response is not valid or late; [`Error::Io`], with
     /// `WouldBlock` if the stream is not ready: then call again.
     pub fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
-        while let rest @ [_, ..] = &self.handshake.request()[self.written..] {
-            match transport::uninterrupted(|| self.stream.write(rest))? {
-                0 => return Err(io::Error::from(ErrorKind::WriteZero).into()),
-                n => self.written += n,
-            }
-        }
-        if self.unflushed {
-            transport::uninterrupted(|| self.stream.flush())?;
-            self.unflushed = false;
-        }
-        let mut buffer = [0; READ];
-        loop {
-            match self.clock.read(&mut self.stream, &mut buffer)? {
-                Read::Bytes(n) => {
-                    if let Some(response) = self.handshake.receive(&buffer[..n])? {
-                        return Ok(response);
-                    }
-                }
-                Read::End => return Err(self.handshake.receive_eof().into()),
-                Read::TooLate => return Err(self.handshake.handle_timeout().into()),
-            }
-        }
+        self.link.recv()
     }
 
     /// Opens the connection that the response allows.
@@ -204,82 +127,149 @@ impl<S: Stream> Connector<S> {
     /// # Errors
     ///
     /// [`Error::Io`].
-    pub fn open(mut self, response: UpgradeResponse) -> Result<WebSocket<S>, Error> {
-        self.clock.stop(&mut self.stream)?;
-        open(self.stream, &response.into_negotiated(), &self.config)
+    pub fn open(self, response: UpgradeResponse) -> Result<WebSocket<S>, Error> {
+        self.link.open(&response.into_negotiated())
     }
 }
 
-/// Starts the connection, and writes what must go out first. What a stream does not take yet goes out later.
-fn open<S: Stream>(stream: S, negotiated: &Negotiated, config: &Config) -> Result<WebSocket<S>, Error> {
-    let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
-    match websocket.flush() {
-        Err(error) if !error.is_would_block() => Err(error),
-        _ => Ok(websocket),
-    }
-}
-
-/// The end of an opening handshake that begins now. A time that is too long to be reached is no bound.
-pub(super) fn deadline(config: &Config) -> Option<Instant> {
-    let timeout = config.timers.handshake?;
-    Instant::now().checked_add(timeout)
-}
-
-/// The time that an opening handshake may take.
+/// An opening handshake and its stream.
 #[derive(Debug)]
-struct Clock {
-    deadline: Option<Instant>,
+struct Link<S, H: Handshake> {
+    stream: S,
+    origin: Instant,
+    opening: Opening<H>,
+    config: Config,
+    /// Whether reads of the stream were bounded.
+    bounded: bool,
+    /// Why the stream failed.
+    error: Option<io::Error>,
 }
 
-enum Read {
-    Bytes(usize),
-    End,
-    TooLate,
-}
-
-impl Clock {
-    fn new(config: &Config) -> Self {
+impl<S: Stream, H: Handshake> Link<S, H> {
+    fn new(stream: S, opening: Opening<H>, config: &Config) -> Self {
         Self {
-            deadline: deadline(config),
+            stream,
+            origin: Instant::now(),
+            opening,
+            config: config.clone(),
+            bounded: false,
+            error: None,
         }
     }
 
-    fn left(&self) -> Option<Duration> {
-        self.deadline
-            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    /// The peer's head.
+    fn recv(&mut self) -> Result<H::Received, Error> {
+        self.drive()?;
+        self.opening
+            .outcome()
+            .map_err(|error| match (error, self.error.take()) {
+                (HandshakeError::Eof, Some(cause)) => cause.into(),
+                (error, _) => error.into(),
+            })
     }
 
-    /// Reads once, for at most as long as the handshake may take.
-    fn read<S: Stream>(&self, stream: &mut S, buffer: &mut [u8]) -> io::Result<Read> {
+    /// Starts the connection, and writes what must go out first. What a stream does not take yet goes out later.
+    fn open(mut self, negotiated: &Negotiated) -> Result<WebSocket<S>, Error> {
+        if self.bounded {
+            self.stream.set_read_timeout(None)?;
+        }
+        let mut websocket = WebSocket::from_negotiated(self.stream, negotiated, &self.config);
+        match websocket.flush() {
+            Err(error) if !error.is_would_block() => Err(error),
+            _ => Ok(websocket),
+        }
+    }
+
+    /// Goes on to the end of the exchange or of a refusal.
+    ///
+    /// # Errors
+    ///
+    /// `WouldBlock`, if the stream is not ready before it must be.
+    fn drive(&mut self) -> io::Result<()> {
+        let mut buffer = [0; READ];
+        // Whether output waits, and until when the calls of a whole turn have waited.
+        let (mut is_full, mut waited) = (false, None);
+        self.opening.turn();
         loop {
-            if self.is_over() {
-                return Ok(Read::TooLate);
-            }
-            if let Some(left) = self.left() {
-                stream.set_read_timeout(Some(left))?;
-            }
-            match stream.read(buffer) {
-                Ok(0) => return Ok(Read::End),
-                Ok(n) => return Ok(Read::Bytes(n)),
-                Err(error) => match error.kind() {
-                    ErrorKind::Interrupted => {}
-                    ErrorKind::WouldBlock | ErrorKind::TimedOut if self.is_over() => return Ok(Read::TooLate),
-                    ErrorKind::TimedOut => return Err(ErrorKind::WouldBlock.into()),
-                    _ => return Err(error),
+            match self.opening.next_step() {
+                Step::Write => match self.write() {
+                    Ok(n) if n > 0 => self.opening.wrote(n),
+                    written => is_full |= self.not_written(written.err()),
                 },
+                Step::Flush => match self.stream.flush() {
+                    Ok(()) => self.opening.flushed(),
+                    Err(error) => is_full |= self.not_written(Some(error)),
+                },
+                Step::Shutdown => {
+                    let _ = self.stream.shutdown(Shutdown::Write);
+                    self.opening.shut_down();
+                }
+                // Nothing would end this read, though the peer may wait for the rest of the request.
+                Step::Read if is_full && self.opening.patience().is_none() => return Err(ErrorKind::WouldBlock.into()),
+                Step::Read | Step::Discard => match self.read(&mut buffer) {
+                    Ok(0) => self.opening.read_ended(),
+                    Ok(n) => self.opening.read(&buffer[..n]),
+                    Err(error) => match error.kind() {
+                        ErrorKind::Interrupted => {}
+                        ErrorKind::WouldBlock | ErrorKind::TimedOut => self.opening.read_blocked(),
+                        _ => {
+                            self.error.get_or_insert(error);
+                            self.opening.read_failed();
+                        }
+                    },
+                },
+                Step::Time => self.opening.at(self.now()),
+                Step::Wait(Some(due)) if self.now() + SHORTEST >= due => self.opening.at(self.now().max(due)),
+                // A stream that blocks has waited until then, and another is not ready.
+                Step::Wait(due) if due.is_none() || due == waited => return Err(ErrorKind::WouldBlock.into()),
+                Step::Wait(due) => {
+                    (is_full, waited) = (false, due);
+                    self.opening.turn();
+                }
+                Step::Yield => {}
+                Step::Written | Step::Ended => return Ok(()),
             }
         }
     }
 
-    fn is_over(&self) -> bool {
-        self.left().is_some_and(|left| left < transport::SHORTEST)
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
     }
 
-    /// Ends the bound on reads that the handshake has set.
-    fn stop<S: Stream>(&self, stream: &mut S) -> io::Result<()> {
-        match self.deadline {
-            Some(_) => stream.set_read_timeout(None),
-            None => Ok(()),
+    /// How long a call may block.
+    fn patience(&self) -> Option<Duration> {
+        let due = self.opening.patience()?;
+        Some(due.since(self.now()).max(SHORTEST))
+    }
+
+    fn write(&mut self) -> io::Result<usize> {
+        if let patience @ Some(_) = self.patience() {
+            self.stream.set_write_timeout(patience)?;
         }
+        self.stream.write(self.opening.chunk())
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let patience @ Some(_) = self.patience() {
+            self.bounded = true;
+            self.stream.set_read_timeout(patience)?;
+        }
+        self.stream.read(buffer)
+    }
+
+    /// Reports a write that failed or took nothing. Returns whether the stream is not ready.
+    fn not_written(&mut self, error: Option<io::Error>) -> bool {
+        let error = error.unwrap_or(ErrorKind::WriteZero.into());
+        match error.kind() {
+            ErrorKind::Interrupted => return false,
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+                self.opening.write_blocked();
+                return true;
+            }
+            _ => {}
+        }
+        self.error.get_or_insert(error);
+        self.opening.write_failed();
+        false
     }
 }
