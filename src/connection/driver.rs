@@ -48,7 +48,8 @@
 //!    transport.
 //! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that has passed, and at the
 //!     end; a writer when all is written, when nothing can be written any more, and at the end (DRV-07).
-//! 11. A caller that waits to write also reads, as much as fits (DRV-20). While nothing fits, silence is not judged.
+//! 11. A caller that waits to write also reads, as much as fits (DRV-20). While nothing fits, silence is not judged. The same
+//!     holds for one that leaves events because messages are refused until output is written.
 
 mod clock;
 mod report;
@@ -111,9 +112,11 @@ pub enum Step {
 ///     loop {
 ///         let (inbound, driver) = connection.drive();
 ///         // First all events, answered while they are lent. An error comes back as the outcome.
-///         while let Ok(Some(event)) = inbound.next_event(driver.outbound()) {
-///             if let Event::Message(message) = event {
-///                 let _ = driver.outbound().send(message);
+///         while !driver.outbound().is_full() {
+///             match inbound.next_event(driver.outbound()) {
+///                 Ok(Some(Event::Message(message))) => drop(driver.outbound().send(message)),
+///                 Ok(Some(_)) => {}
+///                 Ok(None) | Err(_) => break,
 ///             }
 ///         }
 ///         let step = driver.next(inbound);
@@ -270,7 +273,8 @@ impl Driver {
         self.write.free();
     }
 
-    /// The next step of a caller that waits for events, or for the end. All events must have been taken before.
+    /// The next step of a caller that waits for events, or for the end. All events must have been taken before, unless the
+    /// output [is full](Outbound::is_full): then they may be left until some of it is written.
     #[inline]
     pub fn next(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;

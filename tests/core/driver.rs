@@ -7,8 +7,8 @@ mod turns;
 use core::time::Duration;
 
 use websocket_proto::{
-    CloseCode, Config, Connection, Delivery, Driver, Event, Fin, Inbound, PreparedMessage, ProtocolError, ReadyState,
-    Role, SendError, Side, Step, Time, Timer, Timers,
+    CloseCode, Config, Connection, Delivery, Driver, Event, Fin, Inbound, Limits, PreparedMessage, ProtocolError,
+    ReadyState, Role, SendError, Side, Step, Time, Timer, Timers,
 };
 
 use crate::wire::{self, BINARY, CLOSE, FIN, PONG, ROLES, TEXT};

@@ -49,11 +49,20 @@ pub(super) enum Asks {
 impl Driver {
     #[inline(never)]
     pub(super) fn next_in_full(&mut self, asks: Asks, mut inbound: Option<&mut Inbound>) -> Step {
+        let was_full = asks == Asks::Events && self.is_full();
+        let may_leave_events = was_full || asks == Asks::Written;
+        if asks == Asks::Events && !was_full && self.read == Side::Paused {
+            self.read = Side::Free;
+        }
         loop {
-            if self.read == Side::Over {
-                self.end_input(asks, inbound.as_deref_mut());
+            if was_full && !self.is_full() {
+                // The events that were left come before anything else.
+                return Step::Yield;
             }
-            if asks == Asks::Written {
+            if self.read == Side::Over {
+                self.end_input(may_leave_events, inbound.as_deref_mut());
+            }
+            if may_leave_events {
                 if let Some(inbound) = inbound.as_deref_mut() {
                     self.look_ahead(inbound);
                 }
@@ -132,13 +141,18 @@ impl Driver {
         }
     }
 
-    /// The transport delivers no more bytes, and what it has delivered was looked at.
-    fn end_input(&mut self, asks: Asks, inbound: Option<&mut Inbound>) {
+    /// Whether messages are refused until output is written, so that events are left.
+    fn is_full(&self) -> bool {
+        self.outbound.is_full() && self.outbound.can_stall()
+    }
+
+    /// The transport delivers no more bytes, and what it has delivered was looked at, unless events may be left.
+    fn end_input(&mut self, may_leave_events: bool, inbound: Option<&mut Inbound>) {
         if let Some(inbound) = inbound {
             inbound.receive_eof();
         }
         // Otherwise the end is found after the remaining events.
-        if asks != Asks::Written && !self.outbound.closing.is_eof() {
+        if !may_leave_events && !self.outbound.closing.is_eof() {
             self.outbound.on_eof();
         }
     }

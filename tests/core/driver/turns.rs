@@ -140,6 +140,71 @@ fn a_turn_is_bounded() {
     }
 }
 
+/// DRV-20, DRV-13: a loop that answers leaves events while the output is full, reads no more than fits, and goes on with
+/// them when there is room, though nothing tells it that the transport is readable.
+#[test]
+fn events_are_left_while_the_output_is_full() {
+    let config = Config::new()
+        .timers(Timers::new().idle(millis(500)))
+        .limits(Limits::new().output_high_water(1000));
+    let mut world = World::with(Role::Server, &config);
+    let count = 10_000;
+    world.waiting = (0..count)
+        .flat_map(|n| wire::text(Role::Client, &format!("message {n:05}")))
+        .collect();
+    world.ended = Some(Ok(()));
+    world.room = Some(0);
+    world.driver().turn();
+    let mut turns = 0;
+    let step = loop {
+        let (inbound, driver) = world.connection.drive();
+        while !driver.outbound().is_full() {
+            match inbound.next_event(driver.outbound()) {
+                Ok(Some(Event::Message(message))) => {
+                    world.got.push(message.as_text().unwrap().into());
+                    driver.outbound().send(message).unwrap();
+                }
+                Ok(Some(event)) => panic!("{event:?}"),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        let step = driver.next(inbound);
+        if step == Step::Read {
+            assert!(
+                !inbound.space().is_empty(),
+                "what is read into no space looks like the end"
+            );
+        }
+        match step {
+            Step::Read | Step::Write | Step::Time | Step::Shutdown | Step::Flush => assert!(world.perform(step)),
+            Step::Wait(_) => {
+                assert!(world.connection.output().len() < 2000);
+                turns += 1;
+                if turns % 2 == 0 {
+                    // Silence is not judged meanwhile: it is this side that does not read.
+                    world.now += 1000;
+                    let now = ms(world.now);
+                    world.driver().at(now);
+                }
+                world.room = Some(700);
+                world.driver().writable();
+            }
+            Step::Yield => {}
+            step => break step,
+        }
+        assert!(turns < 10_000);
+    };
+    assert_eq!((step, world.got.len()), (Step::Ended, count));
+    assert!(
+        world
+            .got
+            .iter()
+            .enumerate()
+            .all(|(n, text)| *text == format!("message {n:05}"))
+    );
+    assert!(turns > 100, "{turns}");
+}
+
 /// The halves that two tasks own, and the connection of them.
 #[test]
 fn halves_can_be_owned_by_two_tasks() {
