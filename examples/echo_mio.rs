@@ -1,18 +1,18 @@
 //! An echo server on the bare core: a hand-written event loop with one thread for all connections.
 //!
-//! It is meant to be copied. What an event loop has to do for a connection is all in [`Peer::drive`]:
+//! It is meant to be copied. The order of reads, writes and deadlines, and the end of a connection, are the core's: the loop
+//! asks for each [`Step`], performs it, and reports what came of it.
 //!
 //! ```text
-//!            +----------------------------------------------------------+
-//!            v                                                          |
-//!   take events, answer them -> write output -> shut down? -> done? -> read
-//!   (until the output is full)  (until it      (when told)             (until it would block)
-//!                                would block)
+//!   event, or its deadline has passed --> Peer::drive: steps, until one of
+//!                                           Wait  --> the next event, or this deadline
+//!                                           Yield --> the end of the queue
+//!                                           Ended --> dropped
 //! ```
 //!
 //! - *Memory*: the loop owns a buffer for each direction, and lends them to the connection that it drives.
-//! - *Back-pressure*: while the output is full, no events are taken and nothing is read, so the peer's sending stalls.
-//! - *Fairness*: a connection that always has something to read gives the others a turn after a few reads.
+//! - *Back-pressure*: while the output is full, no events are taken, and soon nothing is read, so the peer's sending stalls.
+//! - *Fairness*: a connection that always has something to read gives the others a turn after a number of reads.
 //! - *Time*: deadlines wait in an ordered set; an idle connection has none. No clock is read for a message.
 
 mod support;
@@ -34,7 +34,8 @@ use signal_hook_mio::v1_0::Signals;
 use slab::Slab;
 use support::{Options, listen::cannot_listen, program};
 use websocket_proto::{
-    Buf, CloseCode, Config, Connection, Event, ReadyState, RecvBuffer, Time, handshake::ServerHandshake,
+    CloseCode, Config, Connection, Event, RecvBuffer, Step, Time,
+    handshake::{Opening, ServerHandshake},
 };
 
 const LISTENER: Token = Token(usize::MAX);
@@ -42,12 +43,6 @@ const SIGNALS: Token = Token(usize::MAX - 1);
 
 /// Bytes of the buffer that the connections share, and so of the largest read: a message of 64 KiB fits with its header.
 const READ: usize = (64 << 10) + 512;
-
-/// Reads that a connection may do before the others get their turn.
-const READS_PER_TURN: usize = 16;
-
-/// How long a client that was refused may take to read why.
-const REFUSAL: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     program::exit(Server::new(&program::options()).and_then(Server::run))
@@ -58,7 +53,7 @@ struct Server {
     listener: Option<TcpListener>,
     signals: Signals,
     config: Config,
-    origin: Instant,
+    clock: Clock,
     peers: Slab<Peer>,
     /// When which peer wants to be told the time; at most one entry for each.
     deadlines: BTreeSet<(Time, usize)>,
@@ -82,7 +77,7 @@ impl Server {
             listener: Some(listener),
             signals,
             config: options.config(),
-            origin: Instant::now(),
+            clock: Clock { origin: Instant::now() },
             peers: Slab::new(),
             deadlines: BTreeSet::new(),
             unfinished: VecDeque::new(),
@@ -116,7 +111,7 @@ impl Server {
                     self.drive(id);
                 }
             }
-            self.handle_timeouts();
+            self.drive_those_that_are_due();
         }
         Ok(())
     }
@@ -127,11 +122,7 @@ impl Server {
             return Some(Duration::ZERO);
         }
         let &(due, _) = self.deadlines.first()?;
-        Some(due.since(self.now()))
-    }
-
-    fn now(&self) -> Time {
-        Time::from_origin(self.origin.elapsed())
+        Some(due.since(self.clock.now()))
     }
 
     fn accept_all(&mut self) {
@@ -155,20 +146,16 @@ impl Server {
     fn accept(&mut self, mut stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
         let entry = self.peers.vacant_entry();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(&mut stream, Token(entry.key()), interest)?;
         let id = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        self.poll.registry().register(&mut stream, Token(id), interest)?;
         entry.insert(Peer {
             stream,
-            phase: Phase::Opening(Box::new(ServerHandshake::new(&self.config))),
+            phase: Phase::Opening(Box::new(Opening::server(&self.config, self.clock.now()))),
             due: None,
             read_closed: false,
         });
-        if let Some(timeout) = self.config.timers.handshake {
-            self.set_deadline(id, Some(self.now() + timeout));
-        }
+        self.drive(id);
         Ok(())
     }
 
@@ -181,30 +168,24 @@ impl Server {
         let ids: Vec<usize> = self.peers.iter().map(|(id, _)| id).collect();
         for id in ids {
             match &mut self.peers[id].phase {
-                // A connection that is closing already needs no further Close.
-                Phase::Open(connection) => drop(connection.close(CloseCode::GOING_AWAY)),
-                Phase::Opening(_) | Phase::Refused => self.peers[id].phase = Phase::Ended,
-                Phase::Ended => {}
+                Phase::Opening(_) => self.remove(id),
+                Phase::Open(connection) => {
+                    // A connection that is closing already needs no further Close.
+                    let _ = connection.close(CloseCode::GOING_AWAY);
+                    self.drive(id);
+                }
             }
-            self.drive(id);
         }
     }
 
-    fn handle_timeouts(&mut self) {
+    fn drive_those_that_are_due(&mut self) {
         while let Some(&(due, id)) = self.deadlines.first() {
-            let now = self.now();
+            let now = self.clock.now();
             if due > now {
                 return;
             }
             self.set_deadline(id, None);
-            match &mut self.peers[id].phase {
-                Phase::Open(connection) => connection.handle_timeout(now),
-                Phase::Opening(handshake) => {
-                    let response = handshake.handle_timeout().response();
-                    self.peers[id].refuse(response);
-                }
-                Phase::Refused | Phase::Ended => self.peers[id].phase = Phase::Ended,
-            }
+            self.peers[id].at(now);
             self.drive(id);
         }
     }
@@ -213,33 +194,19 @@ impl Server {
     fn drive(&mut self, id: usize) {
         // An event may be left of a connection that has ended since.
         let Some(peer) = self.peers.get_mut(id) else { return };
-        let was_opening = matches!(peer.phase, Phase::Opening(_));
-        let progress = peer.drive(&self.config, &mut self.buffers).unwrap_or_else(|_| {
-            peer.phase = Phase::Ended;
-            Progress::Blocked
-        });
-        if progress == Progress::OutOfTurn {
-            self.unfinished.push_back(id);
+        match peer.drive(&self.config, &mut self.buffers, &self.clock) {
+            Step::Wait(due) => self.set_deadline(id, due),
+            Step::Yield => self.unfinished.push_back(id),
+            _ => self.remove(id),
         }
-        match &peer.phase {
-            Phase::Ended => {
-                self.set_deadline(id, None);
-                // Dropping the stream closes it, and removes it from the poll.
-                self.peers.remove(id);
-                if std::mem::take(&mut self.is_full) {
-                    self.accept_all();
-                }
-            }
-            Phase::Open(connection) => {
-                // A deadline of zero asks for the time at once, which the end of this round tells.
-                let due = connection.poll_timeout();
-                self.set_deadline(id, due);
-            }
-            Phase::Refused if was_opening => {
-                let due = self.now() + REFUSAL;
-                self.set_deadline(id, Some(due));
-            }
-            Phase::Opening(_) | Phase::Refused => {}
+    }
+
+    /// Drops the stream, which closes it and removes it from the poll.
+    fn remove(&mut self, id: usize) {
+        self.set_deadline(id, None);
+        self.peers.remove(id);
+        if std::mem::take(&mut self.is_full) {
+            self.accept_all();
         }
     }
 
@@ -257,13 +224,14 @@ impl Server {
     }
 }
 
-/// A client, and where it is in its life.
-struct Peer {
-    stream: TcpStream,
-    phase: Phase,
-    due: Option<Time>,
-    /// Whether the end of the stream has arrived, so that no event will tell it once more.
-    read_closed: bool,
+struct Clock {
+    origin: Instant,
+}
+
+impl Clock {
+    fn now(&self) -> Time {
+        Time::from_origin(self.origin.elapsed())
+    }
 }
 
 /// Lent to one connection after the other.
@@ -296,165 +264,144 @@ impl Buffers {
     }
 }
 
-enum Phase {
-    /// The upgrade request is arriving.
-    Opening(Box<ServerHandshake>),
-    /// The upgrade request was refused; what the client still sends is discarded, so that it can read why.
-    Refused,
-    Open(Box<Connection>),
-    Ended,
+/// A client, and where it is in its life.
+struct Peer {
+    stream: TcpStream,
+    phase: Phase,
+    due: Option<Time>,
+    /// Whether the end of the stream has arrived, so that no event will tell it once more.
+    read_closed: bool,
 }
 
-#[derive(PartialEq)]
-enum Progress {
-    /// Nothing can be done before the next event.
-    Blocked,
-    /// There may be more to do, but it is the others' turn.
-    OutOfTurn,
+enum Phase {
+    Opening(Box<Opening<ServerHandshake>>),
+    Open(Box<Connection>),
 }
 
 impl Peer {
-    /// Does what can be done until the stream would block. An error of the stream ends the connection.
-    fn drive(&mut self, config: &Config, buffers: &mut Buffers) -> io::Result<Progress> {
-        for _ in 0..READS_PER_TURN {
-            let progress = match &mut self.phase {
-                Phase::Opening(_) => self.open(config)?,
+    /// Tells the time, because a deadline has passed.
+    fn at(&mut self, now: Time) {
+        match &mut self.phase {
+            Phase::Opening(opening) => opening.at(now),
+            Phase::Open(connection) => connection.drive().1.at(now),
+        }
+    }
+
+    /// Does what can be done. Returns `Wait`, `Yield` or `Ended`.
+    fn drive(&mut self, config: &Config, buffers: &mut Buffers, clock: &Clock) -> Step {
+        loop {
+            match &mut self.phase {
+                Phase::Opening(opening) => {
+                    let step = drive_opening(opening, &mut self.stream, clock);
+                    if step != Step::Ended {
+                        return step;
+                    }
+                    // Whoever is not let in was told so by then.
+                    let Ok(request) = opening.outcome() else { return step };
+                    if let Ok(negotiated) = opening.accept(&request, support::accept(&request)) {
+                        self.phase = Phase::Open(Box::new(Connection::from_negotiated(&negotiated, config)));
+                    }
+                }
                 Phase::Open(connection) => {
                     buffers.lend(connection);
-                    let progress = drive_connection(connection, &mut self.stream, self.read_closed);
+                    let step = drive_connection(connection, &mut self.stream, self.read_closed, clock);
                     buffers.reclaim(connection);
-                    if connection.ready_state() == ReadyState::Closed {
-                        self.phase = Phase::Ended;
-                    }
-                    return progress;
+                    return step;
                 }
-                Phase::Refused => match ready(|| self.stream.read(&mut [0; 4096]))? {
-                    Some(0) => {
-                        self.phase = Phase::Ended;
-                        None
-                    }
-                    read => read.map(drop),
-                },
-                Phase::Ended => None,
-            };
-            if progress.is_none() {
-                return Ok(Progress::Blocked);
             }
         }
-        Ok(Progress::OutOfTurn)
-    }
-
-    /// Reads a piece of the upgrade request. `None` means that there is nothing more to read.
-    fn open(&mut self, config: &Config) -> io::Result<Option<()>> {
-        let Phase::Opening(handshake) = &mut self.phase else {
-            return Ok(Some(()));
-        };
-        let mut bytes = [0; 4096];
-        let Some(n) = ready(|| self.stream.read(&mut bytes))? else {
-            return Ok(None);
-        };
-        if n == 0 {
-            self.phase = Phase::Ended;
-            return Ok(None);
-        }
-        match handshake.receive(&bytes[..n]) {
-            Ok(None) => {}
-            Ok(Some(request)) => {
-                // The subprotocol is one of the client's, so this cannot fail.
-                let accepted = request.accept(support::accept(&request)).map_err(io::Error::other)?;
-                // The response is the first output of the connection.
-                let (response, negotiated) = accepted.into_parts();
-                let negotiated = negotiated.with_prelude(response);
-                self.phase = Phase::Open(Box::new(Connection::from_negotiated(&negotiated, config)));
-            }
-            Err(error) => self.refuse(error.response()),
-        }
-        Ok(Some(()))
-    }
-
-    /// Sends a refusal, which fits the buffers of a stream to which nothing was written.
-    fn refuse(&mut self, response: Option<Vec<u8>>) {
-        let sent = match response {
-            Some(response) => self.stream.write_all(&response),
-            None => Err(ErrorKind::NotConnected.into()),
-        };
-        self.phase = match sent.and_then(|()| self.stream.shutdown(Shutdown::Write)) {
-            Ok(()) => Phase::Refused,
-            Err(_) => Phase::Ended,
-        };
     }
 }
 
-/// Lets a connection do what it can, but for some reads at most.
-fn drive_connection(connection: &mut Connection, stream: &mut TcpStream, read_closed: bool) -> io::Result<Progress> {
-    let (mut reads, mut is_drained) = (0, false);
+/// Performs the steps of an opening handshake.
+fn drive_opening(opening: &mut Opening<ServerHandshake>, stream: &mut TcpStream, clock: &Clock) -> Step {
+    let mut buffer = [0; 4096];
+    opening.turn();
     loop {
-        let (inbound, outbound) = connection.split_mut();
-        while !outbound.is_full() {
-            match inbound.next_event(outbound) {
+        match opening.next_step() {
+            Step::Write => match ready(|| stream.write(opening.chunk())) {
+                Ok(Some(n)) => opening.wrote(n),
+                Ok(None) => opening.write_blocked(),
+                Err(_) => opening.write_failed(),
+            },
+            Step::Flush => opening.flushed(), // a socket holds nothing back
+            Step::Shutdown => {
+                let _ = stream.shutdown(Shutdown::Write);
+                opening.shut_down();
+            }
+            Step::Read | Step::Discard => match ready(|| stream.read(&mut buffer)) {
+                Ok(Some(0)) => opening.read_ended(),
+                Ok(Some(n)) => opening.read(&buffer[..n]),
+                Ok(None) => opening.read_blocked(),
+                Err(_) => opening.read_failed(),
+            },
+            Step::Time => opening.at(clock.now()),
+            step => return step,
+        }
+    }
+}
+
+/// Performs the steps of a connection, and echoes its messages.
+fn drive_connection(connection: &mut Connection, stream: &mut TcpStream, read_closed: bool, clock: &Clock) -> Step {
+    let (inbound, driver) = connection.drive();
+    driver.turn();
+    loop {
+        while !driver.outbound().is_full() {
+            match inbound.next_event(driver.outbound()) {
                 // The message is lent from the receive buffer, and copied once: to the output.
-                Ok(Some(Event::Message(message))) => drop(outbound.send(message)),
+                Ok(Some(Event::Message(message))) => drop(driver.outbound().send(message)),
                 Ok(Some(_)) => {}
                 // Pongs, and the Close that answers a Close or a failure, are in the output by themselves.
                 Ok(None) | Err(_) => break,
             }
         }
-        let was_full = outbound.is_full();
-        let is_written = write(connection, stream)?;
-        if was_full {
-            // Events may be left, and are taken once there is room for answers.
-            match is_written {
-                true => continue,
-                false => return Ok(Progress::Blocked),
-            }
-        }
-        if connection.wants_shutdown() {
-            // Fails if the peer is gone, which the next read tells.
-            let _ = stream.shutdown(Shutdown::Write);
-        }
-        if connection.ready_state() == ReadyState::Closed {
-            return Ok(Progress::Blocked);
-        }
-        if is_drained {
-            return Ok(Progress::Blocked);
-        }
-        // Only here, where all events that were read are taken, so that the buffer goes back to the others.
-        if reads == READS_PER_TURN {
-            return Ok(Progress::OutOfTurn);
-        }
-        reads += 1;
-        if connection.wants_read() {
-            let space = connection.space();
-            let room = space.len();
-            match ready(|| stream.read(space))? {
-                None => return Ok(Progress::Blocked),
-                Some(0) => connection.receive_eof(),
-                Some(n) => {
-                    connection.advance(n);
-                    // Less than there was room for is all there was. Whatever arrives from now on is an event.
-                    is_drained = n < room && !read_closed;
+        match driver.next(inbound) {
+            Step::Write => {
+                // As many frames at once as there are.
+                let mut slices = [IoSlice::new(&[]); 16];
+                let used = driver.slices(&mut slices);
+                let written = match &slices[..used] {
+                    [slice] => ready(|| stream.write(slice)),
+                    slices => ready(|| stream.write_vectored(slices)),
+                };
+                match written {
+                    Ok(Some(n)) => driver.wrote(n),
+                    Ok(None) => driver.write_blocked(),
+                    Err(_) => driver.write_failed(),
                 }
             }
+            Step::Flush => driver.flushed(),
+            Step::Shutdown => {
+                let _ = stream.shutdown(Shutdown::Write);
+                driver.shut_down();
+            }
+            Step::Read => {
+                let space = inbound.space();
+                let room = space.len();
+                match ready(|| stream.read(space)) {
+                    Ok(Some(0)) => driver.read_ended(),
+                    Ok(Some(n)) => {
+                        inbound.advance(n);
+                        driver.read(n);
+                        if n < room && !read_closed {
+                            // That was all there was. Whatever arrives from now on is an event.
+                            driver.read_blocked();
+                        }
+                    }
+                    Ok(None) => driver.read_blocked(),
+                    Err(_) => driver.read_failed(),
+                }
+            }
+            Step::Discard => match ready(|| stream.read(&mut [0; 4096])) {
+                Ok(Some(0)) => driver.read_ended(),
+                Ok(Some(n)) => driver.read(n),
+                Ok(None) => driver.read_blocked(),
+                Err(_) => driver.read_failed(),
+            },
+            Step::Time => driver.at(clock.now()),
+            step => return step,
         }
     }
-}
-
-/// Writes the output, as many frames at once as there are. Returns whether all of it was taken.
-fn write(connection: &mut Connection, stream: &mut TcpStream) -> io::Result<bool> {
-    let output = connection.output();
-    while output.has_remaining() {
-        let mut slices = [IoSlice::new(&[]); 16];
-        let used = output.chunks_vectored(&mut slices);
-        let written = match &slices[..used] {
-            [slice] => ready(|| stream.write(slice)),
-            slices => ready(|| stream.write_vectored(slices)),
-        };
-        match written? {
-            Some(n) => output.advance(n),
-            None => return Ok(false),
-        }
-    }
-    Ok(true)
 }
 
 /// Tries an operation of a stream; `None` if the stream is not ready for it.

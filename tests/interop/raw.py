@@ -5,10 +5,13 @@ Each check is a function that returns when all is well and raises otherwise. SER
 """
 
 import base64
+import contextlib
 import hashlib
 import os
 import socket
 import struct
+import time
+from pathlib import Path
 
 PATIENCE = 15  # seconds for any single step
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
@@ -250,6 +253,50 @@ def cut_connections(server):
         wire.expect(TEXT, b"x", False, "echo for the next client")
 
 
+def cpu_seconds(server):
+    """User and system time that the server has used."""
+    fields = Path(f"/proc/{server.child.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def rests_while_closing(server):
+    """A peer that has sent a Close and keeps its socket open must cost no CPU (DRV-17)."""
+    with opened(server) as wire:
+        wire.send(frame(CLOSE, struct.pack("!H", 1000)))
+        wire.closed(1000, masked=False)
+        wire.end()
+        before = cpu_seconds(server)
+        time.sleep(1)
+        used = cpu_seconds(server) - before
+        check(used < 0.3, f"{used} s of CPU in a second of waiting")
+
+
+def leaves_silent_clients(server):
+    """Clients that say nothing are told 408 after 10 s, and are left 2 s later, though they keep their sockets (DRV-18)."""
+    with contextlib.ExitStack() as stack:
+        wires = [stack.enter_context(dial(server)) for _ in range(50)]
+        began = time.monotonic()
+        for wire in wires:
+            start, _ = wire.head("408")
+            check(start.startswith("HTTP/1.1 408 "), f"the answer is {start}")
+            wire.end()
+        told = time.monotonic() - began
+        check(9.5 < told < 12, f"408 after {told:.1f} s")
+        time.sleep(3)
+        # A socket that is closed on the other side answers what is sent with a reset.
+        for wire in wires:
+            wire.send(b"x")
+        time.sleep(0.2)
+        left = 0
+        for wire in wires:
+            try:
+                wire.socket.recv(1)
+                wire.socket.send(b"x")
+            except ConnectionError:
+                left += 1
+        check(left == len(wires), f"{len(wires) - left} of {len(wires)} sockets are still open")
+
+
 SERVER_CHECKS = {
     "refuses POST with 405": refuses_post,
     "refuses version 12 with 426": refuses_version,
@@ -264,6 +311,8 @@ SERVER_CHECKS = {
     "closes TCP first": closes_tcp_first,
     "messages before a close": messages_before_close,
     "cut connections": cut_connections,
+    "rests while closing": rests_while_closing,
+    "leaves silent clients": leaves_silent_clients,
 }
 LIMITED_SERVER_CHECKS = {"announced size beyond the limit": announced_too_large}
 
