@@ -13,7 +13,9 @@ impl Driver {
     /// This many bytes of the output were written.
     #[inline]
     pub fn wrote(&mut self, n: usize) {
-        self.outbound.output().advance(n);
+        let output = self.outbound.output();
+        let n = n.min(output.len()); // Output may have been given up while the write was under way.
+        output.advance(n);
         self.outbound.unflushed = true;
         self.write = Side::Free;
     }

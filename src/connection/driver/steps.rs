@@ -103,7 +103,8 @@ impl Driver {
                 self.outbound.abandon();
                 continue;
             }
-            if self.read == Side::Over && closing.is_received() && self.outbound.holds_more_than_replies() {
+            let is_stuck = self.write != Side::UnderWay && self.outbound.holds_more_than_replies();
+            if self.read == Side::Over && closing.is_received() && is_stuck {
                 // DRV-20: the peer has closed and gone, and takes no more.
                 self.outbound.abandon();
                 continue;

@@ -114,6 +114,39 @@ fn operations_that_complete_later_are_started_once() {
     assert_eq!(driver.next(inbound), Step::Time);
 }
 
+/// DRV-11: a peer that has closed and ended its side may still read: a write that is under way then is waited for.
+#[test]
+fn a_write_under_way_is_waited_for() {
+    for gives_up in [false, true] {
+        let mut connection = Connection::new(Role::Server, &Config::new());
+        connection.receive(&[wire::text(Role::Client, "x"), wire::close(Role::Client, 1000, "")].concat());
+        connection.send(&[1; 10_000][..]).unwrap();
+        while connection.next_event().unwrap().is_some() {}
+        let (inbound, driver) = connection.drive();
+        assert_eq!(driver.next(inbound), Step::Write);
+        let n = driver.chunk().len();
+        driver.write_started();
+        assert_eq!(driver.next(inbound), Step::Time);
+        driver.at(ms(0));
+        assert_eq!(driver.next(inbound), Step::Read);
+        driver.read_ended();
+        assert_eq!(driver.next(inbound), Step::Wait(Some(ms(5000))));
+        if gives_up {
+            driver.at(ms(5000));
+            assert_eq!(driver.next(inbound), Step::Ended);
+        }
+        driver.wrote(n);
+        if !gives_up {
+            assert_eq!(driver.next(inbound), Step::Flush);
+            driver.flushed();
+            assert_eq!(driver.next(inbound), Step::Shutdown);
+            driver.shut_down();
+        }
+        assert_eq!(driver.next(inbound), Step::Ended);
+        assert_eq!(connection.closure().unwrap().clean, !gives_up);
+    }
+}
+
 /// DRV-13: a turn is bounded, also if every read brings a message.
 #[test]
 fn a_turn_is_bounded() {
