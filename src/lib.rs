@@ -11,6 +11,7 @@
 //! - [`Connection`]: everything behind it. [`space`](Connection::space) and [`advance`](Connection::advance) take received
 //!   bytes, [`next_event`](Connection::next_event) lends what they mean, [`send`](Connection::send) queues messages,
 //!   [`output`](Connection::output) is what to write, [`poll_timeout`](Connection::poll_timeout) is when to wake up.
+//! - [`Driver`] and [`handshake::Opening`]: what to do next with the transport of either, for event loops.
 //! - [`DeflateConfig`]: compression ([RFC 7692](https://www.rfc-editor.org/rfc/rfc7692)), with feature `deflate`.
 //! - `blocking`: the shell for blocking streams, which does all that.
 //! - [`frame`]: the bare codec, for tools.

@@ -1,7 +1,10 @@
 //! How to use this crate, beyond its items one by one.
 //!
 //! - [Choosing a shell](choosing_a_shell): blocking, tokio, futures-io, or the bare core.
-//! - [The sans-IO loop](sans_io_loop): driving the core from an event loop of one's own.
+//! - [The sans-IO loop](sans_io_loop): driving the core from your own event loop.
+//! - [Completion I/O](completion_io): the same where operations complete later.
+//! - [Two tasks](two_tasks): reading in one task or thread, and writing in others.
+//! - [Timers](timers): every deadline, what begins it, and when it fires.
 //! - [Cancel safety](cancel_safety): what dropping a future does, and what it does not.
 //! - [Streams and sinks](streams_and_sinks): the combinators of futures-util on a connection, in one task or in two.
 //! - [Closing](closing): who closes what and when, and how it is reported.
@@ -16,6 +19,15 @@ pub mod choosing_a_shell {}
 
 #[doc = include_str!("sans_io_loop.md")]
 pub mod sans_io_loop {}
+
+#[doc = include_str!("completion_io.md")]
+pub mod completion_io {}
+
+#[doc = include_str!("two_tasks.md")]
+pub mod two_tasks {}
+
+#[doc = include_str!("timers.md")]
+pub mod timers {}
 
 #[doc = include_str!("cancel_safety.md")]
 pub mod cancel_safety {}
