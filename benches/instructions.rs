@@ -1,7 +1,8 @@
 //! The hot paths, one at a time, for a tool that counts instructions: `benches/instructions/run` is that tool.
 //!
 //! ```text
-//! instructions --list              the paths, and how many messages or handshakes a pass is
+//! instructions --list              the paths, and how many messages, handshakes or hundreds of bytes a pass is; for hostile
+//!                                  input also how many times as much it may cost as plain text
 //! instructions PATH PASSES         so many passes, and nothing else
 //! ```
 //!
@@ -17,6 +18,7 @@ use support::shell::{Shell, Way};
 use support::{
     Content::{Binary, Mixed},
     KIB, handshake,
+    hostile::{self, Input},
     recv::{self, Take},
     send::{self, Batch, Give, Keys},
     stream::Stream,
@@ -39,20 +41,30 @@ fn main() -> ExitCode {
         for (name, make) in paths() {
             println!("{name}\t{}", make().messages);
         }
+        for (name, bound, make) in hostile() {
+            println!("{name}\t{}\t{bound}", hundreds(make).messages);
+        }
         return ExitCode::SUCCESS;
     }
     let [name, passes] = &words[..] else {
         for (_, make) in paths() {
             (make().pass)();
         }
+        for (_, _, make) in hostile() {
+            (hundreds(make).pass)();
+        }
         return ExitCode::SUCCESS;
     };
-    let path = paths().into_iter().find(|(known, _)| known == name);
-    let (Some((_, make)), Ok(passes)) = (path, passes.parse()) else {
+    let path = paths()
+        .into_iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, make)| make());
+    let hostile = || hostile().into_iter().find(|(known, ..)| known == name);
+    let path = path.or_else(|| hostile().map(|(.., make)| hundreds(make)));
+    let (Some(Path { mut pass, .. }), Ok(passes)) = (path, passes.parse()) else {
         eprintln!("usage: instructions PATH PASSES, with a PATH of --list");
         return ExitCode::FAILURE;
     };
-    let mut pass = make().pass;
     for _ in 0..passes {
         pass();
     }
@@ -61,12 +73,15 @@ fn main() -> ExitCode {
 
 /// A path, ready to run.
 struct Path {
-    /// Messages in a pass, or handshakes.
+    /// Messages in a pass, or handshakes, or hundreds of bytes.
     messages: usize,
     pass: Box<dyn FnMut()>,
 }
 
 type Make = fn() -> Path;
+
+/// A name, how many times as many instructions a byte may cost as one of plain text, and the input.
+type Hostile = (&'static str, u32, fn() -> Input);
 
 /// All paths. Only the one that is measured is made.
 fn paths() -> Vec<(&'static str, Make)> {
@@ -147,6 +162,65 @@ fn paths() -> Vec<(&'static str, Make)> {
             }
         }),
     ]
+}
+
+/// What a hostile peer sends. The first is not hostile: what the others are compared with.
+///
+/// A bound is about 1.5 times what it costs. Where that is over 100 times plain text, it is known why:
+///
+/// - *1B-reads*: some 600 instructions for a read that brings a byte, which are fewer than those of the system call.
+/// - *released*: a connection that has given its buffer back makes one of 16 KiB for the next read, which is zeroed; with
+///   compression also the state of a decompressor.
+/// - *empty-tables*: 11 bytes make any decompressor build its tables.
+/// - *bomb*: a byte becomes 1,000, up to the limit on a message.
+fn hostile() -> Vec<Hostile> {
+    #[cfg(feature = "deflate")]
+    use support::hostile::compressed;
+
+    vec![
+        ("hostile-none-text-100B", 1, hostile::plain),
+        ("hostile-1B-reads", 200, || hostile::plain().dripped()),
+        ("hostile-1B-reads-released", 6000, || {
+            hostile::plain().dripped().released()
+        }),
+        ("hostile-1B-fragments", 25, || hostile::fragments(1)),
+        ("hostile-empty-fragments", 20, || hostile::fragments(0)),
+        ("hostile-pings", 25, hostile::pings),
+        ("hostile-request-1B-reads", 100, || {
+            hostile::request_of_fields().dripped()
+        }),
+        ("hostile-request-fields", 25, hostile::request_of_fields),
+        ("hostile-request-subprotocols", 80, hostile::request_of_subprotocols),
+        ("hostile-request-extensions", 25, hostile::request_of_extensions),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-text", 60, || compressed::text(KIB)),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-1B-reads-released", 12_000, || {
+            compressed::text(KIB).dripped().released()
+        }),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-tiny-released", 7000, || {
+            compressed::tiny().dripped().released()
+        }),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-tiny", 100, compressed::tiny),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-empty", 100, compressed::empty),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-empty-blocks", 15, compressed::empty_blocks),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-empty-tables", 160, compressed::empty_tables),
+        #[cfg(feature = "deflate")]
+        ("hostile-deflate-bomb", 320, compressed::bomb),
+    ]
+}
+
+fn hundreds(make: fn() -> Input) -> Path {
+    let input = make();
+    Path {
+        messages: input.len().div_ceil(100),
+        pass: Box::new(move || input.pass()),
+    }
 }
 
 fn receive(stream: Stream) -> Path {

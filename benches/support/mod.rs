@@ -5,6 +5,7 @@
 #[cfg(feature = "deflate")]
 pub(crate) mod deflate;
 pub(crate) mod handshake;
+pub(crate) mod hostile;
 pub(crate) mod limit;
 pub(crate) mod recv;
 pub(crate) mod send;
