@@ -6,6 +6,8 @@
 
 mod watch;
 
+use core::time::Duration;
+
 use self::watch::Watch;
 use crate::{
     config::Timers,
@@ -36,6 +38,8 @@ pub(crate) struct Deadlines {
     pinged: bool,
     /// Whether it is known that the connection closes.
     closing: bool,
+    /// Whether the time was told since the driver counts reads.
+    pub(super) told: bool,
 }
 
 impl Deadlines {
@@ -50,6 +54,7 @@ impl Deadlines {
             until: None,
             pinged: false,
             closing: false,
+            told: false,
         }
     }
 
@@ -119,6 +124,12 @@ impl Deadlines {
             until => until,
         });
         earlier(idle, ping)
+    }
+
+    /// The shorter of the timeouts that run while a writer does something.
+    pub(super) fn shortest_of_writer(&self) -> Option<Duration> {
+        let shortest = self.close.into_iter().chain(self.output.timeout).min();
+        shortest.map(Millis::duration)
     }
 
     /// The shorter of the timeouts for silence, which says in which steps it is watched.
@@ -276,7 +287,7 @@ impl Deadlines {
 
     /// How long the closing handshake may take.
     #[cfg(feature = "async")]
-    pub(crate) fn close_timeout(&self) -> Option<core::time::Duration> {
+    pub(crate) fn close_timeout(&self) -> Option<Duration> {
         self.close.map(Millis::duration)
     }
 }

@@ -1,15 +1,20 @@
 //! The receiving direction: received bytes in, events out.
 
+mod ahead;
 mod inflate;
 mod lend;
 mod payload;
+mod room;
 mod rules;
 
 use alloc::boxed::Box;
 use core::ops::Range;
 
 pub(crate) use self::lend::Found;
-use self::payload::{OpenFrame, OpenMessage, Progress};
+use self::{
+    ahead::Ahead,
+    payload::{OpenFrame, OpenMessage, Progress},
+};
 use crate::{
     config::{Config, Delivery},
     connection::{Event, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
@@ -61,6 +66,10 @@ pub struct Inbound {
     /// Bytes received, and steps that messages have made which did not arrive at once; both wrap.
     received: u32,
     progress: u32,
+    /// An event that was looked at before it was asked for.
+    ahead: Option<Box<Ahead>>,
+    /// Whether the control frame that was found last is settled already.
+    settled: bool,
 }
 
 /// What has arrived, as counters that a deadline can watch.
@@ -106,71 +115,9 @@ impl Inbound {
             deflate: None,
             received: 0,
             progress: 0,
+            ahead: None,
+            settled: false,
         }
-    }
-
-    /// The room to read received bytes into; tell with [`advance`](Self::advance) how many it were.
-    ///
-    /// The room is initialised memory of unspecified content. For a long binary message it is the message's own buffer,
-    /// so that its payload is never copied. It is empty only while so many events wait to be taken with
-    /// [`next_event`](Self::next_event) that nothing more fits.
-    #[inline]
-    pub fn space(&mut self) -> &mut [u8] {
-        if self.frame.is_none() {
-            self.direct = false;
-            return self.buffer.spare();
-        }
-        self.space_in_frame()
-    }
-
-    fn space_in_frame(&mut self) -> &mut [u8] {
-        let direct = self
-            .direct_remaining()
-            .and_then(|remaining| self.assembly.direct_space(remaining));
-        self.direct = direct.is_some();
-        match direct {
-            Some(room) => room,
-            None => self.buffer.spare(),
-        }
-    }
-
-    /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
-    #[inline]
-    pub fn advance(&mut self, n: usize) {
-        self.note_received(n);
-        if !core::mem::take(&mut self.direct) {
-            return self.buffer.fill(n);
-        }
-        if let Some(frame) = &mut self.frame {
-            let taken = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
-            debug_assert!(taken == n, "advance() by more than space() had");
-            frame.advance(taken);
-            self.progress = self.progress.wrapping_add(1);
-        }
-    }
-
-    /// Takes over received bytes from a buffer of the caller's, by copying them.
-    ///
-    /// The receive buffer grows to what it must hold; take the events after each call to keep it small.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some(room) = self.direct_remaining().and_then(|n| self.assembly.direct_space(n)) {
-            let n = room.len().min(rest.len());
-            if n == 0 {
-                break;
-            }
-            room[..n].copy_from_slice(&rest[..n]);
-            rest = &rest[n..];
-            self.direct = true;
-            self.advance(n);
-        }
-        self.note_received(rest.len());
-        self.buffer.push(rest);
-    }
-
-    /// Notes that the transport delivers no more bytes. Events that are already here still come first.
-    pub fn receive_eof(&mut self) {
-        self.eof = true;
     }
 
     /// The next event, or `None` when more bytes are needed.
@@ -238,10 +185,13 @@ impl Inbound {
     /// Whether nothing that was received is left to look at.
     #[inline]
     fn is_drained(&self) -> bool {
-        self.buffer.is_empty() && self.frame.is_none()
+        self.buffer.is_empty() && self.frame.is_none() && self.ahead.is_none()
     }
 
     fn parse_in_full(&mut self) -> Result<Option<Found>, ProtocolError> {
+        if let Some(found) = self.take_ahead() {
+            return Ok(Some(found));
+        }
         let found = self.parse_frames();
         if found.is_err() {
             self.end();
@@ -419,6 +369,9 @@ impl Inbound {
 
     /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
     pub fn release(&mut self) {
+        if self.ahead.is_some() {
+            return;
+        }
         if self.buffer.capacity() > 0 {
             self.buffer.release(MAX_UNREAD);
         }

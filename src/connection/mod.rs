@@ -34,7 +34,7 @@ pub use self::{
     error::{ProtocolError, SendError},
     inbound::Inbound,
     outbound::Outbound,
-    output::Output,
+    output::{Output, OwnedOutput},
     recv_buffer::RecvBuffer,
     time::{Time, Timer},
 };

@@ -115,7 +115,6 @@ impl Millis {
         u32::try_from(millis).ok().and_then(NonZeroU32::new).map(Self)
     }
 
-    #[cfg(any(test, feature = "async"))]
     pub(super) const fn duration(self) -> Duration {
         Duration::from_millis(self.0.get() as u64)
     }

@@ -71,6 +71,10 @@ impl Driver {
                 return Step::Time;
             }
             if self.read == Side::Free {
+                if asks == Asks::Written && inbound.as_ref().is_some_and(|inbound| !inbound.wants_read()) {
+                    self.read_paused();
+                    continue;
+                }
                 return self.read_step(due);
             }
             let until = match self.phase(Who::Reader) {
@@ -82,6 +86,11 @@ impl Driver {
                 (Phase::Grace, moment) => Some(moment),
                 _ => due,
             };
+            if asks == Asks::Written && self.read == Side::Over {
+                // DRV-20: nothing more can arrive, and the peer takes nothing. The events that are left say how it ended.
+                self.outbound.sever(Severed::Failed);
+                continue;
+            }
             let closing = &self.outbound.closing;
             if let Some(failure) = closing.stalled() {
                 // The writer that found that out did not read. Now, what has arrived was read.
@@ -94,7 +103,7 @@ impl Driver {
                 self.outbound.abandon();
                 continue;
             }
-            (self.reads, self.asked) = (0, false);
+            (self.reads, self.deadlines.told) = (0, false);
             self.reader_waits = Some(until.unwrap_or(Time::END));
             return Step::Wait(until);
         }
@@ -148,10 +157,10 @@ impl Driver {
             let has_failed = self.outbound.closing.failure().is_some();
             return if has_failed { Step::Discard } else { Step::Read };
         }
-        if due.is_some() && !self.asked {
+        if due.is_some() && !self.deadlines.told {
             return Step::Time;
         }
-        (self.reads, self.asked) = (0, false);
+        (self.reads, self.deadlines.told) = (0, false);
         Step::Yield
     }
 
@@ -163,7 +172,7 @@ impl Driver {
             Some(Step::Write)
         } else if outbound.unflushed {
             Some(Step::Flush)
-        } else if !self.shut_down && closing.wants_shutdown() {
+        } else if !outbound.shut_down && closing.wants_shutdown() {
             Some(Step::Shutdown)
         } else {
             None

@@ -43,6 +43,9 @@ impl Found {
 impl Inbound {
     /// Applies a control frame to the sending half: the Pong or Close that answers it is queued there.
     pub(crate) fn settle(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+        if core::mem::take(&mut self.settled) {
+            return Ok(());
+        }
         match found {
             Found::Ping(payload) => outbound.on_ping(self.buffer.slice(payload.clone())),
             Found::Pong(payload) => outbound.on_pong(self.buffer.slice(payload.clone())),

@@ -27,9 +27,11 @@ use std::{
     time::Instant,
 };
 
+use bytes::Buf;
+
 use super::{SplitStream, Stream, WebSocket, transport};
 use crate::{
-    connection::{Outbound, Output, ProtocolError, ReadyState, Time, Timer},
+    connection::{Outbound, OwnedOutput, ProtocolError, ReadyState, Time, Timer},
     error::Error,
 };
 
@@ -47,7 +49,7 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
     let (inbound, mut outbound, deadlines) = websocket.connection.into_parts();
     let mut writer = Writer {
         stream,
-        output: Output::default(),
+        output: outbound.take_output(),
         unflushed: core::mem::take(&mut outbound.unflushed),
         shut_down: websocket.shut_down,
         stalled: None,
@@ -100,7 +102,7 @@ struct Sending<S> {
 #[derive(Debug)]
 struct Writer<S> {
     stream: S,
-    output: Output,
+    output: OwnedOutput,
     /// Whether the stream may hold written bytes back.
     unflushed: bool,
     /// Whether the write side of the stream is shut down.
@@ -145,7 +147,7 @@ impl<S: Stream> Shared<S> {
                 }
                 continue;
             };
-            let is_new = writer.output.is_empty();
+            let is_new = !writer.output.has_remaining();
             if is_new {
                 writer.output = sending.outbound.take_output();
             }
@@ -184,7 +186,7 @@ impl<S: Stream> Shared<S> {
         let mut refused = None;
         writer.unflushed = true;
         loop {
-            let waiting = writer.output.len();
+            let waiting = writer.output.remaining();
             match transport::write_all(&mut writer.stream, &mut writer.output) {
                 Ok(()) => {
                     writer.unflushed = false;
@@ -193,7 +195,7 @@ impl<S: Stream> Shared<S> {
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     let now = Time::from_origin(self.origin.elapsed());
-                    if writer.output.len() < waiting {
+                    if writer.output.remaining() < waiting {
                         writer.stalled = None;
                     }
                     let stalled = now.since(*writer.stalled.get_or_insert(now));
@@ -225,7 +227,7 @@ impl<S: Stream> Shared<S> {
 impl<S> Writer<S> {
     /// Whether nothing is on its way.
     fn is_idle(&self) -> bool {
-        self.output.is_empty() && !self.unflushed
+        !self.output.has_remaining() && !self.unflushed
     }
 }
 

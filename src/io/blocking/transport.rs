@@ -10,7 +10,7 @@ use std::{
 use bytes::Buf;
 
 use super::{Stream, pool};
-use crate::connection::{Inbound, Outbound, Output, Time};
+use crate::connection::{Inbound, Outbound, Time};
 
 /// Bytes that a connection without buffer reads into first, on the stack.
 const FIRST_READ: usize = 4 << 10;
@@ -141,7 +141,7 @@ impl Reader {
 }
 
 /// Writes all output, in as few writes as it takes.
-pub(super) fn write_all<S: Stream>(stream: &mut S, output: &mut Output) -> io::Result<()> {
+pub(super) fn write_all<S: Stream>(stream: &mut S, output: &mut impl Buf) -> io::Result<()> {
     while output.has_remaining() {
         let mut slices = [IoSlice::new(&[]); SLICES];
         let used = output.chunks_vectored(&mut slices);

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Waits with a `send` until everything is written; a message may be left in the receive buffer.
-fn flush(world: &mut World) -> Step {
+pub(super) fn flush(world: &mut World) -> Step {
     world.driver().turn();
     for _ in 0..1000 {
         let (inbound, driver) = world.connection.drive();
@@ -124,8 +124,12 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
         world.room = Some(0);
         world.waiting = wire::close(Role::Server, 1011, "");
         world.ended = Some(if fails { Err(()) } else { Ok(()) });
-        let step = flush(&mut world);
-        assert_eq!(step == Step::Ended, fails, "{step:?}");
+        assert_eq!(flush(&mut world), Step::Ended);
+        assert_eq!(
+            world.driver().write_outcome(),
+            Err(ProtocolError::ConnectionLost),
+            "not all was written"
+        );
         world.take_events();
         assert_eq!(world.got, ["close Some(1011)"]);
         assert_eq!(world.until(60_000), Some(0), "nothing is left to wait for");
