@@ -6,19 +6,22 @@
 
 mod watch;
 
-use core::time::Duration;
+use core::{num::NonZeroU32, time::Duration};
 
 use self::watch::Watch;
 use crate::{
     config::Timers,
     connection::{
-        Inbound, Outbound,
-        closing::ReadyState,
+        Outbound,
+        closing::{ReadyState, Severed},
         error::ProtocolError,
         inbound::Received,
         time::{Millis, Time, Timer},
     },
 };
+
+/// How long output may stand still when the peer has ended its side: most have gone then, and take nothing any more.
+const GONE: Millis = Millis::from_millis(NonZeroU32::MIN.saturating_add(499));
 
 #[derive(Debug)]
 pub(crate) struct Deadlines {
@@ -142,12 +145,14 @@ impl Deadlines {
     }
 
     /// How long output may stand still, and whose time that is: while the connection closes, it is no longer than the closing
-    /// handshake may take (DRV-03).
+    /// handshake may take (DRV-03), and [less](GONE) once the peer sends nothing more (DRV-20).
     fn stall(&self, outbound: &Outbound) -> Option<(Millis, Timer)> {
         let close = self.close.filter(|_| !outbound.closing.is_open());
         let write = self.output.timeout.map(|timeout| (timeout, Timer::Write));
         let close = close.map(|timeout| (timeout, Timer::Close));
-        write.into_iter().chain(close).min_by_key(|&(timeout, _)| timeout)
+        let gone = outbound.at_end.then_some((GONE, Timer::Write));
+        let all = write.into_iter().chain(close).chain(gone);
+        all.min_by_key(|&(timeout, _)| timeout)
     }
 
     /// Arms what is unarmed, notes what has moved, and sends a Ping that is due. Returns the earliest deadline that has passed,
@@ -231,6 +236,10 @@ impl Deadlines {
         let Some((_, timer)) = self.look(now, outbound, received) else {
             return;
         };
+        if outbound.at_end && outbound.can_stall() && matches!(timer, Timer::Write | Timer::Close) {
+            // What it has sent says how the connection ended.
+            return outbound.sever(Severed::Failed);
+        }
         if timer != Timer::Close || !outbound.is_close_exchanged() {
             outbound.fail(ProtocolError::TimedOut(timer));
         }
@@ -249,15 +258,17 @@ impl Deadlines {
     /// Whether nothing is to be written, and no time to be told, before the next read.
     #[cfg(feature = "async")]
     #[inline]
-    pub(crate) fn is_quiet_for(&self, inbound: &Inbound, outbound: &Outbound) -> bool {
+    pub(crate) fn is_quiet_for(&self, inbound: &crate::connection::Inbound, outbound: &Outbound) -> bool {
         outbound.is_quiet() && self.is_quiet(inbound.received().bytes)
     }
 
-    pub(crate) fn next_of(&self, inbound: &Inbound, outbound: &Outbound) -> Option<Time> {
+    #[cfg(feature = "async")]
+    pub(crate) fn next_of(&self, inbound: &crate::connection::Inbound, outbound: &Outbound) -> Option<Time> {
         self.next(outbound, Some(inbound.received()))
     }
 
-    pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+    #[cfg(feature = "async")]
+    pub(crate) fn handle(&mut self, now: Time, inbound: &mut crate::connection::Inbound, outbound: &mut Outbound) {
         if self.handle_at_once(now, outbound, inbound.received()) {
             inbound.end();
         }
@@ -270,19 +281,18 @@ impl Deadlines {
     }
 
     #[cfg(feature = "async")]
-    pub(crate) fn handle_write(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
+    pub(crate) fn handle_write(
+        &mut self,
+        now: Time,
+        inbound: &mut crate::connection::Inbound,
+        outbound: &mut Outbound,
+    ) {
         self.look(now, outbound, None);
         if let Some((_, timer)) = self.look_at_output(now, outbound) {
             inbound.end();
             outbound.fail(ProtocolError::TimedOut(timer));
             outbound.abandon();
         }
-    }
-
-    /// The same deadlines but that of stalled output, which is left to whoever writes.
-    pub(crate) fn without_write(mut self) -> Self {
-        self.output.timeout = None;
-        self
     }
 
     /// How long the closing handshake may take.

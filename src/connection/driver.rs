@@ -49,7 +49,7 @@
 //! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that has passed, and at the
 //!     end; a writer when all is written, when nothing can be written any more, and at the end (DRV-07).
 //! 11. A caller that waits to write also reads, as much as fits, and looks at what arrives up to the first event (DRV-20). While
-//!     nothing fits, silence is not judged. When nothing can arrive any more, it does not wait for a transport that blocks.
+//!     nothing fits, silence is not judged. Once nothing can arrive any more, output may stand still for half a second only.
 
 mod clock;
 mod report;

@@ -201,7 +201,8 @@ impl Inbound {
         found
     }
 
-    fn settle_all(
+    /// Applies what was [parsed](Self::parse) to the sending half.
+    pub(crate) fn settle_all(
         &mut self,
         parsed: Result<Option<Found>, ProtocolError>,
         outbound: &mut Outbound,

@@ -270,10 +270,7 @@ impl Connection {
     /// [`Time::ZERO`] means at once: something happened that a deadline has to be set for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let Driver {
-            outbound, deadlines, ..
-        } = &self.driver;
-        deadlines.next(outbound, Some(self.inbound.received()))
+        self.driver.patience(Some(&self.inbound))
     }
 
     /// Tells the time, and lets happen what is due. Calling it early or often is harmless.
@@ -391,6 +388,7 @@ impl Connection {
     }
 
     /// The connection in its parts.
+    #[cfg(feature = "async")]
     pub(crate) fn into_parts(self) -> (Inbound, Outbound, Deadlines) {
         (self.inbound, self.driver.outbound, self.driver.deadlines)
     }

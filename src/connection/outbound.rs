@@ -16,7 +16,7 @@ use crate::{
         closing::{Closing, Closure, ReadyState},
         error::{ProtocolError, SendError},
         mask_keys::MaskKeys,
-        output::{MAX_INLINE, Output, OwnedOutput},
+        output::{MAX_INLINE, Output},
         probe::Probe,
     },
     deflate::{Compressor, params::DeflateParams},
@@ -54,6 +54,8 @@ pub struct Outbound {
     pub(crate) unflushed: bool,
     /// Whether the write side of the transport was shut down, or cannot be.
     pub(super) shut_down: bool,
+    /// Whether the transport delivers no more bytes. Some may not have been looked at.
+    pub(super) at_end: bool,
     pub(crate) closing: Closing,
     pub(super) probe: Probe,
 }
@@ -76,6 +78,7 @@ impl Outbound {
             output: Output::new(),
             unflushed: false,
             shut_down: false,
+            at_end: false,
             closing: Closing::new(role),
             probe: Probe::default(),
         }
@@ -305,11 +308,6 @@ impl Outbound {
     /// Queues what must go out before the first frame.
     pub(super) fn push_prelude(&mut self, bytes: &[u8]) {
         self.output.push_raw(bytes);
-    }
-
-    /// Takes all output away, to be written without holding on to the sending half. It counts as written.
-    pub(crate) fn take_output(&mut self) -> OwnedOutput {
-        self.output.take_as_written()
     }
 
     /// Answers a Ping, if that is left to the connection.

@@ -109,6 +109,10 @@ impl Span {
 pub(super) struct Millis(NonZeroU32);
 
 impl Millis {
+    pub(super) const fn from_millis(millis: NonZeroU32) -> Self {
+        Self(millis)
+    }
+
     /// The timeout, rounded up to whole milliseconds and at least one. `None` is no timeout, and so is one of over 49 days.
     pub(super) fn new(timeout: Option<Duration>) -> Option<Self> {
         let millis = timeout?.as_nanos().div_ceil(1_000_000).max(1);

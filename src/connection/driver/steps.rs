@@ -86,20 +86,10 @@ impl Driver {
                 (Phase::Grace, moment) => Some(moment),
                 _ => due,
             };
-            if asks == Asks::Written && self.read == Side::Over {
-                // DRV-20: nothing more can arrive, and the peer takes nothing. The events that are left say how it ended.
-                self.outbound.sever(Severed::Failed);
-                continue;
-            }
             let closing = &self.outbound.closing;
             if let Some(failure) = closing.stalled() {
                 // The writer that found that out did not read. Now, what has arrived was read.
                 self.outbound.fail(failure);
-                self.outbound.abandon();
-                continue;
-            }
-            if closing.is_eof() && closing.is_received() {
-                // DRV-20: the peer has closed and gone, and takes no more.
                 self.outbound.abandon();
                 continue;
             }
@@ -213,7 +203,10 @@ impl Driver {
                     self.phases[Who::Writer as usize] = Phase::Quiet;
                     let passed = self.deadlines.look_at_output(now, &self.outbound);
                     if let Some((_, timer)) = passed {
-                        self.outbound.sever(Severed::Stalled(timer));
+                        self.outbound.sever(match self.outbound.at_end {
+                            true => Severed::Failed,
+                            false => Severed::Stalled(timer),
+                        });
                     }
                     continue;
                 }

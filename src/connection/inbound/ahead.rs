@@ -31,7 +31,8 @@ impl Inbound {
         }
     }
 
-    fn keep(&mut self, mut found: Found) {
+    /// Keeps an event for the caller that asks for the next one.
+    pub(crate) fn keep(&mut self, mut found: Found) {
         let consumed = match found.range_mut() {
             None => 0,
             Some(range) => {

@@ -55,15 +55,6 @@ impl Output {
         }
     }
 
-    /// The same, but it counts as written.
-    pub(in crate::connection) fn take_as_written(&mut self) -> OwnedOutput {
-        self.push_deferred();
-        let owned = self.take();
-        self.taken = 0;
-        self.confirm(owned.waiting);
-        owned
-    }
-
     /// Takes back what was taken: what was written of it is confirmed, and the rest is written next. Returns whether it is
     /// what was taken here, and still counted.
     pub(in crate::connection) fn put_back(&mut self, owned: OwnedOutput) -> bool {

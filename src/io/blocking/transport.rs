@@ -1,4 +1,4 @@
-//! Moving bytes: the part of the shell that whole connections and their halves share.
+//! Moving bytes: single reads and writes of a stream, within the time that they may take.
 
 use core::time::Duration;
 use std::{
@@ -9,8 +9,13 @@ use std::{
 
 use bytes::Buf;
 
-use super::{Stream, pool};
-use crate::connection::{Inbound, Outbound, Time};
+pub(super) use super::limit::SHORTEST;
+use super::{
+    Stream,
+    limit::{Calls, Limit, fitting},
+    pool,
+};
+use crate::connection::{Driver, Inbound, OwnedOutput, Step, Time};
 
 /// Bytes that a connection without buffer reads into first, on the stack.
 const FIRST_READ: usize = 4 << 10;
@@ -18,84 +23,108 @@ const FIRST_READ: usize = 4 << 10;
 /// Slices of one vectored write.
 const SLICES: usize = 16;
 
-/// Shortest time that a read is bounded to; timers of operating systems are about as fine.
-pub(super) const SHORTEST: Duration = Duration::from_millis(1);
-
 /// How long a connection keeps large buffers while nothing comes.
-const IDLE: Duration = Duration::from_millis(200);
+const IDLE: Duration = Duration::from_millis(256);
 
-/// What a read gave.
-pub(super) enum Received {
-    /// Any number of them, even none.
-    Bytes,
-    End,
-    /// The stream was not ready within the time that it was given.
-    NotReady(io::Error),
+/// How long a write may block: the peer may wait for this side to read.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// The clock that deadlines are measured by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock(Instant);
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    pub(super) fn now(self) -> Time {
+        Time::from_origin(self.0.elapsed())
+    }
+
+    /// `None` is never.
+    pub(super) fn instant(self, time: Time) -> Option<Instant> {
+        self.0.checked_add(time.since_origin())
+    }
 }
 
-/// The reading side of a stream, with the clock that deadlines are measured by.
+/// A call that was not ready, or interrupted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Blocked {
+    /// When it began, if that was noted.
+    pub(super) began: Option<Time>,
+    /// Whether it has blocked for as long as it was let. Otherwise the stream does not block, or its own limit has passed.
+    pub(super) has_waited: bool,
+}
+
+impl Blocked {
+    fn new(began: Option<Time>, clock: Clock, limit: &Limit) -> Self {
+        let bound = began.zip(limit.bound());
+        Self {
+            began,
+            // A stream that does not block is back at once.
+            has_waited: bound.is_some_and(|(began, bound)| clock.now().since(began) >= bound / 2),
+        }
+    }
+}
+
+/// What a read gave.
+#[derive(Debug)]
+pub(super) enum Received {
+    Bytes(usize),
+    End,
+    Blocked(Blocked),
+    /// There is no room.
+    Full,
+    Interrupted,
+    Failed(io::Error),
+}
+
+/// How long a read may take.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wait {
+    pub(super) until: Option<Time>,
+    pub(super) most: Option<Duration>,
+}
+
+/// The reading side of a stream.
 #[derive(Debug)]
 pub(super) struct Reader {
-    origin: Instant,
-    /// The bound of reads for which nothing is due.
-    patience: Option<Duration>,
-    /// The bound that reads of the stream have at the moment.
-    bound: Option<Duration>,
+    pub(super) limit: Limit,
     /// Whether the last read filled its buffer, so that more is to be expected at once.
     busy: bool,
 }
 
 impl Reader {
-    pub(super) fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Self {
-            origin: Instant::now(),
-            patience: None,
-            bound: None,
+            limit: Limit::new(Calls::Read),
             busy: false,
         }
     }
 
-    /// The same reader, which waits for so long at most if nothing is due.
-    pub(super) fn with_patience(self, patience: Option<Duration>) -> Self {
-        let patience = patience.map(|patience| patience.max(SHORTEST));
-        Self { patience, ..self }
-    }
-
-    pub(super) fn now(&self) -> Time {
-        Time::from_origin(self.origin.elapsed())
-    }
-
-    pub(super) fn instant(&self, time: Time) -> Instant {
-        self.origin + time.since_origin()
-    }
-
-    /// Reads once, for at most until `due`.
+    /// Reads once.
     ///
     /// An idle connection waits without a buffer: the first bytes go to the stack, and only a connection from which so
-    /// many come that they fill it gets a large one. That one, and the buffer of a large message, are given back when
-    /// nothing has come for a [while](IDLE).
+    /// many come that they fill it gets a large one, or one that reads `ahead`. That one, and the buffer of a large message,
+    /// are given back when nothing has come for a [while](IDLE).
     pub(super) fn read<S: Stream>(
         &mut self,
         stream: &mut S,
         inbound: &mut Inbound,
-        due: Option<Time>,
-    ) -> io::Result<Received> {
-        let waits_idly = self.busy || inbound.holds_spare();
-        let began = (waits_idly || due.is_some()).then(|| self.now());
-        let bounds = [
-            due.zip(began).map(|(due, began)| due.since(began).max(SHORTEST)),
-            self.patience.filter(|_| due.is_none()),
-            waits_idly.then_some(IDLE),
-        ];
-        let bound = bounds.into_iter().flatten().min();
-        if bound != self.bound {
-            stream.set_read_timeout(bound)?;
-            self.bound = bound;
-        }
-        let read = if self.busy {
+        wait: Wait,
+        ahead: bool,
+        clock: Clock,
+    ) -> Received {
+        let holds_buffers = self.busy || inbound.holds_spare();
+        let began = self.begin(stream, wait, holds_buffers, clock);
+        let read = if self.busy || ahead {
             pool::lend(inbound);
             let space = inbound.space();
             let len = space.len();
+            if len == 0 {
+                return Received::Full;
+            }
             stream.read(space).inspect(|&n| {
                 self.busy = n == len;
                 inbound.advance(n);
@@ -108,53 +137,139 @@ impl Reader {
                 inbound.receive(&first[..n]);
             })
         };
+        let received = self.received(stream, read, began, clock);
+        if let Received::Blocked(_) = received {
+            self.busy = false;
+            pool::reclaim(inbound);
+            inbound.release();
+        }
+        received
+    }
+
+    /// Reads once, and throws away what was read.
+    pub(super) fn discard<S: Stream>(&mut self, stream: &mut S, wait: Wait, clock: Clock) -> Received {
+        let began = self.begin(stream, wait, false, clock);
+        let read = stream.read(&mut [0; FIRST_READ]);
+        self.received(stream, read, began, clock)
+    }
+
+    /// Bounds the read that comes next. Returns when it began, if it is bounded.
+    fn begin<S: Stream>(&mut self, stream: &mut S, wait: Wait, holds_buffers: bool, clock: Clock) -> Option<Time> {
+        let most = wait.most.into_iter().chain(holds_buffers.then_some(IDLE)).min();
+        let is_bounded = most.is_some() || wait.until.is_some() || self.limit.own().is_some();
+        let began = is_bounded.then(|| clock.now());
+        let until = wait.until.zip(began).map(|(until, began)| until.since(began));
+        self.limit.set(stream, most.into_iter().chain(until).min().map(fitting));
+        began
+    }
+
+    fn received<S: Stream>(
+        &mut self,
+        stream: &mut S,
+        read: io::Result<usize>,
+        began: Option<Time>,
+        clock: Clock,
+    ) -> Received {
         match read {
-            Ok(0) => Ok(Received::End),
-            Ok(_) => Ok(Received::Bytes),
+            Ok(0) => Received::End,
+            Ok(n) => Received::Bytes(n),
             Err(error) => match error.kind() {
-                // Some of the time until `due` may be over.
-                io::ErrorKind::Interrupted => Ok(Received::Bytes),
+                io::ErrorKind::Interrupted => Received::Interrupted,
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    self.busy = false;
-                    pool::reclaim(inbound);
-                    inbound.release();
-                    if waits_idly && began.is_some_and(|began| self.is_due(began + IDLE)) {
-                        return Ok(Received::Bytes);
-                    }
-                    Ok(Received::NotReady(io::ErrorKind::WouldBlock.into()))
+                    let blocked = Blocked::new(began, clock, &self.limit);
+                    self.limit.refresh(stream);
+                    Received::Blocked(blocked)
                 }
-                _ => Err(error),
+                _ => Received::Failed(error),
             },
         }
     }
+}
 
-    /// Whether the wait that just ended was for `due`. The last instants count as waited for.
-    pub(super) fn is_due(&self, due: Time) -> bool {
-        self.now() + SHORTEST >= due
+/// A step of the write side that was begun, and is performed without the driver.
+#[derive(Debug)]
+pub(super) struct Writing {
+    step: Step,
+    output: Option<OwnedOutput>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub(super) enum Wrote {
+    Done,
+    Blocked(Blocked),
+    Failed(io::Error),
+}
+
+impl Writing {
+    /// Begins a step, if it is one of the write side.
+    pub(super) fn begin(step: Step, driver: &mut Driver) -> Option<Self> {
+        let output = match step {
+            Step::Write => Some(driver.take_output()),
+            Step::Flush | Step::Shutdown => {
+                driver.write_started();
+                None
+            }
+            _ => return None,
+        };
+        Some(Self { step, output })
     }
 
-    /// Whether the wait that just ended, and `began` then, was as long as it may be.
-    pub(super) fn is_up(&self, began: Time, due: Option<Time>) -> bool {
-        let due = due.or_else(|| self.patience.map(|patience| began + patience));
-        due.is_some_and(|due| self.is_due(due))
+    /// Performs it. It blocks for a [short time](PATIENCE) only.
+    pub(super) fn perform<S: Stream>(&mut self, stream: &mut S, limit: &mut Limit, clock: Clock) -> Wrote {
+        limit.set(stream, Some(PATIENCE));
+        let began = clock.now();
+        let done = uninterrupted(|| match &mut self.output {
+            Some(output) => write(stream, output),
+            None if self.step == Step::Flush => stream.flush(),
+            None => {
+                // The peer may be gone already; the end of the stream will tell.
+                let _ = stream.shutdown(Shutdown::Write);
+                Ok(())
+            }
+        });
+        match done {
+            Ok(()) => Wrote::Done,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let blocked = Blocked::new(Some(began), clock, limit);
+                limit.refresh(stream);
+                Wrote::Blocked(blocked)
+            }
+            Err(error) => Wrote::Failed(error),
+        }
+    }
+
+    /// Reports what became of it. Returns whether all that was taken is written.
+    pub(super) fn report(self, driver: &mut Driver, wrote: &Wrote) -> bool {
+        let is_complete = self.output.as_ref().is_some_and(|output| !output.has_remaining());
+        if let Some(output) = self.output {
+            driver.return_output(output);
+        }
+        match (wrote, self.step) {
+            (Wrote::Done, Step::Flush) => driver.flushed(),
+            (Wrote::Done, Step::Shutdown) => driver.shut_down(),
+            (Wrote::Done, _) => {}
+            (Wrote::Blocked(_), _) => driver.write_blocked(),
+            (Wrote::Failed(_), _) => driver.write_failed(),
+        }
+        is_complete
     }
 }
 
-/// Writes all output, in as few writes as it takes.
-pub(super) fn write_all<S: Stream>(stream: &mut S, output: &mut impl Buf) -> io::Result<()> {
-    while output.has_remaining() {
-        let mut slices = [IoSlice::new(&[]); SLICES];
-        let used = output.chunks_vectored(&mut slices);
-        let written = uninterrupted(|| match used {
-            0 | 1 => stream.write(output.chunk()),
-            used => stream.write_vectored(&slices[..used]),
-        });
-        match written? {
-            0 => return Err(io::ErrorKind::WriteZero.into()),
-            n => output.advance(n),
+/// Writes once.
+fn write<S: Stream>(stream: &mut S, output: &mut OwnedOutput) -> io::Result<()> {
+    let mut slices = [IoSlice::new(&[]); SLICES];
+    let written = match output.chunks_vectored(&mut slices) {
+        0 | 1 => stream.write(output.chunk()),
+        used => stream.write_vectored(&slices[..used]),
+    };
+    match written? {
+        0 => Err(io::ErrorKind::WriteZero.into()),
+        n => {
+            output.advance(n);
+            Ok(())
         }
     }
-    uninterrupted(|| stream.flush())
 }
 
 /// Repeats what a signal interrupts. A time that is up is a stream that is not ready.
@@ -166,39 +281,6 @@ pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> 
             done => return done,
         }
     }
-}
-
-/// Whether a stream that refuses a write at this time has waited before, as long as the `bound` of writes lets it.
-///
-/// A non-blocking stream does not wait: asked again at once after it `refused`, it refuses at once.
-pub(super) fn has_waited(bound: Option<Duration>, refused: Option<Time>, now: Time) -> bool {
-    bound.is_some_and(|bound| refused.is_none_or(|refused| now.since(refused) >= bound / 2))
-}
-
-/// Ends the transport of a connection that failed (§7.1.1): writes the Close, shuts down, and reads what is under way
-/// for a bounded time, so that it does not provoke a reset which destroys the Close.
-///
-/// Whatever goes wrong here, the failure that led here is what counts.
-///
-/// # Errors
-///
-/// `WouldBlock`, if the stream is non-blocking and not ready. The connection then goes on to end.
-pub(super) fn linger<S: Stream>(stream: &mut S, outbound: &mut Outbound, timeout: Option<Duration>) -> io::Result<()> {
-    let deadline = deadline(timeout);
-    let ended = write_all(stream, outbound.output()).and_then(|()| {
-        let _ = stream.shutdown(Shutdown::Write);
-        drain(stream, deadline)
-    });
-    match ended {
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock && Instant::now() < deadline => return Err(error),
-        _ => outbound.abandon(),
-    }
-    Ok(())
-}
-
-/// The end of the time that a peer has to end its side; a day, if there is no bound.
-pub(super) fn deadline(timeout: Option<Duration>) -> Instant {
-    Instant::now() + timeout.unwrap_or(Duration::from_secs(24 * 60 * 60))
 }
 
 /// Reads and discards until the stream ends or the deadline passes.

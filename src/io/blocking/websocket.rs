@@ -1,15 +1,12 @@
 //! A connection over a stream.
 
 use core::time::Duration;
-use std::{io, net::Shutdown, time::Instant};
+use std::time::Instant;
 
-use super::{
-    Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, split,
-    transport::{self, Reader, Received},
-};
+use super::{Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, drive::Stop, split, whole::Sides};
 use crate::{
     config::Config,
-    connection::{Closure, Connection, Event, Fin, Found, Outbound, ReadyState, SendError},
+    connection::{Closure, Connection, Event, Fin, Outbound, SendError, Time},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
@@ -30,12 +27,8 @@ use crate::{
 pub struct WebSocket<S> {
     pub(super) stream: S,
     pub(super) connection: Connection,
-    pub(super) reader: Reader,
+    pub(super) sides: Sides,
     pub(super) subprotocol: Option<Box<str>>,
-    pub(super) close_timeout: Option<Duration>,
-    pub(super) write_timeout: Option<Duration>,
-    /// Whether the write side of the stream is shut down.
-    pub(super) shut_down: bool,
 }
 
 impl<S: Stream> WebSocket<S> {
@@ -116,46 +109,76 @@ impl<S: Stream> WebSocket<S> {
 
     /// A WebSocket whose opening handshake was done elsewhere.
     #[must_use]
-    pub fn from_negotiated(mut stream: S, negotiated: &Negotiated, config: &Config) -> Self {
-        // A stream that cannot bound its writes has no deadline for them.
-        let _ = stream.set_write_timeout(config.timers.write);
+    pub fn from_negotiated(stream: S, negotiated: &Negotiated, config: &Config) -> Self {
         Self {
             stream,
             connection: Connection::from_negotiated(negotiated, config),
-            reader: Reader::new(),
+            sides: Sides::new(),
             subprotocol: negotiated.subprotocol().map(Into::into),
-            close_timeout: config.timers.close,
-            write_timeout: config.timers.write,
-            shut_down: false,
         }
     }
 
-    /// The next message, or `None` once the connection was closed as it should be.
+    /// The next message, or `None` once the connection was closed cleanly.
     ///
-    /// Pings are answered and Pongs are passed over. What was fed is written before it waits.
+    /// Pings are answered and Pongs are skipped. What was fed is written before it waits.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`] when the
-    /// stream failed, or with `WouldBlock` is not ready. [`Error::FragmentDelivery`] if fragments are to be delivered.
+    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`], once, when the
+    /// stream failed before the peer has closed, after the messages that had arrived; or with `WouldBlock` when it is not ready,
+    /// or its [time limit](Stream#time-limits-of-the-application) has passed. [`Error::FragmentDelivery`] if fragments are to
+    /// be delivered.
     pub fn recv(&mut self) -> Result<Option<Message<'_>>, Error> {
         Ok(self.recv_ref()?.map(|(message, _)| message))
     }
 
+    /// The same, but it waits no longer than `timeout`. When the time is up, nothing is lost: the next call goes on.
+    ///
+    /// ```no_run
+    /// use std::{net::TcpStream, time::Duration};
+    /// use websocket_proto::{Error, blocking::WebSocket};
+    ///
+    /// fn poll(websocket: &mut WebSocket<TcpStream>) -> Result<(), Error> {
+    ///     match websocket.recv_timeout(Duration::from_millis(100)) {
+    ///         Ok(Some(message)) => println!("{message:?}"),
+    ///         Ok(None) => println!("closed"),
+    ///         Err(error) if error.is_would_block() => println!("nothing yet"),
+    ///         Err(error) => return Err(error),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// The time is kept to a few milliseconds if the stream can [bound](Stream::set_read_timeout) its reads. A timeout of zero
+    /// receives what has arrived.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); [`Error::Io`] with `WouldBlock` when the time is up.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, Error> {
+        let until = self.sides.clock.now() + timeout;
+        Ok(self.recv_until(Some(until))?.map(|(message, _)| message))
+    }
+
     /// The next message, with the sending half to answer it while it is lent.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush). If so much is queued that an answer
-    /// would be refused, that is written first: so a peer that does not read is not read from either.
+    /// Answers are written before the next wait, or with [`flush`](Self::flush). If enough is queued that an answer
+    /// would be refused, that is written first: so a peer that does not read is not read from for long either.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        self.recv_until(None)
+    }
+
+    fn recv_until(&mut self, until: Option<Time>) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
         if self.connection.split_mut().1.is_full() {
-            self.flush()?;
+            // If it cannot be written, what has arrived is received nevertheless.
+            self.drive_to_write(until)?;
         }
         let found = loop {
-            match self.wait()? {
+            match self.wait(until)? {
                 None => return Ok(None),
                 Some(found) if found.is_control() => {}
                 Some(found) => break found,
@@ -167,13 +190,13 @@ impl<S: Stream> WebSocket<S> {
         }
     }
 
-    /// The next event of any kind, or `None` once the connection was closed as it should be.
+    /// The next event of any kind, or `None` once the connection was closed cleanly.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv), but for fragments, which are events too.
     pub fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match self.wait()? {
+        match self.wait(None)? {
             None => Ok(None),
             Some(found) => self.lend(found).map(|(event, _)| Some(event)),
         }
@@ -183,8 +206,9 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when
-    /// the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next call.
+    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed
+    /// before; [`Error::Io`] when the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next
+    /// call. After a failure of the stream, [`recv`](Self::recv) still returns what the peer has sent.
     pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.feed(message)?;
         self.flush()
@@ -259,34 +283,17 @@ impl<S: Stream> WebSocket<S> {
 
     /// Writes everything that is queued.
     ///
+    /// While it waits for the peer, it reads as well, as much as fits: two ends that write at once do not block each other, and
+    /// the peer's Close ends the wait. What it reads is for the next call that receives.
+    ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed, or with
-    /// `WouldBlock` took only a part.
+    /// [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed before; [`Error::Io`] when the stream
+    /// failed, or with `WouldBlock` took only a part.
     pub fn flush(&mut self) -> Result<(), Error> {
-        let mut refused = None;
-        loop {
-            let outbound = self.connection.split_mut().1;
-            outbound.unflushed |= outbound.wants_write();
-            if !outbound.unflushed {
-                return Ok(());
-            }
-            match transport::write_all(&mut self.stream, outbound.output()) {
-                Ok(()) => outbound.unflushed = false,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let now = self.reader.now();
-                    self.connection.handle_timeout(now);
-                    let closing = &self.connection.split_mut().1.closing;
-                    if let (Some(failure), true) = (closing.failure(), closing.is_abandoned()) {
-                        return Err(failure.into());
-                    }
-                    if !transport::has_waited(self.write_timeout, refused, now) {
-                        return Err(error.into());
-                    }
-                    refused = Some(now);
-                }
-                Err(error) => return self.lost(error),
-            }
+        match self.drive_to_write(None)? {
+            Stop::Ended => self.write_end(),
+            _ => Ok(()),
         }
     }
 
@@ -303,7 +310,7 @@ impl<S: Stream> WebSocket<S> {
             Ok(()) | Err(SendError::Closing(())) => {}
             Err(error) => return Err(error.into()),
         }
-        while self.wait()?.is_some() {}
+        while self.wait(None)?.is_some() {}
         Ok(())
     }
 
@@ -339,18 +346,35 @@ impl<S: Stream> WebSocket<S> {
     /// When [`handle_timeout`](Self::handle_timeout) must be called next, for an event loop with non-blocking streams.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.connection.poll_timeout().map(|due| self.reader.instant(due))
+        let due = self.connection.poll_timeout()?;
+        self.sides.clock.instant(due)
     }
 
-    /// Lets happen what is due, for an event loop with non-blocking streams. The calls to receive do that as well.
+    /// Fires due timers, for an event loop with non-blocking streams. The calls to receive do that as well.
+    ///
+    /// What waits in the stream is read before silence of the peer is judged, up to the next event, which is kept. If the stream
+    /// blocks, that can take a few milliseconds.
     ///
     /// # Errors
     ///
     /// [`Error::Protocol`] for a deadline that ended the connection.
     pub fn handle_timeout(&mut self) -> Result<(), Error> {
-        self.connection.handle_timeout(self.reader.now());
-        match self.connection.split_mut().1.closing.failure() {
-            Some(error) => Err(error.into()),
+        let now = self.sides.clock.now();
+        if self.connection.poll_timeout().is_some_and(|due| due <= now) {
+            let driven = match self.drive_to_event(Some(now)) {
+                Ok(Stop::Found(found)) => {
+                    self.connection.drive().0.keep(found);
+                    self.drive_to_write(Some(now))
+                }
+                driven => driven,
+            };
+            match driven {
+                Err(error) if !error.is_would_block() => return Err(error),
+                _ => {}
+            }
+        }
+        match self.closure().and_then(|closure| closure.failure) {
+            Some(failure) => Err(failure.into()),
             None => Ok(()),
         }
     }
@@ -367,13 +391,13 @@ impl<S: Stream> WebSocket<S> {
         &mut self.stream
     }
 
-    /// The stream and the connection, for a loop of one's own. No time limit is left on reads and writes of the stream.
+    /// The stream and the connection, for a loop of your own. The stream has the time limits that the application gave it.
     #[must_use]
     pub fn into_parts(mut self) -> (S, Connection) {
-        let _ = self.stream.set_read_timeout(None);
-        let _ = self.stream.set_write_timeout(None);
+        self.sides.reading.reader.limit.restore(&mut self.stream);
+        self.sides.writes.restore(&mut self.stream);
         // Whoever goes on with them flushes the stream.
-        self.connection.split_mut().1.unflushed = false;
+        self.connection.drive().1.flushed();
         (self.stream, self.connection)
     }
 
@@ -398,6 +422,9 @@ impl<S: Stream> WebSocket<S> {
         data: T,
         feed: impl Fn(&mut Connection, T) -> Result<(), SendError<T>>,
     ) -> Result<(), Error> {
+        if self.connection.drive().1.drops_output() {
+            return self.write_end();
+        }
         let fed = match feed(&mut self.connection, data) {
             Err(SendError::Full(unsent)) => {
                 self.flush()?;
@@ -406,91 +433,5 @@ impl<S: Stream> WebSocket<S> {
             fed => fed,
         };
         fed.map_err(|refused| Error::Send(refused.without_unsent()))
-    }
-
-    /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
-    #[inline]
-    fn wait(&mut self) -> Result<Option<Found>, Error> {
-        // Most messages are found in few steps.
-        match self.connection.split_mut().0.parse_short() {
-            Some(found) => Ok(Some(found)),
-            None => self.wait_in_full(),
-        }
-    }
-
-    fn wait_in_full(&mut self) -> Result<Option<Found>, Error> {
-        loop {
-            let (inbound, outbound) = self.connection.split_mut();
-            let failure = match inbound.find(outbound) {
-                Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => None,
-                Err(failure) => Some(failure),
-            };
-            if self.connection.ready_state() == ReadyState::Closed {
-                // The peer is not made to wait until the stream is dropped.
-                let _ = self.stream.shutdown(Shutdown::Both);
-                return failure.map_or(Ok(None), |failure| Err(failure.into()));
-            }
-            // A failure is told when the peer was told and has ended its side, or had the time for it.
-            match self.step() {
-                Err(error) if failure.is_some() && !error.is_would_block() => {}
-                stepped => stepped?,
-            }
-        }
-    }
-
-    /// Writes what waits, lets happen what is due, and then reads once.
-    fn step(&mut self) -> Result<(), Error> {
-        let due = loop {
-            self.flush()?;
-            match self.connection.poll_timeout() {
-                Some(due) if self.reader.now() >= due => self.connection.handle_timeout(self.reader.now()),
-                due => break due,
-            }
-        };
-        if self.connection.wants_shutdown() && !self.shut_down {
-            self.shut_down = true;
-            // The peer may be gone already; the end of the stream will tell.
-            let _ = self.stream.shutdown(Shutdown::Write);
-        }
-        let (inbound, outbound) = self.connection.split_mut();
-        if outbound.closing.is_abandoned() {
-            return Ok(());
-        }
-        outbound.release();
-        match self.reader.read(&mut self.stream, inbound, due) {
-            Ok(Received::Bytes) => Ok(()),
-            Ok(Received::End) => {
-                self.connection.receive_eof();
-                Ok(())
-            }
-            // The time that the read was given is up, and the next step does what is due.
-            Ok(Received::NotReady(_)) if due.is_some_and(|due| self.reader.is_due(due)) => Ok(()),
-            Ok(Received::NotReady(error)) => Err(error.into()),
-            Err(error) => self.lost(error),
-        }
-    }
-
-    /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
-    fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        if self.connection.lose() {
-            Ok(())
-        } else {
-            Err(error.into())
-        }
-    }
-
-    /// Lends what was found, and the sending half with it.
-    #[inline]
-    fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
-        let (inbound, outbound) = self.connection.split_mut();
-        match inbound.lend(found) {
-            Ok(event) => Ok((event, outbound)),
-            Err(error) => {
-                let error = outbound.fail(error);
-                transport::linger(&mut self.stream, outbound, self.close_timeout)?;
-                Err(error.into())
-            }
-        }
     }
 }

@@ -15,6 +15,22 @@ pub(super) fn flush(world: &mut World) -> Step {
     panic!("it spins");
 }
 
+/// Waits with a `send` until the end. Returns when that is.
+pub(super) fn ended(world: &mut World) -> u64 {
+    loop {
+        match flush(world) {
+            Step::Wait(Some(due)) => {
+                let due = due.since_origin().as_nanos().div_ceil(1_000_000);
+                world.now = world.now.max(u64::try_from(due).unwrap());
+            }
+            step => {
+                assert_eq!(step, Step::Ended);
+                return world.now;
+            }
+        }
+    }
+}
+
 /// DRV-02: a failed write ends one direction; what has arrived is delivered, with the peer's Close.
 #[test]
 fn a_failed_write_ends_one_direction() {
@@ -124,7 +140,8 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
         world.room = Some(0);
         world.waiting = wire::close(Role::Server, 1011, "");
         world.ended = Some(if fails { Err(()) } else { Ok(()) });
-        assert_eq!(flush(&mut world), Step::Ended);
+        let took = ended(&mut world);
+        assert_eq!(took, if fails { 0 } else { 500 }, "nothing more is to come");
         assert_eq!(
             world.driver().write_outcome(),
             Err(ProtocolError::ConnectionLost),
@@ -132,7 +149,23 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
         );
         world.take_events();
         assert_eq!(world.got, ["close Some(1011)"]);
-        assert_eq!(world.until(60_000), Some(0), "nothing is left to wait for");
+        assert_eq!(world.until(60_000), Some(took), "nothing is left to wait for");
         assert_eq!(world.connection.closure().unwrap().code.value(), 1011);
     }
+}
+
+/// DRV-20: output that moves is written, although the peer has closed and ended its side.
+#[test]
+fn what_still_moves_is_written_after_the_end() {
+    let mut world = World::new(Role::Client, Timers::new());
+    world.connection.send(vec![0; 100_000]).unwrap();
+    world.waiting = wire::close(Role::Server, 1000, "");
+    world.ended = Some(Ok(()));
+    for n in 1..=10 {
+        world.room = Some(10_000);
+        assert_eq!(world.until(n * 400), None);
+    }
+    world.room = Some(usize::MAX);
+    assert_eq!(world.until(10_000), Some(4000));
+    assert!(world.connection.closure().unwrap().clean);
 }

@@ -1,12 +1,18 @@
 //! The sending half.
 
 use alloc::sync::Arc;
+use core::time::Duration;
 
-use super::{Half, Shared, Stream};
+use super::{Sending, Shared};
 use crate::{
-    connection::{Closure, Fin, Outbound, SendError},
+    connection::{Closure, Driver, Fin, Outbound, SendError, Time},
     error::Error,
     frame::CloseFrame,
+    io::blocking::{
+        Stream,
+        drive::{self, Asks, Failure, Hold, Next, Reading, Stop},
+        transport::Clock,
+    },
     message::Message,
     prepared::PreparedMessage,
 };
@@ -24,7 +30,9 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`].
+    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed
+    /// before; [`Error::Io`] when the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next
+    /// call. After a failure of the stream, the receiving half still returns what the peer has sent.
     pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
         self.feed(message)?;
         self.flush()
@@ -99,30 +107,42 @@ impl<S: Stream> SendHalf<S> {
 
     /// Writes everything that is queued.
     ///
-    /// # Errors
-    ///
-    /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed.
-    pub fn flush(&self) -> Result<(), Error> {
-        self.shared.flush(Half::Send)
-    }
-
-    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`.
-    ///
-    /// A receiving half that is blocked already notices that a deadline runs within
-    /// [`Timers::close`](crate::Timers::close), so that a peer which does not answer may take up to twice this time.
+    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
     ///
     /// # Errors
     ///
     /// As for [`send`](Self::send).
+    pub fn flush(&self) -> Result<(), Error> {
+        match drive::drive(&mut Writing(&self.shared), Asks::Write, None)? {
+            Stop::Ended => self.write_end(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`. If the connection is closing
+    /// already, this only writes what is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a frame that may not be sent; otherwise as for [`send`](Self::send).
     pub fn close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-        self.shared.lock().outbound.close(frame)?;
-        self.flush()
+        match self.shared.lock().driver.outbound().close(frame) {
+            Ok(()) | Err(SendError::Closing(())) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.flush()?;
+        // The time that the peer has begins now, and not when the receiving half looks next.
+        let now = self.shared.clock.now();
+        let driver = &mut self.shared.lock().driver;
+        driver.at_write(now);
+        let _ = driver.next_write();
+        Ok(())
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.shared.lock().outbound.closure()
+        self.shared.lock().driver.outbound().closure()
     }
 
     /// Queues something, and waits until what is queued before is written if that is too much.
@@ -132,13 +152,58 @@ impl<S: Stream> SendHalf<S> {
         feed: impl Fn(&mut Outbound, T) -> Result<(), SendError<T>>,
     ) -> Result<(), Error> {
         loop {
-            let fed = feed(&mut self.shared.lock().outbound, data);
+            let mut sending = self.shared.lock();
+            if sending.driver.drops_output() {
+                drop(sending);
+                return self.write_end();
+            }
+            let fed = feed(sending.driver.outbound(), data);
+            drop(sending);
             match fed {
                 Err(SendError::Full(unsent)) => data = unsent,
                 fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
             }
             self.flush()?;
         }
+    }
+
+    /// How the sending direction ended.
+    fn write_end(&self) -> Result<(), Error> {
+        let Sending { driver, failure, .. } = &mut *self.shared.lock();
+        failure.tell(driver.write_outcome())
+    }
+}
+
+/// Somebody who only writes.
+struct Writing<'a, S>(&'a Shared<S>);
+
+impl<S: Stream> Hold for Writing<'_, S> {
+    type Stream = S;
+
+    fn clock(&self) -> Clock {
+        self.0.clock
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&mut Driver, &mut Failure) -> T) -> T {
+        let Sending { driver, failure, .. } = &mut *self.0.lock();
+        act(driver, failure)
+    }
+
+    fn next(&mut self, asks: &mut Asks<'_>) -> Next {
+        self.0.next(asks, false)
+    }
+
+    fn reading(&mut self) -> Option<(&mut S, &mut Reading)> {
+        None
+    }
+
+    fn write_limit(&self) -> Option<Duration> {
+        let sending = self.0.lock();
+        sending.writer.as_ref().and_then(|writer| writer.limit.own())
+    }
+
+    fn wait(&mut self, until: Option<Time>) {
+        self.0.wait(until);
     }
 }
 
