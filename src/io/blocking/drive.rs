@@ -5,24 +5,17 @@
 //! used up its bound is made again; one that comes back at once is one of a stream that does not block, and that is left to
 //! the caller.
 
-use core::time::Duration;
 use std::io;
 
 use super::{
     Stream,
     limit::SHORTEST,
-    transport::{Blocked, Clock, Reader, Received, Wait, Writing, Wrote},
+    transport::{Clock, Reader, Received, Writing, Wrote},
 };
 use crate::{
     connection::{Driver, Found, Inbound, ProtocolError, Step, Time},
     error::Error,
 };
-
-/// How long a read may block while output waits that the stream did not take.
-const SOON: Duration = Duration::from_millis(4);
-
-/// How long the stream is not asked again to take output that it did not take, as long as there is something to read.
-const RESPITE: Duration = Duration::from_millis(50);
 
 /// What a call waits for.
 #[derive(Debug)]
@@ -41,22 +34,21 @@ impl Asks<'_> {
     /// Asks for the next step. One of the write side is begun.
     pub(super) fn begin(&mut self, driver: &mut Driver) -> Result<Writing, Next> {
         let step = self.next(driver);
-        Writing::begin(step, driver).ok_or_else(|| self.other(step, driver, false))
+        Writing::begin(step, driver).ok_or_else(|| self.other(step, driver))
     }
 
-    /// Asks for the next step while somebody writes, so that it is not one of the write side.
+    /// Asks for the next step while somebody else writes, so that it is not one of the write side.
     pub(super) fn look(&mut self, driver: &mut Driver) -> Next {
         let step = self.next(driver);
-        self.other(step, driver, true)
+        self.other(step, driver)
     }
 
-    fn other(&self, step: Step, driver: &mut Driver, others: bool) -> Next {
+    fn other(&self, step: Step, driver: &mut Driver) -> Next {
         if matches!(step, Step::Read | Step::Discard) {
             // What it waits for may take long.
             driver.outbound().release();
         }
-        let due = self.patience(driver);
-        Next::Step { step, due, others }
+        Next::Step(step, self.patience(driver))
     }
 
     fn next(&mut self, driver: &mut Driver) -> Step {
@@ -99,13 +91,8 @@ pub(super) enum Stop {
 #[derive(Debug)]
 pub(super) enum Next {
     Wrote(Wrote),
-    Step {
-        step: Step,
-        /// Until when a read may take.
-        due: Option<Time>,
-        /// Whether another thread writes.
-        others: bool,
-    },
+    /// A step, and until when a read may take.
+    Step(Step, Option<Time>),
 }
 
 /// The error of the stream, which is told once, as what ended the connection.
@@ -155,38 +142,11 @@ pub(super) trait Hold {
     /// The next step. One of the write side is performed.
     fn next(&mut self, asks: &mut Asks<'_>) -> Next;
 
-    /// The stream, to be read.
-    fn reading(&mut self) -> Option<(&mut Self::Stream, &mut Reading)>;
+    /// The read side, if it is here.
+    fn reading(&mut self) -> Option<(&mut Self::Stream, &mut Reader)>;
 
-    /// The application's own limit of writes, for a caller that waits to write.
-    fn write_limit(&self) -> Option<Duration> {
-        None
-    }
-
-    /// How long a read may go on although others use the driver.
-    fn glance(&self) -> Option<Duration> {
-        None
-    }
-
-    /// Waits for another thread that writes, if there still is one.
+    /// Waits for another thread that writes, if there is one.
     fn wait(&mut self, _until: Option<Time>) {}
-}
-
-/// The read side, and what is known of the other one.
-#[derive(Debug)]
-pub(super) struct Reading {
-    pub(super) reader: Reader,
-    /// The end of the [`RESPITE`].
-    respite: Option<Time>,
-}
-
-impl Reading {
-    pub(super) const fn new() -> Self {
-        Self {
-            reader: Reader::new(),
-            respite: None,
-        }
-    }
 }
 
 /// Drives until what is asked for is there, or the connection is over; but not longer than `until`.
@@ -195,143 +155,74 @@ impl Reading {
 ///
 /// `WouldBlock`: the time is up, or the stream does not block and is not ready.
 pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Time>) -> Result<Stop, Error> {
-    let mut turn = Turn::begin(hold, &asks, None);
+    let clock = hold.clock();
+    if let Some((_, reader)) = hold.reading() {
+        reader.limit.restart();
+    }
+    begin(hold, &asks);
+    // Whether a call of this turn has waited for what is asked for, or was refused at once.
+    let mut has_waited = None;
     loop {
         if let Some(found) = find(hold, &mut asks) {
             return Ok(Stop::Found(found));
         }
-        let (step, due, others) = match hold.next(&mut asks) {
+        let (step, due) = match hold.next(&mut asks) {
+            Next::Step(step, due) => (step, due),
             Next::Wrote(wrote) => {
-                turn.note_write(hold, &asks, &wrote);
+                if let Wrote::Blocked { has_waited: waited } = wrote {
+                    has_waited = Some(waited);
+                }
+                if let Some((_, reader)) = hold.reading() {
+                    reader.is_blocked = matches!(wrote, Wrote::Blocked { has_waited: true });
+                }
                 continue;
             }
-            Next::Step { step, due, others } => (step, due, others),
         };
-        match step {
-            Step::Read | Step::Discard => {
-                let wait = Wait {
-                    until: earlier(due, until),
-                    most: earlier(hold.glance(), turn.is_blocked.then_some(SOON)),
-                };
-                read(hold, &mut asks, step, wait, &mut turn);
-            }
-            Step::Time => {
-                let now = hold.clock().now();
-                hold.with(|driver, _| asks.tell(driver, now));
-            }
+        let due = match step {
             Step::Written => return Ok(Stop::Written),
             Step::Ended => return Ok(Stop::Ended),
-            Step::Wait(due) => {
-                let now = hold.clock().now();
-                if let Some(due) = due.filter(|&due| now + SHORTEST >= due) {
-                    // The last instants count as waited for.
-                    hold.with(|driver, _| asks.tell(driver, now.max(due)));
-                    continue;
+            Step::Read | Step::Discard => {
+                let waited = read(hold, &mut asks, step, earlier(due, until));
+                if !asks.waits_to_write() {
+                    has_waited = waited.or(has_waited);
                 }
-                if turn.is_up(hold, &asks, until, now) || (turn.is_refused && !turn.has_waited && !others) {
-                    return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
-                }
-                if others && !turn.has_waited {
-                    hold.wait(earlier(due, until));
-                }
-                turn = Turn::begin(hold, &asks, turn.quiet);
+                continue;
             }
-            // This was enough for one turn, which ends also if something arrives all the time.
-            _ => {
-                let now = hold.clock().now();
-                if turn.is_up(hold, &asks, until, now) {
-                    return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
-                }
-                turn = Turn::begin(hold, &asks, turn.quiet);
-            }
+            Step::Time => Some(Time::ZERO),
+            Step::Wait(due) => due,
+            _ => None,
+        };
+        // The last instants count as waited for.
+        let now = clock.now();
+        let is_up = |end: Time| now + SHORTEST >= end;
+        if let Some(due) = due.filter(|&due| is_up(due)) {
+            hold.with(|driver, _| asks.tell(driver, now.max(due)));
+            continue;
         }
+        let is_refused = has_waited == Some(false) && step != Step::Yield;
+        if is_refused || until.is_some_and(is_up) {
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        }
+        if let Some((_, reader)) = hold.reading() {
+            reader.is_blocked = false;
+        }
+        if has_waited.is_none() {
+            hold.wait(earlier(due, until));
+        }
+        begin(hold, &asks);
+        has_waited = None;
     }
 }
 
-fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
-    one.into_iter().chain(other).min()
-}
-
-/// What is known of the sides of the stream between two waits.
-struct Turn {
-    /// Whether a call has waited for as long as it was let.
-    has_waited: bool,
-    /// Whether a call was refused at once.
-    is_refused: bool,
-    /// Whether output waits that the stream did not take.
-    is_blocked: bool,
-    /// Since when the direction that is waited for has not moved, as far as it matters.
-    quiet: Option<Time>,
-}
-
-impl Turn {
-    fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>, quiet: Option<Time>) -> Self {
-        let clock = hold.clock();
-        let respite = match hold.reading() {
-            Some((_, reading)) if !asks.waits_to_write() => {
-                reading.respite = reading.respite.filter(|&end| clock.now() < end);
-                reading.respite.is_some()
-            }
-            _ => false,
-        };
-        hold.with(|driver, _| match asks {
-            Asks::Write => driver.writable(),
-            _ if respite => driver.readable(),
-            _ => driver.turn(),
-        });
-        Self {
-            has_waited: false,
-            is_refused: false,
-            is_blocked: respite,
-            quiet,
-        }
-    }
-
-    fn note(&mut self, blocked: Blocked) {
-        self.has_waited |= blocked.has_waited;
-        self.is_refused |= !blocked.has_waited;
-    }
-
-    fn note_write<H: Hold>(&mut self, hold: &mut H, asks: &Asks<'_>, wrote: &Wrote) {
-        let Wrote::Blocked(blocked) = *wrote else {
-            if asks.waits_to_write() {
-                self.quiet = None;
-            }
-            return;
-        };
-        self.note(blocked);
-        self.is_blocked = true;
-        if asks.waits_to_write() {
-            self.quiet = self.quiet.or(blocked.began);
-        } else if let Some((_, reading)) = hold.reading() {
-            reading.respite = blocked.began.map(|began| began + RESPITE);
-        }
-    }
-
-    fn note_read(&mut self, asks: &Asks<'_>, received: &Received) {
-        let began = match *received {
-            Received::Bytes(_) => None,
-            Received::Blocked(blocked) => {
-                self.note(blocked);
-                self.quiet.or(blocked.began)
-            }
-            _ => return,
-        };
-        if !asks.waits_to_write() {
-            self.quiet = began;
-        }
-    }
-
-    /// Whether the caller waits no longer: its time is up, or the application's limit for the direction that it waits for.
-    fn is_up<H: Hold>(&self, hold: &mut H, asks: &Asks<'_>, until: Option<Time>, now: Time) -> bool {
-        let own = if asks.waits_to_write() {
-            hold.write_limit()
-        } else {
-            hold.reading().and_then(|(_, reading)| reading.reader.limit.own())
-        };
-        let own = self.quiet.zip(own).map(|(quiet, own)| quiet + own);
-        earlier(until, own).is_some_and(|end| now + SHORTEST >= end)
-    }
+/// Begins a turn.
+fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
+    // As long as there is something to read, a stream that did not take output is left alone for a turn.
+    let is_blocked = hold.reading().is_some_and(|(_, reader)| reader.is_blocked);
+    hold.with(|driver, _| match asks {
+        Asks::Write => driver.writable(),
+        Asks::Event(_) if is_blocked => driver.readable(),
+        _ => driver.turn(),
+    });
 }
 
 /// An event that has arrived. Messages are found without the driver.
@@ -346,26 +237,24 @@ fn find<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
     }
 }
 
-fn read<H: Hold>(hold: &mut H, asks: &mut Asks<'_>, step: Step, wait: Wait, turn: &mut Turn) {
+/// Reads once. Returns whether it has waited, if nothing came.
+fn read<H: Hold>(hold: &mut H, asks: &mut Asks<'_>, step: Step, until: Option<Time>) -> Option<bool> {
     let clock = hold.clock();
-    let Some((stream, Reading { reader, respite })) = hold.reading() else {
-        return;
-    };
+    let (stream, reader) = hold.reading()?;
     let ahead = asks.waits_to_write();
-    let received = match asks {
-        Asks::Event(inbound) | Asks::Flush(inbound) if step == Step::Read => {
-            reader.read(stream, inbound, wait, ahead, clock)
-        }
-        _ => reader.discard(stream, wait, clock),
+    let inbound = match asks {
+        Asks::Event(inbound) | Asks::Flush(inbound) if step == Step::Read => Some(&mut **inbound),
+        _ => None,
     };
-    if let Received::Blocked(_) = received {
-        *respite = None;
-    }
-    turn.note_read(asks, &received);
+    let received = reader.read(stream, inbound, until, ahead, clock);
+    let waited = match received {
+        Received::Blocked { has_waited } => Some(has_waited),
+        _ => None,
+    };
     hold.with(|driver, failure| match received {
         Received::Bytes(n) => driver.read(n),
         Received::End => driver.read_ended(),
-        Received::Blocked(_) => driver.read_blocked(),
+        Received::Blocked { .. } => driver.read_blocked(),
         Received::Full => driver.read_paused(),
         Received::Interrupted => {}
         Received::Failed(error) => {
@@ -373,4 +262,9 @@ fn read<H: Hold>(hold: &mut H, asks: &mut Asks<'_>, step: Step, wait: Wait, turn
             driver.read_failed();
         }
     });
+    waited
+}
+
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    one.into_iter().chain(other).min()
 }

@@ -2,7 +2,8 @@
 
 use core::time::Duration;
 
-use super::Stream;
+use super::{Stream, transport::Clock};
+use crate::connection::Time;
 
 /// Shortest time that a call is bounded to; timers of operating systems are about as fine.
 pub(super) const SHORTEST: Duration = Duration::from_millis(1);
@@ -25,6 +26,8 @@ pub(super) struct Limit {
     shells: Option<Duration>,
     /// What the stream said after it was set last, which may be rounded. `None` until then.
     applied: Option<Option<Duration>>,
+    /// Since when calls have moved nothing, if the last one has not.
+    quiet: Option<Time>,
 }
 
 impl Limit {
@@ -34,6 +37,7 @@ impl Limit {
             own: None,
             shells: None,
             applied: None,
+            quiet: None,
         }
     }
 
@@ -43,7 +47,7 @@ impl Limit {
     }
 
     /// What a call is bounded to.
-    pub(super) fn bound(&self) -> Option<Duration> {
+    fn bound(&self) -> Option<Duration> {
         self.own.into_iter().chain(self.shells).min()
     }
 
@@ -56,11 +60,27 @@ impl Limit {
         }
     }
 
-    /// Looks whether the application has changed its limit, after a call that has waited.
-    pub(super) fn refresh<S: Stream>(&mut self, stream: &mut S) {
+    /// A call was not ready, which began then if that was noted. Returns whether it has only used up the limit of the shell.
+    /// Otherwise the stream does not block, or the application's limit is used up.
+    pub(super) fn has_waited<S: Stream>(&mut self, stream: &mut S, began: Option<Time>, clock: Clock) -> bool {
+        let bound = began.zip(self.bound());
+        // A stream that does not block is back at once.
+        let Some((began, _)) = bound.filter(|&(began, bound)| clock.now().since(began) >= bound / 2) else {
+            self.quiet = None;
+            return false;
+        };
         if self.shells.is_some() && self.learn(stream) {
             self.apply(stream);
         }
+        let since = self.quiet.unwrap_or(began);
+        let is_used_up = self.own.is_some_and(|own| clock.now() + SHORTEST >= since + own);
+        self.quiet = (!is_used_up).then_some(since);
+        !is_used_up
+    }
+
+    /// A call has moved something, or the caller begins to wait.
+    pub(super) fn restart(&mut self) {
+        self.quiet = None;
     }
 
     /// Leaves the application's limit alone on the stream.

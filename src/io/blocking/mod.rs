@@ -36,6 +36,7 @@ mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
 mod transport;
+mod verbs;
 mod websocket;
 mod whole;
 

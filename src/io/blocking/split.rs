@@ -22,9 +22,9 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{
     SplitStream, Stream, WebSocket,
-    drive::{Asks, Failure, Next},
+    drive::{Asks, Failure, Hold, Next},
     limit::Limit,
-    transport::Clock,
+    transport::{Clock, Reader, Wrote},
 };
 use crate::{
     connection::{Driver, Time},
@@ -40,7 +40,8 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
         limit: websocket.sides.writes,
     };
     let (inbound, driver) = websocket.connection.into_halves();
-    let glance = driver.glance();
+    let mut reader = websocket.sides.reader;
+    reader.most = driver.glance();
     let shared = Arc::new(Shared {
         sending: Mutex::new(Sending {
             driver,
@@ -53,8 +54,7 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
     let recv = RecvHalf {
         stream: websocket.stream,
         inbound,
-        reading: websocket.sides.reading,
-        glance,
+        reader,
         shared: Arc::clone(&shared),
         subprotocol: websocket.subprotocol,
     };
@@ -112,11 +112,12 @@ impl<S: Stream> Shared<S> {
         let mut sending = self.lock();
         let sending = &mut *sending;
         let is_complete = writing.report(&mut sending.driver, &wrote);
-        if once && is_complete && sending.driver.outbound().wants_write() {
-            sending.driver.write_blocked();
-        }
         sending.writer = Some(writer);
         self.returned.notify_all();
+        if once && is_complete && sending.driver.outbound().wants_write() {
+            sending.driver.write_blocked();
+            return Next::Wrote(Wrote::Blocked { has_waited: true });
+        }
         Next::Wrote(sending.failure.noted(wrote))
     }
 
@@ -133,5 +134,38 @@ impl<S: Stream> Shared<S> {
                 drop(self.returned.wait_timeout(sending, most));
             }
         }
+    }
+}
+
+/// A half that is driven: with the read side, or without.
+struct Half<'a, S> {
+    shared: &'a Shared<S>,
+    reading: Option<(&'a mut S, &'a mut Reader)>,
+}
+
+impl<S: Stream> Hold for Half<'_, S> {
+    type Stream = S;
+
+    fn clock(&self) -> Clock {
+        self.shared.clock
+    }
+
+    fn with<T>(&mut self, act: impl FnOnce(&mut Driver, &mut Failure) -> T) -> T {
+        let Sending { driver, failure, .. } = &mut *self.shared.lock();
+        act(driver, failure)
+    }
+
+    fn next(&mut self, asks: &mut Asks<'_>) -> Next {
+        self.shared.next(asks, self.reading.is_some())
+    }
+
+    fn reading(&mut self) -> Option<(&mut S, &mut Reader)> {
+        self.reading
+            .as_mut()
+            .map(|(stream, reader)| (&mut **stream, &mut **reader))
+    }
+
+    fn wait(&mut self, until: Option<Time>) {
+        self.shared.wait(until);
     }
 }

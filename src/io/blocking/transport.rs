@@ -26,6 +26,9 @@ const SLICES: usize = 16;
 /// How long a connection keeps large buffers while nothing comes.
 const IDLE: Duration = Duration::from_millis(256);
 
+/// How long a read may block while output waits that the stream did not take.
+const SOON: Duration = Duration::from_millis(4);
+
 /// How long a write may block: the peer may wait for this side to read.
 const PATIENCE: Duration = Duration::from_millis(5);
 
@@ -48,49 +51,29 @@ impl Clock {
     }
 }
 
-/// A call that was not ready, or interrupted.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Blocked {
-    /// When it began, if that was noted.
-    pub(super) began: Option<Time>,
-    /// Whether it has blocked for as long as it was let. Otherwise the stream does not block, or its own limit has passed.
-    pub(super) has_waited: bool,
-}
-
-impl Blocked {
-    fn new(began: Option<Time>, clock: Clock, limit: &Limit) -> Self {
-        let bound = began.zip(limit.bound());
-        Self {
-            began,
-            // A stream that does not block is back at once.
-            has_waited: bound.is_some_and(|(began, bound)| clock.now().since(began) >= bound / 2),
-        }
-    }
-}
-
 /// What a read gave.
 #[derive(Debug)]
 pub(super) enum Received {
     Bytes(usize),
     End,
-    Blocked(Blocked),
+    /// The stream was not ready; see [`Limit::has_waited`].
+    Blocked {
+        has_waited: bool,
+    },
     /// There is no room.
     Full,
     Interrupted,
     Failed(io::Error),
 }
 
-/// How long a read may take.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Wait {
-    pub(super) until: Option<Time>,
-    pub(super) most: Option<Duration>,
-}
-
 /// The reading side of a stream.
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) limit: Limit,
+    /// How long any read may take, since nobody can end it; `None` is no limit.
+    pub(super) most: Option<Duration>,
+    /// Whether output waits for which the stream has blocked when it was asked last.
+    pub(super) is_blocked: bool,
     /// Whether the last read filled its buffer, so that more is to be expected at once.
     busy: bool,
 }
@@ -99,11 +82,13 @@ impl Reader {
     pub(super) const fn new() -> Self {
         Self {
             limit: Limit::new(Calls::Read),
+            most: None,
+            is_blocked: false,
             busy: false,
         }
     }
 
-    /// Reads once.
+    /// Reads once, for at most until then. Without a place to receive into, what was read is thrown away.
     ///
     /// An idle connection waits without a buffer: the first bytes go to the stack, and only a connection from which so
     /// many come that they fill it gets a large one, or one that reads `ahead`. That one, and the buffer of a large message,
@@ -111,74 +96,61 @@ impl Reader {
     pub(super) fn read<S: Stream>(
         &mut self,
         stream: &mut S,
-        inbound: &mut Inbound,
-        wait: Wait,
+        mut inbound: Option<&mut Inbound>,
+        until: Option<Time>,
         ahead: bool,
         clock: Clock,
     ) -> Received {
-        let holds_buffers = self.busy || inbound.holds_spare();
-        let began = self.begin(stream, wait, holds_buffers, clock);
-        let read = if self.busy || ahead {
-            pool::lend(inbound);
-            let space = inbound.space();
-            let len = space.len();
-            if len == 0 {
-                return Received::Full;
-            }
-            stream.read(space).inspect(|&n| {
-                self.busy = n == len;
-                inbound.advance(n);
-            })
-        } else {
-            pool::reclaim(inbound);
-            let mut first = [0; FIRST_READ];
-            stream.read(&mut first).inspect(|&n| {
-                self.busy = n == FIRST_READ;
-                inbound.receive(&first[..n]);
-            })
-        };
-        let received = self.received(stream, read, began, clock);
-        if let Received::Blocked(_) = received {
-            self.busy = false;
-            pool::reclaim(inbound);
-            inbound.release();
-        }
-        received
-    }
-
-    /// Reads once, and throws away what was read.
-    pub(super) fn discard<S: Stream>(&mut self, stream: &mut S, wait: Wait, clock: Clock) -> Received {
-        let began = self.begin(stream, wait, false, clock);
-        let read = stream.read(&mut [0; FIRST_READ]);
-        self.received(stream, read, began, clock)
-    }
-
-    /// Bounds the read that comes next. Returns when it began, if it is bounded.
-    fn begin<S: Stream>(&mut self, stream: &mut S, wait: Wait, holds_buffers: bool, clock: Clock) -> Option<Time> {
-        let most = wait.most.into_iter().chain(holds_buffers.then_some(IDLE)).min();
-        let is_bounded = most.is_some() || wait.until.is_some() || self.limit.own().is_some();
+        let holds_buffers = self.busy || inbound.as_ref().is_some_and(|inbound| inbound.holds_spare());
+        let most = [
+            self.most,
+            (self.is_blocked || ahead).then_some(SOON),
+            holds_buffers.then_some(IDLE),
+        ];
+        let most = most.into_iter().flatten().min();
+        let is_bounded = most.is_some() || until.is_some() || self.limit.own().is_some();
         let began = is_bounded.then(|| clock.now());
-        let until = wait.until.zip(began).map(|(until, began)| until.since(began));
-        self.limit.set(stream, most.into_iter().chain(until).min().map(fitting));
-        began
-    }
-
-    fn received<S: Stream>(
-        &mut self,
-        stream: &mut S,
-        read: io::Result<usize>,
-        began: Option<Time>,
-        clock: Clock,
-    ) -> Received {
+        let left = until.zip(began).map(|(until, began)| until.since(began));
+        self.limit.set(stream, most.into_iter().chain(left).min().map(fitting));
+        let read = match &mut inbound {
+            Some(inbound) if self.busy || ahead => {
+                pool::lend(inbound);
+                let space = inbound.space();
+                let len = space.len();
+                if len == 0 {
+                    return Received::Full;
+                }
+                stream.read(space).inspect(|&n| {
+                    self.busy = n == len;
+                    inbound.advance(n);
+                })
+            }
+            inbound => {
+                let mut first = [0; FIRST_READ];
+                inbound.iter_mut().for_each(|inbound| pool::reclaim(inbound));
+                stream.read(&mut first).inspect(|&n| {
+                    self.busy = n == FIRST_READ;
+                    inbound.iter_mut().for_each(|inbound| inbound.receive(&first[..n]));
+                })
+            }
+        };
         match read {
             Ok(0) => Received::End,
-            Ok(n) => Received::Bytes(n),
+            Ok(n) => {
+                self.limit.restart();
+                Received::Bytes(n)
+            }
             Err(error) => match error.kind() {
                 io::ErrorKind::Interrupted => Received::Interrupted,
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
-                    let blocked = Blocked::new(began, clock, &self.limit);
-                    self.limit.refresh(stream);
-                    Received::Blocked(blocked)
+                    self.busy = false;
+                    if let Some(inbound) = inbound {
+                        pool::reclaim(inbound);
+                        inbound.release();
+                    }
+                    Received::Blocked {
+                        has_waited: self.limit.has_waited(stream, began, clock),
+                    }
                 }
                 _ => Received::Failed(error),
             },
@@ -197,7 +169,10 @@ pub(super) struct Writing {
 #[derive(Debug)]
 pub(super) enum Wrote {
     Done,
-    Blocked(Blocked),
+    /// The stream was not ready; see [`Limit::has_waited`].
+    Blocked {
+        has_waited: bool,
+    },
     Failed(io::Error),
 }
 
@@ -229,12 +204,13 @@ impl Writing {
             }
         });
         match done {
-            Ok(()) => Wrote::Done,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let blocked = Blocked::new(Some(began), clock, limit);
-                limit.refresh(stream);
-                Wrote::Blocked(blocked)
+            Ok(()) => {
+                limit.restart();
+                Wrote::Done
             }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Wrote::Blocked {
+                has_waited: limit.has_waited(stream, Some(began), clock),
+            },
             Err(error) => Wrote::Failed(error),
         }
     }
@@ -249,7 +225,7 @@ impl Writing {
             (Wrote::Done, Step::Flush) => driver.flushed(),
             (Wrote::Done, Step::Shutdown) => driver.shut_down(),
             (Wrote::Done, _) => {}
-            (Wrote::Blocked(_), _) => driver.write_blocked(),
+            (Wrote::Blocked { .. }, _) => driver.write_blocked(),
             (Wrote::Failed(_), _) => driver.write_failed(),
         }
         is_complete

@@ -3,7 +3,9 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use super::{Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, drive::Stop, split, whole::Sides};
+use super::{
+    Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, drive::Stop, split, verbs::verbs, whole::Sides,
+};
 use crate::{
     config::Config,
     connection::{Closure, Connection, Event, Fin, Outbound, SendError, Time},
@@ -202,84 +204,7 @@ impl<S: Stream> WebSocket<S> {
         }
     }
 
-    /// Sends a message: queues it and writes everything that is queued.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed
-    /// before; [`Error::Io`] when the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next
-    /// call. After a failure of the stream, [`recv`](Self::recv) still returns what the peer has sent.
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed(message)?;
-        self.flush()
-    }
-
-    /// Queues a message. If too much is queued already, that is written first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Connection::send)
-    }
-
-    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`feed`](Self::feed).
-    pub fn feed_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Connection::send_uncompressed)
-    }
-
-    /// Sends a message that was encoded beforehand, to be sent through many connections; see
-    /// [`Outbound::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.feed_prepared(message)?;
-        self.flush()
-    }
-
-    /// Queues a message that was encoded beforehand. If too much is queued already, that is written first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.with_room((), |connection, ()| connection.send_prepared(message))
-    }
-
-    /// Queues a fragment of a message. If too much is queued already, that is written first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The fragment is not queued then.
-    pub fn feed_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        self.with_room(data.into(), |connection, data| connection.send_fragment(data, fin))
-    }
-
-    /// Sends a Ping with up to 125 bytes of payload.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |connection, ()| connection.ping(payload))?;
-        self.flush()
-    }
-
-    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |connection, ()| connection.pong(payload))?;
-        self.flush()
-    }
+    verbs!(self: &mut Self);
 
     /// Writes everything that is queued.
     ///
@@ -394,7 +319,7 @@ impl<S: Stream> WebSocket<S> {
     /// The stream and the connection, for a loop of your own. The stream has the time limits that the application gave it.
     #[must_use]
     pub fn into_parts(mut self) -> (S, Connection) {
-        self.sides.reading.reader.limit.restore(&mut self.stream);
+        self.sides.reader.limit.restore(&mut self.stream);
         self.sides.writes.restore(&mut self.stream);
         // Whoever goes on with them flushes the stream.
         self.connection.drive().1.flushed();
@@ -414,24 +339,5 @@ impl<S: Stream> WebSocket<S> {
         S: SplitStream,
     {
         split::split(self)
-    }
-
-    /// Queues something, and writes what is queued before if that is too much.
-    fn with_room<T>(
-        &mut self,
-        data: T,
-        feed: impl Fn(&mut Connection, T) -> Result<(), SendError<T>>,
-    ) -> Result<(), Error> {
-        if self.connection.drive().1.drops_output() {
-            return self.write_end();
-        }
-        let fed = match feed(&mut self.connection, data) {
-            Err(SendError::Full(unsent)) => {
-                self.flush()?;
-                feed(&mut self.connection, unsent)
-            }
-            fed => fed,
-        };
-        fed.map_err(|refused| Error::Send(refused.without_unsent()))
     }
 }

@@ -1,16 +1,15 @@
 //! How a connection that one thread has for itself is driven.
 
-use core::time::Duration;
 use std::net::Shutdown;
 
 use super::{
     Stream, WebSocket,
-    drive::{self, Asks, Failure, Hold, Next, Reading, Stop},
+    drive::{self, Asks, Failure, Hold, Next, Stop},
     limit::{Calls, Limit},
-    transport::Clock,
+    transport::{Clock, Reader},
 };
 use crate::{
-    connection::{Driver, Event, Found, Inbound, Outbound, Time},
+    connection::{Driver, Event, Found, Inbound, Outbound, SendError, Time},
     error::Error,
 };
 
@@ -18,7 +17,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Sides {
     pub(super) clock: Clock,
-    pub(super) reading: Reading,
+    pub(super) reader: Reader,
     pub(super) writes: Limit,
     pub(super) failure: Failure,
 }
@@ -27,7 +26,7 @@ impl Sides {
     pub(super) fn new() -> Self {
         Self {
             clock: Clock::start(),
-            reading: Reading::new(),
+            reader: Reader::new(),
             writes: Limit::new(Calls::Write),
             failure: Failure::default(),
         }
@@ -63,16 +62,32 @@ impl<S: Stream> Hold for Whole<'_, S> {
         Next::Wrote(self.sides.failure.noted(wrote))
     }
 
-    fn reading(&mut self) -> Option<(&mut S, &mut Reading)> {
-        Some((self.stream, &mut self.sides.reading))
-    }
-
-    fn write_limit(&self) -> Option<Duration> {
-        self.sides.writes.own()
+    fn reading(&mut self) -> Option<(&mut S, &mut Reader)> {
+        Some((self.stream, &mut self.sides.reader))
     }
 }
 
 impl<S: Stream> WebSocket<S> {
+    /// Queues something, and writes what is queued before if that is too much.
+    pub(super) fn with_room<T>(
+        &mut self,
+        data: T,
+        feed: impl Fn(&mut Outbound, T) -> Result<(), SendError<T>>,
+    ) -> Result<(), Error> {
+        let driver = self.connection.drive().1;
+        if driver.drops_output() {
+            return self.write_end();
+        }
+        let fed = match feed(driver.outbound(), data) {
+            Err(SendError::Full(unsent)) => {
+                self.flush()?;
+                feed(self.connection.drive().1.outbound(), unsent)
+            }
+            fed => fed,
+        };
+        fed.map_err(|refused| Error::Send(refused.without_unsent()))
+    }
+
     /// Goes on until an event is found. `None` is the end of a connection that was closed cleanly.
     #[inline]
     pub(super) fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {

@@ -4,14 +4,14 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use std::net::Shutdown;
 
-use super::{Sending, Shared};
+use super::{Half, Sending, Shared};
 use crate::{
-    connection::{Closure, Driver, Event, Found, Inbound, Time},
+    connection::{Closure, Event, Found, Inbound, Time},
     error::Error,
     io::blocking::{
         Stream,
-        drive::{self, Asks, Failure, Hold, Next, Reading, Stop},
-        transport::Clock,
+        drive::{self, Asks, Stop},
+        transport::Reader,
     },
     message::Message,
 };
@@ -23,9 +23,7 @@ use crate::{
 pub struct RecvHalf<S> {
     pub(super) stream: S,
     pub(super) inbound: Inbound,
-    pub(super) reading: Reading,
-    /// How long a read goes on at most, since nobody can end it.
-    pub(super) glance: Option<Duration>,
+    pub(super) reader: Reader,
     pub(super) shared: Arc<Shared<S>>,
     pub(super) subprotocol: Option<Box<str>>,
 }
@@ -99,13 +97,11 @@ impl<S: Stream> RecvHalf<S> {
     }
 
     fn wait_in_full(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
-        let mut receiving = Receiving {
-            stream: &mut self.stream,
-            reading: &mut self.reading,
-            glance: self.glance,
+        let mut half = Half {
             shared: &self.shared,
+            reading: Some((&mut self.stream, &mut self.reader)),
         };
-        if let Stop::Found(found) = drive::drive(&mut receiving, Asks::Event(&mut self.inbound), until)? {
+        if let Stop::Found(found) = drive::drive(&mut half, Asks::Event(&mut self.inbound), until)? {
             return Ok(Some(found));
         }
         // Whoever is still blocked in a write is released by this.
@@ -120,53 +116,14 @@ impl<S: Stream> RecvHalf<S> {
             Ok(event) => Ok(event),
             Err(error) => {
                 let error = self.shared.lock().driver.outbound().fail(error);
-                let mut receiving = Receiving {
-                    stream: &mut self.stream,
-                    reading: &mut self.reading,
-                    glance: self.glance,
+                let mut half = Half {
                     shared: &self.shared,
+                    reading: Some((&mut self.stream, &mut self.reader)),
                 };
-                drive::drive(&mut receiving, Asks::End, None)?;
+                drive::drive(&mut half, Asks::End, None)?;
                 let _ = self.stream.shutdown(Shutdown::Both);
                 Err(error.into())
             }
         }
-    }
-}
-
-/// The receiving half without what it receives into.
-struct Receiving<'a, S> {
-    stream: &'a mut S,
-    reading: &'a mut Reading,
-    glance: Option<Duration>,
-    shared: &'a Shared<S>,
-}
-
-impl<S: Stream> Hold for Receiving<'_, S> {
-    type Stream = S;
-
-    fn clock(&self) -> Clock {
-        self.shared.clock
-    }
-
-    fn with<T>(&mut self, act: impl FnOnce(&mut Driver, &mut Failure) -> T) -> T {
-        let Sending { driver, failure, .. } = &mut *self.shared.lock();
-        act(driver, failure)
-    }
-
-    fn next(&mut self, asks: &mut Asks<'_>) -> Next {
-        self.shared.next(asks, true)
-    }
-
-    fn reading(&mut self) -> Option<(&mut S, &mut Reading)> {
-        Some((self.stream, self.reading))
-    }
-
-    fn glance(&self) -> Option<Duration> {
-        self.glance
-    }
-
-    fn wait(&mut self, until: Option<Time>) {
-        self.shared.wait(until);
     }
 }

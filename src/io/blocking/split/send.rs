@@ -1,17 +1,16 @@
 //! The sending half.
 
 use alloc::sync::Arc;
-use core::time::Duration;
 
-use super::{Sending, Shared};
+use super::{Half, Sending, Shared};
 use crate::{
-    connection::{Closure, Driver, Fin, Outbound, SendError, Time},
+    connection::{Closure, Fin, Outbound, SendError},
     error::Error,
     frame::CloseFrame,
     io::blocking::{
         Stream,
-        drive::{self, Asks, Failure, Hold, Next, Reading, Stop},
-        transport::Clock,
+        drive::{self, Asks, Stop},
+        verbs::verbs,
     },
     message::Message,
     prepared::PreparedMessage,
@@ -26,84 +25,7 @@ pub struct SendHalf<S> {
 }
 
 impl<S: Stream> SendHalf<S> {
-    /// Sends a message: queues it and writes everything that is queued.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed
-    /// before; [`Error::Io`] when the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next
-    /// call. After a failure of the stream, the receiving half still returns what the peer has sent.
-    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed(message)?;
-        self.flush()
-    }
-
-    /// Queues a message. If too much is queued already, waits until that is written.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Outbound::send)
-    }
-
-    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`feed`](Self::feed).
-    pub fn feed_uncompressed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Outbound::send_uncompressed)
-    }
-
-    /// Sends a message that was encoded beforehand, to be sent through many connections; see
-    /// [`Outbound::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
-        self.feed_prepared(message)?;
-        self.flush()
-    }
-
-    /// Queues a message that was encoded beforehand. If too much is queued already, waits until that is written.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
-        self.with_room((), |outbound, ()| outbound.send_prepared(message))
-    }
-
-    /// Queues a fragment of a message. If too much is queued already, waits until that is written.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The fragment is not queued then.
-    pub fn feed_fragment<'m>(&self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        self.with_room(data.into(), |outbound, data| outbound.send_fragment(data, fin))
-    }
-
-    /// Sends a Ping with up to 125 bytes of payload.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn ping(&self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |outbound, ()| outbound.ping(payload))?;
-        self.flush()
-    }
-
-    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn pong(&self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |outbound, ()| outbound.pong(payload))?;
-        self.flush()
-    }
+    verbs!(self: &Self);
 
     /// Writes everything that is queued.
     ///
@@ -113,7 +35,11 @@ impl<S: Stream> SendHalf<S> {
     ///
     /// As for [`send`](Self::send).
     pub fn flush(&self) -> Result<(), Error> {
-        match drive::drive(&mut Writing(&self.shared), Asks::Write, None)? {
+        let mut half = Half {
+            shared: &self.shared,
+            reading: None,
+        };
+        match drive::drive(&mut half, Asks::Write, None)? {
             Stop::Ended => self.write_end(),
             _ => Ok(()),
         }
@@ -171,39 +97,6 @@ impl<S: Stream> SendHalf<S> {
     fn write_end(&self) -> Result<(), Error> {
         let Sending { driver, failure, .. } = &mut *self.shared.lock();
         failure.tell(driver.write_outcome())
-    }
-}
-
-/// Somebody who only writes.
-struct Writing<'a, S>(&'a Shared<S>);
-
-impl<S: Stream> Hold for Writing<'_, S> {
-    type Stream = S;
-
-    fn clock(&self) -> Clock {
-        self.0.clock
-    }
-
-    fn with<T>(&mut self, act: impl FnOnce(&mut Driver, &mut Failure) -> T) -> T {
-        let Sending { driver, failure, .. } = &mut *self.0.lock();
-        act(driver, failure)
-    }
-
-    fn next(&mut self, asks: &mut Asks<'_>) -> Next {
-        self.0.next(asks, false)
-    }
-
-    fn reading(&mut self) -> Option<(&mut S, &mut Reading)> {
-        None
-    }
-
-    fn write_limit(&self) -> Option<Duration> {
-        let sending = self.0.lock();
-        sending.writer.as_ref().and_then(|writer| writer.limit.own())
-    }
-
-    fn wait(&mut self, until: Option<Time>) {
-        self.0.wait(until);
     }
 }
 
