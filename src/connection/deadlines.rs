@@ -92,7 +92,9 @@ impl Deadlines {
         if !outbound.closing.is_open() {
             // DRV-05: it begins when the Close is written. Before that, what counts is that output moves.
             let close = self.close.filter(|_| !outbound.can_stall());
-            return earlier(output, close.map(|_| self.until.unwrap_or(Time::ZERO)));
+            // Until the closing is known, it is the end of another wait.
+            let until = self.until.filter(|_| self.closing);
+            return earlier(output, close.map(|_| until.unwrap_or(Time::ZERO)));
         }
         let peer = received.and_then(|received| {
             let message = self.message.timeout.zip(received.message);
@@ -129,10 +131,10 @@ impl Deadlines {
         earlier(idle, ping)
     }
 
-    /// The shorter of the timeouts that run while a writer does something.
-    pub(super) fn shortest_of_writer(&self) -> Option<Duration> {
-        let shortest = self.close.into_iter().chain(self.output.timeout).min();
-        shortest.map(Millis::duration)
+    /// The shortest of the timeouts that can begin during a read.
+    pub(super) fn shortest_to_begin(&self) -> Option<Duration> {
+        let all = [self.close, self.output.timeout, self.message.timeout];
+        all.into_iter().flatten().min().map(Millis::duration)
     }
 
     /// The shorter of the timeouts for silence, which says in which steps it is watched.

@@ -307,17 +307,19 @@ impl Driver {
         self.next_in_full(Asks::End, None)
     }
 
-    /// How long a read may go on that nobody can end, while another thread uses the driver; `None` is no limit. For blocking
-    /// streams, whose reader cannot be [woken](Self::wakes).
+    /// How long a read may go on that nobody can end, while another thread uses the driver, or while
+    /// [`patience`](Self::patience) is [`Time::ZERO`]; `None` is no limit. For blocking streams, whose reader cannot be
+    /// [woken](Self::wakes).
     ///
-    /// A deadline that a writer brings about is then kept to 1.25 times its value, or 10 ms.
+    /// A deadline that begins meanwhile is then kept to 1.25 times its value, or 10 ms.
     #[must_use]
     pub fn glance(&self) -> Option<Duration> {
-        let shortest = self.deadlines.shortest_of_writer()?;
+        let shortest = self.deadlines.shortest_to_begin()?;
         Some((shortest / 4).max(GLANCE))
     }
 
-    /// Until when a call that blocks may block; `None` is no limit. For blocking streams, whose calls do the waiting. While the
+    /// Until when a call that blocks may block; `None` is no limit. [`Time::ZERO`] is the deadline of a message of which more may
+    /// be there: it begins when a read has found nothing for a [glance](Self::glance). For blocking streams, whose calls do the waiting. While the
     /// receiving half is lent, at the [end](Self::next_end), it is not needed.
     #[must_use]
     pub fn patience(&self, inbound: Option<&Inbound>) -> Option<Time> {

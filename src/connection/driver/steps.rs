@@ -55,6 +55,11 @@ impl Driver {
             }
             let received = inbound.as_ref().and_then(|inbound| self.received(inbound));
             self.take_time(received);
+            let closing = &self.outbound.closing;
+            if closing.severed().is_some() && closing.is_received() {
+                // DRV-20: nothing more can be sent, and nothing that arrives counts.
+                self.outbound.abandon();
+            }
             if self.outbound.ready_state() == ReadyState::Closed {
                 return self.write_step().unwrap_or(Step::Ended);
             }

@@ -10,7 +10,7 @@ impl Outbound {
     /// Queues a message that was encoded beforehand, to be sent through many connections.
     ///
     /// A server queues the frame as it is: nothing is compressed, unless the peer's window is too small for the compressed
-    /// form. A frame of more than 4 KiB is queued as a reference and not copied, but counts in full against
+    /// form. A frame of more than 4 KiB, or one that is queued alone, is not copied, but counts in full against
     /// [`output_high_water`](crate::Limits::output_high_water). A client masks a copy.
     ///
     /// # Errors
@@ -36,8 +36,10 @@ impl Outbound {
             }
         }
         match masking_key {
-            // DRV-15: a short one costs less memory and time as a copy than as a reference.
-            None if form.frame().len() <= MAX_INLINE => self.output.push_raw(form.frame()),
+            // DRV-15: among others, a short one costs less memory as a copy than as a reference. Alone it needs no memory.
+            None if form.frame().len() <= MAX_INLINE && !self.output.is_empty() => {
+                self.output.push_raw(form.frame());
+            }
             None => self.output.push_shared(form.frame().clone()),
             Some(key) => {
                 let header = form.masked_header(message.kind(), key);

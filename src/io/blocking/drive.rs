@@ -5,6 +5,7 @@
 //! used up its bound is made again; one that comes back at once is one of a stream that does not block, and that is left to
 //! the caller.
 
+use core::time::Duration;
 use std::io;
 
 use super::{
@@ -182,7 +183,12 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
             Step::Written => return Ok(Stop::Written),
             Step::Ended => return Ok(Stop::Ended),
             Step::Read | Step::Discard => {
-                let waited = read(hold, &mut asks, step, earlier(due, until));
+                // A deadline that has not begun does so when nothing comes for a while.
+                let (due, most) = match due {
+                    Some(Time::ZERO) => (None, hold.with(|driver, _| driver.glance())),
+                    due => (due, None),
+                };
+                let waited = read(hold, &mut asks, step, earlier(due, until), most);
                 if !asks.waits_to_write() {
                     has_waited = waited.or(has_waited);
                 }
@@ -238,7 +244,13 @@ fn find<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
 }
 
 /// Reads once. Returns whether it has waited, if nothing came.
-fn read<H: Hold>(hold: &mut H, asks: &mut Asks<'_>, step: Step, until: Option<Time>) -> Option<bool> {
+fn read<H: Hold>(
+    hold: &mut H,
+    asks: &mut Asks<'_>,
+    step: Step,
+    until: Option<Time>,
+    most: Option<Duration>,
+) -> Option<bool> {
     let clock = hold.clock();
     let (stream, reader) = hold.reading()?;
     let ahead = asks.waits_to_write();
@@ -246,7 +258,7 @@ fn read<H: Hold>(hold: &mut H, asks: &mut Asks<'_>, step: Step, until: Option<Ti
         Asks::Event(inbound) | Asks::Flush(inbound) if step == Step::Read => Some(&mut **inbound),
         _ => None,
     };
-    let received = reader.read(stream, inbound, until, ahead, clock);
+    let received = reader.read(stream, inbound, (until, most), ahead, clock);
     let waited = match received {
         Received::Blocked { has_waited } => Some(has_waited),
         _ => None,

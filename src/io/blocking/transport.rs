@@ -88,7 +88,7 @@ impl Reader {
         }
     }
 
-    /// Reads once, for at most until then. Without a place to receive into, what was read is thrown away.
+    /// Reads once, for at most until then and so long. Without a place to receive into, what was read is thrown away.
     ///
     /// An idle connection waits without a buffer: the first bytes go to the stack, and only a connection from which so
     /// many come that they fill it gets a large one, or one that reads `ahead`. That one, and the buffer of a large message,
@@ -97,12 +97,13 @@ impl Reader {
         &mut self,
         stream: &mut S,
         mut inbound: Option<&mut Inbound>,
-        until: Option<Time>,
+        (until, most): (Option<Time>, Option<Duration>),
         ahead: bool,
         clock: Clock,
     ) -> Received {
         let holds_buffers = self.busy || inbound.as_ref().is_some_and(|inbound| inbound.holds_spare());
         let most = [
+            most,
             self.most,
             (self.is_blocked || ahead).then_some(SOON),
             holds_buffers.then_some(IDLE),

@@ -89,6 +89,20 @@ fn after_a_failed_write_reading_is_bounded() {
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
 }
 
+/// DRV-20: after a failed write, the peer's Close is all that there was to wait for.
+#[test]
+fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
+    let mut world = World::new(Role::Client, Timers::new());
+    world.connection.send("x").unwrap();
+    world.room = None;
+    world.waiting = wire::close(Role::Server, 4001, "banned");
+    assert_eq!(world.until(60_000), Some(0));
+    assert_eq!(
+        (&world.got[..], world.outcome()),
+        (&["close Some(4001)".to_owned()][..], Ok(()))
+    );
+}
+
 /// DRV-17: the write side is shut down once.
 #[test]
 fn to_shut_down_is_told_once() {

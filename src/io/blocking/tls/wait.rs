@@ -38,9 +38,7 @@ impl Wait {
                 self.deadline = Instant::now().checked_add(timeout);
                 Ok(false)
             }
-            (_, Some(deadline)) if deadline.saturating_duration_since(Instant::now()) < SHORTEST => {
-                Err(ErrorKind::WouldBlock.into())
-            }
+            (_, Some(deadline)) if deadline <= Instant::now() => Err(ErrorKind::WouldBlock.into()),
             _ => {
                 self.was_shortened = true;
                 Ok(true)
