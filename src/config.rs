@@ -179,6 +179,11 @@ pub struct Limits {
     /// bytes it takes up to four times this much and three times `L` while it grows. The least value is 1, by which a message is
     /// queued only when nothing else is; 0 counts as that. The greatest is 4 GiB.
     pub output_high_water: usize,
+    /// Bytes of the buffer that a connection makes for itself to receive into, when it was lent none. Default 16 KiB
+    /// ([`RecvBuffer::DEFAULT_CAPACITY`](crate::RecvBuffer::DEFAULT_CAPACITY)). It is rounded up to a power of two, and at least
+    /// 256. The connection has it while bytes of an event are in it, and until [`release`](crate::Connection::release). The async
+    /// shells lend buffers of their own, which they share.
+    pub recv_buffer_size: usize,
 }
 
 impl Limits {
@@ -193,6 +198,7 @@ impl Limits {
             max_message_size: 16 << 20,
             max_fragments: 128 << 10,
             output_high_water: 1 << 20,
+            recv_buffer_size: 16 << 10,
         }
     }
 
@@ -235,6 +241,13 @@ impl Limits {
     #[must_use]
     pub const fn max_fragments(mut self, fragments: u32) -> Self {
         self.max_fragments = fragments;
+        self
+    }
+
+    /// Sets the size of the buffer that a connection makes for itself to receive into.
+    #[must_use]
+    pub const fn recv_buffer_size(mut self, bytes: usize) -> Self {
+        self.recv_buffer_size = bytes;
         self
     }
 
@@ -297,6 +310,21 @@ impl Timers {
             keepalive: None,
             pong: Some(Duration::from_secs(20)),
             message: Some(Duration::from_secs(30)),
+        }
+    }
+
+    /// No deadline at all: for a runtime without timers, or a server that keeps deadlines of its own. A peer can then hold a
+    /// connection for as long as it likes.
+    #[must_use]
+    pub const fn off() -> Self {
+        Self {
+            handshake: None,
+            close: None,
+            write: None,
+            idle: None,
+            keepalive: None,
+            pong: None,
+            message: None,
         }
     }
 

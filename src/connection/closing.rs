@@ -206,14 +206,14 @@ impl Closing {
         self.sent.is_some()
     }
 
-    /// Whether output was given up unwritten.
-    pub(super) fn is_cut(&self) -> bool {
-        self.cut
-    }
-
     /// Whether both Close frames were exchanged.
     pub(crate) fn is_handshake_done(&self) -> bool {
         self.sent.is_some() && self.received.is_some()
+    }
+
+    /// Whether output was given up unwritten.
+    pub(super) fn is_cut(&self) -> bool {
+        self.cut
     }
 
     /// The failure, if there is one.

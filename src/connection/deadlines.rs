@@ -41,8 +41,6 @@ pub(crate) struct Deadlines {
     pinged: bool,
     /// Whether it is known that the connection closes.
     closing: bool,
-    /// Whether the time was told since the driver counts reads.
-    pub(super) told: bool,
 }
 
 impl Deadlines {
@@ -57,7 +55,6 @@ impl Deadlines {
             until: None,
             pinged: false,
             closing: false,
-            told: false,
         }
     }
 
@@ -255,52 +252,6 @@ impl Deadlines {
     pub(super) fn handle_at_once(&mut self, now: Time, outbound: &mut Outbound, received: Received) -> bool {
         self.judge(now, outbound, Some(received));
         outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
-    }
-
-    /// Whether nothing is to be written, and no time to be told, before the next read.
-    #[cfg(feature = "async")]
-    #[inline]
-    pub(crate) fn is_quiet_for(&self, inbound: &crate::connection::Inbound, outbound: &Outbound) -> bool {
-        outbound.is_quiet() && self.is_quiet(inbound.received().bytes)
-    }
-
-    #[cfg(feature = "async")]
-    pub(crate) fn next_of(&self, inbound: &crate::connection::Inbound, outbound: &Outbound) -> Option<Time> {
-        self.next(outbound, Some(inbound.received()))
-    }
-
-    #[cfg(feature = "async")]
-    pub(crate) fn handle(&mut self, now: Time, inbound: &mut crate::connection::Inbound, outbound: &mut Outbound) {
-        if self.handle_at_once(now, outbound, inbound.received()) {
-            inbound.end();
-        }
-    }
-
-    /// When output that waits will have stood still for too long.
-    #[cfg(feature = "async")]
-    pub(crate) fn next_write(&self, outbound: &Outbound) -> Option<Time> {
-        self.next_output(outbound)
-    }
-
-    #[cfg(feature = "async")]
-    pub(crate) fn handle_write(
-        &mut self,
-        now: Time,
-        inbound: &mut crate::connection::Inbound,
-        outbound: &mut Outbound,
-    ) {
-        self.look(now, outbound, None);
-        if let Some((_, timer)) = self.look_at_output(now, outbound) {
-            inbound.end();
-            outbound.fail(ProtocolError::TimedOut(timer));
-            outbound.abandon();
-        }
-    }
-
-    /// How long the closing handshake may take.
-    #[cfg(feature = "async")]
-    pub(crate) fn close_timeout(&self) -> Option<Duration> {
-        self.close.map(Millis::duration)
     }
 }
 

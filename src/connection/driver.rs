@@ -207,23 +207,24 @@ pub struct Driver {
     /// For each who asks, the time that was told, or the end of the grace.
     moments: [Time; 2],
     phases: [Phase; 2],
-    /// Until when the reader waits; [`Time::END`] for a wait without end.
+    /// Until when the reader waits: [`Time::END`] for a wait without end, [`Time::ZERO`] once that time was told to the writer.
     reader_waits: Option<Time>,
     writer_waits: bool,
-    /// Whether a time has come that the reader waits for.
-    reader_due: bool,
     /// Whether the latest turn was the reader's.
     reads_now: bool,
     read: Side,
     write: Side,
     /// Reads since the time was told, or the reader waited.
     reads: u8,
+    /// Whether the time was told after the last of them.
+    asked: bool,
 }
 
 impl Driver {
     /// Bytes that one write is given at most: [`slices`](Self::slices) and [`chunk`](Self::chunk) see to it.
     ///
     /// A transport that accepts everything, such as a channel, then never holds more than this beyond what it has passed on.
+    /// It is enough for a message of 64 KiB to leave with one write.
     pub const MAX_WRITE: usize = MAX_WRITE;
 
     pub(super) fn new(outbound: Outbound, deadlines: Deadlines) -> Self {
@@ -234,11 +235,11 @@ impl Driver {
             phases: [Phase::Quiet; 2],
             reader_waits: None,
             writer_waits: false,
-            reader_due: false,
             reads_now: false,
             read: Side::Free,
             write: Side::Free,
             reads: 0,
+            asked: false,
         }
     }
 
@@ -246,6 +247,13 @@ impl Driver {
     #[inline]
     pub const fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
+    }
+
+    /// The sending half, to be looked at only.
+    #[inline]
+    #[must_use]
+    pub const fn outbound_ref(&self) -> &Outbound {
+        &self.outbound
     }
 
     /// Begins a turn of the reader: both sides of the transport may be ready.
@@ -277,11 +285,26 @@ impl Driver {
     #[inline]
     pub fn next(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;
-        // The common case in few steps: an open connection with nothing to write and no time to be told.
-        let may_read =
-            self.read == Side::Free && self.reads < READS && self.phases[Who::Reader as usize] == Phase::Quiet;
-        if may_read && self.outbound.is_quiet() && self.deadlines.is_quiet(inbound.received().bytes) {
-            return Step::Read;
+        // The common cases in few steps: an open connection with something to write, with nothing to do but to read, or with
+        // nothing at all.
+        if self.phases[Who::Reader as usize] == Phase::Quiet {
+            match self.read {
+                Side::Free if self.reads < READS => {
+                    if self.outbound.is_quiet() && self.deadlines.is_quiet(inbound.received().bytes) {
+                        return Step::Read;
+                    }
+                    if let Some(step) = self.write_step_while_open() {
+                        return step;
+                    }
+                }
+                Side::Blocked if self.outbound.is_quiet() => {
+                    let due = self.deadlines.next(&self.outbound, Some(inbound.received()));
+                    if due != Some(Time::ZERO) {
+                        return self.wait(due);
+                    }
+                }
+                _ => {}
+            }
         }
         self.next_in_full(Asks::Events, Some(inbound))
     }
@@ -290,13 +313,23 @@ impl Driver {
     /// write do not block each other (DRV-20). It ends with [`Step::Written`], or with [`Step::Ended`] if the rest cannot be
     /// written.
     ///
-    /// Events may be left in the receiving half. While the write side blocks, what has arrived is looked at up to the first of
-    /// them, so that a Ping is answered, a long message taken in, and the peer's Close known. When nothing more fits, reading is
-    /// paused, and silence of the peer is not judged.
+    /// Events may be left in the receiving half. Once nothing more fits there (its buffer is full, and a long message is
+    /// complete), nothing is read until one was taken; meanwhile, silence of the peer is not judged. A loop that reads into
+    /// a buffer of its own, of which not everything was taken over, reports [`read_paused`](Self::read_paused).
+    #[inline]
     pub fn next_flush(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;
-        if self.write != Side::Free {
-            inbound.look_ahead(&mut self.outbound);
+        // As above. What is written at once needs no look at the other side.
+        if self.read != Side::Over
+            && self.phases[Who::Reader as usize] == Phase::Quiet
+            && self.outbound.closing.is_open()
+        {
+            if let Some(step) = self.write_step_while_open() {
+                return step;
+            }
+            if !self.outbound.can_stall() {
+                return Step::Written;
+            }
         }
         self.next_in_full(Asks::Written, Some(inbound))
     }

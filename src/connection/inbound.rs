@@ -2,6 +2,7 @@
 
 mod ahead;
 mod inflate;
+mod kept;
 mod lend;
 mod payload;
 mod room;
@@ -11,8 +12,11 @@ use alloc::boxed::Box;
 use core::ops::Range;
 
 pub(crate) use self::lend::Found;
+#[cfg(feature = "async")]
+use self::payload::Lent;
 use self::{
-    ahead::Ahead,
+    ahead::Purpose,
+    kept::Kept,
     payload::{OpenFrame, OpenMessage, Progress},
 };
 use crate::{
@@ -42,7 +46,6 @@ const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
 /// ```
 #[derive(Debug)]
 pub struct Inbound {
-    role: Role,
     delivery: Delivery,
     /// Whether input has an effect: until a Close was received or the connection failed.
     ended: bool,
@@ -54,6 +57,10 @@ pub struct Inbound {
     direct: bool,
     /// Whether the transport delivers no more bytes.
     eof: bool,
+    /// Whether the message that was assembled is the next event: it was complete before it was asked for.
+    assembled: bool,
+    /// The size of a receive buffer of its own, as a power of two.
+    buffer_bits: u8,
     max_fragments: u32,
     max_frame_size: u64,
     max_message_size: u64,
@@ -66,10 +73,12 @@ pub struct Inbound {
     /// Bytes received, and steps that messages have made which did not arrive at once; both wrap.
     received: u32,
     progress: u32,
-    /// An event that was looked at before it was asked for.
-    ahead: Option<Box<Ahead>>,
+    /// An event that was found before it was asked for.
+    kept: Option<Box<Kept>>,
     /// Whether the control frame that was found last is settled already.
     settled: bool,
+    #[cfg(feature = "async")]
+    lent: Lent,
 }
 
 /// What has arrived, as counters that a deadline can watch.
@@ -89,22 +98,18 @@ impl Inbound {
             Delivery::Fragments => u64::MAX,
         };
         let max_message_size = limits.max_message_size.min(most);
-        let short = match config.delivery {
-            Delivery::Messages => 1 + limits.max_frame_size.min(max_message_size).min(0xFFFF),
-            Delivery::Fragments => 0,
-        };
-        Self {
+        let mut inbound = Self {
             mask_bit: match role {
                 Role::Client => 0,
                 Role::Server => 0x80,
             },
-            #[expect(clippy::cast_possible_truncation, reason = "at most 0x1_0000")]
-            short_end: short as u32,
-            role,
+            short_end: 0,
             delivery: config.delivery,
             ended: false,
             direct: false,
             eof: false,
+            assembled: false,
+            buffer_bits: bits(limits.recv_buffer_size),
             max_fragments: limits.max_fragments,
             max_frame_size: limits.max_frame_size,
             max_message_size,
@@ -115,9 +120,21 @@ impl Inbound {
             deflate: None,
             received: 0,
             progress: 0,
-            ahead: None,
+            kept: None,
             settled: false,
-        }
+            #[cfg(feature = "async")]
+            lent: Lent::default(),
+        };
+        inbound.allow_short();
+        inbound
+    }
+
+    /// Lets [`parse_short`](Self::parse_short) take messages, if it may at all.
+    fn allow_short(&mut self) {
+        self.short_end = match self.delivery {
+            Delivery::Messages => 1 + self.max_frame_size.min(self.max_message_size).min(0xFFFF) as u32,
+            Delivery::Fragments => 0,
+        };
     }
 
     /// The next event, or `None` when more bytes are needed.
@@ -185,14 +202,22 @@ impl Inbound {
     /// Whether nothing that was received is left to look at.
     #[inline]
     fn is_drained(&self) -> bool {
-        self.buffer.is_empty() && self.frame.is_none() && self.ahead.is_none()
+        self.buffer.is_empty() && self.frame.is_none() && !self.assembled && self.kept.is_none()
     }
 
     fn parse_in_full(&mut self) -> Result<Option<Found>, ProtocolError> {
-        if let Some(found) = self.take_ahead() {
+        if let Some(found) = self.take_kept() {
             return Ok(Some(found));
         }
-        let found = self.parse_frames();
+        if core::mem::take(&mut self.assembled) {
+            self.allow_short();
+            return Ok(Some(Found::Assembled));
+        }
+        self.parse_as(Purpose::Take)
+    }
+
+    fn parse_as(&mut self, purpose: Purpose) -> Result<Option<Found>, ProtocolError> {
+        let found = self.parse_frames(purpose);
         if found.is_err() {
             self.end();
             // Nothing of it will be looked at, and the next read needs the room.
@@ -270,7 +295,7 @@ impl Inbound {
         })
     }
 
-    fn parse_frames(&mut self) -> Result<Option<Found>, ProtocolError> {
+    fn parse_frames(&mut self, purpose: Purpose) -> Result<Option<Found>, ProtocolError> {
         loop {
             if self.frame.is_some() {
                 match self.continue_frame()? {
@@ -304,7 +329,7 @@ impl Inbound {
             if header.opcode.is_control() {
                 #[expect(clippy::cast_possible_truncation, reason = "at most 125, as `decode` checked")]
                 let len = header.payload_len as usize;
-                if available < len {
+                if available < len || purpose == Purpose::LookAhead {
                     return Ok(None);
                 }
                 let payload = self.take_payload(header_len, len, header.masking_key);
@@ -329,6 +354,9 @@ impl Inbound {
             let whole =
                 header.fin && self.message.is_none() && self.delivery == Delivery::Messages && header.rsv == Rsv::NONE;
             if whole && len <= available as u64 {
+                if purpose == Purpose::LookAhead {
+                    return Ok(None);
+                }
                 #[expect(clippy::cast_possible_truncation, reason = "no more than what is available")]
                 let payload = self.take_payload(header_len, len as usize, header.masking_key);
                 return Ok(Some(match header.opcode {
@@ -370,13 +398,13 @@ impl Inbound {
 
     /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
     pub fn release(&mut self) {
-        if self.ahead.is_some() {
+        if self.kept.is_some() {
             return;
         }
         if self.buffer.capacity() > 0 {
             self.buffer.release(MAX_UNREAD);
         }
-        if self.holds_spare() {
+        if self.holds_spare() && !self.assembled {
             self.assembly.release();
         }
         if let Some(deflate) = &mut self.deflate {
@@ -422,7 +450,12 @@ impl Inbound {
 
     /// Whether more bytes can come, and there is room for them.
     pub(crate) fn wants_read(&self) -> bool {
-        !self.eof && self.buffer.has_room()
+        !self.eof && self.has_room()
+    }
+
+    /// Whether there is room for more bytes.
+    pub(super) fn has_room(&self) -> bool {
+        self.buffer.has_room()
     }
 
     /// Stops the effect of all further input.
@@ -444,4 +477,12 @@ impl Inbound {
         }
         range
     }
+}
+
+/// The size of a receive buffer, rounded up to a power of two, as that.
+fn bits(size: usize) -> u8 {
+    let size = size.clamp(RecvBuffer::MIN_CAPACITY, 1 << 30).next_power_of_two();
+    #[expect(clippy::cast_possible_truncation, reason = "at most 30")]
+    let bits = size.trailing_zeros() as u8;
+    bits
 }

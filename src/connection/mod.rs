@@ -387,21 +387,6 @@ impl Connection {
         Self { inbound, driver }
     }
 
-    /// The connection in its parts.
-    #[cfg(feature = "async")]
-    pub(crate) fn into_parts(self) -> (Inbound, Outbound, Deadlines) {
-        (self.inbound, self.driver.outbound, self.driver.deadlines)
-    }
-
-    /// The connection of these parts.
-    #[cfg(feature = "async")]
-    pub(crate) fn from_parts(inbound: Inbound, outbound: Outbound, deadlines: Deadlines) -> Self {
-        Self {
-            inbound,
-            driver: Driver::new(outbound, deadlines),
-        }
-    }
-
     /// Frees every buffer that holds nothing: an idle connection then costs its own size only, and that of a client
     /// up to 1 KiB of masking keys.
     ///

@@ -52,8 +52,6 @@ pub struct Outbound {
     output: Output,
     /// Whether the transport may hold written bytes back, which is for the shells to know.
     pub(crate) unflushed: bool,
-    /// Whether the write side of the transport was shut down, or cannot be.
-    pub(super) shut_down: bool,
     /// Whether the transport delivers no more bytes. Some may not have been looked at.
     pub(super) at_end: bool,
     pub(crate) closing: Closing,
@@ -77,7 +75,6 @@ impl Outbound {
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::new(),
             unflushed: false,
-            shut_down: false,
             at_end: false,
             closing: Closing::new(role),
             probe: Probe::default(),
@@ -107,7 +104,7 @@ impl Outbound {
 
     #[inline(never)]
     fn send_in_full<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        if self.message.is_some() && self.closing.is_open() {
+        if self.is_inside_message() {
             return Err(SendError::MessageOpen(message));
         }
         if self.deflate.is_some() {
@@ -281,6 +278,17 @@ impl Outbound {
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
         self.closing.closure(!self.can_stall())
+    }
+
+    /// Whether a fragmented message is being sent, also one whose rest goes nowhere.
+    fn is_inside_message(&self) -> bool {
+        self.message.is_some() && (self.closing.is_open() || self.closing.is_deaf())
+    }
+
+    /// Whether so much is queued that it is not just the answers to control frames, and a Close.
+    pub(super) fn holds_more_than_replies(&self) -> bool {
+        const MOST: usize = (MAX_PONGS as usize + 4) * (FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN);
+        self.output.len() > MOST
     }
 
     /// Whether something is on its way to the peer that did not leave, as far as is known.

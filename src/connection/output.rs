@@ -19,7 +19,7 @@ use self::{
 use crate::frame::FrameHeader;
 
 /// Bytes of one write.
-pub(super) const MAX_WRITE: usize = 64 << 10;
+pub(super) const MAX_WRITE: usize = 128 << 10;
 
 /// Payloads up to this many bytes are copied behind their header; longer ones that are owned are queued as they are.
 ///

@@ -24,11 +24,12 @@ pub struct RecvBuffer {
 }
 
 impl RecvBuffer {
-    /// Bytes of the buffer that a connection makes for itself when it is given none.
+    /// Bytes of the buffer that a connection makes for itself when it is given none, by
+    /// [default](crate::Limits::recv_buffer_size).
     pub const DEFAULT_CAPACITY: usize = 16 << 10;
 
     /// Bytes of the smallest buffer: any header or control frame fits, so that parsing never stalls for want of room.
-    const MIN_CAPACITY: usize = 256;
+    pub(super) const MIN_CAPACITY: usize = 256;
 
     /// A buffer of this many bytes (at least 256), all of which are zeroed once, here.
     #[must_use]
@@ -123,16 +124,17 @@ impl RecvBuffer {
         &mut self.bytes[range]
     }
 
-    /// The part that can be read into; empty only if unread bytes fill the buffer.
+    /// The part that can be read into; empty only if unread bytes fill the buffer. If there is no buffer, one with that capacity
+    /// is made.
     #[inline]
-    pub(super) fn spare(&mut self) -> &mut [u8] {
+    pub(super) fn spare(&mut self, capacity: usize) -> &mut [u8] {
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
         } else {
             self.make_room();
         }
         if self.bytes.len() < Self::MIN_CAPACITY {
-            self.bytes.resize(Self::DEFAULT_CAPACITY, 0);
+            self.bytes.resize(capacity, 0);
         }
         &mut self.bytes[self.end..]
     }
@@ -270,7 +272,7 @@ mod tests {
         let mut buffer = RecvBuffer::with_capacity(256);
         buffer.push(&[1; 250]);
         let _ = buffer.consume_behind(0, 247);
-        assert!(buffer.spare().len() >= 128, "compacted");
+        assert!(buffer.spare(256).len() >= 128, "compacted");
         assert_eq!(buffer.unread(), [1; 3]);
 
         let taken = buffer.take(14).expect("three bytes are few");
@@ -303,7 +305,7 @@ mod tests {
             buffer.push(&[1; 256][..filled]);
             let _ = buffer.consume_behind(0, consumed);
             assert_eq!(buffer.has_room(), spare > 0);
-            assert_eq!(buffer.spare().len(), spare, "{consumed} of {filled} consumed");
+            assert_eq!(buffer.spare(256).len(), spare, "{consumed} of {filled} consumed");
             assert_eq!(buffer.unread(), &[1; 256][..filled - consumed]);
         }
     }
@@ -336,7 +338,7 @@ mod tests {
     fn a_full_buffer_has_no_spare_part_but_takes_pushed_bytes() {
         let mut buffer = RecvBuffer::with_capacity(256);
         buffer.push(&[7; 256]);
-        assert!(buffer.spare().is_empty());
+        assert!(buffer.spare(256).is_empty());
         assert!(buffer.take(139).is_none());
         buffer.push(&[8; 8]);
         assert_eq!(buffer.unread().len(), 264);

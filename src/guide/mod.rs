@@ -3,6 +3,7 @@
 //! - [Choosing a shell](choosing_a_shell): blocking, tokio, futures-io, or the bare core.
 //! - [The sans-IO loop](sans_io_loop): driving the core from an event loop of one's own.
 //! - [Cancel safety](cancel_safety): what dropping a future does, and what it does not.
+//! - [Streams and sinks](streams_and_sinks): the combinators of futures-util on a connection, in one task or in two.
 //! - [Closing](closing): who closes what and when, and how it is reported.
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
 //! - [Broadcasting](broadcasting): one message to many connections, some of which may be slow.
@@ -18,6 +19,9 @@ pub mod sans_io_loop {}
 
 #[doc = include_str!("cancel_safety.md")]
 pub mod cancel_safety {}
+
+#[doc = include_str!("streams_and_sinks.md")]
+pub mod streams_and_sinks {}
 
 #[doc = include_str!("closing.md")]
 pub mod closing {}

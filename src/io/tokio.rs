@@ -18,6 +18,13 @@
 //! }
 //! # }
 //! ```
+//!
+//! # Timers
+//!
+//! Deadlines need a runtime with [`enable_time`], or they panic as tokio's own timers do; `#[tokio::main]` has it. On one
+//! without, switch them off with [`Timers::off`](crate::Timers::off).
+//!
+//! [`enable_time`]: ::tokio::runtime::Builder::enable_time
 
 mod broadcast;
 mod connect;

@@ -1,6 +1,6 @@
 //! Who holds which buffer for how long.
 
-use websocket_proto::{Config, Connection, Event, Message, RecvBuffer, Role};
+use websocket_proto::{Config, Connection, Event, Limits, Message, RecvBuffer, Role};
 
 use crate::{
     raw::{assert_idle, take_events, take_frames},
@@ -310,5 +310,40 @@ fn a_failure_frees_the_message() {
         take_frames(role, &mut connection);
         connection.release();
         assert_idle(role, &connection);
+    }
+}
+
+/// The buffer that a connection makes for itself has the size that was set, rounded up to a power of two.
+#[test]
+fn the_size_of_the_receive_buffer_is_a_limit() {
+    for (size, expected) in [
+        (0, 256),
+        (1, 256),
+        (256, 256),
+        (257, 512),
+        (4000, 4096),
+        (16 << 10, 16 << 10),
+        (100_000, 1 << 17),
+    ] {
+        let config = Config::new().limits(Limits::new().recv_buffer_size(size));
+        let mut connection = Connection::new(Role::Server, &config);
+        assert_eq!((connection.space().len(), connection.allocated()), (expected, expected));
+        connection.release();
+        assert_eq!(connection.allocated(), 0);
+        // Messages of any length pass through it.
+        let long = wire::sample(70_000);
+        let mut input = &wire::binary(Role::Client, &long)[..];
+        loop {
+            if let Some(event) = connection.next_event().unwrap() {
+                assert_eq!(event, Event::Message(Message::from(&long)));
+                break;
+            }
+            let space = connection.space();
+            let n = space.len().min(input.len());
+            space[..n].copy_from_slice(&input[..n]);
+            connection.advance(n);
+            input = &input[n..];
+        }
+        assert!(input.is_empty());
     }
 }

@@ -263,7 +263,11 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
         match shell.receive(way, &mut cx) {
             Poll::Ready(Ok(None)) => {}
             Poll::Ready(Err(Error::Protocol(_))) => assert!(!clean, "a proper end has become a failure"),
-            other => panic!("{other:?} behind the end"),
+            other => panic!(
+                "{other:?} behind the end, way {way}: {:?}, {:?}",
+                shell.closure(),
+                application.error
+            ),
         }
     }
     let sent = shell.operate(&Op::Ping(Vec::new()), false, &mut cx);

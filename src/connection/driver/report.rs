@@ -27,8 +27,7 @@ impl Driver {
 
     /// The write side was shut down, or cannot be.
     pub fn shut_down(&mut self) {
-        self.outbound.shut_down = true;
-        self.write = Side::Free;
+        self.write = Side::Over;
     }
 
     /// The write side is not ready.
@@ -117,14 +116,14 @@ impl Driver {
 
     /// The time is `now`.
     pub fn at(&mut self, now: Time) {
-        self.deadlines.told = true;
+        self.asked = true;
         self.tell(Who::Reader, now);
     }
 
     /// The same for a caller of [`next_write`](Self::next_write).
     pub fn at_write(&mut self, now: Time) {
         if self.reader_waits.is_some_and(|until| until <= now) {
-            (self.reader_waits, self.reader_due) = (None, true);
+            self.reader_waits = Some(Time::ZERO);
         }
         self.tell(Who::Writer, now);
     }

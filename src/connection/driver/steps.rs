@@ -53,6 +53,11 @@ impl Driver {
             if self.read == Side::Over {
                 self.end_input(asks, inbound.as_deref_mut());
             }
+            if asks == Asks::Written {
+                if let Some(inbound) = inbound.as_deref_mut() {
+                    self.look_ahead(inbound);
+                }
+            }
             let received = inbound.as_ref().and_then(|inbound| self.received(inbound));
             self.take_time(received);
             let closing = &self.outbound.closing;
@@ -98,10 +103,20 @@ impl Driver {
                 self.outbound.abandon();
                 continue;
             }
-            (self.reads, self.deadlines.told) = (0, false);
-            self.reader_waits = Some(until.unwrap_or(Time::END));
-            return Step::Wait(until);
+            if self.read == Side::Over && closing.is_received() && self.outbound.holds_more_than_replies() {
+                // DRV-20: the peer has closed and gone, and takes no more.
+                self.outbound.abandon();
+                continue;
+            }
+            return self.wait(until);
         }
+    }
+
+    #[inline]
+    pub(super) fn wait(&mut self, until: Option<Time>) -> Step {
+        (self.reads, self.asked) = (0, false);
+        self.reader_waits = Some(until.unwrap_or(Time::END));
+        Step::Wait(until)
     }
 
     /// What may be judged by what was received: nothing, while reading is paused.
@@ -115,6 +130,14 @@ impl Driver {
                 ..received
             }),
             _ => Some(received),
+        }
+    }
+
+    /// DRV-20: makes room for what waits to be read, as far as that is possible without handing events out.
+    fn look_ahead(&mut self, inbound: &mut Inbound) {
+        inbound.look_ahead(&mut self.outbound);
+        if self.read == Side::Free && !inbound.has_room() {
+            self.read = Side::Paused;
         }
     }
 
@@ -152,11 +175,24 @@ impl Driver {
             let has_failed = self.outbound.closing.failure().is_some();
             return if has_failed { Step::Discard } else { Step::Read };
         }
-        if due.is_some() && !self.deadlines.told {
+        if due.is_some() && !self.asked {
             return Step::Time;
         }
-        (self.reads, self.deadlines.told) = (0, false);
+        (self.reads, self.asked) = (0, false);
         Step::Yield
+    }
+
+    /// To write or to flush, in the common case.
+    #[inline]
+    pub(super) fn write_step_while_open(&self) -> Option<Step> {
+        let outbound = &self.outbound;
+        if self.write != Side::Free || !outbound.closing.is_open() {
+            None
+        } else if outbound.wants_write() {
+            Some(Step::Write)
+        } else {
+            outbound.unflushed.then_some(Step::Flush)
+        }
     }
 
     fn write_step(&self) -> Option<Step> {
@@ -167,7 +203,7 @@ impl Driver {
             Some(Step::Write)
         } else if outbound.unflushed {
             Some(Step::Flush)
-        } else if !outbound.shut_down && closing.wants_shutdown() {
+        } else if closing.wants_shutdown() {
             Some(Step::Shutdown)
         } else {
             None
@@ -220,7 +256,10 @@ impl Driver {
             };
             self.writer_waits = true;
             // The timer that both share is set to the earlier of the two.
-            return Step::Wait(earlier(until, self.reader_waits.filter(|&time| time < Time::END)));
+            let reader_waits = self
+                .reader_waits
+                .filter(|&time| time != Time::ZERO && time != Time::END);
+            return Step::Wait(earlier(until, reader_waits));
         }
     }
 }

@@ -18,7 +18,8 @@ impl Driver {
     #[must_use]
     pub fn has_waiting(&self) -> bool {
         // A reader whose turn it was has just been told what to wait for.
-        self.reader_due || self.writer_waits || (self.reader_waits.is_some() && !self.reads_now)
+        let is_due = self.reader_waits == Some(Time::ZERO);
+        is_due || self.writer_waits || (self.reader_waits.is_some() && !self.reads_now)
     }
 
     /// Who is to be woken. Ask when the turn of either is over, and after something was queued; each is told once.
@@ -33,10 +34,9 @@ impl Driver {
         // Whoever writes changes nothing about what is received.
         let next = self.deadlines.next(&self.outbound, None);
         let is_earlier = |until: Time| next.is_some_and(|next| next < until);
-        let reader = core::mem::take(&mut self.reader_due)
-            || self
-                .reader_waits
-                .is_some_and(|until| is_over || is_stalled || is_earlier(until));
+        let reader = self
+            .reader_waits
+            .is_some_and(|until| until == Time::ZERO || is_over || is_stalled || is_earlier(until));
         let writer = self.writer_waits && (is_over || is_severed || !self.outbound.can_stall());
         if reader {
             self.reader_waits = None;

@@ -1,81 +1,73 @@
-//! An event that is looked at before it is asked for.
-//!
-//! A caller that waits to write must learn of the peer's Close, answer Pings and take in a message that the peer must get rid of
-//! before it reads. So it looks at what has arrived, up to the first event, which is kept for whoever asks for the next one.
+//! Making room in the receive buffer for one who takes no events.
 
-use alloc::boxed::Box;
-use core::ops::Range;
+use super::Inbound;
+use crate::{
+    config::Delivery,
+    connection::Outbound,
+    frame::{CloseFrame, FrameHeader, Opcode},
+};
 
-use super::{Found, Inbound};
-use crate::connection::Outbound;
-
-/// An event that waits to be asked for.
-#[derive(Debug)]
-pub(super) struct Ahead {
-    /// Its payload, if that lies in the receive buffer, is unread there, so that it may be moved. The range begins with 0 then.
-    found: Found,
-    /// Bytes of the receive buffer that are consumed with it.
-    consumed: usize,
-    /// What [`Inbound::short_end`] is otherwise: the unread payload is no frame.
-    short_end: u32,
+/// What frames are parsed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To take the next event.
+    Take,
+    /// To find out whether there is one. It is left where it is, but for the payload of a message that has to be assembled.
+    LookAhead,
 }
 
 impl Inbound {
-    /// Looks for the next event, and keeps it. Its automatic reply is queued. A fault is in `outbound` afterwards.
+    /// For one who waits to write, and takes no events meanwhile (DRV-20). Once nothing more fits, or nothing more comes, what is
+    /// there of a long message goes to its own buffer, within its limits, and leaves room for more. If a Close is the next
+    /// event, it has its effect at once.
     pub(in crate::connection) fn look_ahead(&mut self, outbound: &mut Outbound) {
-        if self.ahead.is_some() {
+        let is_of_use = self.eof || !self.has_room();
+        if !is_of_use || self.assembled || self.kept.is_some() || self.delivery == Delivery::Fragments {
             return;
         }
-        if let Ok(Some(found)) = self.find(outbound) {
-            self.keep(found);
-        }
-    }
-
-    /// Keeps an event for the caller that asks for the next one.
-    pub(crate) fn keep(&mut self, mut found: Found) {
-        let consumed = match found.range_mut() {
-            None => 0,
-            Some(range) => {
-                let consumed = self.buffer.put_back_from(range.start);
-                *range = 0..range.len();
-                consumed
+        match self.parse_as(Purpose::LookAhead) {
+            Ok(Some(_)) => {
+                // Just a message that was assembled. Until it is taken, nothing is found in few steps.
+                self.assembled = true;
+                self.short_end = 0;
             }
-        };
-        self.ahead = Some(Box::new(Ahead {
-            found,
-            consumed,
-            short_end: core::mem::take(&mut self.short_end),
-        }));
+            Ok(None) => match self.whole_frame() {
+                Some((header, masked)) if header.opcode == Opcode::Close => apply_close(&header, masked, outbound),
+                Some(_) => {}
+                // If this is a failure, it is told when an event is asked for, as the next one is.
+                None => drop(self.exhausted(outbound)),
+            },
+            Err(failure) => {
+                outbound.fail(failure);
+            }
+        }
     }
 
-    /// The event that was kept. If it is a control frame, it is settled.
-    pub(super) fn take_ahead(&mut self) -> Option<Found> {
-        let Ahead {
-            mut found,
-            consumed,
-            short_end,
-        } = *self.ahead.take()?;
-        self.short_end = short_end;
-        self.settled = found.is_control();
-        if let Some(range) = found.range_mut() {
-            let start = self.buffer.consume_behind(0, consumed).start;
-            *range = start..start + range.len();
+    /// The next frame and its payload, if all of it is there.
+    fn whole_frame(&self) -> Option<(FrameHeader, &[u8])> {
+        if self.frame.is_some() || self.ended {
+            return None;
         }
-        Some(found)
+        let unread = self.buffer.unread();
+        let (header, header_len) = FrameHeader::decode(unread).ok()??;
+        let payload = &unread[header_len..];
+        let len = usize::try_from(header.payload_len).ok()?;
+        Some((header, payload.get(..len)?))
     }
 }
 
-impl Found {
-    /// Where it lies in the receive buffer, if it does.
-    fn range_mut(&mut self) -> Option<&mut Range<usize>> {
-        match self {
-            Self::Text(range)
-            | Self::Binary(range)
-            | Self::Fragment(_, range, _)
-            | Self::Ping(range)
-            | Self::Pong(range)
-            | Self::Close(range) => Some(range),
-            Self::Assembled | Self::Inflated(..) | Self::CodePoint(..) => None,
+/// Applies a Close to the sending half before it is taken. To do so again then changes nothing.
+fn apply_close(header: &FrameHeader, masked: &[u8], outbound: &mut Outbound) {
+    let mut payload = [0; FrameHeader::MAX_CONTROL_LEN];
+    let payload = &mut payload[..masked.len().min(FrameHeader::MAX_CONTROL_LEN)];
+    payload.copy_from_slice(&masked[..payload.len()]);
+    if let Some(key) = header.masking_key {
+        key.apply(payload);
+    }
+    match CloseFrame::decode(payload) {
+        Ok(frame) => outbound.on_close(frame),
+        Err(error) => {
+            outbound.fail(error.into());
         }
     }
 }

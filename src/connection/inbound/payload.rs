@@ -42,6 +42,36 @@ impl OpenFrame {
     }
 }
 
+/// How much of a long message's buffer is lent to one read (DRV-06): as much as reads have filled before, and twice that. A
+/// stream that fills what it is lent with zeros first then costs in proportion to what arrives.
+#[cfg(feature = "async")]
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Lent(
+    /// How often the least was doubled.
+    u8,
+);
+
+#[cfg(feature = "async")]
+impl Lent {
+    const LEAST: usize = 4 << 10;
+
+    /// A read of 1 MiB takes so long that the call itself costs nothing beside it.
+    const MOST: u8 = 8;
+
+    fn limit(self) -> usize {
+        Self::LEAST << self.0
+    }
+
+    /// Learns from a read that was lent `lent` bytes and brought `n`. One that brought nothing says nothing.
+    fn adapt(&mut self, lent: usize, n: usize) {
+        if n >= self.limit() {
+            self.0 = Self::MOST.min(self.0 + 1);
+        } else if n > 0 && n < lent / 4 {
+            self.0 = self.0.saturating_sub(2);
+        }
+    }
+}
+
 /// What came of a look at the frame whose payload is arriving.
 pub(super) enum Progress {
     Found(Found),
@@ -145,9 +175,13 @@ impl Inbound {
     #[cfg(feature = "async")]
     pub(crate) fn read_direct<R>(&mut self, read: impl FnOnce(&mut Limit<&mut Vec<u8>>) -> R) -> Option<R> {
         let remaining = self.direct_remaining()?;
-        let read = read(&mut self.assembly.direct_buffer(remaining)?);
+        let mut buffer = self.assembly.direct_buffer(remaining)?;
+        let lent = self.lent.limit().min(buffer.limit());
+        buffer.set_limit(lent);
+        let read = read(&mut buffer);
         if let Some(frame) = &mut self.frame {
             let n = self.assembly.direct_appended(frame.key);
+            self.lent.adapt(lent, n);
             frame.advance(n);
             self.progress = self.progress.wrapping_add(1);
             self.note_received(n);
@@ -191,6 +225,7 @@ mod tests {
             assert_eq!(inbound.next_event(&mut outbound), Ok(None));
             let (mut left, before) = (0x3_0000 - 60_000, inbound.received().bytes);
             while left > 0 {
+                inbound.lent = Lent(Lent::MOST);
                 let read = inbound.read_direct(|room| {
                     let n = room.remaining_mut().min(50_000);
                     room.put_bytes(b'y', n);
@@ -209,5 +244,36 @@ mod tests {
                 assert!(event == Ok(Some(Event::Message(Message::from(&payload)))));
             }
         }
+    }
+
+    /// DRV-06: what is lent follows what arrives.
+    #[test]
+    fn what_is_lent_is_in_proportion_to_what_arrives() {
+        let config = Config::new();
+        let (mut inbound, mut outbound) = (
+            Inbound::new(Role::Client, &config),
+            Outbound::new(Role::Client, &config),
+        );
+        inbound.receive(&[0x82, 127, 0, 0, 0, 0, 0, 0xFF, 0, 0]);
+        inbound.receive(&[b'x'; 60_000]);
+        assert_eq!(inbound.next_event(&mut outbound), Ok(None));
+        let mut read = |most: usize| {
+            let mut lent = 0;
+            inbound.read_direct(|room| {
+                lent = room.remaining_mut();
+                room.put_bytes(b'y', lent.min(most));
+            });
+            lent
+        };
+        let full: Vec<usize> = (0..14).map(|_| read(usize::MAX)).collect();
+        assert_eq!(full[..3], [4 << 10, 8 << 10, 16 << 10]);
+        // In between, it is the buffer that is not longer than what has arrived.
+        assert_eq!(full[13], 1 << 20);
+        let before = read(0);
+        assert!(before >= 512 << 10);
+        assert_eq!(read(0), before, "a stream that is not ready says nothing");
+        let dripped: Vec<usize> = (0..8).map(|_| read(1)).collect();
+        assert_eq!(dripped[..3], [before, 256 << 10, 64 << 10]);
+        assert_eq!(dripped[5..], [4 << 10; 3]);
     }
 }

@@ -13,7 +13,7 @@ impl Inbound {
     pub fn space(&mut self) -> &mut [u8] {
         if self.frame.is_none() {
             self.direct = false;
-            return self.buffer.spare();
+            return self.buffer.spare(1 << self.buffer_bits);
         }
         self.space_in_frame()
     }
@@ -25,7 +25,7 @@ impl Inbound {
         self.direct = direct.is_some();
         match direct {
             Some(room) => room,
-            None => self.buffer.spare(),
+            None => self.buffer.spare(1 << self.buffer_bits),
         }
     }
 

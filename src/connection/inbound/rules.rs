@@ -4,7 +4,6 @@ use super::Inbound;
 use crate::{
     connection::error::ProtocolError,
     frame::{Opcode, Rsv},
-    role::Role,
 };
 
 impl Inbound {
@@ -34,9 +33,10 @@ impl Inbound {
             return Err(ProtocolError::ReservedBits(rsv));
         }
         // §5.1: a client masks every frame, a server none.
-        match self.role {
-            Role::Server if !masked => return Err(ProtocolError::UnmaskedFrame),
-            Role::Client if masked => return Err(ProtocolError::MaskedFrame),
+        match self.mask_bit {
+            0 if masked => return Err(ProtocolError::MaskedFrame),
+            0 => {}
+            _ if !masked => return Err(ProtocolError::UnmaskedFrame),
             _ => {}
         }
         // §5.4: the fragments of one message are not mixed with another.

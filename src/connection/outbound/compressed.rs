@@ -27,7 +27,7 @@ impl Outbound {
     /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
     pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
         let message = message.into();
-        if self.message.is_some() && self.closing.is_open() {
+        if self.is_inside_message() {
             return Err(SendError::MessageOpen(message));
         }
         self.push_data(opcode(message.kind()), Fin::Last, message)

@@ -32,7 +32,7 @@ impl Outbound {
         let kind = data.kind();
         let opcode = match self.message {
             None => opcode(kind),
-            Some(open) if open == kind || !self.closing.is_open() => Opcode::Continuation,
+            Some(open) if open == kind || !self.is_inside_message() => Opcode::Continuation,
             Some(_) => return Err(SendError::MessageOpen(data)),
         };
         let compressing = if opcode == Opcode::Continuation {

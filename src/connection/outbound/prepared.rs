@@ -17,7 +17,7 @@ impl Outbound {
     ///
     /// As for [`send`](Self::send), but there is nothing to hand back.
     pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        if self.message.is_some() && self.closing.is_open() {
+        if self.is_inside_message() {
             return Err(SendError::MessageOpen(()));
         }
         let (masking_key, ()) = match self.admit(()) {

@@ -1,20 +1,18 @@
-//! The poll engine: moves bytes between a transport and a connection until something is found, or nothing can be moved.
+//! The poll engine: performs the steps of the driver on a transport, until something is found or nothing can be moved.
 //!
-//! The two directions are separate structures, so that a whole connection and its halves are driven by the same code.
+//! Which step is next, and when a connection is over, is for the [`Driver`] to know. What the two directions hold is apart, so
+//! that a whole connection and its halves are driven by the same code.
 
 use core::{
-    mem,
-    task::{Context, Poll, ready},
-    time::Duration,
+    fmt, mem,
+    task::{Context, Poll, Waker, ready},
 };
 use std::io::{self, IoSlice};
-
-use bytes::Buf;
 
 use super::{Timer, Transport, pool};
 use crate::{
     config::Config,
-    connection::{Connection, Deadlines, Event, Found, Inbound, Outbound, ProtocolError, ReadyState, SendError, Time},
+    connection::{Connection, Driver, Event, Found, Inbound, ProtocolError, SendError, Step},
     error::Error,
     message::Message,
     negotiated::Negotiated,
@@ -23,134 +21,56 @@ use crate::{
 /// Slices of one vectored write.
 const SLICES: usize = 16;
 
-/// Reads of one poll that lead to no event, after which other tasks get their turn.
-const READS: usize = 32;
+/// Bytes of one read that is thrown away.
+const DISCARD: usize = 1 << 10;
 
-/// The sending side: the queue, and the transport, which reads go through as well.
-#[derive(Debug)]
-pub(super) struct Sending<T> {
+/// Messages that are found without a wait before other tasks get their turn (DRV-13).
+const BURST: u8 = 64;
+
+/// What both directions use: the transport, the driver with the sending side, and the timer.
+pub(super) struct Link<T: Transport> {
     pub(super) transport: T,
-    pub(super) outbound: Outbound,
-    /// Whether the write side of the transport is shut down.
-    shut_down: bool,
-    /// Whether the receiving side knows that output waits, and so watches the deadline of it.
-    pub(super) watched: bool,
+    pub(super) driver: Driver,
+    timer: T::Timer,
+    /// The first error of the transport, until it is told.
+    error: Option<io::Error>,
+    /// Whether it was told.
+    told: bool,
     /// Whether a sink was told that there is room for a message.
     pub(super) promised: bool,
+    /// Whether a step was performed that may concern another task.
+    pub(super) moved: bool,
 }
 
-/// The receiving side, which also watches the deadlines.
+/// The receiving side.
 #[derive(Debug)]
-pub(super) struct Receiving<C> {
-    pub(super) inbound: Inbound,
-    deadlines: Deadlines,
-    timer: C,
-    /// When a failed connection stops to wait for the peer.
-    linger_until: Option<Time>,
+pub(super) struct Receiving {
+    inbound: Inbound,
+    /// Messages until other tasks get their turn.
+    burst: u8,
+    /// Whether an error or the end was returned by the `Stream` of messages, which is over then.
+    pub(super) fused: bool,
 }
 
-/// Starts a connection over a transport.
-pub(super) fn start<T: Transport>(
-    transport: T,
-    negotiated: &Negotiated,
-    config: &Config,
-) -> (Sending<T>, Receiving<T::Timer>) {
-    let (inbound, outbound, deadlines) = Connection::from_negotiated(negotiated, config).into_parts();
-    let sending = Sending {
-        transport,
-        outbound,
-        shut_down: false,
-        watched: false,
-        promised: false,
-    };
-    let receiving = Receiving {
-        inbound,
-        deadlines,
-        timer: T::Timer::new(),
-        linger_until: None,
-    };
-    (sending, receiving)
+/// Who is woken when a side of the transport, or the time, is ready.
+pub(super) struct Wakers<'a, 'w> {
+    /// The task that reads.
+    read: &'a mut Context<'w>,
+    /// Whoever waits for anything else, which two tasks may do.
+    shared: &'a Waker,
 }
 
-/// The transport and the connection, to go on without the engine.
-pub(super) fn stop<T: Transport>(mut sending: Sending<T>, receiving: Receiving<T::Timer>) -> (T, Connection) {
-    // Whoever goes on with them flushes the transport.
-    sending.outbound.unflushed = false;
-    let connection = Connection::from_parts(receiving.inbound, sending.outbound, receiving.deadlines);
-    (sending.transport, connection)
-}
-
-impl<T: Transport> Sending<T> {
-    /// Writes everything that is queued, in as few writes as it takes, and flushes the transport.
-    ///
-    /// An error of the transport ends the connection. If it was given up by somebody else, that error is returned.
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.outbound.closing.is_abandoned() {
-            let failure = self.outbound.closing.failure();
-            return Poll::Ready(failure.map_or(Ok(()), |failure| Err(failure.into())));
-        }
-        match ready!(self.poll_write_all(cx)) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(self.lost(error)),
-        }
+impl<'a, 'w: 'a> Wakers<'a, 'w> {
+    /// For a single task.
+    #[inline]
+    pub(super) const fn of(read: &'a mut Context<'w>) -> Self {
+        let shared = read.waker();
+        Self { read, shared }
     }
 
-    /// Queues the message of a sink. A promise of room holds, also if Pongs took the room in between.
-    pub(super) fn start_send<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        if mem::take(&mut self.promised) {
-            self.outbound.send_above_mark(message)
-        } else {
-            self.outbound.send(message)
-        }
-    }
-
-    /// Whether a flush would do anything.
-    fn has_work(&self) -> bool {
-        self.outbound.wants_write() || self.outbound.unflushed || self.outbound.closing.is_abandoned()
-    }
-
-    /// The same for the receiving side, which watches the deadlines.
-    fn poll_flush_watched(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        let flushed = self.poll_flush(cx);
-        self.watched = flushed.is_pending();
-        flushed
-    }
-
-    fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while self.outbound.wants_write() {
-            let output = self.outbound.output();
-            let mut slices = [IoSlice::new(&[]); SLICES];
-            let used = output.chunks_vectored(&mut slices);
-            match ready!(self.transport.poll_write(cx, &slices[..used]))? {
-                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                n => output.advance(n),
-            }
-            self.outbound.unflushed = true;
-        }
-        if self.outbound.unflushed {
-            ready!(self.transport.poll_flush(cx))?;
-            self.outbound.unflushed = false;
-        }
-        self.watched = false;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Shuts the write side down, if it is time. A peer that is gone already is told by the read side.
-    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.shut_down && !self.outbound.wants_write() && self.outbound.closing.wants_shutdown() {
-            let _ = ready!(self.transport.poll_shutdown(cx));
-            self.shut_down = true;
-        }
-        Poll::Ready(())
-    }
-
-    /// Gives up on a transport that failed. Behind a completed closing handshake that is just its end.
-    pub(super) fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        if self.outbound.on_lost() {
-            Ok(())
-        } else {
-            Err(error.into())
-        }
+    #[inline]
+    pub(super) const fn new(read: &'a mut Context<'w>, shared: &'a Waker) -> Self {
+        Self { read, shared }
     }
 }
 
@@ -164,6 +84,243 @@ pub(super) enum Wanted {
     End,
 }
 
+/// Starts a connection over a transport.
+pub(super) fn start<T: Transport>(transport: T, negotiated: &Negotiated, config: &Config) -> (Link<T>, Receiving) {
+    let (inbound, driver) = Connection::from_negotiated(negotiated, config).into_halves();
+    let link = Link {
+        transport,
+        driver,
+        timer: T::Timer::new(),
+        error: None,
+        told: false,
+        promised: false,
+        moved: false,
+    };
+    let receiving = Receiving {
+        inbound,
+        burst: BURST,
+        fused: false,
+    };
+    (link, receiving)
+}
+
+/// The transport and the connection, to go on without the engine.
+pub(super) fn stop<T: Transport>(mut link: Link<T>, receiving: Receiving) -> (T, Connection) {
+    // Whoever goes on with them flushes the transport.
+    link.driver.flushed();
+    (link.transport, Connection::from_halves(receiving.inbound, link.driver))
+}
+
+impl<T: Transport + fmt::Debug> fmt::Debug for Link<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("Link");
+        shown.field("transport", &self.transport).field("driver", &self.driver);
+        shown.finish_non_exhaustive()
+    }
+}
+
+impl<T: Transport> Link<T> {
+    /// Queues the message of a sink. A promise of room holds, also if Pongs took the room in between.
+    pub(super) fn start_send<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+        let outbound = self.driver.outbound();
+        if mem::take(&mut self.promised) {
+            outbound.send_above_mark(message)
+        } else {
+            outbound.send(message)
+        }
+    }
+
+    /// Writes everything that is queued, while another task reads, or nobody does.
+    pub(super) fn poll_write_all(&mut self, wakers: &mut Wakers<'_, '_>) -> Poll<Result<(), Error>> {
+        self.driver.writable();
+        loop {
+            match self.driver.next_write() {
+                Step::Written => return Poll::Ready(Ok(())),
+                Step::Ended => return Poll::Ready(self.write_outcome()),
+                Step::Time => self.driver.at_write(self.timer.now()),
+                Step::Wait(Some(due)) => {
+                    ready!(self.timer.poll_until(due, &mut Context::from_waker(wakers.shared)));
+                    self.driver.at_write(self.timer.now());
+                }
+                step => ready!(self.poll_step(step, None, wakers)),
+            }
+        }
+    }
+
+    /// The failure of a connection, once it is over. The receiving side is not needed, which the borrow checker has to take
+    /// for lent.
+    pub(super) fn poll_failure(&mut self, wakers: &mut Wakers<'_, '_>) -> Poll<Error> {
+        self.driver.turn();
+        loop {
+            match self.driver.next_end() {
+                Step::Ended => {
+                    let failure = self.outcome().err();
+                    return Poll::Ready(failure.unwrap_or_else(|| ProtocolError::ConnectionLost.into()));
+                }
+                step => ready!(self.poll_step(step, None, wakers)),
+            }
+        }
+    }
+
+    /// Performs a step. Ready is to go on.
+    fn poll_step(&mut self, step: Step, inbound: Option<&mut Inbound>, wakers: &mut Wakers<'_, '_>) -> Poll<()> {
+        match (step, inbound) {
+            (Step::Read, Some(inbound)) => {
+                self.read(inbound, wakers);
+            }
+            (Step::Write, _) => self.write(wakers),
+            (Step::Flush, _) => self.flush(wakers),
+            (step, _) => return self.poll_rare_step(step, wakers),
+        }
+        Poll::Ready(())
+    }
+
+    #[inline(never)]
+    fn poll_rare_step(&mut self, step: Step, wakers: &mut Wakers<'_, '_>) -> Poll<()> {
+        match step {
+            Step::Discard => {
+                let read = self.transport.poll_read(wakers.read, &mut [0; DISCARD]);
+                self.has_read(read);
+            }
+            Step::Shutdown => match self.transport.poll_shutdown(&mut Context::from_waker(wakers.shared)) {
+                // A peer that is gone already is told by the read side.
+                Poll::Ready(_) => self.driver.shut_down(),
+                Poll::Pending => self.driver.write_blocked(),
+            },
+            Step::Time => self.driver.at(self.timer.now()),
+            Step::Wait(Some(due)) => {
+                ready!(self.timer.poll_until(due, &mut Context::from_waker(wakers.shared)));
+                self.moved = true;
+                self.driver.at(self.timer.now());
+            }
+            Step::Yield => {
+                wakers.read.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            _ => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    #[inline]
+    fn write(&mut self, wakers: &Wakers<'_, '_>) {
+        let cx = &mut Context::from_waker(wakers.shared);
+        let chunk = self.driver.chunk();
+        let written = if chunk.len() == self.driver.outbound_ref().queued() {
+            self.transport.poll_write(cx, &[IoSlice::new(chunk)])
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES];
+            let used = self.driver.slices(&mut slices);
+            self.transport.poll_write(cx, &slices[..used])
+        };
+        match written {
+            Poll::Ready(Ok(0)) => self.write_failed(io::ErrorKind::WriteZero.into()),
+            Poll::Ready(Ok(n)) => {
+                self.moved = true;
+                self.driver.wrote(n);
+            }
+            Poll::Ready(Err(error)) => self.write_failed(error),
+            Poll::Pending => self.driver.write_blocked(),
+        }
+    }
+
+    #[inline]
+    fn flush(&mut self, wakers: &Wakers<'_, '_>) {
+        match self.transport.poll_flush(&mut Context::from_waker(wakers.shared)) {
+            Poll::Ready(Ok(())) => {
+                self.moved = true;
+                self.driver.flushed();
+            }
+            Poll::Ready(Err(error)) => self.write_failed(error),
+            Poll::Pending => self.driver.write_blocked(),
+        }
+    }
+
+    /// Returns whether something was read, so that there may be events.
+    #[inline]
+    fn read(&mut self, inbound: &mut Inbound, wakers: &mut Wakers<'_, '_>) -> bool {
+        let read = self.poll_read(inbound, wakers.read);
+        self.has_read(read)
+    }
+
+    #[inline]
+    fn poll_read(&mut self, inbound: &mut Inbound, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if T::HAS_READ_BUF {
+            let transport = &mut self.transport;
+            let read = inbound.read_direct(|buffer| transport.poll_read_buf(cx, buffer));
+            if let Some(read) = read {
+                return read;
+            }
+        }
+        pool::lend(inbound, self.driver.outbound());
+        let n = ready!(self.transport.poll_read(cx, inbound.space()))?;
+        inbound.advance(n);
+        Poll::Ready(Ok(n))
+    }
+
+    #[inline]
+    fn has_read(&mut self, read: Poll<io::Result<usize>>) -> bool {
+        match read {
+            Poll::Ready(Ok(0)) => self.driver.read_ended(),
+            Poll::Ready(Ok(n)) => {
+                self.moved = true;
+                self.driver.read(n);
+                return true;
+            }
+            Poll::Ready(Err(error)) => {
+                self.note(error);
+                self.driver.read_failed();
+            }
+            Poll::Pending => {
+                self.driver.read_blocked();
+                return false;
+            }
+        }
+        self.moved = true;
+        false
+    }
+
+    #[cold]
+    fn write_failed(&mut self, error: io::Error) {
+        self.moved = true;
+        self.note(error);
+        self.driver.write_failed();
+    }
+
+    fn note(&mut self, error: io::Error) {
+        if !self.told {
+            self.error.get_or_insert(error);
+        }
+    }
+
+    /// How the connection ended, for one who receives.
+    fn outcome(&mut self) -> Result<(), Error> {
+        self.driver.outcome().map_err(|failure| self.tell(failure))
+    }
+
+    /// How the sending direction ended.
+    fn write_outcome(&mut self) -> Result<(), Error> {
+        self.driver.write_outcome().map_err(|failure| self.tell(failure))
+    }
+
+    /// A failure of the connection, or the error of the transport that it stands for, if that was not told yet.
+    fn tell(&mut self, failure: ProtocolError) -> Error {
+        self.told = true;
+        match self.error.take() {
+            Some(error) if failure == ProtocolError::ConnectionLost => error.into(),
+            _ => failure.into(),
+        }
+    }
+
+    /// A connection that waits, or has ended, holds no buffers.
+    fn rest(&mut self, inbound: &mut Inbound) {
+        let outbound = self.driver.outbound();
+        pool::reclaim(inbound, outbound);
+        inbound.release();
+        outbound.release();
+    }
+}
+
 impl Wanted {
     fn includes(self, found: &Found) -> bool {
         match self {
@@ -174,251 +331,141 @@ impl Wanted {
     }
 }
 
-impl<C: Timer> Receiving<C> {
+impl Receiving {
     /// A message that has arrived, in the common case: most messages are found in these few steps.
     #[inline]
     pub(super) fn find_short(&mut self) -> Option<Found> {
-        self.inbound.parse_short()
+        let burst = self.burst.checked_sub(1)?;
+        let found = self.inbound.parse_short()?;
+        self.burst = burst;
+        Some(found)
     }
 
     /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed as it should
     /// be.
-    ///
-    /// The write side is polled with a context of its own, since several tasks may wait for it.
     pub(super) fn poll_find<T: Transport>(
         &mut self,
         wanted: Wanted,
-        sending: &mut Sending<T>,
-        cx: &mut Context<'_>,
-        write_cx: &mut Context<'_>,
+        link: &mut Link<T>,
+        wakers: &mut Wakers<'_, '_>,
     ) -> Poll<Result<Option<Found>, Error>> {
-        let found = self.poll_find_within_bounds(wanted, sending, cx, write_cx);
-        if !matches!(found, Poll::Ready(Ok(Some(_)))) {
-            // A connection that waits, or has ended, holds no buffers.
-            pool::reclaim(&mut self.inbound, &mut sending.outbound);
-            self.inbound.release();
-            sending.outbound.release();
-        }
-        found
-    }
-
-    fn poll_find_within_bounds<T: Transport>(
-        &mut self,
-        wanted: Wanted,
-        sending: &mut Sending<T>,
-        cx: &mut Context<'_>,
-        write_cx: &mut Context<'_>,
-    ) -> Poll<Result<Option<Found>, Error>> {
-        for _ in 0..READS {
-            match self.find(wanted, &mut sending.outbound) {
-                Ok(Some(found)) => return Poll::Ready(Ok(Some(found))),
-                Ok(None) if sending.outbound.ready_state() == ReadyState::Closed => {
-                    // The peer ended its direction first. To end the other one is a matter of courtesy, not worth a
-                    // wait, but without it TLS and HTTP/2 would take the end for a failure.
-                    let _ = sending.poll_shutdown(write_cx);
-                    return Poll::Ready(Ok(None));
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    ready!(self.lingering().poll(sending, cx, write_cx));
-                    return Poll::Ready(Err(error.into()));
-                }
+        let Some(burst) = self.burst.checked_sub(1) else {
+            self.burst = BURST;
+            wakers.read.waker().wake_by_ref();
+            return Poll::Pending;
+        };
+        link.driver.turn();
+        loop {
+            // A failure comes back as the outcome.
+            if let Ok(Some(found)) = self.find(wanted, link) {
+                self.burst = burst;
+                return Poll::Ready(Ok(Some(found)));
             }
-            if sending.has_work() {
-                if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
-                    flushed?;
-                }
-            }
-            // What waits is read before a deadline about the peer is judged, and before its timer is set.
-            let is_quiet = self.deadlines.is_quiet_for(&self.inbound, &sending.outbound);
-            if !is_quiet {
-                self.poll_deadlines(sending, cx, write_cx)?;
-                if sending.outbound.ready_state() == ReadyState::Closed {
-                    continue;
-                }
-            }
-            match self.poll_read(sending, cx) {
-                Poll::Ready(Ok(0)) => self.inbound.receive_eof(),
-                Poll::Ready(Ok(_)) => {}
-                Poll::Ready(Err(error)) => {
-                    self.inbound.receive_eof();
-                    sending.lost(error)?;
-                }
-                Poll::Pending => {
-                    if !is_quiet || self.deadlines.next_of(&self.inbound, &sending.outbound).is_none() {
-                        return Poll::Pending;
+            loop {
+                match link.driver.next(&mut self.inbound) {
+                    Step::Read => {
+                        if link.read(&mut self.inbound, wakers) {
+                            break;
+                        }
                     }
-                    self.poll_deadlines(sending, cx, write_cx)?;
-                    if sending.outbound.ready_state() == ReadyState::Open {
-                        return Poll::Pending;
+                    Step::Write => link.write(wakers),
+                    Step::Flush => link.flush(wakers),
+                    Step::Ended => {
+                        link.rest(&mut self.inbound);
+                        return Poll::Ready(link.outcome().map(|()| None));
+                    }
+                    step => {
+                        if step == Step::Wait(None) || link.poll_rare_step(step, wakers).is_pending() {
+                            self.burst = BURST;
+                            link.rest(&mut self.inbound);
+                            return Poll::Pending;
+                        }
                     }
                 }
             }
         }
-        // A peer that always has something to say does not put a deadline off.
-        self.poll_deadlines(sending, cx, write_cx)?;
-        cx.waker().wake_by_ref();
-        Poll::Pending
     }
 
     /// The next event that is wanted, among what has arrived.
-    fn find(&mut self, wanted: Wanted, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
+    #[inline]
+    fn find<T: Transport>(&mut self, wanted: Wanted, link: &mut Link<T>) -> Result<Option<Found>, ProtocolError> {
         loop {
-            match self.inbound.find(outbound)? {
+            match self.inbound.find(link.driver.outbound())? {
                 Some(found) if !wanted.includes(&found) => {}
                 found => return Ok(found),
             }
         }
     }
 
-    fn poll_read<T: Transport>(&mut self, sending: &mut Sending<T>, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if !self.inbound.wants_read() {
-            // The peer has ended its direction, but this one has not: the write side or the deadline goes on.
-            return Poll::Pending;
-        }
-        if T::HAS_READ_BUF {
-            let transport = &mut sending.transport;
-            let read = self.inbound.read_direct(|buffer| transport.poll_read_buf(cx, buffer));
-            if let Some(read) = read {
-                return read;
-            }
-        }
-        pool::lend(&mut self.inbound, &mut sending.outbound);
-        let n = ready!(sending.transport.poll_read(cx, self.inbound.space()))?;
-        self.inbound.advance(n);
-        Poll::Ready(Ok(n))
-    }
-
-    /// Writes everything that is queued, for as long as the peer takes some of it.
-    ///
-    /// No other deadline is watched here: while nothing is read, a silent peer says nothing about itself.
+    /// Writes everything that is queued, and reads meanwhile what there is room for.
     pub(super) fn poll_flush<T: Transport>(
         &mut self,
-        sending: &mut Sending<T>,
-        cx: &mut Context<'_>,
+        link: &mut Link<T>,
+        wakers: &mut Wakers<'_, '_>,
     ) -> Poll<Result<(), Error>> {
+        let is_written = ready!(self.poll_written(link, wakers));
+        Poll::Ready(if is_written { Ok(()) } else { link.write_outcome() })
+    }
+
+    /// The same, without telling what has become of what cannot be written. Returns whether everything was.
+    pub(super) fn poll_written<T: Transport>(&mut self, link: &mut Link<T>, wakers: &mut Wakers<'_, '_>) -> Poll<bool> {
+        link.driver.turn();
         loop {
-            if let Poll::Ready(flushed) = sending.poll_flush(cx) {
-                return Poll::Ready(flushed);
-            }
-            let Some(due) = self.deadlines.next_write(&sending.outbound) else {
-                return Poll::Pending;
-            };
-            ready!(self.poll_due(due, cx));
-            let now = self.timer.now();
-            self.deadlines
-                .handle_write(now, &mut self.inbound, &mut sending.outbound);
-        }
-    }
-
-    fn poll_due(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
-        match due {
-            // Something happened that a deadline has to be set for.
-            Time::ZERO => Poll::Ready(()),
-            due => self.timer.poll_until(due, cx),
-        }
-    }
-
-    /// Fires due timers, writes what they queue, and shuts the write side down if it is time.
-    #[inline(never)]
-    fn poll_deadlines<T: Transport>(
-        &mut self,
-        sending: &mut Sending<T>,
-        cx: &mut Context<'_>,
-        write_cx: &mut Context<'_>,
-    ) -> Result<(), Error> {
-        while let Some(due) = self.deadlines.next_of(&self.inbound, &sending.outbound) {
-            if self.poll_due(due, cx).is_pending() {
-                break;
-            }
-            self.deadlines
-                .handle(self.timer.now(), &mut self.inbound, &mut sending.outbound);
-            if sending.has_work() {
-                if let Poll::Ready(flushed) = sending.poll_flush_watched(write_cx) {
-                    flushed?;
+            match link.driver.next_flush(&mut self.inbound) {
+                Step::Written => return Poll::Ready(true),
+                Step::Ended => return Poll::Ready(false),
+                step => {
+                    if link.poll_step(step, Some(&mut self.inbound), wakers).is_pending() {
+                        link.rest(&mut self.inbound);
+                        return Poll::Pending;
+                    }
                 }
             }
         }
-        // What it waits for, the read side or the deadline will bring along.
-        let _ = sending.poll_shutdown(write_cx);
-        Ok(())
     }
 
-    /// Lends what was found. Text that turns out not to be UTF-8 fails the connection, which then needs
-    /// [`Lingering`] to end.
+    /// Lends what was found. Text that turns out not to be UTF-8 fails the connection, which then is to be
+    /// [ended](Link::poll_failure).
     #[inline]
-    pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, (ProtocolError, Lingering<'_, C>)> {
-        let Self {
-            inbound,
-            deadlines,
-            timer,
-            linger_until,
-        } = self;
-        inbound.lend_with_buffer(found).map_err(|error| {
-            (
-                error,
-                Lingering {
-                    timer,
-                    until: linger_until,
-                    timeout: deadlines.close_timeout(),
-                },
-            )
-        })
+    pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+        self.inbound.lend_with_buffer(found)
     }
 
-    fn lingering(&mut self) -> Lingering<'_, C> {
-        Lingering {
-            timer: &mut self.timer,
-            until: &mut self.linger_until,
-            timeout: self.deadlines.close_timeout(),
-        }
-    }
-}
-
-/// The end of a connection that failed (§7.1.1): writes the Close, shuts down, and reads what is under way for a bounded
-/// time, so that it does not provoke a reset which destroys the Close.
-///
-/// Whatever goes wrong here, the failure that led here is what counts. The buffers of the receiving side are not touched,
-/// since the borrow checker has to assume that a message is lent from them.
-pub(super) struct Lingering<'a, C> {
-    timer: &'a mut C,
-    until: &'a mut Option<Time>,
-    timeout: Option<Duration>,
-}
-
-impl<C: Timer> Lingering<'_, C> {
-    pub(super) fn poll<T: Transport>(
+    /// The next message, owned.
+    #[inline]
+    pub(super) fn poll_recv<T: Transport>(
         &mut self,
-        sending: &mut Sending<T>,
-        cx: &mut Context<'_>,
-        write_cx: &mut Context<'_>,
-    ) -> Poll<()> {
-        let _ = sending.poll_flush_watched(write_cx);
-        let _ = sending.poll_shutdown(write_cx);
-        // Also while output waits: a peer that is writing itself may not read before that is taken.
-        let closing = &sending.outbound.closing;
-        if !closing.is_abandoned() && !closing.is_eof() && has_ended(&mut sending.transport, cx) {
-            sending.outbound.on_eof();
-        }
-        let mut is_expired = || {
-            self.timeout.is_some_and(|timeout| {
-                let until = *self.until.get_or_insert_with(|| self.timer.now() + timeout);
-                self.timer.poll_until(until, cx).is_ready()
-            })
+        link: &mut Link<T>,
+        wakers: &mut Wakers<'_, '_>,
+    ) -> Poll<Result<Option<Message<'static>>, Error>> {
+        let Some(found) = ready!(self.poll_find(Wanted::Data, link, wakers))? else {
+            return Poll::Ready(Ok(None));
         };
-        if sending.outbound.ready_state() != ReadyState::Closed && !is_expired() {
-            return Poll::Pending;
-        }
-        sending.outbound.on_eof();
-        sending.outbound.abandon();
-        Poll::Ready(())
+        self.poll_own(found, link, wakers)
+    }
+
+    /// What was found, owned.
+    #[inline]
+    pub(super) fn poll_own<T: Transport>(
+        &mut self,
+        found: Found,
+        link: &mut Link<T>,
+        wakers: &mut Wakers<'_, '_>,
+    ) -> Poll<Result<Option<Message<'static>>, Error>> {
+        match self.lend(found) {
+            Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
+            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
+            Err(error) => link.driver.outbound().fail(error),
+        };
+        // This finds nothing but the failure, once the connection has ended.
+        self.poll_find(Wanted::End, link, wakers).map_ok(|_| None)
     }
 }
 
 /// Reads and discards what is there. Returns whether the stream has ended.
 pub(super) fn has_ended<T: Transport>(transport: &mut T, cx: &mut Context<'_>) -> bool {
-    let mut discarded = [0; 1024];
-    for _ in 0..READS {
+    let mut discarded = [0; DISCARD];
+    for _ in 0..32 {
         match transport.poll_read(cx, &mut discarded) {
             Poll::Ready(Ok(0) | Err(_)) => return true,
             Poll::Ready(Ok(_)) => {}

@@ -17,6 +17,7 @@ mod reunite;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod shell;
 mod split;
+mod tasks;
 mod traits;
 mod transport;
 mod websocket;

@@ -38,7 +38,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Any [`SendError`].
     pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        self.sending.outbound.send_prepared(message)
+        self.outbound().send_prepared(message)
     }
 }
 
@@ -78,6 +78,6 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// Any [`SendError`].
     pub fn try_feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        self.shared.lock().outbound.send_prepared(message)
+        self.shared.queue(|outbound| outbound.send_prepared(message))
     }
 }

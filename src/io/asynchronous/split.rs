@@ -1,20 +1,19 @@
 //! The two directions of a connection, for two tasks.
 //!
-//! The transport and the sending side are behind a lock, which is held only while they are polled, never across an
-//! await. Both tasks may wait for the write side of the transport at the same time, but a transport remembers only one;
-//! so it is polled with a waker that wakes both.
+//! The transport and the sending side are behind a lock, which is held only while they are polled, never across an await.
 
-use alloc::{boxed::Box, sync::Arc, task::Wake};
+use alloc::{boxed::Box, sync::Arc};
 use core::{
     future::poll_fn,
-    task::{Context, Poll, Waker, ready},
+    task::{Context, Poll},
     time::Duration,
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{
     ReuniteError, Transport, WebSocket,
-    engine::{Receiving, Sending, Wanted},
+    engine::{Link, Receiving, Wakers, Wanted},
+    tasks::Tasks,
 };
 use crate::{
     connection::{Closure, Event, Fin, Found, Outbound, SendError},
@@ -25,82 +24,56 @@ use crate::{
 
 /// Separates the directions of a connection.
 pub(super) fn split<T: Transport>(websocket: WebSocket<T>) -> (SendHalf<T>, RecvHalf<T>) {
-    let tasks = Arc::new(Tasks::default());
     let shared = Arc::new(Shared {
-        sending: Mutex::new(websocket.sending),
-        write_waker: Arc::clone(&tasks).into(),
-        tasks,
+        link: Mutex::new(websocket.link),
+        tasks: Tasks::default(),
     });
     let recv = RecvHalf {
         receiving: websocket.receiving,
         shared: Arc::clone(&shared),
         subprotocol: websocket.subprotocol,
-        fused: websocket.fused,
     };
     (SendHalf { shared }, recv)
 }
 
-/// What both halves send through.
+/// What both halves use.
 #[derive(Debug)]
-pub(super) struct Shared<T> {
-    sending: Mutex<Sending<T>>,
-    tasks: Arc<Tasks>,
-    /// Wakes the tasks of both halves.
-    write_waker: Waker,
+pub(super) struct Shared<T: Transport> {
+    link: Mutex<Link<T>>,
+    tasks: Tasks,
 }
 
-impl<T> Shared<T> {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Sending<T>> {
-        lock(&self.sending)
+impl<T: Transport> Shared<T> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Link<T>> {
+        // What a panicking task leaves behind is whole: all that happens under the lock is polling and queueing.
+        self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// The tasks that wait with one of the halves.
-#[derive(Debug, Default)]
-struct Tasks {
-    send: Task,
-    recv: Task,
-}
-
-#[derive(Debug, Default)]
-struct Task(Mutex<Option<Waker>>);
-
-impl Task {
-    fn register(&self, cx: &Context<'_>) {
-        let mut waker = lock(&self.0);
-        if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            *waker = Some(cx.waker().clone());
+    /// Does something with the link, and then wakes whom it concerns.
+    pub(super) fn with<R>(&self, change: impl FnOnce(&mut Link<T>) -> R) -> R {
+        let mut link = self.lock();
+        let result = change(&mut link);
+        let wakes = link.driver.has_waiting().then(|| link.driver.wakes());
+        drop(link);
+        let wakes = wakes.unwrap_or_default();
+        if wakes.reader {
+            self.tasks.recv().wake();
         }
-    }
-
-    fn wake(&self) {
-        // Not under the lock: a waker may run the task at once.
-        let waker = lock(&self.0).take();
-        if let Some(waker) = waker {
-            waker.wake();
+        if wakes.writer {
+            self.tasks.send().wake();
         }
-    }
-}
-
-impl Wake for Tasks {
-    fn wake(self: Arc<Self>) {
-        self.wake_by_ref();
+        result
     }
 
-    fn wake_by_ref(self: &Arc<Self>) {
-        self.send.wake();
-        self.recv.wake();
+    /// Queues something.
+    pub(super) fn queue<R>(&self, queue: impl FnOnce(&mut Outbound) -> R) -> R {
+        self.with(|link| queue(link.driver.outbound()))
     }
-}
-
-/// What a panicking task leaves behind is whole: all that happens under the locks is polling and queueing.
-fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// The sending half of a [`WebSocket`]; see [`WebSocket::split`].
 #[derive(Debug)]
-pub struct SendHalf<T> {
+pub struct SendHalf<T: Transport> {
     pub(super) shared: Arc<Shared<T>>,
 }
 
@@ -138,7 +111,7 @@ impl<T: Transport> SendHalf<T> {
     ///
     /// Any [`SendError`], which hands the message back.
     pub fn try_feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        self.shared.lock().outbound.send(message)
+        self.shared.queue(|outbound| outbound.send(message))
     }
 
     /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`](crate::Outbound::send_uncompressed).
@@ -249,13 +222,13 @@ impl<T: Transport> SendHalf<T> {
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.shared.lock().outbound.closure()
+        self.shared.lock().driver.outbound_ref().closure()
     }
 
     /// The time between the latest timed Ping and its answer, if there was one.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.shared.lock().outbound.latency()
+        self.shared.lock().driver.outbound_ref().latency()
     }
 
     /// Puts the halves together again.
@@ -274,15 +247,14 @@ impl<T: Transport> SendHalf<T> {
             receiving,
             shared,
             subprotocol,
-            fused,
         } = recv;
         drop(self.shared);
         match Arc::try_unwrap(shared) {
             Ok(shared) => Ok(WebSocket {
-                sending: shared.sending.into_inner().unwrap_or_else(PoisonError::into_inner),
+                link: shared.link.into_inner().unwrap_or_else(PoisonError::into_inner),
                 receiving,
                 subprotocol,
-                fused,
+                tasks: None,
             }),
             // There are two halves only, so this is not reached.
             Err(shared) => Err(ReuniteError {
@@ -293,7 +265,6 @@ impl<T: Transport> SendHalf<T> {
                     receiving,
                     shared,
                     subprotocol,
-                    fused,
                 }),
             }),
         }
@@ -307,8 +278,7 @@ impl<T: Transport> SendHalf<T> {
         feed: impl Fn(&mut Outbound, M) -> Result<(), SendError<M>>,
     ) -> Result<(), Error> {
         loop {
-            let fed = feed(&mut self.shared.lock().outbound, data);
-            match fed {
+            match self.shared.queue(|outbound| feed(outbound, data)) {
                 Err(SendError::Full(unsent)) => data = unsent,
                 fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
             }
@@ -318,39 +288,22 @@ impl<T: Transport> SendHalf<T> {
 
     /// Begins the closing handshake, unless it has begun.
     pub(super) fn start_close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-        let started = self.shared.lock().outbound.close(frame);
-        match started {
-            Ok(()) => {
-                // The receiving half has a deadline to watch now.
-                self.shared.tasks.recv.wake();
-                Ok(())
-            }
-            Err(SendError::Closing(())) => Ok(()),
+        match self.shared.queue(|outbound| outbound.close(frame)) {
+            Ok(()) | Err(SendError::Closing(())) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.shared.tasks.send.register(cx);
-        let mut write_cx = Context::from_waker(&self.shared.write_waker);
-        let mut sending = self.shared.lock();
-        let flushed = sending.poll_flush(&mut write_cx);
-        let news = match flushed {
-            // There is a deadline to watch now. Told once: both halves may be in one task, which would wake itself.
-            Poll::Pending => !sending.watched,
-            // The connection was lost.
-            Poll::Ready(Err(_)) => true,
-            Poll::Ready(Ok(())) => false,
-        };
-        drop(sending);
-        if news {
-            self.shared.tasks.recv.wake();
-        }
-        flushed
+        let tasks = &self.shared.tasks;
+        tasks.send().register(cx);
+        let both = &mut Context::from_waker(tasks.both());
+        self.shared.with(|link| link.poll_write_all(&mut Wakers::of(both)))
     }
 
     pub(super) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.shared.lock().outbound.is_full() {
+        let is_full = self.shared.lock().driver.outbound_ref().is_full();
+        if is_full {
             return self.poll_flush(cx);
         }
         Poll::Ready(Ok(()))
@@ -362,10 +315,9 @@ impl<T: Transport> SendHalf<T> {
 /// It must go on receiving for Pings to be answered, deadlines to be kept and the closing handshake to be finished.
 #[derive(Debug)]
 pub struct RecvHalf<T: Transport> {
-    receiving: Receiving<T::Timer>,
+    pub(super) receiving: Receiving,
     shared: Arc<Shared<T>>,
     subprotocol: Option<Box<str>>,
-    pub(super) fused: bool,
 }
 
 impl<T: Transport> RecvHalf<T> {
@@ -430,59 +382,46 @@ impl<T: Transport> RecvHalf<T> {
     /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.shared.lock().outbound.latency()
+        self.shared.lock().driver.outbound_ref().latency()
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.shared.lock().outbound.closure()
+        self.shared.lock().driver.outbound_ref().closure()
     }
 
     fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
-        self.shared.tasks.recv.register(cx);
-        let mut write_cx = Context::from_waker(&self.shared.write_waker);
-        let polled = self
-            .receiving
-            .poll_find(wanted, &mut self.shared.lock(), cx, &mut write_cx);
-        if let Poll::Ready(Ok(None) | Err(_)) = polled {
-            // Whoever waits to send waits for nothing.
-            self.shared.tasks.send.wake();
-        }
-        polled
+        let Self { receiving, shared, .. } = self;
+        let tasks = &shared.tasks;
+        tasks.recv().register(cx);
+        shared.with(|link| receiving.poll_find(wanted, link, &mut Wakers::new(cx, tasks.both())))
     }
 
     pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let found = match self.receiving.find_short() {
-            found @ Some(_) => found,
-            None => ready!(self.poll_find(Wanted::Data, cx))?,
-        };
-        let Some(found) = found else {
-            return Poll::Ready(Ok(None));
-        };
-        match self.receiving.lend(found) {
-            Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
-            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
-            Err((error, _)) => self.shared.lock().outbound.fail(error),
-        };
-        // This finds nothing but the failure, once the connection has ended.
-        self.poll_find(Wanted::End, cx).map_ok(|_| None)
+        let Self { receiving, shared, .. } = self;
+        let tasks = &shared.tasks;
+        let found = receiving.find_short();
+        tasks.recv().register(cx);
+        let wakers = &mut Wakers::new(cx, tasks.both());
+        shared.with(|link| match found {
+            Some(found) => receiving.poll_own(found, link, wakers),
+            None => receiving.poll_recv(link, wakers),
+        })
     }
 
     async fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {
         let Self { receiving, shared, .. } = self;
         match receiving.lend(found) {
             Ok(event) => Ok(event),
-            Err((error, mut lingering)) => {
-                let error = shared.lock().outbound.fail(error);
-                poll_fn(|cx| {
-                    shared.tasks.recv.register(cx);
-                    let mut write_cx = Context::from_waker(&shared.write_waker);
-                    lingering.poll(&mut shared.lock(), cx, &mut write_cx)
-                })
-                .await;
-                shared.tasks.send.wake();
-                Err(error.into())
+            Err(error) => {
+                shared.queue(|outbound| outbound.fail(error));
+                let tasks = &shared.tasks;
+                let failure = poll_fn(|cx| {
+                    tasks.recv().register(cx);
+                    shared.with(|link| link.poll_failure(&mut Wakers::new(cx, tasks.both())))
+                });
+                Err(failure.await)
             }
         }
     }

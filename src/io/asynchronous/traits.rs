@@ -1,6 +1,7 @@
 //! A connection as a stream and a sink of messages.
 
 use core::{
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -8,50 +9,86 @@ use core::{
 use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 
-use super::{RecvHalf, SendHalf, Transport, WebSocket, engine::Wanted};
+use super::{RecvHalf, SendHalf, Transport, WebSocket, engine::Wakers};
 use crate::{error::Error, message::Message};
 
 /// The messages that arrive. The stream ends behind an error, or when the connection was closed as it should be.
+///
+/// The stream and the [sink](Sink) may be used by two tasks, through `futures_util::StreamExt::split` for example.
 impl<T: Transport> Stream for WebSocket<T> {
     type Item = Result<Message<'static>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.fused {
+        if self.receiving.fused {
             return Poll::Ready(None);
         }
-        let next = ready!(self.poll_recv(cx)).transpose();
-        self.fused = !matches!(next, Some(Ok(_)));
+        let Self {
+            link, receiving, tasks, ..
+        } = &mut *self;
+        let polled = match receiving.find_short() {
+            Some(found) => receiving.poll_own(found, link, &mut Wakers::of(cx)),
+            None => {
+                let tasks = tasks.get_or_insert_default();
+                tasks.recv().register(cx);
+                let both = &mut Context::from_waker(tasks.both());
+                let polled = receiving.poll_recv(link, &mut Wakers::of(both));
+                if mem::take(&mut link.moved) {
+                    tasks.send().wake();
+                }
+                polled
+            }
+        };
+        let next = ready!(polled).transpose();
+        self.receiving.fused = !matches!(next, Some(Ok(_)));
         Poll::Ready(next)
     }
 }
 
 impl<T: Transport> FusedStream for WebSocket<T> {
     fn is_terminated(&self) -> bool {
-        self.fused
+        self.receiving.fused
     }
 }
 
-/// The messages to send. Flushing writes them; closing begins the closing handshake with code 1000 and finishes it.
+/// The messages to send. Flushing writes them. Closing sends a Close with code 1000; whoever reads the
+/// [stream](Stream) to its end finishes the closing handshake, as [`close`](WebSocket::close) does.
 impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        ready!(self.poll_room(cx))?;
-        self.sending.promised = true;
+        if self.outbound().is_full() {
+            ready!(self.as_mut().poll_flush(cx))?;
+        }
+        self.link.promised = true;
         Poll::Ready(Ok(()))
     }
 
     fn start_send(mut self: Pin<&mut Self>, message: Message<'static>) -> Result<(), Error> {
-        Ok(self.sending.start_send(message)?)
+        Ok(self.link.start_send(message)?)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        WebSocket::poll_flush(&mut self, cx)
+        let Self {
+            link, receiving, tasks, ..
+        } = &mut *self;
+        let mut flushed = receiving.poll_flush(link, &mut Wakers::of(cx));
+        if flushed.is_pending() {
+            // Both tasks wait now.
+            let tasks = tasks.get_or_insert_default();
+            tasks.send().register(cx);
+            let both = &mut Context::from_waker(tasks.both());
+            flushed = receiving.poll_flush(link, &mut Wakers::of(both));
+        }
+        // What was read is for the other task, and so are new deadlines.
+        if let (true, Some(tasks)) = (mem::take(&mut link.moved), tasks) {
+            tasks.recv().wake();
+        }
+        flushed
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.start_close(crate::frame::CloseCode::NORMAL)?;
-        self.poll_find(Wanted::End, cx).map_ok(|_| ())
+        self.poll_flush(cx)
     }
 }
 
@@ -60,18 +97,18 @@ impl<T: Transport> Stream for RecvHalf<T> {
     type Item = Result<Message<'static>, Error>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.fused {
+        if self.receiving.fused {
             return Poll::Ready(None);
         }
         let next = ready!(self.poll_recv(cx)).transpose();
-        self.fused = !matches!(next, Some(Ok(_)));
+        self.receiving.fused = !matches!(next, Some(Ok(_)));
         Poll::Ready(next)
     }
 }
 
 impl<T: Transport> FusedStream for RecvHalf<T> {
     fn is_terminated(&self) -> bool {
-        self.fused
+        self.receiving.fused
     }
 }
 
@@ -87,7 +124,7 @@ impl<T: Transport> Sink<Message<'static>> for SendHalf<T> {
     }
 
     fn start_send(self: Pin<&mut Self>, message: Message<'static>) -> Result<(), Error> {
-        Ok(self.shared.lock().start_send(message)?)
+        Ok(self.shared.with(|link| link.start_send(message))?)
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {

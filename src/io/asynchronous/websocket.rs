@@ -9,12 +9,13 @@ use core::{
 
 use super::{
     RecvHalf, SendHalf, Transport,
-    engine::{self, Lingering, Receiving, Sending, Wanted},
+    engine::{self, Link, Receiving, Wakers, Wanted},
     split,
+    tasks::Tasks,
 };
 use crate::{
     config::Config,
-    connection::{Closure, Connection, Event, Fin, Found, Outbound, ProtocolError, SendError},
+    connection::{Closure, Connection, Driver, Event, Fin, Found, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
@@ -32,23 +33,23 @@ use crate::{
 /// Dropping it drops the stream without a closing handshake; [`close`](Self::close) ends it properly.
 #[derive(Debug)]
 pub struct WebSocket<T: Transport> {
-    pub(super) sending: Sending<T>,
-    pub(super) receiving: Receiving<T::Timer>,
+    pub(super) link: Link<T>,
+    pub(super) receiving: Receiving,
     pub(super) subprotocol: Option<Box<str>>,
-    /// Whether an error or the end was returned by the `Stream` of messages, which is over then.
-    pub(super) fused: bool,
+    /// The tasks that use it as a stream and as a sink, which may be two.
+    pub(super) tasks: Option<Box<Tasks>>,
 }
 
 impl<T: Transport> WebSocket<T> {
     /// A WebSocket whose opening handshake was done elsewhere.
     #[must_use]
     pub fn from_parts(transport: T, negotiated: &Negotiated, config: &Config) -> Self {
-        let (sending, receiving) = engine::start(transport, negotiated, config);
+        let (link, receiving) = engine::start(transport, negotiated, config);
         Self {
-            sending,
+            link,
             receiving,
             subprotocol: negotiated.subprotocol().map(Into::into),
-            fused: false,
+            tasks: None,
         }
     }
 
@@ -81,12 +82,15 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Cancel safe: a message is either returned or still there for the next call.
     pub async fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
-        let has_room = !self.sending.outbound.is_full();
+        let has_room = !self.link.driver.outbound().is_full();
         let found = match has_room.then(|| self.receiving.find_short()).flatten() {
             found @ Some(_) => found,
             None => {
                 let found = poll_fn(|cx| {
-                    ready!(self.poll_room(cx))?;
+                    if self.outbound().is_full() {
+                        // DRV-02: if it cannot be written, what the peer has said is still to be received.
+                        ready!(self.receiving.poll_written(&mut self.link, &mut Wakers::of(cx)));
+                    }
                     self.poll_find(Wanted::Data, cx)
                 });
                 found.await?
@@ -164,7 +168,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// Any [`SendError`], which hands the message back.
     pub fn try_feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        self.sending.outbound.send(message)
+        self.outbound().send(message)
     }
 
     /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
@@ -270,7 +274,7 @@ impl<T: Transport> WebSocket<T> {
     /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
-        self.sending.outbound.deflate()
+        self.driver().outbound_ref().deflate()
     }
 
     /// The subprotocol that both sides agreed on, if any.
@@ -282,36 +286,36 @@ impl<T: Transport> WebSocket<T> {
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.sending.outbound.closure()
+        self.driver().outbound_ref().closure()
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way; see [`latency`](Self::latency).
     pub fn measure_latency(&mut self) {
-        self.sending.outbound.measure_latency();
+        self.outbound().measure_latency();
     }
 
     /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings, too.
     #[must_use]
     pub fn latency(&self) -> Option<Duration> {
-        self.sending.outbound.latency()
+        self.driver().outbound_ref().latency()
     }
 
     /// Bytes that are queued and not written yet.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.sending.outbound.queued()
+        self.driver().outbound_ref().queued()
     }
 
     /// The transport.
     #[must_use]
     pub const fn transport(&self) -> &T {
-        &self.sending.transport
+        &self.link.transport
     }
 
     /// The transport. Reading from it or writing to it breaks the connection.
     #[must_use]
     pub const fn transport_mut(&mut self) -> &mut T {
-        &mut self.sending.transport
+        &mut self.link.transport
     }
 
     /// The transport and the connection, for a loop of one's own.
@@ -320,7 +324,7 @@ impl<T: Transport> WebSocket<T> {
     /// deadline that was already set may pass early or late.
     #[must_use]
     pub fn into_parts(self) -> (T, Connection) {
-        engine::stop(self.sending, self.receiving)
+        engine::stop(self.link, self.receiving)
     }
 
     /// Separates the directions, for use in two tasks.
@@ -332,42 +336,41 @@ impl<T: Transport> WebSocket<T> {
         split::split(self)
     }
 
+    /// The sending side of the connection.
+    pub(super) const fn outbound(&mut self) -> &mut Outbound {
+        self.link.driver.outbound()
+    }
+
+    const fn driver(&self) -> &Driver {
+        &self.link.driver
+    }
+
     /// Begins the closing handshake, unless it has begun.
     pub(super) fn start_close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-        match self.sending.outbound.close(frame) {
+        match self.outbound().close(frame) {
             Ok(()) | Err(SendError::Closing(())) => Ok(()),
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(super) fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
-        let mut write_cx = Context::from_waker(cx.waker());
-        self.receiving.poll_find(wanted, &mut self.sending, cx, &mut write_cx)
+    fn poll_find(&mut self, wanted: Wanted, cx: &mut Context<'_>) -> Poll<Result<Option<Found>, Error>> {
+        self.receiving.poll_find(wanted, &mut self.link, &mut Wakers::of(cx))
     }
 
-    pub(super) fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
-        let found = match self.receiving.find_short() {
-            found @ Some(_) => found,
-            None => ready!(self.poll_find(Wanted::Data, cx))?,
-        };
-        let Some(found) = found else {
-            return Poll::Ready(Ok(None));
-        };
-        match self.receiving.lend(found) {
-            Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
-            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
-            Err((error, _)) => self.sending.outbound.fail(error),
-        };
-        // This finds nothing but the failure, once the connection has ended.
-        self.poll_find(Wanted::End, cx).map_ok(|_| None)
+    fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<Message<'static>>, Error>> {
+        let Self { link, receiving, .. } = self;
+        match receiving.find_short() {
+            Some(found) => receiving.poll_own(found, link, &mut Wakers::of(cx)),
+            None => receiving.poll_recv(link, &mut Wakers::of(cx)),
+        }
     }
 
-    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.receiving.poll_flush(&mut self.sending, cx)
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.receiving.poll_flush(&mut self.link, &mut Wakers::of(cx))
     }
 
-    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.sending.outbound.is_full() {
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        if self.outbound().is_full() {
             return self.poll_flush(cx);
         }
         Poll::Ready(Ok(()))
@@ -379,25 +382,24 @@ impl<T: Transport> WebSocket<T> {
         data: M,
         feed: impl Fn(&mut Outbound, M) -> Result<(), SendError<M>>,
     ) -> Result<(), Error> {
-        let data = match feed(&mut self.sending.outbound, data) {
+        let data = match feed(self.outbound(), data) {
             Err(SendError::Full(unsent)) => unsent,
             fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
         };
         self.ready().await?;
-        feed(&mut self.sending.outbound, data).map_err(|refused| Error::Send(refused.without_unsent()))
+        feed(self.outbound(), data).map_err(|refused| Error::Send(refused.without_unsent()))
     }
 
     /// Lends what was found, and the sending half with it.
     #[inline]
     fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Failing<'_, T>> {
-        let Self { sending, receiving, .. } = self;
+        let Self { link, receiving, .. } = self;
         match receiving.lend(found) {
-            Ok(event) => Ok((event, &mut sending.outbound)),
-            Err((error, lingering)) => Err(Failing {
-                error: sending.outbound.fail(error),
-                lingering,
-                sending,
-            }),
+            Ok(event) => Ok((event, link.driver.outbound())),
+            Err(error) => {
+                link.driver.outbound().fail(error);
+                Err(Failing { link })
+            }
         }
     }
 }
@@ -406,22 +408,13 @@ impl<T: Transport> WebSocket<T> {
 ///
 /// A type of its own, since the tasks of all connections have room for it.
 struct Failing<'a, T: Transport> {
-    error: ProtocolError,
-    lingering: Lingering<'a, T::Timer>,
-    sending: &'a mut Sending<T>,
+    link: &'a mut Link<T>,
 }
 
 impl<T: Transport> Future for Failing<'_, T> {
     type Output = Error;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
-        let Self {
-            error,
-            lingering,
-            sending,
-        } = self.get_mut();
-        let mut write_cx = Context::from_waker(cx.waker());
-        ready!(lingering.poll(sending, cx, &mut write_cx));
-        Poll::Ready((*error).into())
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Error> {
+        self.link.poll_failure(&mut Wakers::of(cx))
     }
 }

@@ -87,6 +87,10 @@ pub enum WhenSlow {
     /// It misses the oldest message that waits for it, so that what it gets is recent; see [`Subscription::missed`].
     DropOldest,
     /// Its subscription ends with [`SubscriptionEnd::TooSlow`], and what is queued for it is dropped.
+    ///
+    /// It is judged by what its connection does not take. As long as [`forward`](Subscription::forward), or a future in
+    /// [`unless_too_slow`](Subscription::unless_too_slow), does not wait for the connection, it is a matter of other tasks
+    /// that messages wait: then up to 1 MiB of them do (of which each counts its payload and 64 bytes), beyond the capacity.
     Disconnect,
     /// The sender, and with it all other receivers, waits until there is room.
     Wait {

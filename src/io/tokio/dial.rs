@@ -112,8 +112,15 @@ mod tests {
         let bad = refusing.local_addr().expect("bound");
         let stream = race([bad, good].into()).await.expect("connected");
         assert_eq!(stream.peer_addr().expect("connected"), good);
-        // RFC 5737: an address for documentation; whether packets get lost or are refused, the other one answers.
-        let silent = "192.0.2.1:9".parse().expect("valid");
+        // Whoever finds the queue of a listener full gets no answer.
+        let full = ::tokio::net::TcpSocket::new_v4().expect("a socket");
+        full.bind("127.0.0.1:0".parse().expect("valid")).expect("bound");
+        let silent = full.local_addr().expect("bound");
+        let _full = full.listen(1).expect("listening");
+        let mut waiting: Vec<_> = (0..8).map(|_| Box::pin(TcpStream::connect(silent))).collect();
+        for connecting in &mut waiting {
+            let _ = ::tokio::time::timeout(Duration::from_millis(10), connecting).await;
+        }
         let stream = race([silent, good].into()).await.expect("connected");
         assert_eq!(stream.peer_addr().expect("connected"), good);
         assert!(matches!(race([bad].into()).await, Err(Error::Connect(_))));

@@ -271,10 +271,10 @@ async fn a_stalled_write_ends_the_connection() {
     }
 }
 
-/// A peer that takes a little now and then is slow, not gone; and one that sends nothing meanwhile is not idle.
+/// A peer that takes a little now and then is slow, not gone; nor can it answer a Ping that it did not get.
 #[tokio::test(start_paused = true)]
 async fn a_slow_peer_is_not_stalled() {
-    let (mut websocket, mut peer) = server(Timers::new().keepalive(secs(10)).idle(secs(60)));
+    let (mut websocket, mut peer) = server(Timers::new().keepalive(secs(10)));
     let reader = tokio::spawn(async move {
         let mut taken = 0;
         let mut buffer = [0; 100];
@@ -287,9 +287,25 @@ async fn a_slow_peer_is_not_stalled() {
     let (sent, elapsed) = timed(websocket.send(vec![0; 1000])).await;
     sent.unwrap();
     assert!(elapsed > secs(100), "{elapsed:?}");
-    // That it was silent is noticed only now, when somebody listens.
     let received = timeout(secs(5), websocket.recv()).await;
     assert!(received.is_err(), "{received:?}");
+    reader.abort();
+}
+
+/// DRV-20: one who waits to write also listens, and so notices a peer that says nothing.
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_idle_also_while_it_takes_output() {
+    let (mut websocket, mut peer) = server(Timers::new().idle(secs(60)));
+    let reader = tokio::spawn(async move {
+        let mut buffer = [0; 10];
+        while peer.read(&mut buffer).await.unwrap() > 0 {
+            sleep(secs(5)).await;
+        }
+    });
+    let (sent, elapsed) = timed(websocket.send(vec![0; 1000])).await;
+    assert_eq!(timer(sent), Timer::Idle);
+    // And then the peer has the time of the closing handshake to take what waits.
+    assert_eq!(elapsed.as_secs(), 65);
     reader.abort();
 }
 
@@ -373,7 +389,9 @@ async fn the_longest_deadline_is_never() {
     assert!(timeout(secs(1000), websocket.close(None)).await.is_err());
     peer.write_all(&close(1000)).await.unwrap();
     drop(peer);
-    assert!(websocket.recv().await.is_err(), "the output was not taken");
+    // DRV-02: that the output was not taken changes nothing about what the peer said.
+    assert!(websocket.recv().await.unwrap().is_none());
+    assert!(!websocket.closure().unwrap().clean);
 
     let (ours, _theirs) = duplex(10);
     let config = Config::new().timers(timers);
@@ -415,4 +433,34 @@ async fn what_waits_is_read_before_silence_is_judged() {
         let message = websocket.recv().await.expect("the peer is there");
         assert_eq!(message.expect("a message").as_text(), Some("here"));
     }
+}
+
+/// DRV-14: on a runtime without timers, a connection whose deadlines are off works, from its opening to its end.
+#[test]
+fn without_deadlines_no_timer_is_needed() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let config = Config::new().timers(Timers::off());
+        let (ours, theirs) = duplex(100);
+        let request = ClientRequest::new("ws://localhost/".parse().unwrap());
+        let serving = async {
+            let mut server = WebSocket::accept_with(theirs, &config, |_| Ok(Default::default())).await?;
+            while let Some((message, outbound)) = server.recv_ref().await? {
+                outbound.send(message)?;
+            }
+            Ok::<_, Error>(())
+        };
+        let asking = async {
+            let mut client = WebSocket::client_with(ours, request, &config).await?;
+            client.send(vec![1; 1000]).await?;
+            assert_eq!(client.recv().await?.unwrap().len(), 1000);
+            client.close(None).await
+        };
+        let (served, asked) = futures_util::future::join(serving, asking).await;
+        served.unwrap();
+        asked.unwrap();
+    });
 }

@@ -55,9 +55,6 @@ fn closing_discards_in_turns() {
         let (mut websocket, script) = server(&Config::new());
         flood(&script, &frame);
         rests(&script, Task::new(websocket.close(None)));
-        let (mut websocket, script) = server(&Config::new());
-        flood(&script, &frame);
-        rests(&script, Task::new(futures_util::SinkExt::close(&mut websocket)));
     }
 }
 

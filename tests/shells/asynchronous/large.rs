@@ -1,7 +1,17 @@
 //! Long messages, which are answered from the buffer that they were received into.
 
+use std::{
+    cell::Cell,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use smol::io as futures_io;
+use tokio_util::compat::FuturesAsyncReadCompatExt;
 use websocket_proto::{
-    Config, Limits, Message, Negotiated, Role, SendError,
+    Config, Limits, Message, Negotiated, Role, SendError, Timers,
     asynchronous::{Transport, WebSocket},
 };
 
@@ -131,4 +141,70 @@ fn a_long_message_may_be_left_or_handed_back() {
     script.bytes(masked(FIN | TEXT, text.as_bytes()));
     assert!(Task::new(echo(&mut websocket)).settle().is_pending());
     assert!(script.written().ends_with(&unmasked(FIN | TEXT, text.as_bytes())));
+}
+
+/// A stream that counts the bytes that it is lent.
+struct Counting {
+    pipe: Pipe,
+    lent: Rc<Cell<usize>>,
+}
+
+impl futures_io::AsyncRead for Counting {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.lent.set(self.lent.get() + buffer.len());
+        futures_io::AsyncRead::poll_read(Pin::new(&mut self.pipe), cx, buffer)
+    }
+}
+
+impl futures_io::AsyncWrite for Counting {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        futures_io::AsyncWrite::poll_write(Pin::new(&mut self.pipe), cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        futures_io::AsyncWrite::poll_flush(Pin::new(&mut self.pipe), cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        futures_io::AsyncWrite::poll_close(Pin::new(&mut self.pipe), cx)
+    }
+}
+
+/// DRV-06: what a stream is lent is in proportion to what arrives, also for the second long message, for which there is a large
+/// buffer already. The stream of tokio-util fills it with zeros before each read, those that bring nothing included.
+#[test]
+fn what_a_stream_is_lent_is_in_proportion_to_what_arrives() {
+    const LEN: usize = 16 << 20;
+    let (pipe, script) = Pipe::new();
+    let lent = Rc::new(Cell::new(0));
+    let stream = Counting {
+        pipe,
+        lent: Rc::clone(&lent),
+    }
+    .compat();
+    // Without a runtime there are no timers.
+    let config = Config::new().timers(Timers::new().message(None));
+    let mut websocket =
+        websocket_proto::tokio::WebSocket::from_negotiated(stream, &Negotiated::new(Role::Client), &config);
+    let message = unmasked(FIN | BINARY, &payload(LEN));
+    script.trickle(&message, 60_000);
+    let mut task = Task::new(websocket.recv());
+    while task.settle().is_pending() {
+        assert!(script.tick(), "a hang");
+    }
+    drop(task);
+    let first = lent.replace(0);
+    assert!(first < 8 * LEN, "{first} bytes for a message of {LEN}");
+
+    let (head, dripped) = (100_000, 3_000);
+    script.bytes(&message[..head]);
+    script.trickle(&message[head..head + dripped], 1);
+    let mut task = Task::new(websocket.recv());
+    while task.settle().is_pending() && script.tick() {}
+    assert!(script.is_exhausted());
+    let second = lent.get();
+    assert!(
+        second < 8 * head + 17 * 1024 * dripped,
+        "{second} bytes for {dripped} that dripped"
+    );
 }

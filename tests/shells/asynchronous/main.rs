@@ -8,6 +8,7 @@ mod corking;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod driving;
 mod duplex;
 mod failure;
 mod fairness;

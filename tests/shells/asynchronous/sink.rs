@@ -5,9 +5,7 @@ use std::{pin::Pin, task::Poll};
 use futures_util::{FutureExt, Sink, SinkExt, StreamExt, stream};
 use websocket_proto::{Config, Error, Limits, Message, SendError};
 
-use crate::support::{
-    BINARY, CLOSE, FIN, PING, PONG, Step, TEXT, Task, block_on, close, frames, masked, server, unmasked,
-};
+use crate::support::{CLOSE, FIN, PING, PONG, Step, TEXT, Task, block_on, close, frames, masked, server, unmasked};
 
 fn messages(n: usize) -> Vec<Message<'static>> {
     (0..n).map(|n| Message::from(n.to_string()).into_owned()).collect()
@@ -27,20 +25,23 @@ fn send_all_flushes_once() {
     assert_eq!(script.writes(), [on_the_wire(50)]);
 }
 
-/// `forward` sends, flushes, closes, and waits for the end of the closing handshake.
+/// `forward` sends, flushes and closes. Closing reads nothing on behalf of another task (DRV-07), so it does not wait for the
+/// peer either.
 #[test]
 fn forward_closes() {
     let (websocket, script) = server(&Config::new().limits(Limits::new().output_high_water(5)));
     script.write_width(3);
     script.write_pauses();
     let mut forward = Task::new(stream::iter(messages(20)).map(Ok).forward(websocket));
-    while forward.settle().is_pending() && script.tick() {}
+    let ended = loop {
+        match forward.settle() {
+            Poll::Pending if script.tick() => {}
+            ended => break ended,
+        }
+    };
+    assert!(matches!(ended, Poll::Ready(Ok(()))), "{ended:?}");
     let expected = [on_the_wire(20), unmasked(FIN | CLOSE, &[3, 0xE8])].concat();
     assert_eq!(script.written(), expected);
-    script.bytes([masked(FIN | BINARY, b"discarded"), close(1000)].concat());
-    assert!(forward.settle().is_pending());
-    script.push(Step::Eof);
-    assert!(matches!(forward.settle(), Poll::Ready(Ok(()))));
 }
 
 /// An echo made of the two halves.

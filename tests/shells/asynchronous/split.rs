@@ -315,7 +315,47 @@ fn a_waiting_sender_learns_of_the_end() {
     }
 }
 
-/// A write that fails for the sender ends the connection for the receiver, too.
+/// DRV-02: a write that fails for the sender ends the sending direction only. The receiver gets what the peer has sent, with its
+/// Close, or else the error.
+#[test]
+fn the_receiver_gets_what_came_before_a_failed_write_was_known() {
+    for closes in [false, true] {
+        let (websocket, script) = server(&Config::new());
+        let (mut send, mut recv) = websocket.split();
+        let mut receiver = Task::new(recv.recv());
+        assert!(receiver.settle().is_pending());
+        script.fail_writes_after(0);
+        assert!(matches!(
+            Task::new(send.send("x")).settle(),
+            Poll::Ready(Err(Error::Io(_)))
+        ));
+        for _ in 0..2 {
+            assert!(matches!(
+                Task::new(send.send("y")).settle(),
+                Poll::Ready(Err(Error::Protocol(ProtocolError::ConnectionLost)))
+            ));
+        }
+        script.bytes(masked(FIN | TEXT, b"last words"));
+        if closes {
+            script.bytes(close(4001));
+        }
+        script.push(Step::Eof);
+        assert!(matches!(receiver.settle(), Poll::Ready(Ok(Some(_)))));
+        drop(receiver);
+        let ended = Task::new(recv.recv()).settle();
+        if closes {
+            assert!(matches!(ended, Poll::Ready(Ok(None))), "{ended:?}");
+        } else {
+            assert!(
+                matches!(ended, Poll::Ready(Err(Error::Protocol(ProtocolError::ConnectionLost)))),
+                "{ended:?}"
+            );
+        }
+        assert_eq!(recv.closure().unwrap().code.value(), if closes { 4001 } else { 1006 });
+    }
+}
+
+/// With nobody who sends, an error of the transport is told by the half that receives.
 #[test]
 fn the_receiver_learns_of_a_failed_write() {
     let (websocket, script) = server(&Config::new());
@@ -323,15 +363,12 @@ fn the_receiver_learns_of_a_failed_write() {
     let mut receiver = Task::new(recv.recv());
     assert!(receiver.settle().is_pending());
     script.fail_writes_after(0);
-    assert!(matches!(
-        Task::new(send.send("x")).settle(),
-        Poll::Ready(Err(Error::Io(_)))
-    ));
+    send.try_feed("x").unwrap();
+    script.bytes(masked(FIN | PING, b"x"));
     assert!(receiver.is_woken());
-    assert!(matches!(
-        receiver.settle(),
-        Poll::Ready(Err(Error::Protocol(ProtocolError::ConnectionLost)))
-    ));
+    assert!(receiver.settle().is_pending());
+    script.push(Step::Eof);
+    assert!(matches!(receiver.settle(), Poll::Ready(Err(Error::Io(_)))));
 }
 
 /// CL-11: closing from either half, even from both, sends one Close.

@@ -146,6 +146,37 @@ async fn a_stalled_peer_misses_messages() {
     assert_eq!(stalled_pump.await.unwrap().unwrap(), SubscriptionEnd::Closed);
 }
 
+/// DRV-13: a member that sends a flood in one write harms nobody who reads, whatever the capacity of their queues.
+#[tokio::test]
+async fn a_flood_from_one_member_harms_nobody_who_reads() {
+    for messages in [1, 64, 65, 10_000] {
+        let room = Broadcast::new();
+        let mut members = Vec::new();
+        for _ in 0..3 {
+            let (near, far) = connected(1 << 16);
+            members.push(client(near));
+            tokio::spawn(pump(far, room.subscribe(64, WhenSlow::Disconnect)));
+        }
+        let (mut flooding, far) = connected(1 << 20);
+        let (_send, mut recv) = far.split();
+        for n in 0..messages {
+            flooding.feed(n.to_string()).await.unwrap();
+        }
+        flooding.flush().await.unwrap();
+        drop(flooding);
+        while let Ok(Some(message)) = recv.recv_ref().await {
+            let outcome = room.send(&text(message.as_text().unwrap())).await;
+            assert_eq!((outcome.queued, outcome.disconnected), (3, 0), "of {messages}");
+        }
+        drop(room);
+        for member in members {
+            let (got, _) = member.await.unwrap();
+            assert_eq!(got.len(), messages);
+            assert!(got.iter().enumerate().all(|(n, got)| *got == n.to_string()));
+        }
+    }
+}
+
 /// A connection whose peer reads nothing is told apart from the others, and closed, while its writes are stuck.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_peer_is_disconnected() {

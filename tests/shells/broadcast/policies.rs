@@ -46,9 +46,13 @@ async fn disconnecting() {
     let room = Broadcast::new();
     let mut slow = room.subscribe(3, WhenSlow::Disconnect);
     let mut fast = room.subscribe(9, WhenSlow::Disconnect);
+    // Its connection takes nothing.
+    let mut stuck = Box::pin(slow.unless_too_slow(std::future::pending::<()>()));
+    assert!(!is_ready(stuck.as_mut()));
     assert_eq!(send_numbers(&room, 0..3).await, (6, 0, 0));
     assert_eq!(send_numbers(&room, 3..5).await, (2, 0, 1));
     assert_eq!(room.receivers(), 1);
+    assert_eq!(stuck.await, None);
     assert_eq!(slow.queued(), 0, "nothing is kept for it");
     for _ in 0..2 {
         assert_eq!(slow.recv().await.map(drop), Err(SubscriptionEnd::TooSlow));
@@ -56,6 +60,26 @@ async fn disconnecting() {
     assert_eq!(slow.unless_too_slow(std::future::pending::<()>()).await, None);
     assert_eq!(SubscriptionEnd::TooSlow.close_code(), CloseCode::TRY_AGAIN_LATER);
     assert_eq!(take(&mut fast), ["0", "1", "2", "3", "4"]);
+}
+
+/// DRV-13: that the task of a receiver had no turn yet is no slowness. What waits for it meanwhile is bounded.
+#[tokio::test]
+async fn a_burst_is_no_slowness() {
+    let room = Broadcast::new();
+    let mut receiver = room.subscribe(3, WhenSlow::Disconnect);
+    assert_eq!(send_numbers(&room, 0..10_000).await, (10_000, 0, 0));
+    assert_eq!(take(&mut receiver).len(), 10_000);
+    assert_eq!(send_numbers(&room, 0..100_000).await.2, 1);
+    assert_eq!(receiver.recv().await.map(drop), Err(SubscriptionEnd::TooSlow));
+
+    let mut receiver = room.subscribe(3, WhenSlow::Disconnect);
+    let large = text("x".repeat(400_000));
+    let mut sent = 0;
+    while room.send(&large).await.disconnected == 0 {
+        sent += 1;
+    }
+    assert_eq!(sent, 3, "and no more than a MiB, beyond its capacity");
+    assert!(receiver.recv().await.is_err());
 }
 
 /// The sender waits for room, as long as it takes within the patience, and what it waits for is not lost.
@@ -182,10 +206,13 @@ async fn policies_do_not_mix() {
     let mut patient = room.subscribe(2, WAIT);
     let mut dropping = room.subscribe(1, WhenSlow::DropMessage);
     let mut disconnecting = room.subscribe(1, WhenSlow::Disconnect);
+    let mut stuck = Box::pin(disconnecting.unless_too_slow(std::future::pending::<()>()));
+    assert!(!is_ready(stuck.as_mut()));
     let began = Instant::now();
     assert_eq!(send_numbers(&room, 0..2).await, (2 + 1 + 1, 1, 1));
     assert_eq!(began.elapsed(), Duration::ZERO);
     assert_eq!(take(&mut patient), ["0", "1"]);
     assert_eq!(take(&mut dropping), ["0"]);
+    drop(stuck);
     assert_eq!(disconnecting.try_recv().map(drop), Err(SubscriptionEnd::TooSlow));
 }

@@ -15,6 +15,12 @@ use crate::prepared::PreparedMessage;
 /// Messages that an empty queue keeps room for.
 const KEPT: usize = 16;
 
+/// Bytes that may wait for a receiver, beyond its capacity, whose connection takes what it is given.
+const BURST: usize = 1 << 20;
+
+/// Bytes that a message counts besides its payload.
+const OVERHEAD: usize = 64;
+
 /// The place of a receiver that is in no group.
 const NOWHERE: usize = usize::MAX;
 
@@ -30,6 +36,10 @@ pub(super) struct Receiver {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<PreparedMessage>,
+    /// Bytes of the messages in the queue.
+    bytes: usize,
+    /// Whether its connection takes no more at the moment.
+    blocked: bool,
     task: Option<Waker>,
     /// Whether the task waits for nothing but the end.
     only_end: bool,
@@ -85,13 +95,15 @@ impl Receiver {
         let mut pushed = Pushed::Queued;
         if state.queue.len() >= self.capacity {
             match self.when_slow {
+                // DRV-13: its task just had no turn yet. That is not its fault.
+                WhenSlow::Disconnect if !state.blocked && state.bytes <= BURST => {}
                 WhenSlow::DropMessage => {
                     state.missed += 1;
                     return Pushed::Missed;
                 }
                 WhenSlow::DropOldest => {
                     state.missed += 1;
-                    state.queue.pop_front();
+                    state.take_first();
                     pushed = Pushed::InPlaceOfOldest;
                 }
                 WhenSlow::Disconnect => {
@@ -102,6 +114,7 @@ impl Receiver {
                 WhenSlow::Wait { .. } => {}
             }
         }
+        state.bytes += cost(message);
         state.queue.push_back(message.clone());
         if !state.only_end {
             tasks.extend(state.task.take());
@@ -165,6 +178,11 @@ impl Receiver {
         Poll::Pending
     }
 
+    /// Notes whether its connection takes no more, until it asks for the next message.
+    pub(super) fn set_blocked(&self) {
+        lock(&self.state).blocked = true;
+    }
+
     pub(super) fn queued(&self) -> usize {
         lock(&self.state).queue.len()
     }
@@ -178,17 +196,23 @@ impl Receiver {
     }
 }
 
+fn cost(message: &PreparedMessage) -> usize {
+    message.len() + OVERHEAD
+}
+
 impl State {
     fn end(&mut self, end: SubscriptionEnd) -> Option<Waker> {
         self.ended.get_or_insert(end);
         if end == SubscriptionEnd::TooSlow {
             self.queue = VecDeque::new();
+            self.bytes = 0;
         }
         self.task.take()
     }
 
     fn pop(&mut self) -> Result<Option<(PreparedMessage, bool)>, SubscriptionEnd> {
-        match (self.queue.pop_front(), self.ended) {
+        self.blocked = false;
+        match (self.take_first(), self.ended) {
             (Some(message), _) => {
                 if self.queue.is_empty() && self.queue.capacity() > KEPT {
                     self.queue.shrink_to(KEPT);
@@ -198,6 +222,12 @@ impl State {
             (None, Some(end)) => Err(end),
             (None, None) => Ok(None),
         }
+    }
+
+    fn take_first(&mut self) -> Option<PreparedMessage> {
+        let message = self.queue.pop_front()?;
+        self.bytes -= cost(&message);
+        Some(message)
     }
 
     /// Lets the task be woken. The waker that was there before is to be dropped without the lock, since that may run

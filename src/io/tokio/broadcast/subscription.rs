@@ -158,6 +158,8 @@ impl Subscription {
     /// Waits for something, such as a connection to take a message, unless the subscription is disconnected for being too
     /// slow before it is done. Returns `None`, and drops it, in that case.
     ///
+    /// While it waits, the connection counts as one that takes no more, which is what a receiver is judged by.
+    ///
     /// # Cancel safety
     ///
     /// That of `future`.
@@ -167,7 +169,11 @@ impl Subscription {
             if self.receiver.poll_too_slow(cx).is_ready() {
                 return Poll::Ready(None);
             }
-            future.as_mut().poll(cx).map(Some)
+            let polled = future.as_mut().poll(cx);
+            if polled.is_pending() {
+                self.receiver.set_blocked();
+            }
+            polled.map(Some)
         })
         .await
     }
