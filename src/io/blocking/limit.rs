@@ -28,6 +28,8 @@ pub(super) struct Limit {
     applied: Option<Option<Duration>>,
     /// Since when calls have moved nothing, if the last one has not.
     quiet: Option<Time>,
+    /// Whether the last call that was not ready was back early.
+    was_early: bool,
 }
 
 impl Limit {
@@ -38,6 +40,7 @@ impl Limit {
             shells: None,
             applied: None,
             quiet: None,
+            was_early: false,
         }
     }
 
@@ -64,11 +67,14 @@ impl Limit {
     /// Otherwise the stream does not block, or the application's limit is used up.
     pub(super) fn has_waited<S: Stream>(&mut self, stream: &mut S, began: Option<Time>, clock: Clock) -> bool {
         let bound = began.zip(self.bound());
-        // A stream that does not block is back at once.
-        let Some((began, _)) = bound.filter(|&(began, bound)| clock.now().since(began) >= bound / 2) else {
+        let Some((began, bound)) = bound else { return false };
+        // A stream that does not block is back at once. One that does may be early once, at the next tick of its clock.
+        let is_early = clock.now().since(began) < bound / 2;
+        if is_early && core::mem::replace(&mut self.was_early, true) {
             self.quiet = None;
             return false;
-        };
+        }
+        self.was_early = is_early;
         if self.shells.is_some() && self.learn(stream) {
             self.apply(stream);
         }
