@@ -179,6 +179,7 @@ impl Inbound {
     }
 
     /// The part of [`next_event`](Self::next_event) that lends nothing; [`lend`](Self::lend) is the other.
+    #[cfg(feature = "async")]
     #[inline]
     pub(crate) fn find(&mut self, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
         let parsed = self.parse();
