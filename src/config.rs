@@ -176,7 +176,8 @@ pub struct Limits {
     /// Bytes queued for the peer beyond which data is refused with [`SendError::Full`](crate::SendError::Full).
     /// Default 1 MiB. One message may start below the mark and end above it, so what waits is at most this much, one
     /// message, 17 automatic Pongs and a Close. The buffer that it waits in can be larger: with a largest message of `L`
-    /// bytes it takes up to four times this much and three times `L` while it grows.
+    /// bytes it takes up to four times this much and three times `L` while it grows. The least value is 1, by which a message is
+    /// queued only when nothing else is; 0 counts as that. The greatest is 4 GiB.
     pub output_high_water: usize,
     /// Bytes of the buffer that a connection makes for itself to receive into, when it was lent none. Default 16 KiB
     /// ([`RecvBuffer::DEFAULT_CAPACITY`](crate::RecvBuffer::DEFAULT_CAPACITY)). It is rounded up to a power of two, and at least

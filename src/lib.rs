@@ -78,8 +78,8 @@ pub use crate::io::tokio;
 pub use crate::{
     config::{Config, Delivery, Limits, PingPolicy, Timers},
     connection::{
-        Closure, Connection, Driver, Event, Fin, Fragment, Inbound, Outbound, Output, ProtocolError, ReadyState,
-        RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,
+        Closure, Connection, Driver, Event, Fin, Fragment, Inbound, Outbound, Output, OwnedOutput, ProtocolError,
+        ReadyState, RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,
     },
     deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},
     entropy::{Entropy, EntropyError, OsEntropy},

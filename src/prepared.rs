@@ -205,8 +205,8 @@ impl Form {
     }
 
     /// The frame of a server.
-    pub(crate) fn frame(&self) -> Bytes {
-        self.frame.clone()
+    pub(crate) fn frame(&self) -> &Bytes {
+        &self.frame
     }
 
     /// The header of a client's frame.

@@ -185,9 +185,10 @@ impl Closing {
 
     /// Whether what is sent goes nowhere, although neither side has closed or failed the connection. Messages are accepted
     /// and dropped then, so that a caller that answers what still arrives gets to the peer's Close (DRV-02).
+    #[inline]
     pub(super) fn is_deaf(&self) -> bool {
-        let is_closed = self.sent.is_some() || self.received.is_some() || self.failure.is_some();
-        self.severed.is_some() && !is_closed && !self.abandoned
+        let is_closed = || self.sent.is_some() || self.received.is_some() || self.failure.is_some();
+        self.severed.is_some() && !is_closed() && !self.abandoned
     }
 
     /// Whether the peer's Close was received.

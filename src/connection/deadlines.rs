@@ -6,17 +6,22 @@
 
 mod watch;
 
+use core::{num::NonZeroU32, time::Duration};
+
 use self::watch::Watch;
 use crate::{
     config::Timers,
     connection::{
-        Inbound, Outbound,
-        closing::ReadyState,
+        Outbound,
+        closing::{ReadyState, Severed},
         error::ProtocolError,
         inbound::Received,
         time::{Millis, Time, Timer},
     },
 };
+
+/// How long output may stand still when the peer has ended its side: most have gone then, and take nothing any more.
+const GONE: Millis = Millis::from_millis(NonZeroU32::MIN.saturating_add(499));
 
 #[derive(Debug)]
 pub(crate) struct Deadlines {
@@ -84,7 +89,9 @@ impl Deadlines {
         if !outbound.closing.is_open() {
             // DRV-05: it begins when the Close is written. Before that, what counts is that output moves.
             let close = self.close.filter(|_| !outbound.can_stall());
-            return earlier(output, close.map(|_| self.until.unwrap_or(Time::ZERO)));
+            // Until the closing is known, it is the end of another wait.
+            let until = self.until.filter(|_| self.closing);
+            return earlier(output, close.map(|_| until.unwrap_or(Time::ZERO)));
         }
         let peer = received.and_then(|received| {
             let message = self.message.timeout.zip(received.message);
@@ -121,6 +128,12 @@ impl Deadlines {
         earlier(idle, ping)
     }
 
+    /// The shortest of the timeouts that can begin during a read.
+    pub(super) fn shortest_to_begin(&self) -> Option<Duration> {
+        let all = [self.close, self.output.timeout, self.message.timeout];
+        all.into_iter().flatten().min().map(Millis::duration)
+    }
+
     /// The shorter of the timeouts for silence, which says in which steps it is watched.
     #[inline]
     fn shortest_silence(&self) -> Option<Millis> {
@@ -131,12 +144,14 @@ impl Deadlines {
     }
 
     /// How long output may stand still, and whose time that is: while the connection closes, it is no longer than the closing
-    /// handshake may take (DRV-03).
+    /// handshake may take (DRV-03), and [less](GONE) once the peer sends nothing more (DRV-20).
     fn stall(&self, outbound: &Outbound) -> Option<(Millis, Timer)> {
         let close = self.close.filter(|_| !outbound.closing.is_open());
         let write = self.output.timeout.map(|timeout| (timeout, Timer::Write));
         let close = close.map(|timeout| (timeout, Timer::Close));
-        write.into_iter().chain(close).min_by_key(|&(timeout, _)| timeout)
+        let gone = outbound.at_end.then_some((GONE, Timer::Write));
+        let all = write.into_iter().chain(close).chain(gone);
+        all.min_by_key(|&(timeout, _)| timeout)
     }
 
     /// Arms what is unarmed, notes what has moved, and sends a Ping that is due. Returns the earliest deadline that has passed,
@@ -220,6 +235,15 @@ impl Deadlines {
         let Some((_, timer)) = self.look(now, outbound, received) else {
             return;
         };
+        let has_ended = outbound.at_end || outbound.closing.is_received();
+        if has_ended && outbound.can_stall() && matches!(timer, Timer::Write | Timer::Close) {
+            // What the peer has sent says how the connection ended.
+            outbound.sever(Severed::Failed);
+            if outbound.closing.is_received() {
+                outbound.abandon();
+            }
+            return;
+        }
         if timer != Timer::Close || !outbound.is_close_exchanged() {
             outbound.fail(ProtocolError::TimedOut(timer));
         }
@@ -233,22 +257,6 @@ impl Deadlines {
     pub(super) fn handle_at_once(&mut self, now: Time, outbound: &mut Outbound, received: Received) -> bool {
         self.judge(now, outbound, Some(received));
         outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
-    }
-
-    pub(crate) fn next_of(&self, inbound: &Inbound, outbound: &Outbound) -> Option<Time> {
-        self.next(outbound, Some(inbound.received()))
-    }
-
-    pub(crate) fn handle(&mut self, now: Time, inbound: &mut Inbound, outbound: &mut Outbound) {
-        if self.handle_at_once(now, outbound, inbound.received()) {
-            inbound.end();
-        }
-    }
-
-    /// The same deadlines but that of stalled output, which is left to whoever writes.
-    pub(crate) fn without_write(mut self) -> Self {
-        self.output.timeout = None;
-        self
     }
 }
 

@@ -48,21 +48,27 @@
 //!    transport.
 //! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that has passed, and at the
 //!     end; a writer when all is written, when nothing can be written any more, and at the end (DRV-07).
-//! 11. A caller that waits to write also reads, as much as fits (DRV-20). While nothing fits, silence is not judged. The same
-//!     holds for one that leaves events because messages are refused until output is written.
+//! 11. A caller that waits to write also reads, as much as fits, and looks at what arrives up to the first event (DRV-20). While
+//!     nothing fits, silence is not judged. Once nothing can arrive any more, output may stand still for half a second only.
+//!     The same holds for one that leaves events because messages are refused until output is written.
 
 mod clock;
 mod report;
 mod steps;
 mod wakes;
 
+use core::time::Duration;
+
 pub use self::wakes::Wakes;
 pub(crate) use self::{clock::Phase, steps::Side};
 use self::{clock::Who, steps::Asks};
-use crate::connection::{Inbound, Outbound, deadlines::Deadlines, time::Time};
+use crate::connection::{Inbound, Outbound, deadlines::Deadlines, output::MAX_WRITE, time::Time};
 
 /// Reads after which the time is asked for, if a deadline runs, and others get their turn.
 pub(crate) const READS: u8 = 32;
+
+/// Time for which a reader that cannot be woken does not look at what a writer has done.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// What is to be done next; see [`Driver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -174,7 +180,9 @@ pub enum Step {
 ///   the calls do the waiting. While output waits, a read must not block for long, and the other way round.
 /// - *Completion-based*: start the operation that a step asks for and report [`write_started`](Self::write_started) or
 ///   [`read_started`](Self::read_started) in place of its result; ask on until `Wait`. Report the result when it is there, and
-///   ask again. Nothing is asked for twice. Take the results that are there before reporting the time.
+///   ask again. Nothing is asked for twice. Take the results that are there before reporting the time. For `Write`,
+///   [`take_output`](Self::take_output) hands the output over, so that the operation can own it (as io_uring needs it). For
+///   `Read`, [`Inbound::take_buffer`] and [`Inbound::receive_buffer`] do the same with the buffer that is filled.
 ///
 /// # Two tasks
 ///
@@ -183,7 +191,8 @@ pub enum Step {
 /// [`next`](Self::next); a writer asks with [`next_write`](Self::next_write), begins its turn with
 /// [`writable`](Self::writable) and reports the time with [`at_write`](Self::at_write). One timer is enough for both: it is set
 /// to the time of the latest `Wait`. When a turn is over, and after something was queued, [`wakes`](Self::wakes) says whom that
-/// concerns. The write side is polled with a waker that wakes both.
+/// concerns. The write side is polled with a waker that wakes both. On a stream that blocks, the lock must not be held for so
+/// long: a write is started with [`take_output`](Self::take_output), and reported when it is done.
 ///
 /// A connection that one task uses for both does not need `next_write`: while it waits to write, it asks with
 /// [`next_flush`](Self::next_flush), so that it reads as well.
@@ -217,7 +226,7 @@ impl Driver {
     ///
     /// A transport that accepts everything, such as a channel, then never holds more than this beyond what it has passed on.
     /// It is enough for a message of 64 KiB to leave with one write.
-    pub const MAX_WRITE: usize = 128 << 10;
+    pub const MAX_WRITE: usize = MAX_WRITE;
 
     pub(super) fn new(outbound: Outbound, deadlines: Deadlines) -> Self {
         Self {
@@ -303,7 +312,8 @@ impl Driver {
     }
 
     /// The next step of a caller that waits until all output is written, and reads meanwhile, so that two peers that both
-    /// write do not block each other (DRV-20). It ends with [`Step::Written`].
+    /// write do not block each other (DRV-20). It ends with [`Step::Written`], or with [`Step::Ended`] if the rest cannot be
+    /// written.
     ///
     /// Events may be left in the receiving half. Once nothing more fits there (its buffer is full, and a long message is
     /// complete), nothing is read until one was taken; meanwhile, silence of the peer is not judged. A loop that reads into
@@ -332,10 +342,23 @@ impl Driver {
         self.next_in_full(Asks::End, None)
     }
 
-    /// Until when a call that blocks may block; `None` is no limit. For blocking streams, whose calls do the waiting.
+    /// How long a read may go on that nobody can end, while another thread uses the driver, or while
+    /// [`patience`](Self::patience) is [`Time::ZERO`]; `None` is no limit. For blocking streams, whose reader cannot be
+    /// [woken](Self::wakes).
+    ///
+    /// A deadline that begins meanwhile is then kept to 1.25 times its value, or 10 ms.
     #[must_use]
-    pub fn patience(&self, inbound: &Inbound) -> Option<Time> {
-        let due = self.deadlines.next(&self.outbound, Some(inbound.received()));
+    pub fn glance(&self) -> Option<Duration> {
+        let shortest = self.deadlines.shortest_to_begin()?;
+        Some((shortest / 4).max(GLANCE))
+    }
+
+    /// Until when a call that blocks may block; `None` is no limit. [`Time::ZERO`] is the deadline of a message of which more may
+    /// be there: it begins when a read has found nothing for a [glance](Self::glance). For blocking streams, whose calls do the waiting. While the
+    /// receiving half is lent, at the [end](Self::next_end), it is not needed.
+    #[must_use]
+    pub fn patience(&self, inbound: Option<&Inbound>) -> Option<Time> {
+        let due = self.deadlines.next(&self.outbound, inbound.map(Inbound::received));
         match self.phase(Who::Reader) {
             (Phase::Grace, moment) => Some(moment),
             _ => due,

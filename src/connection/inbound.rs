@@ -4,6 +4,7 @@ mod ahead;
 mod inflate;
 mod lend;
 mod payload;
+mod room;
 mod rules;
 
 use alloc::boxed::Box;
@@ -128,70 +129,6 @@ impl Inbound {
         };
     }
 
-    /// The room to read received bytes into; tell with [`advance`](Self::advance) how many it were.
-    ///
-    /// The room is initialised memory of unspecified content. For a long binary message it is the message's own buffer,
-    /// so that its payload is never copied. It is empty only while so many events wait to be taken with
-    /// [`next_event`](Self::next_event) that nothing more fits.
-    #[inline]
-    pub fn space(&mut self) -> &mut [u8] {
-        if self.frame.is_none() {
-            self.direct = false;
-            return self.buffer.spare(1 << self.buffer_bits);
-        }
-        self.space_in_frame()
-    }
-
-    fn space_in_frame(&mut self) -> &mut [u8] {
-        let direct = self
-            .direct_remaining()
-            .and_then(|remaining| self.assembly.direct_space(remaining));
-        self.direct = direct.is_some();
-        match direct {
-            Some(room) => room,
-            None => self.buffer.spare(1 << self.buffer_bits),
-        }
-    }
-
-    /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
-    #[inline]
-    pub fn advance(&mut self, n: usize) {
-        self.note_received(n);
-        if !core::mem::take(&mut self.direct) {
-            return self.buffer.fill(n);
-        }
-        if let Some(frame) = &mut self.frame {
-            let taken = self.assembly.direct_fill(frame.remaining_or_less(n), frame.key);
-            debug_assert!(taken == n, "advance() by more than space() had");
-            frame.advance(taken);
-            self.progress = self.progress.wrapping_add(1);
-        }
-    }
-
-    /// Takes over received bytes from a buffer of the caller's, by copying them.
-    ///
-    /// The receive buffer grows to what it must hold; take the events after each call to keep it small.
-    pub fn receive(&mut self, bytes: &[u8]) {
-        let mut rest = bytes;
-        while let Some(room) = self.direct_remaining().and_then(|n| self.assembly.direct_space(n)) {
-            let n = room.len().min(rest.len());
-            if n == 0 {
-                break;
-            }
-            room[..n].copy_from_slice(&rest[..n]);
-            rest = &rest[n..];
-            self.direct = true;
-            self.advance(n);
-        }
-        self.note_received(rest.len());
-        self.buffer.push(rest);
-    }
-
-    /// Notes that the transport delivers no more bytes. Events that are already here still come first.
-    pub fn receive_eof(&mut self) {
-        self.eof = true;
-    }
-
     /// The next event, or `None` when more bytes are needed.
     ///
     /// What the event lends stays valid until the next call on this connection. Automatic replies (the Pong of a Ping,
@@ -234,6 +171,7 @@ impl Inbound {
     }
 
     /// The part of [`next_event`](Self::next_event) that lends nothing; [`lend`](Self::lend) is the other.
+    #[cfg(feature = "async")]
     #[inline]
     pub(crate) fn find(&mut self, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
         let parsed = self.parse();
@@ -278,7 +216,8 @@ impl Inbound {
         found
     }
 
-    fn settle_all(
+    /// Applies what was [parsed](Self::parse) to the sending half.
+    pub(crate) fn settle_all(
         &mut self,
         parsed: Result<Option<Found>, ProtocolError>,
         outbound: &mut Outbound,

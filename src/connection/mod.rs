@@ -34,7 +34,7 @@ pub use self::{
     error::{ProtocolError, SendError},
     inbound::Inbound,
     outbound::Outbound,
-    output::Output,
+    output::{Output, OwnedOutput},
     recv_buffer::RecvBuffer,
     time::{Time, Timer},
 };
@@ -270,10 +270,7 @@ impl Connection {
     /// [`Time::ZERO`] means at once: something happened that a deadline has to be set for.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        let Driver {
-            outbound, deadlines, ..
-        } = &self.driver;
-        deadlines.next(outbound, Some(self.inbound.received()))
+        self.driver.patience(Some(&self.inbound))
     }
 
     /// Tells the time, and lets happen what is due. Calling it early or often is harmless.
@@ -388,11 +385,6 @@ impl Connection {
     #[must_use]
     pub const fn from_halves(inbound: Inbound, driver: Driver) -> Self {
         Self { inbound, driver }
-    }
-
-    /// The connection in its parts.
-    pub(crate) fn into_parts(self) -> (Inbound, Outbound, Deadlines) {
-        (self.inbound, self.driver.outbound, self.driver.deadlines)
     }
 
     /// Frees every buffer that holds nothing: an idle connection then costs its own size only, and that of a client

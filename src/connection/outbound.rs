@@ -35,7 +35,7 @@ const MAX_PONGS: u8 = 16;
 /// transport when it has room.
 #[derive(Debug)]
 pub struct Outbound {
-    high_water: usize,
+    high_water: u32,
     pings: PingPolicy,
     /// Automatic Pongs in the output that end before `pongs_end`.
     pongs: u8,
@@ -52,6 +52,8 @@ pub struct Outbound {
     output: Output,
     /// Whether the transport may hold written bytes back, which is for the shells to know.
     pub(crate) unflushed: bool,
+    /// Whether the transport delivers no more bytes. Some may not have been looked at.
+    pub(super) at_end: bool,
     pub(crate) closing: Closing,
     pub(super) probe: Probe,
 }
@@ -59,7 +61,10 @@ pub struct Outbound {
 impl Outbound {
     pub(super) fn new(role: Role, config: &Config) -> Self {
         Self {
-            high_water: config.limits.output_high_water,
+            // DRV-09: with a mark of 0 nothing could ever be queued.
+            high_water: u32::try_from(config.limits.output_high_water)
+                .unwrap_or(u32::MAX)
+                .max(1),
             pings: config.pings,
             pongs: 0,
             pongs_end: 0,
@@ -68,8 +73,9 @@ impl Outbound {
             deflate: None,
             params: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
-            output: Output::default(),
+            output: Output::new(),
             unflushed: false,
+            at_end: false,
             closing: Closing::new(role),
             probe: Probe::default(),
         }
@@ -110,7 +116,7 @@ impl Outbound {
     /// The same where room was promised before, whatever has taken it since.
     #[cfg(feature = "async")]
     pub(crate) fn send_above_mark<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        let mark = core::mem::replace(&mut self.high_water, usize::MAX);
+        let mark = core::mem::replace(&mut self.high_water, u32::MAX);
         let sent = self.send(message);
         self.high_water = mark;
         sent
@@ -189,13 +195,13 @@ impl Outbound {
     #[inline]
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.output.len() >= self.high_water
+        self.output.queued() >= self.high_water as usize
     }
 
-    /// Bytes queued and not written yet. A payload counts in full, also one that is shared with other connections.
+    /// Bytes queued and not known to be written yet. A payload counts in full, also one that is shared with other connections.
     #[must_use]
     pub fn queued(&self) -> usize {
-        self.output.len()
+        self.output.queued()
     }
 
     /// Whether there is output to write.
@@ -279,15 +285,9 @@ impl Outbound {
         self.message.is_some() && (self.closing.is_open() || self.closing.is_deaf())
     }
 
-    /// Whether so much is queued that it is not just the answers to control frames, and a Close.
-    pub(super) fn holds_more_than_replies(&self) -> bool {
-        const MOST: usize = (MAX_PONGS as usize + 4) * (FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN);
-        self.output.len() > MOST
-    }
-
     /// Whether something is on its way to the peer that did not leave, as far as is known.
     pub(super) fn can_stall(&self) -> bool {
-        self.wants_write() || self.unflushed
+        self.output.queued() > 0 || self.unflushed
     }
 
     /// Whether nothing is to be done for this side: it is open, with nothing to write and no time to be told.
@@ -310,11 +310,6 @@ impl Outbound {
     /// Queues what must go out before the first frame.
     pub(super) fn push_prelude(&mut self, bytes: &[u8]) {
         self.output.push_raw(bytes);
-    }
-
-    /// Takes all output away, to be written without holding on to the sending half. It counts as written.
-    pub(crate) fn take_output(&mut self) -> Output {
-        self.output.take()
     }
 
     /// Answers a Ping, if that is left to the connection.
@@ -369,7 +364,7 @@ impl Outbound {
 
     /// Gives the transport up, with all that waits for it.
     pub(crate) fn abandon(&mut self) {
-        self.closing.on_abandoned(self.output.len());
+        self.closing.on_abandoned(self.output.queued());
         self.output.clear();
         self.unflushed = false;
     }

@@ -216,7 +216,43 @@ impl RecvBuffer {
         }
         buffer.bytes[..unread].copy_from_slice(self.unread());
         (buffer.start, buffer.end) = (0, unread);
-        core::mem::replace(self, buffer)
+        let mut former = core::mem::replace(self, buffer);
+        // What was unread lies in the new one now.
+        (former.start, former.end) = (0, 0);
+        former
+    }
+
+    /// Takes the place of this buffer with one in which the bytes from `start` to `end` were received, if nothing is unread in
+    /// this one; otherwise copies them. Returns the buffer that is not needed.
+    pub(super) fn take_over(&mut self, mut filled: Self, start: usize, end: usize) -> Self {
+        if !self.is_empty() {
+            self.push(&filled.bytes[start..end]);
+            return filled;
+        }
+        (filled.start, filled.end) = (start, end);
+        let mut spare = core::mem::replace(self, filled);
+        (spare.start, spare.end) = (0, 0);
+        spare
+    }
+}
+
+/// All of the vector's capacity can be received into, at least 256 bytes. What lies beyond its length is zeroed, once.
+impl From<Vec<u8>> for RecvBuffer {
+    fn from(mut bytes: Vec<u8>) -> Self {
+        bytes.resize(bytes.capacity().max(Self::MIN_CAPACITY), 0);
+        Self {
+            bytes,
+            start: 0,
+            end: 0,
+        }
+    }
+}
+
+/// All of the buffer, for an operation that fills it: its length is its [capacity](RecvBuffer::capacity). The way back copies
+/// nothing if it still is.
+impl From<RecvBuffer> for Vec<u8> {
+    fn from(buffer: RecvBuffer) -> Self {
+        buffer.bytes
     }
 }
 
@@ -265,6 +301,18 @@ mod tests {
             assert_eq!(buffer.spare(256).len(), spare, "{consumed} of {filled} consumed");
             assert_eq!(buffer.unread(), &[1; 256][..filled - consumed]);
         }
+    }
+
+    /// A buffer that is given back holds nothing of what was unread in it.
+    #[test]
+    fn a_former_buffer_is_empty() {
+        let mut buffer = RecvBuffer::with_capacity(256);
+        buffer.push(b"unread");
+        let former = buffer.give(RecvBuffer::with_capacity(1000));
+        assert_eq!((former.capacity(), former.is_empty()), (256, true));
+        let mut other = RecvBuffer::default();
+        assert_eq!(other.give(former).capacity(), 0);
+        assert_eq!((other.unread(), buffer.unread()), (&b""[..], &b"unread"[..]));
     }
 
     #[cfg(feature = "async")]

@@ -109,13 +109,16 @@ impl Span {
 pub(crate) struct Millis(NonZeroU32);
 
 impl Millis {
+    pub(super) const fn from_millis(millis: NonZeroU32) -> Self {
+        Self(millis)
+    }
+
     /// The timeout, rounded up to whole milliseconds and at least one. `None` is no timeout, and so is one of over 49 days.
     pub(crate) fn new(timeout: Option<Duration>) -> Option<Self> {
         let millis = timeout?.as_nanos().div_ceil(1_000_000).max(1);
         u32::try_from(millis).ok().and_then(NonZeroU32::new).map(Self)
     }
 
-    #[cfg(test)]
     pub(super) const fn duration(self) -> Duration {
         Duration::from_millis(self.0.get() as u64)
     }

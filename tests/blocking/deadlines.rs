@@ -224,7 +224,12 @@ fn latency_is_measured_on_demand() {
         });
         assert!(server.recv().unwrap().is_some());
         server.send("answer").unwrap();
-        server.handle_timeout().unwrap();
+        // The clock is looked at, and nothing else has come.
+        assert!(
+            server
+                .recv_timeout(millis(1))
+                .is_err_and(|error| error.is_would_block())
+        );
         let latency = server.latency().expect("a measurement");
         assert!(latency >= millis(30) && latency < Duration::from_secs(2), "{latency:?}");
         drop(answering.join().unwrap());
@@ -309,7 +314,7 @@ fn stalls_of_the_past_do_not_count() {
     within_seconds(10, || {
         // Every other write takes nothing for as long as it may wait.
         let mut writes = 0;
-        let (stream, _) = Script::new(b"", move |op, _| {
+        let stream = Script::endless_with(b"", move |op, _| {
             writes += usize::from(op == Op::Write);
             if op != Op::Write || writes % 2 == 0 {
                 return Act::Move(usize::MAX);
@@ -329,7 +334,7 @@ fn stalls_of_the_past_do_not_count() {
 #[test]
 fn a_stalled_flush_times_out() {
     within_seconds(10, || {
-        let (stream, _) = Script::new(b"", |op, _| {
+        let stream = Script::endless_with(b"", |op, _| {
             if op != Op::Flush {
                 return Act::Move(usize::MAX);
             }

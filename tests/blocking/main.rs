@@ -8,12 +8,14 @@ mod conversation;
 mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
+mod driving;
 mod faults;
 mod handshake;
 mod idle;
 mod messages;
 mod script;
 mod split;
+mod split_driving;
 #[cfg(unix)]
 mod split_faults;
 #[cfg(unix)]

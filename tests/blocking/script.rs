@@ -74,9 +74,14 @@ impl Script {
 
     /// A stream that delivers `input` and then is never ready again.
     pub(crate) fn endless(input: &[u8]) -> Self {
+        Self::endless_with(input, undisturbed)
+    }
+
+    /// The same, disturbed as the plan says.
+    pub(crate) fn endless_with(input: &[u8], plan: impl FnMut(Op, usize) -> Act + Send + 'static) -> Self {
         Self {
             is_endless: true,
-            ..Self::new(input, undisturbed).0
+            ..Self::new(input, plan).0
         }
     }
 
@@ -246,12 +251,13 @@ pub(crate) fn frame(fin: bool, opcode: Opcode, masking_key: Option<MaskingKey>, 
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) events: Vec<String>,
+    /// The first error of a call, if there was one.
     pub(crate) end: Result<(), Error>,
     pub(crate) closure: Option<Closure>,
     pub(crate) log: Log,
 }
 
-/// Runs an endpoint that echoes every message until the connection ends.
+/// Runs an endpoint that echoes every message until the connection ends, and only receives once it cannot write.
 ///
 /// Calls are repeated for as long as the stream is not ready. Behind the end, every call is made once more: none may
 /// hang, panic or bring something new.
@@ -260,9 +266,9 @@ pub(crate) fn run(endpoint: Endpoint, input: &[u8], plan: impl FnMut(Op, usize) 
     let mut events = Vec::new();
     let (end, closure) = match open(endpoint, stream) {
         Ok(mut websocket) => {
-            let end = echo(&mut websocket, &mut events);
-            check_the_end(&mut websocket, end.is_ok());
-            (end, websocket.closure())
+            let (sent, received) = echo(&mut websocket, &mut events);
+            check_the_end(&mut websocket, sent.is_ok(), received.is_ok());
+            (sent.and(received), websocket.closure())
         }
         Err(error) => (Err(error), None),
     };
@@ -302,7 +308,9 @@ fn open(endpoint: Endpoint, stream: Script) -> Result<WebSocket<Script>, Error> 
     }
 }
 
-fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> Result<(), Error> {
+/// Returns how sending ended, and how receiving did.
+fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> (Result<(), Error>, Result<(), Error>) {
+    let mut sent = Ok(());
     loop {
         let message = retry(|| {
             let Some(event) = websocket.recv_event()? else {
@@ -313,22 +321,22 @@ fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> Result<(
                 Event::Message(message) => Some(message.into_owned()),
                 _ => None,
             }))
-        })?;
+        });
         match message {
-            None => return Ok(()),
-            Some(None) => {}
-            Some(Some(message)) => {
-                websocket.feed(message)?;
-                retry(|| websocket.flush())?;
+            Err(error) => return (sent, Err(error)),
+            Ok(None) => return (sent, Ok(())),
+            Ok(Some(Some(message))) if sent.is_ok() => {
+                sent = websocket.feed(message).and_then(|()| retry(|| websocket.flush()));
             }
+            Ok(Some(_)) => {}
         }
     }
 }
 
 /// A connection that ended without an error was closed, if not always clean; and nothing comes behind the end.
-fn check_the_end(websocket: &mut WebSocket<Script>, clean: bool) {
+fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) {
     let closure = websocket.closure().expect("an end");
-    assert!(clean || !closure.clean);
+    assert!((sent && received) || !closure.clean);
     for _ in 0..2 {
         match retry(|| {
             websocket
@@ -336,16 +344,21 @@ fn check_the_end(websocket: &mut WebSocket<Script>, clean: bool) {
                 .map(|event| event.map(|event| format!("{event:?}")))
         }) {
             Ok(Some(event)) => panic!("{event} behind the end"),
-            Ok(None) => assert!(clean, "a failure ends as a clean close"),
-            Err(Error::Protocol(_)) => assert!(!clean, "a clean close ends as a failure"),
+            Ok(None) => assert!(received, "a failure ends as a clean close"),
+            Err(Error::Protocol(_)) => assert!(!received, "a clean close ends as a failure"),
             Err(error) => panic!("{error:?} behind the end"),
         }
     }
     assert!(matches!(websocket.send("more"), Err(Error::Send(_))));
     assert!(matches!(websocket.ping(b"more"), Err(Error::Send(_))));
-    websocket.flush().expect("nothing to write");
+    // What could not be written is told each time.
+    match websocket.flush() {
+        Ok(()) => assert!(sent && received),
+        Err(Error::Protocol(_) | Error::Io(_)) => assert!(!closure.clean),
+        Err(error) => panic!("{error:?} behind the end"),
+    }
     let closed = retry(|| websocket.close(CloseFrame::new(CloseCode::NORMAL, "again")));
-    assert_eq!(closed.is_ok(), clean, "{closed:?}");
+    assert_eq!(closed.is_ok(), received, "{closed:?}");
     assert_eq!(websocket.closure(), Some(closure), "the end has changed");
     assert_eq!(websocket.poll_timeout(), None);
 }

@@ -381,8 +381,10 @@ fn a_peer_that_closes_and_never_reads_is_left_at_the_deadline() {
                 peer.stream.shutdown(Shutdown::Write).unwrap();
             }
             let began = Instant::now();
-            let (_, end, _) = receiving.join().unwrap();
-            assert!(end.is_err(), "the answer was not written");
+            let (_, end, recv) = receiving.join().unwrap();
+            // DRV-20: the peer's Close counts, also if the answer to it was not written.
+            end.unwrap();
+            assert!(!recv.closure().expect("an end").clean, "the answer was not written");
             assert_took_about(began, 2 * SHORT);
             assert!(sending.join().unwrap().is_err());
             assert_took_about(began, 2 * SHORT);
@@ -602,15 +604,25 @@ fn failing(config: &Config) -> (WebSocket<Failing>, Arc<AtomicBool>, Arc<AtomicU
 #[test]
 fn a_write_that_fails_wakes_the_receiver() {
     within_seconds(10, || {
-        let (server, fails, _, _peer) = failing(&Config::new());
+        let (server, fails, _, mut peer) = failing(&timed(Timers::new().close(SHORT)));
         let (send, mut recv) = server.split().unwrap();
-        let receiving = thread::spawn(move || recv.recv().map(|_| ()));
+        let receiving = thread::spawn(move || {
+            let message = recv.recv().map(|message| message.map(Message::into_owned));
+            (message, recv.recv().map(|_| ()))
+        });
         thread::sleep(millis(50));
         fails.store(true, Ordering::Relaxed);
         assert!(matches!(send.send("goes nowhere"), Err(Error::Io(_))));
-        let end = receiving.join().unwrap();
+        assert!(matches!(
+            send.send("nor this"),
+            Err(Error::Protocol(ProtocolError::ConnectionLost))
+        ));
+        // DRV-02: what the peer sends is still received, for as long as the closing handshake may take.
+        peer.send(Opcode::Text, b"still here");
+        let (message, end) = receiving.join().unwrap();
+        assert_eq!(message.unwrap(), Some(Message::from("still here")));
         assert!(
-            matches!(end, Err(Error::Protocol(ProtocolError::ConnectionLost))),
+            matches!(end, Err(Error::Protocol(ProtocolError::TimedOut(Timer::Close)))),
             "{end:?}"
         );
         assert!(matches!(send.send("nor this"), Err(Error::Send(_))));
@@ -642,7 +654,8 @@ fn the_end_of_the_stream_does_not_make_the_receiver_spin() {
 #[test]
 fn halves_of_a_stream_that_is_not_ready_lose_nothing() {
     within_seconds(10, || {
-        let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
+        let limits = Limits::new().output_high_water(2 * HUGE);
+        let (server, mut peer) = with_raw_peer(Role::Server, &Config::new().limits(limits));
         server.stream().set_nonblocking(true).unwrap();
         let (send, mut recv) = server.split().unwrap();
         assert!(recv.recv().is_err_and(|error| error.is_would_block()));

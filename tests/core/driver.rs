@@ -1,6 +1,8 @@
 //! The order of reads, writes, deadlines and the end (DRV), on a script: no I/O, no clock.
 
+mod ahead;
 mod ends;
+mod owned;
 mod time;
 mod turns;
 

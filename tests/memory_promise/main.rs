@@ -37,7 +37,7 @@ fn assert_kept(what: &str, peak: u64, promise: usize, is_worst: bool) {
 fn the_page_has_the_same_formulas() {
     let page = include_str!("../../src/guide/memory.md");
     for line in [
-        "16 KiB in the bare core, 194 KiB in the shells",
+        "recv_buffer_size (16 KiB) in the bare core, 194 KiB in the shells",
         "+ 2 × max_message_size ",
         "+ 4 × output_high_water + 3 × L ",
         "+ 48 KiB ",

@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use bytes::Buf;
 
 use super::{Driver, clock::Who, steps::Side};
-use crate::connection::{closing::Severed, error::ProtocolError, time::Time};
+use crate::connection::{closing::Severed, error::ProtocolError, output::OwnedOutput, time::Time};
 
 /// What came of a step.
 impl Driver {
@@ -45,6 +45,32 @@ impl Driver {
         self.write = Side::UnderWay;
     }
 
+    /// Takes the output away, for [`Step::Write`](super::Step::Write): to be written without a lock on the driver, or by an
+    /// operation that owns what it writes. This starts the write, as [`write_started`](Self::write_started) does.
+    ///
+    /// When it is done, give the output back with [`return_output`](Self::return_output), or report
+    /// [`write_failed`](Self::write_failed). What is queued meanwhile comes after it.
+    pub fn take_output(&mut self) -> OwnedOutput {
+        self.write_started();
+        self.outbound.output().take()
+    }
+
+    /// A write of output that was taken is done: as much was written as it was advanced by. The rest is written next.
+    ///
+    /// If the write side was not ready for all of it, report [`write_blocked`](Self::write_blocked) afterwards. Output of
+    /// another connection, which must not get here, counts as a write that failed: it would not continue what was written.
+    pub fn return_output(&mut self, output: OwnedOutput) {
+        if self.write == Side::UnderWay {
+            self.write = Side::Free;
+        }
+        let has_moved = output.has_moved();
+        if self.outbound.output().put_back(output) {
+            self.outbound.unflushed |= has_moved;
+        } else if self.outbound.closing.severed().is_none() && !self.outbound.closing.is_abandoned() {
+            self.write_failed();
+        }
+    }
+
     /// The write side failed. That ends the sending direction only: what the peer has sent is still received, for as long as
     /// the closing handshake may take.
     pub fn write_failed(&mut self) {
@@ -80,6 +106,7 @@ impl Driver {
     /// The transport has ended.
     pub fn read_ended(&mut self) {
         self.read = Side::Over;
+        self.outbound.at_end = true;
     }
 
     /// The read side failed, and the write side with it.
@@ -136,12 +163,20 @@ impl Driver {
         }
     }
 
+    /// Whether what is sent is accepted and dropped, because the transport takes no more bytes (rule 7), although neither side
+    /// has closed. A call that sends, and has no other way to report it, fails with [`write_outcome`](Self::write_outcome).
+    #[inline]
+    #[must_use]
+    pub fn drops_output(&self) -> bool {
+        self.outbound.closing.is_deaf()
+    }
+
     /// How the sending direction ended, for a caller that sends.
     ///
     /// # Errors
     ///
     /// The failure, or [`ProtocolError::ConnectionLost`] for a transport that takes no more bytes, each time that it is asked
-    /// for. After a completed closing handshake there is nothing left to send, unless output was cut.
+    /// for. After a completed closing handshake there is nothing left to send, unless some of it was given up.
     pub fn write_outcome(&self) -> Result<(), ProtocolError> {
         let closing = &self.outbound.closing;
         if closing.is_handshake_done() && !closing.is_cut() {

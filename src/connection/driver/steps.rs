@@ -69,6 +69,11 @@ impl Driver {
             }
             let received = inbound.as_ref().and_then(|inbound| self.received(inbound));
             self.take_time(received);
+            let closing = &self.outbound.closing;
+            if closing.severed().is_some() && closing.is_received() {
+                // DRV-20: nothing more can be sent, and nothing that arrives counts.
+                self.outbound.abandon();
+            }
             if self.outbound.ready_state() == ReadyState::Closed {
                 return self.write_step().unwrap_or(Step::Ended);
             }
@@ -85,6 +90,10 @@ impl Driver {
                 return Step::Time;
             }
             if self.read == Side::Free {
+                if asks == Asks::Written && inbound.as_ref().is_some_and(|inbound| !inbound.wants_read()) {
+                    self.read_paused();
+                    continue;
+                }
                 return self.read_step(due);
             }
             let until = match self.phase(Who::Reader) {
@@ -100,12 +109,6 @@ impl Driver {
             if let Some(failure) = closing.stalled() {
                 // The writer that found that out did not read. Now, what has arrived was read.
                 self.outbound.fail(failure);
-                self.outbound.abandon();
-                continue;
-            }
-            let is_stuck = self.write != Side::UnderWay && self.outbound.holds_more_than_replies();
-            if self.read == Side::Over && closing.is_received() && is_stuck {
-                // DRV-20: the peer has closed and gone, and takes no more.
                 self.outbound.abandon();
                 continue;
             }
@@ -250,7 +253,10 @@ impl Driver {
                     self.phases[Who::Writer as usize] = Phase::Quiet;
                     let passed = self.deadlines.look_at_output(now, &self.outbound);
                     if let Some((_, timer)) = passed {
-                        self.outbound.sever(Severed::Stalled(timer));
+                        self.outbound.sever(match self.outbound.at_end {
+                            true => Severed::Failed,
+                            false => Severed::Stalled(timer),
+                        });
                     }
                     continue;
                 }

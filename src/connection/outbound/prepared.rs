@@ -1,14 +1,17 @@
 //! Messages that were encoded beforehand.
 
 use super::{Outbound, opcode};
-use crate::{connection::error::SendError, prepared::PreparedMessage};
+use crate::{
+    connection::{error::SendError, output::MAX_INLINE},
+    prepared::PreparedMessage,
+};
 
 impl Outbound {
     /// Queues a message that was encoded beforehand, to be sent through many connections.
     ///
-    /// A server queues a reference to the frame: nothing is copied, and nothing compressed, unless the peer's window is
-    /// too small for the compressed form. A client masks a copy. What is queued counts in full against
-    /// [`output_high_water`](crate::Limits::output_high_water), although it is shared.
+    /// A server queues the frame as it is: nothing is compressed, unless the peer's window is too small for the compressed
+    /// form. A frame of more than 4 KiB, or one that is queued alone, is not copied, but counts in full against
+    /// [`output_high_water`](crate::Limits::output_high_water). A client masks a copy.
     ///
     /// # Errors
     ///
@@ -33,7 +36,11 @@ impl Outbound {
             }
         }
         match masking_key {
-            None => self.output.push_shared(form.frame()),
+            // DRV-15: among others, a short one costs less memory as a copy than as a reference. Alone it needs no memory.
+            None if form.frame().len() <= MAX_INLINE && !self.output.is_empty() => {
+                self.output.push_raw(form.frame());
+            }
+            None => self.output.push_shared(form.frame().clone()),
             Some(key) => {
                 let header = form.masked_header(message.kind(), key);
                 self.output.push_frame(&header, form.payload());

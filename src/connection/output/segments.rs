@@ -104,6 +104,12 @@ impl Segments {
         self.single.iter().chain(others)
     }
 
+    /// Hands all segments over, in order.
+    pub(super) fn for_each(self, take: impl FnMut(Segment)) {
+        let others = self.others.map(|others| *others).unwrap_or_default();
+        self.single.into_iter().chain(others).for_each(take);
+    }
+
     /// Follows the arena, which has dropped its first `n` bytes.
     pub(super) fn shift(&mut self, n: usize) {
         if let Some(segment) = &mut self.single {

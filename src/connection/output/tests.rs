@@ -18,7 +18,7 @@ fn header(len: usize) -> FrameHeader {
 #[test]
 fn segments_keep_their_place_whatever_a_write_takes() {
     let fill = || {
-        let mut output = Output::default();
+        let mut output = Output::new();
         output.push_frame(&header(3), b"abc");
         output.push_frame_shared(&header(6), Bytes::from_static(b"shared"));
         output.push_frame_shared(&header(0), Bytes::new());
@@ -63,7 +63,7 @@ fn what_is_queued_between_writes_keeps_its_place() {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             (state >> 16) as usize % n
         };
-        let (mut output, mut queued, mut written) = (Output::default(), vec![], vec![]);
+        let (mut output, mut queued, mut written) = (Output::new(), vec![], vec![]);
         for i in 0..100_u8 {
             let payload = vec![i; below(9)];
             let mut left = 0;
@@ -99,7 +99,7 @@ fn a_received_payload_goes_out_from_its_buffer() {
         let mut buffer = vec![0; 100];
         buffer[start..start + 3].copy_from_slice(b"abc");
         let place = buffer[start..].as_ptr();
-        let mut output = Output::default();
+        let mut output = Output::new();
         output.push_frame_received(&header(3), buffer, start..start + 3);
         assert_eq!((output.len(), output.take_written()), (5, None));
         for &chunk in chunks {
@@ -121,7 +121,7 @@ fn a_received_payload_may_be_written_in_parts() {
     for (start, step) in [(14, 1), (14, 3), (1, 1), (1, 3), (0, 2)] {
         let mut buffer = vec![0; 100];
         buffer[start..start + 6].copy_from_slice(b"abcdef");
-        let mut output = Output::default();
+        let mut output = Output::new();
         output.push_frame_received(&header(6), buffer, start..start + 6);
         output.push_frame(&header(1), b"z");
         let mut written = vec![];
@@ -138,7 +138,7 @@ fn a_received_payload_may_be_written_in_parts() {
 /// When the transport is gone, nothing is left to write, and nothing is held but what further output could use.
 #[test]
 fn what_is_dropped_is_gone() {
-    let mut output = Output::default();
+    let mut output = Output::new();
     for _ in 0..3 {
         output.push_frame_shared(&header(5000), Bytes::from(vec![1; 5000]));
         output.defer_frame(&header(5), b"later", output.end());
@@ -154,7 +154,7 @@ fn what_is_dropped_is_gone() {
 
 #[test]
 fn a_lent_buffer_is_used_and_comes_back() {
-    let mut output = Output::default();
+    let mut output = Output::new();
     assert_eq!(output.take_buffer(), None);
     let own = output.give_buffer(vec![7; 100]);
     assert_eq!(own.capacity(), 0);
@@ -176,7 +176,7 @@ fn a_lent_buffer_is_used_and_comes_back() {
 /// A peer that never lets the queue run empty does not make the written part grow.
 #[test]
 fn the_written_part_is_reclaimed() {
-    let mut output = Output::default();
+    let mut output = Output::new();
     output.push_frame(&header(100), &[0; 100]);
     for _ in 0..10_000 {
         output.push_frame(&header(100), &[0; 100]);
@@ -209,13 +209,16 @@ fn the_written_part_is_reclaimed_where_that_pays() {
         (80_000, 19_999, 30_000, false),
         (80_000, 20_000, 30_000, true),
     ] {
-        let mut output = Output::default();
+        let mut output = Output::new();
         let _ = output.give_buffer(Vec::with_capacity(100_000));
         push(&mut output, filled - header_len(filled));
         output.advance(written);
         push(&mut output, next);
         let left = if moves { 0 } else { written };
-        assert_eq!(output.read, left, "{filled} bytes, {written} written, {next} more");
+        assert_eq!(
+            output.queue.read, left,
+            "{filled} bytes, {written} written, {next} more"
+        );
         assert_eq!(output.remaining(), filled - written + header_len(next) + next);
     }
 }
@@ -223,14 +226,14 @@ fn the_written_part_is_reclaimed_where_that_pays() {
 /// Where bytes are moved, those that go out from elsewhere keep their place among them.
 #[test]
 fn reclaiming_keeps_the_order() {
-    let mut output = Output::default();
+    let mut output = Output::new();
     push(&mut output, 40_000);
     for payload in [&b"first"[..], b"second", b"third"] {
         output.push_frame_shared(&header(payload.len()), Bytes::from_static(payload));
     }
     output.advance(40_000);
     output.push_frame(&header(4), b"last");
-    assert_eq!(output.read, 0, "it was reclaimed");
+    assert_eq!(output.queue.read, 0, "it was reclaimed");
     let mut written = vec![];
     while output.has_remaining() {
         let chunk = output.chunk();
@@ -245,7 +248,7 @@ fn reclaiming_keeps_the_order() {
 /// frame that is kept back.
 #[test]
 fn what_is_held_is_counted() {
-    let mut output = Output::default();
+    let mut output = Output::new();
     let _ = output.give_buffer(Vec::with_capacity(100));
     assert_eq!(output.allocated(), 100);
     output.push_frame_received(&header(10), vec![0; 1000], 20..30);
@@ -265,26 +268,11 @@ fn what_is_held_is_counted() {
     assert_eq!(output.allocated(), 0);
 }
 
-/// What is taken away counts as written, so that positions in the stream of bytes stay right.
-#[test]
-fn what_is_taken_counts_as_written() {
-    let mut output = Output::default();
-    push(&mut output, 10);
-    output.advance(5);
-    output.defer_frame(&header(5), b"later", output.end());
-    let taken = Output::take(&mut output);
-    assert_eq!(taken.len(), 12 - 5 + 7, "what was kept back goes with it");
-    assert!(output.is_empty() && output.deferred.is_none());
-    assert_eq!((output.written(), output.end()), (19, 19));
-    push(&mut output, 10);
-    assert_eq!((output.written(), output.end()), (19, 31));
-}
-
 /// A vectored write is offered as many slices as it has room for, and no more.
 #[cfg(feature = "std")]
 #[test]
 fn slices_are_filled_up() {
-    let mut output = Output::default();
+    let mut output = Output::new();
     for _ in 0..3 {
         output.push_frame_shared(&header(3), Bytes::from_static(b"abc"));
     }

@@ -85,6 +85,14 @@ impl Stream for MaybeTls {
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         delegate!(self, stream => Stream::set_write_timeout(&mut *stream, timeout))
     }
+
+    fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        delegate!(self, stream => Stream::read_timeout(stream))
+    }
+
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        delegate!(self, stream => Stream::write_timeout(stream))
+    }
 }
 
 impl SplitStream for MaybeTls {

@@ -26,6 +26,8 @@
 //! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
 
 mod connect;
+mod drive;
+mod limit;
 mod maybe_tls;
 mod opening;
 mod pool;
@@ -34,7 +36,9 @@ mod stream;
 #[cfg(feature = "rustls")]
 mod tls;
 mod transport;
+mod verbs;
 mod websocket;
+mod whole;
 
 #[cfg(feature = "rustls")]
 pub use self::tls::TlsStream;

@@ -9,8 +9,17 @@ use std::{
 /// A stream that a [`WebSocket`](super::WebSocket) can run over.
 ///
 /// Beyond [`Read`] and [`Write`], a stream says how it is shut down and how the time of a read or write is bounded.
-/// Both have a default that does nothing, so that `impl Stream for MyStream {}` is enough; [`Plain`] does that for a
-/// stream of another crate. Without bounded times, deadlines only pass when the stream returns.
+/// All of it has a default that does nothing, so that `impl Stream for MyStream {}` is enough; [`Plain`] does that for a
+/// stream of another crate. Without bounded times, deadlines only pass when the stream returns, and a write that waits for the
+/// peer does not read meanwhile.
+///
+/// # Time limits of the application
+///
+/// A WebSocket bounds reads by its own deadlines, and writes to a few milliseconds at a time. A limit that the application has
+/// set on the stream holds beside these: a call that makes no progress for so long returns
+/// [`Error::Io`](crate::Error::Io) with `WouldBlock`, and loses nothing. It may be set and changed at any time; to take it off
+/// while a deadline runs, which has set a limit of its own, set a very long one instead.
+/// [`WebSocket::into_parts`](super::WebSocket::into_parts) leaves just that limit on the stream.
 pub trait Stream: Read + Write {
     /// Shuts one or both directions down. The other side sees the end of the stream.
     ///
@@ -42,6 +51,25 @@ pub trait Stream: Read + Write {
     fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
         Ok(())
     }
+
+    /// The bound of reads that the stream has at the moment. Without it, a bound that the application has set before is not
+    /// known, and is lost when another one is set.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream.
+    fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
+
+    /// The bound of writes, in the same way.
+    ///
+    /// # Errors
+    ///
+    /// Those of the stream.
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        Ok(None)
+    }
 }
 
 /// A stream whose two directions can be used from two threads at the same time.
@@ -68,6 +96,14 @@ macro_rules! socket {
             fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
                 <$socket>::set_write_timeout(self, timeout)
             }
+
+            fn read_timeout(&self) -> io::Result<Option<Duration>> {
+                <$socket>::read_timeout(self)
+            }
+
+            fn write_timeout(&self) -> io::Result<Option<Duration>> {
+                <$socket>::write_timeout(self)
+            }
         }
 
         impl SplitStream for $socket {
@@ -93,6 +129,14 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         (**self).set_write_timeout(timeout)
+    }
+
+    fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        (**self).read_timeout()
+    }
+
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        (**self).write_timeout()
     }
 }
 

@@ -187,6 +187,14 @@ impl<S: Stream> Stream for TlsStream<S> {
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.session.set_write_timeout(&mut self.stream, timeout)
     }
+
+    fn read_timeout(&self) -> io::Result<Option<Duration>> {
+        self.stream.read_timeout()
+    }
+
+    fn write_timeout(&self) -> io::Result<Option<Duration>> {
+        self.stream.write_timeout()
+    }
 }
 
 impl<S: SplitStream> SplitStream for TlsStream<S> {

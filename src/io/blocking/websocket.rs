@@ -1,15 +1,14 @@
 //! A connection over a stream.
 
 use core::time::Duration;
-use std::{io, net::Shutdown, time::Instant};
+use std::time::Instant;
 
 use super::{
-    Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, split,
-    transport::{self, Reader, Received},
+    Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, drive::Stop, split, verbs::verbs, whole::Sides,
 };
 use crate::{
     config::Config,
-    connection::{Closure, Connection, Event, Fin, Found, Outbound, ReadyState, SendError},
+    connection::{Closure, Connection, Event, Fin, Outbound, SendError, Time},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
@@ -30,12 +29,8 @@ use crate::{
 pub struct WebSocket<S> {
     pub(super) stream: S,
     pub(super) connection: Connection,
-    pub(super) reader: Reader,
+    pub(super) sides: Sides,
     pub(super) subprotocol: Option<Box<str>>,
-    pub(super) close_timeout: Option<Duration>,
-    pub(super) write_timeout: Option<Duration>,
-    /// Whether the write side of the stream is shut down.
-    pub(super) shut_down: bool,
 }
 
 impl<S: Stream> WebSocket<S> {
@@ -116,46 +111,76 @@ impl<S: Stream> WebSocket<S> {
 
     /// A WebSocket whose opening handshake was done elsewhere.
     #[must_use]
-    pub fn from_negotiated(mut stream: S, negotiated: &Negotiated, config: &Config) -> Self {
-        // A stream that cannot bound its writes has no deadline for them.
-        let _ = stream.set_write_timeout(config.timers.write);
+    pub fn from_negotiated(stream: S, negotiated: &Negotiated, config: &Config) -> Self {
         Self {
             stream,
             connection: Connection::from_negotiated(negotiated, config),
-            reader: Reader::new(),
+            sides: Sides::new(),
             subprotocol: negotiated.subprotocol().map(Into::into),
-            close_timeout: config.timers.close,
-            write_timeout: config.timers.write,
-            shut_down: false,
         }
     }
 
-    /// The next message, or `None` once the connection was closed as it should be.
+    /// The next message, or `None` once the connection was closed cleanly.
     ///
-    /// Pings are answered and Pongs are passed over. What was fed is written before it waits.
+    /// Pings are answered and Pongs are skipped. What was fed is written before it waits.
     ///
     /// # Errors
     ///
-    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`] when the
-    /// stream failed, or with `WouldBlock` is not ready. [`Error::FragmentDelivery`] if fragments are to be delivered.
+    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`], once, when the
+    /// stream failed before the peer has closed, after the messages that had arrived; or with `WouldBlock` when it is not ready,
+    /// or its [time limit](Stream#time-limits-of-the-application) has passed. [`Error::FragmentDelivery`] if fragments are to
+    /// be delivered.
     pub fn recv(&mut self) -> Result<Option<Message<'_>>, Error> {
         Ok(self.recv_ref()?.map(|(message, _)| message))
     }
 
+    /// The same, but it waits no longer than `timeout`. When the time is up, nothing is lost: the next call goes on.
+    ///
+    /// ```no_run
+    /// use std::{net::TcpStream, time::Duration};
+    /// use websocket_proto::{Error, blocking::WebSocket};
+    ///
+    /// fn poll(websocket: &mut WebSocket<TcpStream>) -> Result<(), Error> {
+    ///     match websocket.recv_timeout(Duration::from_millis(100)) {
+    ///         Ok(Some(message)) => println!("{message:?}"),
+    ///         Ok(None) => println!("closed"),
+    ///         Err(error) if error.is_would_block() => println!("nothing yet"),
+    ///         Err(error) => return Err(error),
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// The time is kept to a few milliseconds if the stream can [bound](Stream::set_read_timeout) its reads. A timeout of zero
+    /// receives what has arrived.
+    ///
+    /// # Errors
+    ///
+    /// As for [`recv`](Self::recv); [`Error::Io`] with `WouldBlock` when the time is up.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, Error> {
+        let until = self.sides.clock.now() + timeout;
+        Ok(self.recv_until(Some(until))?.map(|(message, _)| message))
+    }
+
     /// The next message, with the sending half to answer it while it is lent.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush). If so much is queued that an answer
-    /// would be refused, that is written first: so a peer that does not read is not read from either.
+    /// Answers are written before the next wait, or with [`flush`](Self::flush). If enough is queued that an answer
+    /// would be refused, that is written first: so a peer that does not read is not read from for long either.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
     pub fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        self.recv_until(None)
+    }
+
+    fn recv_until(&mut self, until: Option<Time>) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
         if self.connection.split_mut().1.is_full() {
-            self.flush()?;
+            // If it cannot be written, what has arrived is received nevertheless.
+            self.drive_to_write(until)?;
         }
         let found = loop {
-            match self.wait()? {
+            match self.wait(until)? {
                 None => return Ok(None),
                 Some(found) if found.is_control() => {}
                 Some(found) => break found,
@@ -167,126 +192,33 @@ impl<S: Stream> WebSocket<S> {
         }
     }
 
-    /// The next event of any kind, or `None` once the connection was closed as it should be.
+    /// The next event of any kind, or `None` once the connection was closed cleanly.
     ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv), but for fragments, which are events too.
     pub fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match self.wait()? {
+        match self.wait(None)? {
             None => Ok(None),
             Some(found) => self.lend(found).map(|(event, _)| Some(event)),
         }
     }
 
-    /// Sends a message: queues it and writes everything that is queued.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when
-    /// the stream failed, or with `WouldBlock` took only a part: the rest goes out with the next call.
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed(message)?;
-        self.flush()
-    }
-
-    /// Queues a message. If too much is queued already, that is written first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Connection::send)
-    }
-
-    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`feed`](Self::feed).
-    pub fn feed_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Connection::send_uncompressed)
-    }
-
-    /// Sends a message that was encoded beforehand, to be sent through many connections; see
-    /// [`Outbound::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.feed_prepared(message)?;
-        self.flush()
-    }
-
-    /// Queues a message that was encoded beforehand. If too much is queued already, that is written first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed_prepared(&mut self, message: &PreparedMessage) -> Result<(), Error> {
-        self.with_room((), |connection, ()| connection.send_prepared(message))
-    }
-
-    /// Queues a fragment of a message. If too much is queued already, that is written first.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The fragment is not queued then.
-    pub fn feed_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        self.with_room(data.into(), |connection, data| connection.send_fragment(data, fin))
-    }
-
-    /// Sends a Ping with up to 125 bytes of payload.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |connection, ()| connection.ping(payload))?;
-        self.flush()
-    }
-
-    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |connection, ()| connection.pong(payload))?;
-        self.flush()
-    }
+    verbs!(self: &mut Self);
 
     /// Writes everything that is queued.
     ///
+    /// While it waits for the peer, it reads as well, as much as fits: two ends that write at once do not block each other, and
+    /// the peer's Close ends the wait. What it reads is for the next call that receives.
+    ///
     /// # Errors
     ///
-    /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed, or with
-    /// `WouldBlock` took only a part.
+    /// [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed before; [`Error::Io`] when the stream
+    /// failed, or with `WouldBlock` took only a part.
     pub fn flush(&mut self) -> Result<(), Error> {
-        let mut refused = None;
-        loop {
-            let outbound = self.connection.split_mut().1;
-            outbound.unflushed |= outbound.wants_write();
-            if !outbound.unflushed {
-                return Ok(());
-            }
-            match transport::write_all(&mut self.stream, outbound.output()) {
-                Ok(()) => outbound.unflushed = false,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    let now = self.reader.now();
-                    self.connection.handle_timeout(now);
-                    let closing = &self.connection.split_mut().1.closing;
-                    if let (Some(failure), true) = (closing.failure(), closing.is_abandoned()) {
-                        return Err(failure.into());
-                    }
-                    if !transport::has_waited(self.write_timeout, refused, now) {
-                        return Err(error.into());
-                    }
-                    refused = Some(now);
-                }
-                Err(error) => return self.lost(error),
-            }
+        match self.drive_to_write(None)? {
+            Stop::Ended => self.write_end(),
+            _ => Ok(()),
         }
     }
 
@@ -303,7 +235,7 @@ impl<S: Stream> WebSocket<S> {
             Ok(()) | Err(SendError::Closing(())) => {}
             Err(error) => return Err(error.into()),
         }
-        while self.wait()?.is_some() {}
+        while self.wait(None)?.is_some() {}
         Ok(())
     }
 
@@ -336,23 +268,12 @@ impl<S: Stream> WebSocket<S> {
         self.connection.latency()
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) must be called next, for an event loop with non-blocking streams.
+    /// When to receive again at the latest, for an event loop with non-blocking streams, even if nothing has come: that lets
+    /// happen what is due, and writes it. The time may change with every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.connection.poll_timeout().map(|due| self.reader.instant(due))
-    }
-
-    /// Lets happen what is due, for an event loop with non-blocking streams. The calls to receive do that as well.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Protocol`] for a deadline that ended the connection.
-    pub fn handle_timeout(&mut self) -> Result<(), Error> {
-        self.connection.handle_timeout(self.reader.now());
-        match self.connection.split_mut().1.closing.failure() {
-            Some(error) => Err(error.into()),
-            None => Ok(()),
-        }
+        let due = self.connection.poll_timeout()?;
+        self.sides.clock.instant(due)
     }
 
     /// The stream.
@@ -367,13 +288,13 @@ impl<S: Stream> WebSocket<S> {
         &mut self.stream
     }
 
-    /// The stream and the connection, for a loop of one's own. No time limit is left on reads and writes of the stream.
+    /// The stream and the connection, for a loop of your own. The stream has the time limits that the application gave it.
     #[must_use]
     pub fn into_parts(mut self) -> (S, Connection) {
-        let _ = self.stream.set_read_timeout(None);
-        let _ = self.stream.set_write_timeout(None);
+        self.sides.reader.limit.restore(&mut self.stream);
+        self.sides.writes.restore(&mut self.stream);
         // Whoever goes on with them flushes the stream.
-        self.connection.split_mut().1.unflushed = false;
+        self.connection.drive().1.flushed();
         (self.stream, self.connection)
     }
 
@@ -390,107 +311,5 @@ impl<S: Stream> WebSocket<S> {
         S: SplitStream,
     {
         split::split(self)
-    }
-
-    /// Queues something, and writes what is queued before if that is too much.
-    fn with_room<T>(
-        &mut self,
-        data: T,
-        feed: impl Fn(&mut Connection, T) -> Result<(), SendError<T>>,
-    ) -> Result<(), Error> {
-        let fed = match feed(&mut self.connection, data) {
-            Err(SendError::Full(unsent)) => {
-                self.flush()?;
-                feed(&mut self.connection, unsent)
-            }
-            fed => fed,
-        };
-        fed.map_err(|refused| Error::Send(refused.without_unsent()))
-    }
-
-    /// Goes on until an event is found. `None` is the end of a connection that was closed as it should be.
-    #[inline]
-    fn wait(&mut self) -> Result<Option<Found>, Error> {
-        // Most messages are found in few steps.
-        match self.connection.split_mut().0.parse_short() {
-            Some(found) => Ok(Some(found)),
-            None => self.wait_in_full(),
-        }
-    }
-
-    fn wait_in_full(&mut self) -> Result<Option<Found>, Error> {
-        loop {
-            let (inbound, outbound) = self.connection.split_mut();
-            let failure = match inbound.find(outbound) {
-                Ok(Some(found)) => return Ok(Some(found)),
-                Ok(None) => None,
-                Err(failure) => Some(failure),
-            };
-            if self.connection.ready_state() == ReadyState::Closed {
-                // The peer is not made to wait until the stream is dropped.
-                let _ = self.stream.shutdown(Shutdown::Both);
-                return failure.map_or(Ok(None), |failure| Err(failure.into()));
-            }
-            // A failure is told when the peer was told and has ended its side, or had the time for it.
-            match self.step() {
-                Err(error) if failure.is_some() && !error.is_would_block() => {}
-                stepped => stepped?,
-            }
-        }
-    }
-
-    /// Writes what waits, lets happen what is due, and then reads once.
-    fn step(&mut self) -> Result<(), Error> {
-        let due = loop {
-            self.flush()?;
-            match self.connection.poll_timeout() {
-                Some(due) if self.reader.now() >= due => self.connection.handle_timeout(self.reader.now()),
-                due => break due,
-            }
-        };
-        if self.connection.wants_shutdown() && !self.shut_down {
-            self.shut_down = true;
-            // The peer may be gone already; the end of the stream will tell.
-            let _ = self.stream.shutdown(Shutdown::Write);
-        }
-        let (inbound, outbound) = self.connection.split_mut();
-        if outbound.closing.is_abandoned() {
-            return Ok(());
-        }
-        outbound.release();
-        match self.reader.read(&mut self.stream, inbound, due) {
-            Ok(Received::Bytes) => Ok(()),
-            Ok(Received::End) => {
-                self.connection.receive_eof();
-                Ok(())
-            }
-            // The time that the read was given is up, and the next step does what is due.
-            Ok(Received::NotReady(_)) if due.is_some_and(|due| self.reader.is_due(due)) => Ok(()),
-            Ok(Received::NotReady(error)) => Err(error.into()),
-            Err(error) => self.lost(error),
-        }
-    }
-
-    /// Gives up on a stream that failed. Behind a completed closing handshake that is just its end.
-    fn lost(&mut self, error: io::Error) -> Result<(), Error> {
-        if self.connection.lose() {
-            Ok(())
-        } else {
-            Err(error.into())
-        }
-    }
-
-    /// Lends what was found, and the sending half with it.
-    #[inline]
-    fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
-        let (inbound, outbound) = self.connection.split_mut();
-        match inbound.lend(found) {
-            Ok(event) => Ok((event, outbound)),
-            Err(error) => {
-                let error = outbound.fail(error);
-                transport::linger(&mut self.stream, outbound, self.close_timeout)?;
-                Err(error.into())
-            }
-        }
     }
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// Waits with a `send` until everything is written; a message may be left in the receive buffer.
-fn flush(world: &mut World) -> Step {
+pub(super) fn flush(world: &mut World) -> Step {
     world.driver().turn();
     for _ in 0..1000 {
         let (inbound, driver) = world.connection.drive();
@@ -13,6 +13,22 @@ fn flush(world: &mut World) -> Step {
         }
     }
     panic!("it spins");
+}
+
+/// Waits with a `send` until the end. Returns when that is.
+pub(super) fn ended(world: &mut World) -> u64 {
+    loop {
+        match flush(world) {
+            Step::Wait(Some(due)) => {
+                let due = due.since_origin().as_nanos().div_ceil(1_000_000);
+                world.now = world.now.max(u64::try_from(due).unwrap());
+            }
+            step => {
+                assert_eq!(step, Step::Ended);
+                return world.now;
+            }
+        }
+    }
 }
 
 /// DRV-02: a failed write ends one direction; what has arrived is delivered, with the peer's Close.
@@ -73,6 +89,18 @@ fn after_a_failed_write_reading_is_bounded() {
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
 }
 
+/// DRV-20: after a failed write, the peer's Close is all that there was to wait for.
+#[test]
+fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
+    let mut world = World::new(Role::Client, Timers::new());
+    world.connection.send("x").unwrap();
+    world.room = None;
+    world.waiting = wire::close(Role::Server, 4001, "banned");
+    assert_eq!(world.until(60_000), Some(0));
+    assert_eq!(world.outcome(), Ok(()));
+    assert_eq!(world.got, ["close Some(4001)"]);
+}
+
 /// DRV-17: the write side is shut down once.
 #[test]
 fn to_shut_down_is_told_once() {
@@ -124,10 +152,15 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
         world.room = Some(0);
         world.waiting = wire::close(Role::Server, 1011, "");
         world.ended = Some(if fails { Err(()) } else { Ok(()) });
-        assert_eq!(flush(&mut world), Step::Ended);
+        assert_eq!(ended(&mut world), if fails { 0 } else { 500 });
+        assert_eq!(
+            world.driver().write_outcome(),
+            Err(ProtocolError::ConnectionLost),
+            "not all was written"
+        );
         world.take_events();
         assert_eq!(world.got, ["close Some(1011)"]);
-        assert_eq!(world.until(60_000), Some(0), "nothing is left to wait for");
+        assert_eq!(world.until(60_000), Some(world.now), "nothing is left to wait for");
         assert_eq!(world.connection.closure().unwrap().code.value(), 1011);
     }
 }

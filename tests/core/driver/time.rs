@@ -226,6 +226,15 @@ fn no_timer_panics_or_spins() {
     }
 }
 
+/// DRV-03: the time of the closing handshake is its own, also if it begins during the wait for the answer to a Ping.
+#[test]
+fn a_close_deadline_is_not_that_of_a_ping() {
+    let timers = keepalive(1000, 20_000).idle(millis(1500)).close(millis(500));
+    let mut world = World::new(Role::Server, timers);
+    assert_eq!(world.until(60_000), Some(2000));
+    assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Idle)));
+}
+
 /// DRV-12: a writer keeps its own deadline, also if nobody reads.
 #[test]
 fn a_writer_alone_keeps_its_deadline() {

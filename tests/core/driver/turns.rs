@@ -130,9 +130,9 @@ fn a_write_under_way_is_waited_for() {
         driver.at(ms(0));
         assert_eq!(driver.next(inbound), Step::Read);
         driver.read_ended();
-        assert_eq!(driver.next(inbound), Step::Wait(Some(ms(5000))));
+        assert_eq!(driver.next(inbound), Step::Wait(Some(ms(500))));
         if gives_up {
-            driver.at(ms(5000));
+            driver.at(ms(500));
             assert_eq!(driver.next(inbound), Step::Ended);
         }
         driver.wrote(n);

@@ -7,6 +7,7 @@ mod redirect;
 mod refusal;
 mod support;
 mod tls;
+mod tls_driving;
 mod tls_peer;
 mod tls_split;
 mod tls_stream;

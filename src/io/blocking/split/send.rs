@@ -2,11 +2,16 @@
 
 use alloc::sync::Arc;
 
-use super::{Half, Shared, Stream};
+use super::{Half, Sending, Shared};
 use crate::{
     connection::{Closure, Fin, Outbound, SendError},
     error::Error,
     frame::CloseFrame,
+    io::blocking::{
+        Stream,
+        drive::{self, Asks, Stop},
+        verbs::verbs,
+    },
     message::Message,
     prepared::PreparedMessage,
 };
@@ -20,109 +25,50 @@ pub struct SendHalf<S> {
 }
 
 impl<S: Stream> SendHalf<S> {
-    /// Sends a message: queues it and writes everything that is queued.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Send`] if it was refused; [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`].
-    pub fn send<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.feed(message)?;
-        self.flush()
-    }
-
-    /// Queues a message. If too much is queued already, waits until that is written.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Outbound::send)
-    }
-
-    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`feed`](Self::feed).
-    pub fn feed_uncompressed<'m>(&self, message: impl Into<Message<'m>>) -> Result<(), Error> {
-        self.with_room(message.into(), Outbound::send_uncompressed)
-    }
-
-    /// Sends a message that was encoded beforehand, to be sent through many connections; see
-    /// [`Outbound::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn send_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
-        self.feed_prepared(message)?;
-        self.flush()
-    }
-
-    /// Queues a message that was encoded beforehand. If too much is queued already, waits until that is written.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The message is not queued then.
-    pub fn feed_prepared(&self, message: &PreparedMessage) -> Result<(), Error> {
-        self.with_room((), |outbound, ()| outbound.send_prepared(message))
-    }
-
-    /// Queues a fragment of a message. If too much is queued already, waits until that is written.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send). The fragment is not queued then.
-    pub fn feed_fragment<'m>(&self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), Error> {
-        self.with_room(data.into(), |outbound, data| outbound.send_fragment(data, fin))
-    }
-
-    /// Sends a Ping with up to 125 bytes of payload.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn ping(&self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |outbound, ()| outbound.ping(payload))?;
-        self.flush()
-    }
-
-    /// Sends a Pong with up to 125 bytes of payload. Pings are answered without it.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn pong(&self, payload: &[u8]) -> Result<(), Error> {
-        self.with_room((), |outbound, ()| outbound.pong(payload))?;
-        self.flush()
-    }
+    verbs!(self: &Self);
 
     /// Writes everything that is queued.
     ///
-    /// # Errors
-    ///
-    /// [`Error::Protocol`] if the peer took nothing for too long; [`Error::Io`] when the stream failed.
-    pub fn flush(&self) -> Result<(), Error> {
-        self.shared.flush(Half::Send)
-    }
-
-    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`.
-    ///
-    /// A receiving half that is blocked already notices that a deadline runs within
-    /// [`Timers::close`](crate::Timers::close), so that a peer which does not answer may take up to twice this time.
+    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
     ///
     /// # Errors
     ///
     /// As for [`send`](Self::send).
+    pub fn flush(&self) -> Result<(), Error> {
+        let mut half = Half {
+            shared: &self.shared,
+            reading: None,
+        };
+        match drive::drive(&mut half, Asks::Write, None)? {
+            Stop::Ended => self.write_end(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`. If the connection is closing
+    /// already, this only writes what is queued.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Send`] for a frame that may not be sent; otherwise as for [`send`](Self::send).
     pub fn close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-        self.shared.lock().outbound.close(frame)?;
-        self.flush()
+        match self.shared.lock().driver.outbound().close(frame) {
+            Ok(()) | Err(SendError::Closing(())) => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.flush()?;
+        // The time that the peer has begins now, and not when the receiving half looks next.
+        let now = self.shared.clock.now();
+        let driver = &mut self.shared.lock().driver;
+        driver.at_write(now);
+        let _ = driver.next_write();
+        Ok(())
     }
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
-        self.shared.lock().outbound.closure()
+        self.shared.lock().driver.outbound().closure()
     }
 
     /// Queues something, and waits until what is queued before is written if that is too much.
@@ -132,13 +78,25 @@ impl<S: Stream> SendHalf<S> {
         feed: impl Fn(&mut Outbound, T) -> Result<(), SendError<T>>,
     ) -> Result<(), Error> {
         loop {
-            let fed = feed(&mut self.shared.lock().outbound, data);
+            let mut sending = self.shared.lock();
+            if sending.driver.drops_output() {
+                drop(sending);
+                return self.write_end();
+            }
+            let fed = feed(sending.driver.outbound(), data);
+            drop(sending);
             match fed {
                 Err(SendError::Full(unsent)) => data = unsent,
                 fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
             }
             self.flush()?;
         }
+    }
+
+    /// How the sending direction ended.
+    fn write_end(&self) -> Result<(), Error> {
+        let Sending { driver, failure, .. } = &mut *self.shared.lock();
+        failure.tell(driver.write_outcome())
     }
 }
 

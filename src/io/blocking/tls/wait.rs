@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::super::transport::{self, SHORTEST};
+use super::super::limit::SHORTEST;
 
 /// The time of an operation, which may take several reads or writes of a stream that bounds each by itself.
 pub(super) struct Wait {
@@ -33,13 +33,12 @@ impl Wait {
     pub(super) fn is_shorter(&mut self) -> io::Result<bool> {
         match (self.timeout, self.deadline) {
             (None, _) => Ok(false),
-            (timeout, None) => {
-                self.deadline = Some(transport::deadline(timeout));
+            (Some(timeout), None) => {
+                // A time that is too long to be reached is no bound.
+                self.deadline = Instant::now().checked_add(timeout);
                 Ok(false)
             }
-            (_, Some(deadline)) if deadline.saturating_duration_since(Instant::now()) < SHORTEST => {
-                Err(ErrorKind::WouldBlock.into())
-            }
+            (_, Some(deadline)) if deadline <= Instant::now() => Err(ErrorKind::WouldBlock.into()),
             _ => {
                 self.was_shortened = true;
                 Ok(true)

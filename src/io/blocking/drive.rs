@@ -1,0 +1,284 @@
+//! The loop that drives a connection, whole or in halves, over a stream whose calls block or are refused.
+//!
+//! The [`Driver`] says what to do. The calls of the stream do the waiting, so they are bounded: by the driver's deadlines, by
+//! what the caller allows, and to a few milliseconds while the other direction has something to do as well. A call that has
+//! used up its bound is made again; one that comes back at once is one of a stream that does not block, and that is left to
+//! the caller.
+
+use core::time::Duration;
+use std::io;
+
+use super::{
+    Stream,
+    limit::SHORTEST,
+    transport::{Clock, Reader, Received, Writing, Wrote},
+};
+use crate::{
+    connection::{Driver, Found, Inbound, ProtocolError, Step, Time},
+    error::Error,
+};
+
+/// What a call waits for.
+#[derive(Debug)]
+pub(super) enum Asks<'a> {
+    /// The next event.
+    Event(&'a mut Inbound),
+    /// That everything is written. It reads meanwhile.
+    Flush(&'a mut Inbound),
+    /// That everything is written, without the receiving half.
+    Write,
+    /// The end of a connection that has failed with a lent message.
+    End,
+}
+
+impl Asks<'_> {
+    /// Asks for the next step. One of the write side is begun.
+    pub(super) fn begin(&mut self, driver: &mut Driver) -> Result<Writing, Next> {
+        let step = self.next(driver);
+        Writing::begin(step, driver).ok_or_else(|| self.other(step, driver))
+    }
+
+    /// Asks for the next step while somebody else writes, so that it is not one of the write side.
+    pub(super) fn look(&mut self, driver: &mut Driver) -> Next {
+        let step = self.next(driver);
+        self.other(step, driver)
+    }
+
+    fn other(&self, step: Step, driver: &mut Driver) -> Next {
+        if matches!(step, Step::Read | Step::Discard) {
+            // What it waits for may take long.
+            driver.outbound().release();
+        }
+        Next::Step(step, self.patience(driver))
+    }
+
+    fn next(&mut self, driver: &mut Driver) -> Step {
+        match self {
+            Self::Event(inbound) => driver.next(inbound),
+            Self::Flush(inbound) => driver.next_flush(inbound),
+            Self::Write => driver.next_write(),
+            Self::End => driver.next_end(),
+        }
+    }
+
+    fn patience(&self, driver: &Driver) -> Option<Time> {
+        match self {
+            Self::Event(inbound) | Self::Flush(inbound) => driver.patience(Some(inbound)),
+            Self::Write | Self::End => driver.patience(None),
+        }
+    }
+
+    fn tell(&self, driver: &mut Driver, now: Time) {
+        match self {
+            Self::Write => driver.at_write(now),
+            _ => driver.at(now),
+        }
+    }
+
+    const fn waits_to_write(&self) -> bool {
+        matches!(self, Self::Flush(_) | Self::Write)
+    }
+}
+
+/// What the loop ends with.
+#[derive(Debug)]
+pub(super) enum Stop {
+    Found(Found),
+    Written,
+    Ended,
+}
+
+/// What is to be done next, or was done.
+#[derive(Debug)]
+pub(super) enum Next {
+    Wrote(Wrote),
+    /// A step, and until when a read may take.
+    Step(Step, Option<Time>),
+}
+
+/// The error of the stream, which is told once, as what ended the connection.
+#[derive(Debug, Default)]
+pub(super) struct Failure {
+    error: Option<io::Error>,
+    is_known: bool,
+}
+
+impl Failure {
+    /// Notes the error of a write, which the driver knows of.
+    pub(super) fn noted(&mut self, wrote: Wrote) -> Wrote {
+        match wrote {
+            Wrote::Failed(error) => {
+                self.note(error);
+                Wrote::Done
+            }
+            wrote => wrote,
+        }
+    }
+
+    /// Notes the first error.
+    pub(super) fn note(&mut self, error: io::Error) {
+        if !self.is_known {
+            (self.error, self.is_known) = (Some(error), true);
+        }
+    }
+
+    /// How the connection ended, or one of its directions.
+    pub(super) fn tell(&mut self, outcome: Result<(), ProtocolError>) -> Result<(), Error> {
+        outcome.map_err(|failure| match self.error.take() {
+            Some(error) if failure == ProtocolError::ConnectionLost => error.into(),
+            _ => failure.into(),
+        })
+    }
+}
+
+/// Who holds the driver and the sides of the stream.
+pub(super) trait Hold {
+    type Stream: Stream;
+
+    fn clock(&self) -> Clock;
+
+    /// Does something with the driver that takes no time.
+    fn with<T>(&mut self, act: impl FnOnce(&mut Driver, &mut Failure) -> T) -> T;
+
+    /// The next step. One of the write side is performed.
+    fn next(&mut self, asks: &mut Asks<'_>) -> Next;
+
+    /// The read side, if it is here.
+    fn reading(&mut self) -> Option<(&mut Self::Stream, &mut Reader)>;
+
+    /// Waits for another thread that writes, if there is one.
+    fn wait(&mut self, _until: Option<Time>) {}
+}
+
+/// Drives until what is asked for is there, or the connection is over; but not longer than `until`.
+///
+/// # Errors
+///
+/// `WouldBlock`: the time is up, or the stream does not block and is not ready.
+pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Time>) -> Result<Stop, Error> {
+    let clock = hold.clock();
+    if let Some((_, reader)) = hold.reading() {
+        reader.limit.restart();
+        // An event loop calls again when either side is ready.
+        reader.is_blocked = false;
+    }
+    begin(hold, &asks);
+    // Whether a call of this turn has waited for what is asked for, or was refused at once.
+    let mut has_waited = None;
+    loop {
+        if let Some(found) = find(hold, &mut asks) {
+            return Ok(Stop::Found(found));
+        }
+        let (step, due) = match hold.next(&mut asks) {
+            Next::Step(step, due) => (step, due),
+            Next::Wrote(wrote) => {
+                if let Wrote::Blocked { has_waited: waited } = wrote {
+                    has_waited = Some(waited);
+                }
+                if let Some((_, reader)) = hold.reading() {
+                    reader.is_blocked = matches!(wrote, Wrote::Blocked { has_waited: true });
+                }
+                continue;
+            }
+        };
+        let due = match step {
+            Step::Written => return Ok(Stop::Written),
+            Step::Ended => return Ok(Stop::Ended),
+            Step::Read | Step::Discard => {
+                // A deadline that has not begun does so when nothing comes for a while.
+                let (due, most) = match due {
+                    Some(Time::ZERO) => (None, hold.with(|driver, _| driver.glance())),
+                    due => (due, None),
+                };
+                let waited = read(hold, &mut asks, step, earlier(due, until), most);
+                if !asks.waits_to_write() {
+                    has_waited = waited.or(has_waited);
+                }
+                continue;
+            }
+            Step::Time => Some(Time::ZERO),
+            Step::Wait(due) => due,
+            _ => None,
+        };
+        // The last instants count as waited for.
+        let now = clock.now();
+        let is_up = |end: Time| now + SHORTEST >= end;
+        if let Some(due) = due.filter(|&due| is_up(due)) {
+            hold.with(|driver, _| asks.tell(driver, now.max(due)));
+            continue;
+        }
+        let is_refused = has_waited == Some(false) && step != Step::Yield;
+        if is_refused || until.is_some_and(is_up) {
+            return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
+        }
+        if let Some((_, reader)) = hold.reading() {
+            reader.is_blocked = false;
+        }
+        if has_waited.is_none() {
+            hold.wait(earlier(due, until));
+        }
+        begin(hold, &asks);
+        has_waited = None;
+    }
+}
+
+/// Begins a turn.
+fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
+    // As long as there is something to read, a stream that did not take output is left alone for a turn.
+    let is_blocked = hold.reading().is_some_and(|(_, reader)| reader.is_blocked);
+    hold.with(|driver, _| match asks {
+        Asks::Write => driver.writable(),
+        Asks::Event(_) if is_blocked => driver.readable(),
+        _ => driver.turn(),
+    });
+}
+
+/// An event that has arrived. Messages are found without the driver.
+fn find<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
+    let Asks::Event(inbound) = asks else { return None };
+    match inbound.parse() {
+        Ok(Some(found)) if !found.is_control() => Some(found),
+        // A failure comes back as the outcome.
+        parsed => hold
+            .with(|driver, _| inbound.settle_all(parsed, driver.outbound()))
+            .unwrap_or(None),
+    }
+}
+
+/// Reads once. Returns whether it has waited, if nothing came.
+fn read<H: Hold>(
+    hold: &mut H,
+    asks: &mut Asks<'_>,
+    step: Step,
+    until: Option<Time>,
+    most: Option<Duration>,
+) -> Option<bool> {
+    let clock = hold.clock();
+    let (stream, reader) = hold.reading()?;
+    let ahead = asks.waits_to_write();
+    let inbound = match asks {
+        Asks::Event(inbound) | Asks::Flush(inbound) if step == Step::Read => Some(&mut **inbound),
+        _ => None,
+    };
+    let received = reader.read(stream, inbound, (until, most), ahead, clock);
+    let waited = match received {
+        Received::Blocked { has_waited } => Some(has_waited),
+        _ => None,
+    };
+    hold.with(|driver, failure| match received {
+        Received::Bytes(n) => driver.read(n),
+        Received::End => driver.read_ended(),
+        Received::Blocked { .. } => driver.read_blocked(),
+        Received::Full => driver.read_paused(),
+        Received::Interrupted => {}
+        Received::Failed(error) => {
+            failure.note(error);
+            driver.read_failed();
+        }
+    });
+    waited
+}
+
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    one.into_iter().chain(other).min()
+}

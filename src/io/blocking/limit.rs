@@ -1,0 +1,150 @@
+//! The time limits of a stream's calls.
+
+use core::time::Duration;
+
+use super::{Stream, transport::Clock};
+use crate::connection::Time;
+
+/// Shortest time that a call is bounded to; timers of operating systems are about as fine.
+pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+
+/// Which calls a limit is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Calls {
+    Read,
+    Write,
+}
+
+/// The time limit of reads or of writes: the application's, and the one that the shell needs for a while. The smaller holds.
+///
+/// The application may change its own at any time, also through another handle of a socket. That is noticed when the shell
+/// changes the limit, or has waited for it.
+#[derive(Debug)]
+pub(super) struct Limit {
+    calls: Calls,
+    own: Option<Duration>,
+    shells: Option<Duration>,
+    /// What the stream said after it was set last, which may be rounded. `None` until then.
+    applied: Option<Option<Duration>>,
+    /// Since when calls have moved nothing, if the last one has not.
+    quiet: Option<Time>,
+    /// Whether the last call that was not ready was back early.
+    was_early: bool,
+}
+
+impl Limit {
+    pub(super) const fn new(calls: Calls) -> Self {
+        Self {
+            calls,
+            own: None,
+            shells: None,
+            applied: None,
+            quiet: None,
+            was_early: false,
+        }
+    }
+
+    /// The limit of the application, as far as it is known.
+    pub(super) const fn own(&self) -> Option<Duration> {
+        self.own
+    }
+
+    /// What a call is bounded to.
+    fn bound(&self) -> Option<Duration> {
+        self.own.into_iter().chain(self.shells).min()
+    }
+
+    /// Sets the shell's limit.
+    pub(super) fn set<S: Stream>(&mut self, stream: &mut S, limit: Option<Duration>) {
+        if limit != self.shells {
+            self.learn(stream);
+            self.shells = limit;
+            self.apply(stream);
+        }
+    }
+
+    /// A call was not ready, which began then if that was noted. Returns whether it has only used up the limit of the shell.
+    /// Otherwise the stream does not block, or the application's limit is used up.
+    pub(super) fn has_waited<S: Stream>(&mut self, stream: &mut S, began: Option<Time>, clock: Clock) -> bool {
+        let bound = began.zip(self.bound());
+        let Some((began, bound)) = bound else { return false };
+        // A stream that does not block is back at once. One that does may be early once, at the next tick of its clock.
+        let is_early = clock.now().since(began) < bound / 2;
+        if is_early && core::mem::replace(&mut self.was_early, true) {
+            self.quiet = None;
+            return false;
+        }
+        self.was_early = is_early;
+        if self.shells.is_some() && self.learn(stream) {
+            self.apply(stream);
+        }
+        let since = self.quiet.unwrap_or(began);
+        let is_used_up = self.own.is_some_and(|own| clock.now() + SHORTEST >= since + own);
+        self.quiet = (!is_used_up).then_some(since);
+        !is_used_up
+    }
+
+    /// A call has moved something, or the caller begins to wait.
+    pub(super) fn restart(&mut self) {
+        self.quiet = None;
+    }
+
+    /// Leaves the application's limit alone on the stream.
+    pub(super) fn restore<S: Stream>(&mut self, stream: &mut S) {
+        self.set(stream, None);
+    }
+
+    /// Returns whether the application has changed its limit.
+    fn learn<S: Stream>(&mut self, stream: &S) -> bool {
+        let current = self.get(stream);
+        let is_changed = self.applied != Some(current);
+        if is_changed {
+            self.own = current;
+        }
+        is_changed
+    }
+
+    fn apply<S: Stream>(&mut self, stream: &mut S) {
+        let bound = self.bound();
+        // A stream that cannot bound its calls has no deadline for them.
+        let _ = match self.calls {
+            Calls::Read => stream.set_read_timeout(bound),
+            Calls::Write => stream.set_write_timeout(bound),
+        };
+        self.applied = Some(self.get(stream));
+    }
+
+    fn get<S: Stream>(&self, stream: &S) -> Option<Duration> {
+        let limit = match self.calls {
+            Calls::Read => stream.read_timeout(),
+            Calls::Write => stream.write_timeout(),
+        };
+        limit.unwrap_or(None)
+    }
+}
+
+/// The limit for a wait of this length: the largest power of two of milliseconds that fits. It seldom changes from one wait to
+/// the next, and who has waited for it looks again.
+pub(super) fn fitting(wait: Duration) -> Duration {
+    let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
+    // More than 12 days is more than some systems know.
+    Duration::from_millis(1 << millis.ilog2().min(30))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_fits_and_is_at_least_half_of_the_wait() {
+        for micros in [0, 1, 999, 1000, 1999, 2000, 4096, 4_999_999, 5_000_000] {
+            let wait = Duration::from_micros(micros);
+            let limit = fitting(wait);
+            assert!(
+                limit <= wait.max(SHORTEST) && limit * 2 > wait,
+                "{limit:?} for {wait:?}"
+            );
+        }
+        assert!(fitting(Duration::MAX) > Duration::from_secs(12 * 24 * 60 * 60));
+    }
+}
