@@ -217,6 +217,7 @@ impl Inbound {
     }
 
     /// Applies what was [parsed](Self::parse) to the sending half.
+    #[inline]
     pub(crate) fn settle_all(
         &mut self,
         parsed: Result<Option<Found>, ProtocolError>,

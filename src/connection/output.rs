@@ -286,14 +286,15 @@ impl Buf for Output {
         self.queue.chunk()
     }
 
+    #[inline]
     fn advance(&mut self, n: usize) {
-        let waiting = self.len();
-        // As the contract of `Buf` allows. The count is that of the caller's own write, so no peer can cause this.
-        assert!(n <= waiting, "more bytes were written than waited");
-        if let Some(buffer) = self.queue.advance(n, waiting) {
-            self.written_buffer = Some(buffer);
+        // The common case in few steps: a write took all there was, and that was copied.
+        if n == self.queued && self.taken == 0 && self.deferred.is_none() && self.queue.clear_copied() {
+            self.queued = 0;
+            self.written += n as u64;
+            return;
         }
-        self.confirm(n);
+        self.advance_in_full(n);
     }
 
     #[cfg(feature = "std")]
@@ -309,5 +310,18 @@ impl Buf for Output {
         };
         self.advance(n);
         shared
+    }
+}
+
+impl Output {
+    #[inline(never)]
+    fn advance_in_full(&mut self, n: usize) {
+        let waiting = self.len();
+        // As the contract of `Buf` allows. The count is that of the caller's own write, so no peer can cause this.
+        assert!(n <= waiting, "more bytes were written than waited");
+        if let Some(buffer) = self.queue.advance(n, waiting) {
+            self.written_buffer = Some(buffer);
+        }
+        self.confirm(n);
     }
 }

@@ -31,6 +31,9 @@ impl RecvBuffer {
     /// Bytes of the smallest buffer: any header or control frame fits, so that parsing never stalls for want of room.
     pub(super) const MIN_CAPACITY: usize = 256;
 
+    /// Bytes of the first read into a buffer that a connection made for itself.
+    const FIRST: usize = 1 << 10;
+
     /// A buffer of this many bytes (at least 256), all of which are zeroed once, here.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
@@ -78,7 +81,7 @@ impl RecvBuffer {
 
     /// Whether unread bytes leave room for more.
     pub(super) fn has_room(&self) -> bool {
-        self.bytes.len() < Self::MIN_CAPACITY || self.start > 0 || self.end < self.bytes.len()
+        self.start > 0 || self.end < self.bytes.len() || self.can_grow()
     }
 
     #[inline]
@@ -126,10 +129,28 @@ impl RecvBuffer {
         } else {
             self.make_room();
         }
-        if self.bytes.len() < Self::MIN_CAPACITY {
-            self.bytes.resize(capacity, 0);
+        if self.bytes.len() <= Self::FIRST {
+            self.grow(capacity);
         }
         &mut self.bytes[self.end..]
+    }
+
+    /// Makes a buffer, of which a part is of use at first; and all of it for the second read. One that is freed after each short
+    /// read then costs no more than what it brought is worth.
+    #[cold]
+    fn grow(&mut self, capacity: usize) {
+        if self.bytes.len() < Self::MIN_CAPACITY {
+            self.bytes.reserve_exact(capacity - self.bytes.len());
+            self.bytes.resize(capacity.min(Self::FIRST), 0);
+        } else {
+            self.bytes.resize(self.bytes.capacity(), 0);
+        }
+    }
+
+    /// Whether there is more memory than is of use.
+    fn can_grow(&self) -> bool {
+        self.bytes.len() < Self::MIN_CAPACITY
+            || (self.bytes.len() <= Self::FIRST && self.bytes.len() < self.bytes.capacity())
     }
 
     /// Takes over `n` bytes that were read into the spare part.

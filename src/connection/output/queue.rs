@@ -80,6 +80,17 @@ impl Queue {
         }
     }
 
+    /// Drops everything, if all of it was copied. Returns whether that was so.
+    #[inline]
+    pub(super) fn clear_copied(&mut self) -> bool {
+        let is_copied = self.segments.first().is_none();
+        if is_copied {
+            self.arena.clear();
+            self.read = 0;
+        }
+        is_copied
+    }
+
     /// Drops the first `n` bytes, of `waiting`. Returns the receive buffer that was written last.
     pub(super) fn advance(&mut self, n: usize, waiting: usize) -> Option<Box<[u8]>> {
         let (mut left, mut written) = (n, None);
