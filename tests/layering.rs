@@ -77,6 +77,31 @@ const SHELL_NAMES: [&str; 8] = [
     "UnixStream",
 ];
 
+/// Names of what the drivers know, and nobody who follows them: the states of the closing handshake, the deadlines, the flags.
+const DRIVERS_ONLY: [&str; 21] = [
+    "closing",
+    "unflushed",
+    "at_end",
+    "probe",
+    "Deadlines",
+    "deadlines",
+    "ReadyState",
+    "ready_state",
+    "is_open",
+    "is_abandoned",
+    "is_received",
+    "is_handshake_done",
+    "wants_read",
+    "wants_write",
+    "wants_shutdown",
+    "receive_eof",
+    "on_eof",
+    "abandon",
+    "sever",
+    "handle_timeout",
+    "close_timeout",
+];
+
 const MOST_LINES: usize = 500;
 
 #[test]
@@ -126,6 +151,17 @@ fn check(path: &Path, source: &str) -> Vec<String> {
             }
             _ => {}
         }
+    }
+    // TLS has a closing handshake of its own.
+    let is_driving = ["io/blocking", "io/asynchronous"]
+        .iter()
+        .any(|shell| path.starts_with(shell))
+        && !path.iter().any(|part| part.to_string_lossy().starts_with("tls"));
+    for token in code
+        .iter()
+        .filter(|token| is_driving && DRIVERS_ONLY.contains(&token.as_str()))
+    {
+        faults.push(format!("`{token}` is for the driver to know"));
     }
     for token in code
         .iter()
@@ -369,7 +405,7 @@ fn sources(dir: &Path, found: &mut Vec<PathBuf>) {
 
 #[test]
 fn violations_are_found() {
-    let cases: [(&str, &str, &[&str]); 18] = [
+    let cases: [(&str, &str, &[&str]); 19] = [
         (
             "message.rs",
             "use crate::connection::Event;",
@@ -445,6 +481,14 @@ fn violations_are_found() {
             "role.rs",
             "#[cfg(test)]\nuse crate::frame::X; use crate::config::Config;",
             &["`role` uses `crate::config::Config`"],
+        ),
+        (
+            "io/asynchronous/split.rs",
+            "fn f(o: &Outbound) -> bool { o.closing.is_eof() && o.ready_state() == X }",
+            &[
+                "`closing` is for the driver to know",
+                "`ready_state` is for the driver to know",
+            ],
         ),
         (
             "role.rs",

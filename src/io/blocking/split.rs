@@ -114,7 +114,7 @@ impl<S: Stream> Shared<S> {
         let is_complete = writing.report(&mut sending.driver, &wrote);
         sending.writer = Some(writer);
         self.returned.notify_all();
-        if once && is_complete && sending.driver.outbound().wants_write() {
+        if once && is_complete && sending.driver.outbound().queued() > 0 {
             sending.driver.write_blocked();
             return Next::Wrote(Wrote::Blocked { has_waited: true });
         }
