@@ -13,6 +13,9 @@ use super::{
 /// Final blocks in one message. A sender has a reason for one, and each costs as much as loading the history again.
 const MAX_FINAL_BLOCKS: u16 = 1024;
 
+/// Bytes of a block that is made anew.
+const FIRST_BLOCK: usize = 1 << 10;
+
 /// The receiving direction of a connection.
 ///
 /// A message takes calls of [`step`](Self::step) with all of its payload in order, until nothing is pending, and then one
@@ -74,8 +77,11 @@ impl Decompressor {
     pub(crate) fn step_in_block(&mut self, input: &[u8], most: usize) -> Result<(Step, &mut [u8]), InvalidData> {
         let mut state = self.state.take().unwrap_or_else(pool::inflate);
         let mut block = core::mem::take(&mut state.block);
-        block.resize(BLOCK, 0);
-        let stepped = self.step_with(&mut state, input, &mut block[..most.min(BLOCK)]);
+        // The first step is a short one: a block that is given back after each costs no more than it is worth.
+        block.reserve_exact(BLOCK.saturating_sub(block.len()));
+        let room = if block.is_empty() { FIRST_BLOCK } else { BLOCK };
+        block.resize(room, 0);
+        let stepped = self.step_with(&mut state, input, &mut block[..most.min(room)]);
         state.block = block;
         let state = self.state.insert(state);
         let step = stepped?;
