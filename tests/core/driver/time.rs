@@ -115,6 +115,19 @@ fn the_close_deadline_begins_when_the_close_is_written() {
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Close)));
 }
 
+/// DRV-05: the closing handshake has its own time, also if it begins while an answer to a keepalive Ping is waited for.
+#[test]
+fn the_close_deadline_is_not_that_of_the_answer_to_a_ping() {
+    for role in ROLES {
+        let mut world = World::new(role, keepalive(1000, 60_000).close(millis(5000)));
+        world.until(1500);
+        assert_eq!(world.pings(), 1);
+        world.connection.close(CloseCode::NORMAL).unwrap();
+        assert_eq!(world.until(100_000), Some(6500), "{role:?}");
+        assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Close)));
+    }
+}
+
 /// DRV-03, DRV-05: a peer that takes nothing has no longer than the closing handshake may take, or than `write`.
 #[test]
 fn a_close_that_is_never_taken_is_given_up() {
