@@ -446,6 +446,11 @@ impl Inbound {
         self.buffer.has_room()
     }
 
+    /// Whether bytes were received that were not looked at.
+    pub(super) fn has_unread(&self) -> bool {
+        !self.buffer.unread().is_empty()
+    }
+
     /// Stops the effect of all further input.
     pub(super) fn end(&mut self) {
         self.ended = true;

@@ -67,7 +67,7 @@ impl Driver {
                     self.look_ahead(inbound);
                 }
             }
-            let received = inbound.as_ref().and_then(|inbound| self.received(inbound));
+            let received = inbound.as_ref().and_then(|inbound| self.received(asks, inbound));
             self.take_time(received);
             let closing = &self.outbound.closing;
             if closing.severed().is_some() && closing.is_received() {
@@ -124,10 +124,15 @@ impl Driver {
     }
 
     /// What may be judged by what was received: nothing, while reading is paused.
-    fn received(&self, inbound: &Inbound) -> Option<Received> {
+    fn received(&self, asks: Asks, inbound: &Inbound) -> Option<Received> {
         let received = inbound.received();
         match self.read {
             Side::Paused => None,
+            // DRV-16: what was read while events are not taken may be progress of a message, or all of it.
+            _ if asks == Asks::Written && inbound.has_unread() => Some(Received {
+                message: None,
+                ..received
+            }),
             // As long as there may be more to read, no time is needed for a message.
             Side::Free => Some(Received {
                 message: None,

@@ -199,3 +199,36 @@ fn a_long_message_is_received_by_one_who_waits_to_write() {
         assert_eq!(world.got[1], "behind");
     }
 }
+
+/// DRV-16, DRV-20: what a caller that waits to write has read, but not looked at, is progress of an unfinished message.
+#[test]
+fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
+    let timers = Timers::new().message(millis(1000)).write(None);
+    let mut world = World::new(Role::Server, timers);
+    world.waiting = wire::frame(Role::Client, TEXT, b"it ");
+    world.until(10);
+    world.room = Some(0);
+    world.connection.send("an answer").unwrap();
+    for _ in 0..20 {
+        world.waiting = wire::frame(Role::Client, wire::CONTINUATION, b"goes on ");
+        assert!(matches!(flush(&mut world), Step::Wait(_)));
+        assert_eq!(world.connection.closure(), None, "at {}", world.now);
+        world.now += 500;
+    }
+    // The end of the message is progress, too, however long nobody looks at it.
+    world.waiting = wire::frame(Role::Client, FIN | wire::CONTINUATION, b"and ends");
+    for _ in 0..4 {
+        flush(&mut world);
+        world.now += 500;
+    }
+    world.turn();
+    assert_eq!(world.got.len(), 1);
+
+    // Where nothing arrives, it is given up by the caller that receives.
+    world.waiting = wire::frame(Role::Client, TEXT, b"it ");
+    world.turn();
+    let begun = world.now;
+    world.until(begun + 5000);
+    let failure = world.connection.closure().and_then(|closure| closure.failure);
+    assert_eq!(failure, Some(ProtocolError::TimedOut(Timer::Message)));
+}
