@@ -1,5 +1,6 @@
 //! What one task must wake in the other, where one reads and one writes.
 
+use super::clock::{Phase, Who};
 use crate::connection::{closing::ReadyState, driver::Driver, time::Time};
 
 /// Who is to be woken, because what it waits for has changed; see [`Driver::wakes`].
@@ -17,9 +18,10 @@ impl Driver {
     #[inline]
     #[must_use]
     pub fn has_waiting(&self) -> bool {
-        // A reader whose turn it was has just been told what to wait for.
+        // A reader whose turn it was has just been told what to wait for, unless something was queued since.
         let is_due = self.reader_waits == Some(Time::ZERO);
-        is_due || self.writer_waits || (self.reader_waits.is_some() && !self.reads_now)
+        let has_changed = !self.reads_now || !self.outbound.is_quiet();
+        is_due || self.writer_waits || (self.reader_waits.is_some() && has_changed)
     }
 
     /// Who is to be woken. Ask when the turn of either is over, and after something was queued; each is told once.
@@ -33,7 +35,9 @@ impl Driver {
         let is_stalled = self.outbound.closing.stalled().is_some();
         // Whoever writes changes nothing about what is received.
         let next = self.deadlines.next(&self.outbound, None);
-        let is_earlier = |until: Time| next.is_some_and(|next| next < until);
+        // In a grace, the deadline that it waits for has passed already.
+        let is_patient = matches!(self.phase(Who::Reader), (Phase::Grace, _));
+        let is_earlier = |until: Time| !is_patient && next.is_some_and(|next| next < until);
         let reader = self
             .reader_waits
             .is_some_and(|until| until == Time::ZERO || is_over || is_stalled || is_earlier(until));

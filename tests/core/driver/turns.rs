@@ -297,3 +297,23 @@ fn swapped_halves_come_to_an_end() {
         }
     }
 }
+
+/// DRV-07, DRV-12: what another task queues while the reader waits concerns the reader, which writes it and watches its
+/// deadline, also if nobody has had a turn since.
+#[test]
+fn a_reader_that_waits_is_woken_for_what_is_queued() {
+    for queue in [
+        |driver: &mut Driver| driver.outbound().close(CloseCode::NORMAL),
+        |driver: &mut Driver| driver.outbound().ping(b"x"),
+    ] {
+        let (mut inbound, mut driver) = Connection::new(Role::Server, &Config::new()).into_halves();
+        driver.turn();
+        assert_eq!(driver.next(&mut inbound), Step::Read);
+        driver.read_blocked();
+        assert_eq!(driver.next(&mut inbound), Step::Wait(None));
+        assert!(!driver.has_waiting(), "nothing has changed");
+        queue(&mut driver).unwrap();
+        assert!(driver.has_waiting() && driver.wakes().reader);
+        assert!(!driver.has_waiting(), "that is told once");
+    }
+}
