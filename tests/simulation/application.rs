@@ -53,6 +53,10 @@ pub struct Habits {
     pub longest: usize,
     /// Whether it may send Pongs of its own. Where a call that was refused may have queued one, the model cannot tell.
     pub pongs: bool,
+    /// Whether it measures the latency, which takes Pings that look like those of the keepalive.
+    pub measures: bool,
+    /// From when on, and for how long, it receives nothing.
+    pub deaf: Option<(Duration, Duration)>,
 }
 
 pub struct Application {
@@ -61,6 +65,7 @@ pub struct Application {
     habits: Habits,
     next_at: Duration,
     alarm: Alarm,
+    deaf_alarm: Alarm,
     /// What it is about to do, until that is accepted.
     op: Option<Op>,
     /// Whole messages that were accepted, in order.
@@ -78,6 +83,10 @@ pub struct Application {
     /// When it last did something.
     pub last_op: Duration,
     counter: u32,
+    /// How it receives what comes next.
+    way: Option<usize>,
+    /// Things that were accepted.
+    pub done: usize,
 }
 
 impl Application {
@@ -88,6 +97,7 @@ impl Application {
             rng,
             habits,
             alarm: Alarm::new(),
+            deaf_alarm: Alarm::new(),
             op: None,
             sent: Vec::new(),
             open: None,
@@ -98,12 +108,22 @@ impl Application {
             has_closed: false,
             last_op: Duration::ZERO,
             counter: 0,
+            way: None,
+            done: 0,
         }
     }
 
     /// A coin.
     pub fn flips(&mut self) -> bool {
         self.rng.below(2) == 0
+    }
+
+    /// Waits until it receives again.
+    pub fn poll_hears(&self, cx: &Context<'_>) -> Poll<()> {
+        match self.habits.deaf {
+            Some((from, length)) if clock::now() >= from => self.deaf_alarm.poll_until(from + length, cx),
+            _ => Poll::Ready(()),
+        }
     }
 
     /// Whether nothing is left to be done.
@@ -155,8 +175,8 @@ impl Application {
             }
             8 => Op::Ping(format!("ping {}", self.counter).into_bytes()),
             9 if self.habits.pongs => Op::Pong(format!("user {}", self.counter).into_bytes()),
-            10 => Op::Release,
-            _ => Op::MeasureLatency,
+            11 if self.habits.measures => Op::MeasureLatency,
+            _ => Op::Release,
         }
     }
 
@@ -180,6 +200,7 @@ impl Application {
 
     /// What it was about to do was accepted.
     pub fn on_accepted(&mut self) {
+        self.done += 1;
         self.last_op = clock::now();
         match self.op.take() {
             Some(Op::Message(data)) => self.sent.push(data),
@@ -213,6 +234,32 @@ impl Application {
         }
         self.op = None;
         false
+    }
+
+    /// One of the ways to receive: the same until something comes.
+    pub fn way(&mut self, streams: bool) -> usize {
+        let way = match (streams, self.flips(), self.flips()) {
+            (true, ..) | (_, true, _) => 0,
+            (_, _, true) => 1,
+            _ => 2,
+        };
+        *self.way.get_or_insert(way)
+    }
+
+    /// Something has come.
+    pub fn on_event(&mut self, got: Got) {
+        self.way = None;
+        self.events.push(got);
+    }
+
+    /// Whether something was not accepted yet.
+    pub fn is_kept_waiting(&self) -> bool {
+        self.op.is_some()
+    }
+
+    /// What it has seen and done, as far as that can grow.
+    pub fn progress(&self, counts_room: bool) -> (usize, usize, bool) {
+        (self.events.len(), if counts_room { self.done } else { 0 }, self.ended)
     }
 
     /// Another error. Only the first can be one of the stream, since that is told once.

@@ -1,11 +1,13 @@
-//! The engine of the async shells, as a whole and in halves.
+//! The engine of the async shells, as a whole, in halves, and as a stream and a sink that two tasks use.
 
 use std::{
     future::Future,
-    pin::pin,
+    pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
 
+use futures_core::Stream;
+use futures_sink::Sink;
 use websocket_proto::{
     Closure, Config, Error, Event, Role,
     asynchronous::{Acceptor, Connector, RecvHalf, SendHalf, Transport, WebSocket},
@@ -14,6 +16,7 @@ use websocket_proto::{
 
 use crate::{
     application::{Op, message},
+    endpoint::Use,
     raw::Got,
     shells::{Shell, got, request},
 };
@@ -31,12 +34,12 @@ fn queued<E>(polled: Poll<Result<(), E>>) -> Poll<Result<(), E>> {
     })
 }
 
-/// Opens a connection of an async shell, and splits it if that is wanted.
+/// Opens a connection of an async shell, and takes it apart if that is wanted.
 pub async fn open<T: Transport + 'static>(
     transport: T,
     role: Role,
     config: Config,
-    splits: bool,
+    usage: Use,
 ) -> Result<Box<dyn Shell>, Error> {
     let websocket = match role {
         Role::Client => {
@@ -50,14 +53,16 @@ pub async fn open<T: Transport + 'static>(
             acceptor.accept(&request, Accept::new()).await?
         }
     };
-    Ok(if splits {
-        let (send, recv) = websocket.split();
-        Box::new(Halves { send, recv })
-    } else {
-        Box::new(Whole {
+    Ok(match usage {
+        Use::Whole => Box::new(Whole {
             websocket,
             closing: None,
-        })
+        }),
+        Use::Halves => {
+            let (send, recv) = websocket.split();
+            Box::new(Halves { send, recv })
+        }
+        Use::Sink => Box::new(StreamAndSink(websocket)),
     })
 }
 
@@ -117,6 +122,10 @@ impl<T: Transport> Shell for Whole<T> {
     fn closure(&self) -> Option<Closure> {
         self.websocket.closure()
     }
+
+    fn queued(&mut self) -> Option<usize> {
+        Some(self.websocket.queued())
+    }
 }
 
 struct Halves<T: Transport> {
@@ -164,5 +173,60 @@ impl<T: Transport> Shell for Halves<T> {
 
     fn closure(&self) -> Option<Closure> {
         self.recv.closure()
+    }
+}
+
+/// A whole connection that one task uses as a stream and another one as a sink.
+struct StreamAndSink<T: Transport>(WebSocket<T>);
+
+impl<T: Transport> StreamAndSink<T> {
+    fn pinned(&mut self) -> Pin<&mut WebSocket<T>> {
+        Pin::new(&mut self.0)
+    }
+}
+
+impl<T: Transport> Shell for StreamAndSink<T> {
+    fn is_split(&self) -> bool {
+        true
+    }
+
+    fn operate(&mut self, op: &Op, owned: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        match op {
+            Op::Message(data) => {
+                ready!(self.pinned().poll_ready(cx))?;
+                Poll::Ready(self.pinned().start_send(message(data, true).into_owned()))
+            }
+            Op::Fragment(data, fin) => {
+                ready!(self.pinned().poll_ready(cx))?;
+                once(cx, self.0.feed_fragment(message(data, owned), *fin))
+            }
+            Op::Close(_) => queued(self.pinned().poll_close(cx)),
+            Op::MeasureLatency => {
+                self.0.measure_latency();
+                Poll::Ready(Ok(()))
+            }
+            // A sink has nothing but messages.
+            Op::Ping(_) | Op::Pong(_) | Op::Release => Poll::Ready(Ok(())),
+        }
+    }
+
+    fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.pinned().poll_flush(cx)
+    }
+
+    fn receive(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Got>, Error>> {
+        let next = ready!(self.pinned().poll_next(cx));
+        Poll::Ready(
+            next.transpose()
+                .map(|message| message.map(|message| got(Event::Message(message)))),
+        )
+    }
+
+    fn closure(&self) -> Option<Closure> {
+        self.0.closure()
+    }
+
+    fn queued(&mut self) -> Option<usize> {
+        Some(self.0.queued())
     }
 }

@@ -37,11 +37,12 @@ pub fn now() -> Duration {
     with(|clock| clock.now)
 }
 
-/// Jumps to the next alarm, and rings all that are due then. `false` if there is none.
-pub fn advance() -> bool {
+/// Jumps to the next alarm, or past it as a machine does that was suspended, and rings all that are due then. `false` if there
+/// is none.
+pub fn advance(past: Duration) -> bool {
     let due = with(|clock| {
         let next = clock.alarms.values().map(|(at, _)| *at).min()?;
-        clock.now = clock.now.max(next);
+        clock.now = clock.now.max(next) + past;
         let ids: Vec<u64> = clock
             .alarms
             .iter()
@@ -67,8 +68,11 @@ impl Alarm {
         }))
     }
 
-    /// Sets the alarm, in place of what it was set to.
+    /// Sets the alarm, in place of what it was set to. The longest time does not come.
     pub fn set(&self, at: Duration, waker: &Waker) {
+        if at == Duration::MAX {
+            return self.clear();
+        }
         with(|clock| clock.alarms.insert(self.0, (at, waker.clone())));
     }
 

@@ -1,13 +1,16 @@
 //! An endpoint: an application over a connection of some kind, in one task or two, and the memory that it takes.
 
 use std::{
+    cell::RefCell,
     future::Future,
     pin::Pin,
+    rc::Rc,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll, Wake, Waker},
+    time::Duration,
 };
 
 use allocation_counter::{measure, opt_out};
@@ -15,54 +18,129 @@ use websocket_proto::{Closure, Config, Delivery, Error, Role, SendError};
 
 use crate::{
     application::{Application, Op},
-    network::Pipe,
+    clock::{self, Alarm},
+    core_halves, core_loop, driver_loops,
+    network::{Network, Pipe},
+    observer::Observer,
+    raw::Got,
     shells::{self, Shell},
 };
+
+/// How a connection of an async shell is used.
+#[cfg(all(feature = "tokio", feature = "futures-io"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Use {
+    Whole,
+    Halves,
+    /// As a stream by one task and as a sink by another.
+    Sink,
+}
 
 /// How a connection is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
+    /// The core, asked for its deadlines.
     Core,
+    /// The driver, polled.
+    Polled,
+    /// The driver, told later.
+    Completing,
+    /// The driver, in two tasks.
+    CoreHalves,
     Blocking,
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
-    Tokio {
-        splits: bool,
-    },
+    Tokio(Use),
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
-    Futures {
-        splits: bool,
-    },
+    Futures(Use),
 }
 
 pub const KINDS: &[Kind] = &[
     Kind::Core,
+    Kind::Polled,
+    Kind::Completing,
+    Kind::CoreHalves,
     Kind::Blocking,
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
-    Kind::Tokio { splits: false },
+    Kind::Tokio(Use::Whole),
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
-    Kind::Tokio { splits: true },
+    Kind::Tokio(Use::Halves),
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
-    Kind::Futures { splits: false },
+    Kind::Tokio(Use::Sink),
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
-    Kind::Futures { splits: true },
+    Kind::Futures(Use::Whole),
+    #[cfg(all(feature = "tokio", feature = "futures-io"))]
+    Kind::Futures(Use::Halves),
+    #[cfg(all(feature = "tokio", feature = "futures-io"))]
+    Kind::Futures(Use::Sink),
 ];
+
+impl Kind {
+    /// Whether its connection has deadlines on the virtual clock.
+    pub fn has_virtual_time(self) -> bool {
+        self != Self::Blocking
+    }
+
+    /// Whether it is an async shell.
+    pub fn is_async(self) -> bool {
+        #[cfg(all(feature = "tokio", feature = "futures-io"))]
+        return matches!(self, Self::Tokio(_) | Self::Futures(_));
+        #[cfg(not(all(feature = "tokio", feature = "futures-io")))]
+        return false;
+    }
+
+    /// Whether it is a stream and a sink, which has messages only.
+    pub fn is_sink(self) -> bool {
+        #[cfg(all(feature = "tokio", feature = "futures-io"))]
+        return matches!(self, Self::Tokio(Use::Sink) | Self::Futures(Use::Sink));
+        #[cfg(not(all(feature = "tokio", feature = "futures-io")))]
+        return false;
+    }
+
+    /// Whether closing is a call that discards what arrives.
+    pub fn discards(self) -> bool {
+        #[cfg(all(feature = "tokio", feature = "futures-io"))]
+        if matches!(self, Self::Tokio(Use::Whole) | Self::Futures(Use::Whole)) {
+            return true;
+        }
+        self == Self::Blocking
+    }
+
+    /// Promise 9: whether what has arrived is read first, whatever happens to the write side or to the clock. A loop that is
+    /// asked for its deadlines judges at once.
+    pub fn reads_first(self) -> bool {
+        !matches!(self, Self::Core | Self::Blocking)
+    }
+}
 
 type Opening = Pin<Box<dyn Future<Output = Result<Box<dyn Shell>, Error>>>>;
 
-fn open(kind: Kind, pipe: Pipe, role: Role, config: Config) -> Opening {
+/// With the stream comes whether long messages are read into fresh memory, where a transport can choose.
+fn open(kind: Kind, stream: (Pipe, bool), role: Role, config: Config) -> Opening {
+    let pipe = stream.0;
     match kind {
-        Kind::Core => Box::pin(shells::open_core(pipe, role, config)),
+        Kind::Core => Box::pin(core_loop::open(pipe, role, config)),
+        Kind::Polled => Box::pin(driver_loops::open(pipe, role, config, false)),
+        Kind::Completing => Box::pin(driver_loops::open(pipe, role, config, true)),
+        Kind::CoreHalves => Box::pin(core_halves::open(pipe, role, config)),
         Kind::Blocking => Box::pin(shells::open_blocking(pipe, role, config)),
         #[cfg(all(feature = "tokio", feature = "futures-io"))]
-        Kind::Tokio { splits } => {
-            let transport = crate::streams::Virtual(websocket_proto::tokio::Io::new(pipe));
-            Box::pin(crate::async_shells::open(transport, role, config, splits))
-        }
+        Kind::Tokio(usage) => open_async(websocket_proto::tokio::Io::new(pipe), role, config, usage, stream.1),
         #[cfg(all(feature = "tokio", feature = "futures-io"))]
-        Kind::Futures { splits } => {
-            let transport = crate::streams::Virtual(websocket_proto::futures::Io::new(pipe));
-            Box::pin(crate::async_shells::open(transport, role, config, splits))
-        }
+        Kind::Futures(usage) => open_async(websocket_proto::futures::Io::new(pipe), role, config, usage, stream.1),
+    }
+}
+
+#[cfg(all(feature = "tokio", feature = "futures-io"))]
+fn open_async<T>(transport: T, role: Role, config: Config, usage: Use, direct: bool) -> Opening
+where
+    T: websocket_proto::asynchronous::Transport + 'static,
+{
+    use crate::{async_shells::open, streams::Virtual};
+
+    if direct {
+        Box::pin(open(Virtual::<_, true>(transport), role, config, usage))
+    } else {
+        Box::pin(open(Virtual::<_, false>(transport), role, config, usage))
     }
 }
 
@@ -89,6 +167,11 @@ pub struct Endpoint {
     streams: bool,
     /// One for each task; of two, the first receives.
     bells: [Arc<Bell>; 2],
+    /// When a task runs that was woken, and what brings the clock there.
+    runs_at: [(Option<Duration>, Alarm); 2],
+    pub observer: Observer,
+    /// The most output that waited.
+    pub queued: usize,
     pub closure: Option<Closure>,
     /// Bytes of heap that are held, and that were held at most.
     held: i64,
@@ -99,10 +182,17 @@ pub struct Endpoint {
 const STEPS: usize = 20;
 
 impl Endpoint {
-    pub fn new(kind: Kind, pipe: Pipe, config: Config, application: Application) -> Self {
+    pub fn new(
+        kind: Kind,
+        (network, pipe): (&Rc<RefCell<Network>>, Pipe),
+        config: Config,
+        application: Application,
+        direct: bool,
+    ) -> Self {
+        let observer = Observer::new(Rc::clone(network), pipe.end(), config.timers, kind);
         let streams = config.delivery == Delivery::Fragments;
         let mut opening = None;
-        let made = measure(|| opening = Some(open(kind, pipe, application.role, config)));
+        let made = measure(|| opening = Some(open(kind, (pipe, direct), application.role, config)));
         let bells = [(); 2].map(|()| Arc::new(Bell(AtomicBool::new(true))));
         Self {
             kind,
@@ -110,24 +200,58 @@ impl Endpoint {
             state: State::Opening(opening.expect("made")),
             streams,
             bells,
+            runs_at: [(); 2].map(|()| (None, Alarm::new())),
+            observer,
+            queued: 0,
             closure: None,
             held: made.bytes_current,
             peak: made.bytes_current,
         }
     }
 
-    /// Whether its connection has deadlines on the virtual clock.
-    pub fn has_virtual_time(&self) -> bool {
-        self.kind != Kind::Blocking
+    /// Whether it comes to an end by time, once it closes.
+    pub fn has_deadlines(&self) -> bool {
+        match self.state {
+            State::Opening(_) => self.observer.opens_in_time(),
+            State::Open(_) => self.observer.closes_in_time(),
+            State::Gone => true,
+        }
+    }
+
+    /// Whether it sends in a task of its own.
+    pub fn is_split(&self) -> bool {
+        matches!(&self.state, State::Open(shell) if shell.is_split())
     }
 
     pub fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
     }
 
-    /// The tasks that were woken.
-    pub fn woken(&self) -> impl Iterator<Item = usize> {
-        (0..2).filter(|&task| !self.is_gone() && self.bells[task].0.load(Ordering::Relaxed))
+    /// The tasks that were woken and run now. Each is given a time to run at when it was woken, which may be late.
+    pub fn running(&mut self, mut late: impl FnMut() -> Duration) -> Vec<usize> {
+        let mut running = Vec::new();
+        for task in self.tasks(true) {
+            let (at, alarm) = &mut self.runs_at[task];
+            let at = *at.get_or_insert_with(|| {
+                let late = late();
+                let at = clock::now() + late;
+                if late > Duration::ZERO {
+                    alarm.set(at, Waker::noop());
+                    self.observer.late.push((at, late));
+                }
+                at
+            });
+            if at <= clock::now() {
+                running.push(task);
+            }
+        }
+        running
+    }
+
+    /// The tasks that were woken, or those that were not.
+    pub fn tasks(&self, woken: bool) -> Vec<usize> {
+        let tasks = (0..2).filter(|&task| !self.is_gone() && self.bells[task].0.load(Ordering::Relaxed) == woken);
+        tasks.collect()
     }
 
     pub fn wake(&self) {
@@ -138,6 +262,7 @@ impl Endpoint {
     pub fn poll(&mut self, task: usize) {
         let bell = Arc::clone(&self.bells[task]);
         bell.0.store(false, Ordering::Relaxed);
+        self.runs_at[task].0 = None;
         let waker = Waker::from(bell);
         let (held, peak) = (self.held, self.peak);
         let cost = measure(|| self.poll_counted(task, &mut Context::from_waker(&waker)));
@@ -168,18 +293,27 @@ impl Endpoint {
                 }
                 let (sends, receives) = (!splits || task == 1, task == 0);
                 let application = &mut self.application;
+                let mut has_drained = false;
                 for step in 0.. {
+                    let before = shell.queued();
                     let sent = sends && send(&mut **shell, application, cx);
-                    let received =
-                        receives && !application.ended && receive(&mut **shell, application, self.streams, cx);
-                    if !sent && !received {
+                    let hears = receives && application.poll_hears(cx).is_ready();
+                    let received = hears && !application.ended && receive(&mut **shell, application, self.streams, cx);
+                    has_drained = hears && !received;
+                    let queued = shell.queued();
+                    self.queued = self.queued.max(queued.unwrap_or_default());
+                    // A task that does both tries again when there is room, whatever that came of.
+                    let has_room = sends && receives && application.is_kept_waiting() && queued < before;
+                    if !sent && !received && !has_room {
                         break;
                     }
                     if step == STEPS {
                         cx.waker().wake_by_ref();
-                        return;
+                        break;
                     }
                 }
+                let observer = &mut self.observer;
+                opt_out(|| observer.observe(shell.closure().as_ref(), has_drained));
                 // Of two tasks, the one that sends finds out by itself if it waits for something.
                 if application.ended && (!splits || application.is_idle()) {
                     self.finish();
@@ -232,15 +366,11 @@ fn send(shell: &mut dyn Shell, application: &mut Application, cx: &mut Context<'
 
 /// Takes the next event. Returns whether there was one.
 fn receive(shell: &mut dyn Shell, application: &mut Application, streams: bool, cx: &mut Context<'_>) -> bool {
-    let way = match (streams, application.flips(), application.flips()) {
-        (true, ..) | (_, true, _) => 0,
-        (_, _, true) => 1,
-        _ => 2,
-    };
+    let way = application.way(streams);
     match shell.receive(way, cx) {
         Poll::Pending => false,
         Poll::Ready(Ok(Some(got))) => {
-            opt_out(|| application.events.push(got));
+            opt_out(|| application.on_event(got));
             true
         }
         Poll::Ready(end) => {
@@ -270,11 +400,14 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
             ),
         }
     }
-    let sent = shell.operate(&Op::Ping(Vec::new()), false, &mut cx);
-    assert!(
-        matches!(sent, Poll::Ready(Err(Error::Send(SendError::Closing(()))))),
-        "{sent:?} behind the end"
-    );
+    let sent = shell.operate(&Op::Message(Got::Binary(Vec::new())), false, &mut cx);
+    let is_refused = match &sent {
+        Poll::Ready(Err(Error::Send(SendError::Closing(())))) => true,
+        // A sink first asks for room.
+        Poll::Ready(Err(Error::Protocol(_))) => !clean,
+        _ => false,
+    };
+    assert!(is_refused, "{sent:?} behind the end");
     assert!(
         shell.flush(&mut cx).is_ready(),
         "{:?} still has to write",

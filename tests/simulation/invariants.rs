@@ -87,11 +87,11 @@ pub fn closes(frames: &[Sent]) -> usize {
 }
 
 /// `closure()` tells the truth: it has the error that was told, and what it says was sent is what was written.
-pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent]) {
+pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent], write_failed: bool) {
     let Some(closure) = &endpoint.closure else { return };
     if let Some(Error::Protocol(error)) = &endpoint.application.error {
-        // DRV-02: the failure of a write is one for whoever sends, and none of the connection if the peer's Close came.
-        let is_cut = *error == ProtocolError::ConnectionLost && closure.code != CloseCode::ABNORMAL;
+        // DRV-02: the failure of a write is one for whoever sends, and the connection ends in another way.
+        let is_cut = *error == ProtocolError::ConnectionLost && (write_failed || closure.code != CloseCode::ABNORMAL);
         assert!(closure.failure == Some(*error) || is_cut, "{closure:?}, {error:?}");
     }
     assert!(endpoint.application.error.is_none() || !closure.clean);

@@ -11,10 +11,14 @@ use std::{
 
 use allocation_counter::opt_out;
 
+pub use self::record::Record;
 use crate::{
     clock::{self, Alarm},
     rng::Rng,
 };
+
+mod record;
+mod traffic;
 
 /// What goes wrong at an end of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +68,23 @@ pub struct Weather {
     pub vectored: bool,
     /// Whether what is written waits for a flush, as it does in TLS.
     pub buffers: bool,
+    /// Whether an end that is reset still delivers what has arrived, as a socket of Linux does.
+    pub keeps: bool,
+    /// Whether what one end writes is held up.
+    pub slow: [Option<Slow>; 2],
 }
+
+/// How what an end writes is held up, as by a peer that reads slowly.
+#[derive(Clone, Copy, Debug)]
+pub enum Slow {
+    /// So many bytes arrive one a second.
+    Drips(usize),
+    /// After so many bytes, nothing arrives for a while, or for ever.
+    Stops(usize, Option<Duration>),
+}
+
+/// A time that does not come.
+const NEVER: Duration = Duration::MAX;
 
 /// A direction, named after the end that writes.
 #[derive(Default)]
@@ -76,11 +96,25 @@ struct Direction {
     end: Option<Duration>,
     /// Everything that was taken from the writer.
     written: Vec<u8>,
+    slow: Option<Slow>,
 }
 
 impl Direction {
     fn waiting(&self) -> usize {
         self.buffered.len() + self.under_way.iter().map(|(_, piece)| piece.len()).sum::<usize>()
+    }
+
+    /// Bytes that have arrived by then.
+    fn arrived(&self, by: Duration) -> usize {
+        let arrived = self.under_way.iter().take_while(|(at, _)| *at <= by);
+        arrived.map(|(_, piece)| piece.len()).sum()
+    }
+
+    /// Nothing more arrives than what has.
+    fn cut(&mut self) {
+        let now = clock::now();
+        self.under_way.retain(|(at, _)| *at <= now);
+        self.buffered.clear();
     }
 }
 
@@ -95,6 +129,8 @@ struct Side {
     takes_nothing: bool,
     is_short: bool,
     read_fails: bool,
+    /// Reads fail once what has arrived was read.
+    read_fails_then: bool,
     read_ends: bool,
     write_fails: bool,
     stalled: bool,
@@ -104,6 +140,7 @@ struct Side {
     writer: Option<Waker>,
     read_alarm: Alarm,
     write_alarm: Alarm,
+    record: Record,
 }
 
 impl Side {
@@ -116,6 +153,7 @@ impl Side {
             takes_nothing: false,
             is_short: false,
             read_fails: false,
+            read_fails_then: false,
             read_ends: false,
             write_fails: false,
             stalled: false,
@@ -125,6 +163,7 @@ impl Side {
             writer: None,
             read_alarm: Alarm::new(),
             write_alarm: Alarm::new(),
+            record: Record::default(),
         }
     }
 }
@@ -153,7 +192,10 @@ impl Network {
             rng,
             weather,
             sides: faults.map(Side::new),
-            directions: Default::default(),
+            directions: weather.slow.map(|slow| Direction {
+                slow,
+                ..Direction::default()
+            }),
             black_hole: false,
         }));
         let pipes = [0, 1].map(|end| Pipe {
@@ -166,6 +208,30 @@ impl Network {
     /// What an end wrote.
     pub fn written(&self, end: usize) -> &[u8] {
         &self.directions[end].written
+    }
+
+    /// What an end has seen.
+    pub fn record(&self, end: usize) -> &Record {
+        &self.sides[end].record
+    }
+
+    /// Bytes that have arrived at an end by then, and can be read there.
+    pub fn readable(&self, end: usize, by: Duration) -> usize {
+        let side = &self.sides[end];
+        if side.read_fails || side.read_ends || side.stalled {
+            return 0;
+        }
+        self.directions[1 - end].arrived(by)
+    }
+
+    /// Whether an end is gone.
+    pub fn has_left(&self, end: usize) -> bool {
+        self.sides[end].dropped
+    }
+
+    /// Reads and writes that moved something, at both ends.
+    pub fn moves(&self) -> usize {
+        self.sides.iter().map(|side| side.record.moves).sum()
     }
 
     /// Whether something went wrong.
@@ -197,12 +263,8 @@ impl Network {
                 self.black_hole = true;
             }
             Fault::Reset => {
-                for side in &mut self.sides {
-                    (side.read_fails, side.write_fails, side.stalled) = (true, true, false);
-                }
-                self.directions
-                    .iter_mut()
-                    .for_each(|direction| direction.under_way.clear());
+                self.reset(0);
+                self.reset(1);
             }
         }
         for side in &mut self.sides {
@@ -211,195 +273,19 @@ impl Network {
         }
     }
 
-    /// Counts an operation, and puts it off if it is one for that.
-    fn begin(&mut self, end: usize, is_read: bool, cx: &Context<'_>) -> Poll<()> {
-        let side = &mut self.sides[end];
-        side.operations += 1;
-        let mut waits = false;
-        match side.fault {
-            Some((at, fault)) if at == side.operations => {
-                side.met = true;
-                match fault {
-                    Fault::Short => side.is_short = true,
-                    Fault::Waits => waits = true,
-                    fault => self.fail(end, fault),
-                }
-            }
-            _ => side.is_short = false,
-        }
-        let side = &mut self.sides[end];
-        if side.stalled {
-            return Poll::Pending;
-        }
-        if waits || self.rng.below(16) < self.weather.pauses {
-            let at = clock::now() + Duration::from_micros(self.rng.next() % 2000);
-            let alarm = if is_read { &side.read_alarm } else { &side.write_alarm };
-            alarm.set(at, cx.waker());
-            return Poll::Pending;
-        }
-        Poll::Ready(())
-    }
-
-    fn piece(&mut self, end: usize, most: usize) -> usize {
-        if self.sides[end].is_short {
-            return most.min(1);
-        }
-        if !self.weather.cuts {
-            return most;
-        }
-        let n = match self.rng.below(4) {
-            0 => 1,
-            1 => 1 + self.rng.below(14),
-            _ => 1 + self.rng.below(most),
-        };
-        n.min(most)
-    }
-
-    fn poll_read(&mut self, end: usize, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        assert!(!buffer.is_empty(), "a read into nothing cannot be told from the end");
-        self.sides[end].reader = Some(cx.waker().clone());
-        std::task::ready!(self.begin(end, true, cx));
-        if self.sides[end].read_fails {
-            return Poll::Ready(Err(ErrorKind::ConnectionReset.into()));
-        }
-        if self.sides[end].read_ends {
-            return Poll::Ready(Ok(0));
-        }
-        let now = clock::now();
-        let come = self.directions[1 - end].under_way.front().filter(|(at, _)| *at <= now);
-        let come = come.map_or(0, |(_, piece)| piece.len());
-        if come > 0 {
-            let n = self.piece(end, come.min(buffer.len()));
-            let direction = &mut self.directions[1 - end];
-            let (_, piece) = direction.under_way.front_mut().expect("looked at");
-            buffer[..n].copy_from_slice(&piece[..n]);
-            piece.drain(..n);
-            if piece.is_empty() {
-                direction.under_way.pop_front();
-            }
-            wake(&mut self.sides[1 - end].writer);
-            return Poll::Ready(Ok(n));
-        }
-        let direction = &self.directions[1 - end];
-        if direction.under_way.is_empty() && direction.end.is_some_and(|at| at <= now) {
-            return Poll::Ready(Ok(0));
-        }
-        self.watch(end);
-        Poll::Pending
-    }
-
-    /// Wakes the reader when the next piece arrives.
-    fn watch(&mut self, end: usize) {
-        let direction = &self.directions[1 - end];
-        let next = direction.under_way.front().map(|(at, _)| *at).or(direction.end);
-        let side = &self.sides[end];
-        if let (Some(at), Some(reader)) = (next, &side.reader) {
-            side.read_alarm.set(at.max(clock::now()), reader);
-        }
-    }
-
-    fn poll_write(&mut self, end: usize, cx: &Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        assert!(
-            slices.first().is_some_and(|slice| !slice.is_empty()),
-            "the first slice is not empty"
-        );
-        self.sides[end].writer = Some(cx.waker().clone());
-        std::task::ready!(self.begin(end, false, cx));
-        assert!(!self.sides[end].shut_down, "written behind the shutdown");
-        if self.sides[end].write_fails {
-            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
-        }
-        if self.sides[end].takes_nothing {
-            return Poll::Ready(Ok(0));
-        }
-        let slices = if self.weather.vectored { slices } else { &slices[..1] };
-        let len = slices.iter().map(|slice| slice.len()).sum::<usize>();
-        let room = self.weather.capacity.saturating_sub(self.directions[end].waiting());
-        if room == 0 {
-            if self.weather.buffers {
-                self.send(end);
-            }
-            return Poll::Pending;
-        }
-        let n = self.piece(end, len.min(room));
-        let bytes = slices.iter().flat_map(|slice| slice.iter().copied()).take(n);
-        let direction = &mut self.directions[end];
-        let before = direction.buffered.len();
-        direction.buffered.extend(bytes);
-        direction.written.extend_from_slice(&direction.buffered[before..]);
-        if self.sides[1 - end].dropped {
-            // Who writes to an end that is gone is told so, and loses what it has not read.
-            self.sides[end].write_fails = true;
-            self.sides[end].read_fails = true;
-            wake(&mut self.sides[end].reader);
-        }
-        if !self.weather.buffers || self.directions[end].buffered.len() >= 300 {
-            self.send(end);
-        }
-        Poll::Ready(Ok(n))
-    }
-
-    /// Lets what is buffered go.
-    fn send(&mut self, end: usize) {
-        let at = self.arrival(end);
-        let direction = &mut self.directions[end];
-        let piece = std::mem::take(&mut direction.buffered);
-        if piece.is_empty() || self.black_hole || self.sides[1 - end].dropped {
-            return;
-        }
-        direction.under_way.push_back((at, piece));
-        self.watch(1 - end);
-    }
-
-    fn arrival(&mut self, end: usize) -> Duration {
-        let micros = u64::try_from(self.weather.delay.as_micros()).expect("a short delay");
-        let at = clock::now() + Duration::from_micros(self.rng.next() % (micros + 1));
-        let direction = &mut self.directions[end];
-        direction.last_arrival = direction.last_arrival.max(at);
-        direction.last_arrival
-    }
-
-    fn poll_flush(&mut self, end: usize, cx: &Context<'_>) -> Poll<io::Result<()>> {
-        self.sides[end].writer = Some(cx.waker().clone());
-        std::task::ready!(self.begin(end, false, cx));
-        if self.sides[end].write_fails {
-            return Poll::Ready(Err(ErrorKind::BrokenPipe.into()));
-        }
-        self.send(end);
-        Poll::Ready(Ok(()))
-    }
-
-    fn shut_down(&mut self, end: usize) {
-        self.send(end);
-        self.sides[end].shut_down = true;
-        self.end(end);
-    }
-
-    fn end(&mut self, end: usize) {
-        let at = self.arrival(end);
-        if !self.black_hole {
-            self.directions[end].end.get_or_insert(at);
-            self.watch(1 - end);
-        }
-    }
-
-    /// An end is gone. If it had not read everything, the other end is told so, and loses what it has not read either.
-    fn drop_end(&mut self, end: usize) {
-        self.sides[end].dropped = true;
-        self.directions[end].buffered.clear();
-        if self.black_hole {
-            return;
-        }
-        if self.directions[1 - end].waiting() > 0 {
-            self.directions[end].under_way.clear();
-            self.directions[1 - end].under_way.clear();
-            let other = &mut self.sides[1 - end];
-            (other.read_fails, other.write_fails) = (true, true);
-            wake(&mut other.reader);
-            wake(&mut other.writer);
+    /// An end can write no more, and read no more than what has arrived, if that.
+    fn reset(&mut self, end: usize) {
+        let (side, direction) = (&mut self.sides[end], &mut self.directions[1 - end]);
+        (side.write_fails, side.stalled) = (true, false);
+        if self.weather.keeps {
+            side.read_fails_then = true;
+            direction.cut();
         } else {
-            self.end(end);
+            side.read_fails = true;
+            direction.under_way.clear();
         }
+        wake(&mut side.reader);
+        wake(&mut side.writer);
     }
 }
 
@@ -410,6 +296,10 @@ fn wake(waker: &mut Option<Waker>) {
 }
 
 impl Pipe {
+    pub fn end(&self) -> usize {
+        self.end
+    }
+
     /// Acts on the network, whose memory is not that of the connection.
     fn with<T>(&self, act: impl FnOnce(&mut Network) -> T) -> T {
         let mut done = None;

@@ -1,180 +1,22 @@
 //! One run: a scenario, the two endpoints in it, and the loop that lets them go on.
 
-use std::{cell::RefCell, rc::Rc, sync::Arc, time::Duration};
+use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use websocket_proto::{Config, Delivery, Limits, Role, Timers};
+use websocket_proto::Role;
 
 use crate::{
-    application::{Application, Habits},
+    application::Application,
     clock,
-    endpoint::{Endpoint, KINDS, Kind},
+    endpoint::{Endpoint, Kind},
     invariants,
-    network::{FAULTS, Fault, Network, Weather},
-    rng::{Rng, SeededEntropy},
+    network::{Fault, Network},
+    promises::{self, Pace},
+    rng::Rng,
+    scenario::Scenario,
 };
 
-/// Polls that no run needs.
-const MOST_POLLS: usize = 2_000_000;
-
-/// What a run is made of.
-#[derive(Clone, Debug)]
-pub struct Scenario {
-    seed: u64,
-    kinds: [Kind; 2],
-    configs: [Config; 2],
-    habits: [Habits; 2],
-    weather: Weather,
-    faults: [Option<(usize, Fault)>; 2],
-    /// Whether the limits of an end are below what the other one sends.
-    limited: bool,
-    compresses: bool,
-    /// Whether memory is looked at.
-    weighs: bool,
-}
-
-/// A client and a server of all kinds: each with each.
-pub fn pairs() -> impl Iterator<Item = ([Kind; 2], u64)> {
-    let pairs = KINDS
-        .iter()
-        .flat_map(|&client| KINDS.iter().map(move |&server| [client, server]));
-    // All pairs are the matter of release builds; otherwise each kind meets one other.
-    let all = !cfg!(debug_assertions);
-    let chosen = pairs
-        .enumerate()
-        .filter(move |(n, _)| all || n % (KINDS.len() + 1) == 1);
-    chosen.map(|(n, kinds)| (kinds, n as u64))
-}
-
-impl Scenario {
-    /// Everything by chance.
-    pub fn random(seed: u64) -> Self {
-        let mut rng = Rng::new(seed);
-        let kinds = [(); 2].map(|()| KINDS[rng.below(KINDS.len())]);
-        let quick = rng.below(2) == 0;
-        // The whole connection of the blocking shell does not read while it cannot write.
-        let is_blocking = kinds.contains(&Kind::Blocking);
-        let capacity = match quick || is_blocking {
-            true => 4 << 20,
-            false => [64, 1000, 20_000][rng.below(3)],
-        };
-        let weather = Weather {
-            capacity,
-            delay: Duration::from_millis(if quick { 3 } else { 30 }),
-            pauses: [0, 0, 2, 5][rng.below(4)],
-            cuts: rng.below(4) > 0,
-            vectored: rng.below(2) == 0,
-            buffers: rng.below(4) == 0,
-        };
-        let limited = rng.below(8) == 0;
-        let deflate = rng.below(5);
-        let configs = [(); 2].map(|()| Self::config(&mut rng, quick, limited, deflate));
-        let closers = rng.below(3);
-        let habits = [0, 1].map(|end| Habits {
-            ops: rng.below(30),
-            closes: closers != 1 - end,
-            pause: Duration::from_millis([0, 5, 300][rng.below(3)]),
-            longest: if capacity < 1000 { 1500 } else { 30_000 },
-            pongs: kinds[end] != Kind::Blocking,
-        });
-        let mut faults = [None; 2];
-        if rng.below(3) == 0 {
-            let at = 1 + rng.below(10) * rng.below(30);
-            faults[rng.below(2)] = Some((at, FAULTS[rng.below(FAULTS.len())]));
-        }
-        Self {
-            seed,
-            kinds,
-            configs,
-            habits,
-            weather,
-            faults,
-            limited,
-            compresses: deflate > 0,
-            weighs: false,
-        }
-    }
-
-    fn config(rng: &mut Rng, quick: bool, limited: bool, deflate: usize) -> Config {
-        let timers = match rng.below(3) {
-            // Slow is not to be taken for dead.
-            _ if !quick => Timers::new().close(Duration::from_secs(3000)),
-            0 => Timers::new(),
-            1 => Timers::new().keepalive(Duration::from_secs(7)),
-            _ => Timers::new()
-                .keepalive(Duration::from_secs(4))
-                .idle(Duration::from_secs(60)),
-        };
-        let mut limits = Limits::new().output_high_water([64 << 10, 3000, 1][rng.below(3)]);
-        limits.max_message_size = if limited { 3000 } else { 256 << 10 };
-        let config = Config::new()
-            .timers(timers)
-            .limits(limits)
-            .delivery([Delivery::Messages, Delivery::Fragments][rng.below(2)])
-            .entropy(Arc::new(SeededEntropy::new(rng.next())));
-        with_deflate(config, deflate)
-    }
-
-    /// A short conversation over a good network.
-    pub fn short(kinds: [Kind; 2], seed: u64, buffers: bool) -> Self {
-        let habits = |end: usize| Habits {
-            ops: 4,
-            closes: end == 0,
-            pause: Duration::from_millis(2),
-            longest: 200,
-            pongs: false,
-        };
-        let config = |end: u64| {
-            let config = Config::new().entropy(Arc::new(SeededEntropy::new(end)));
-            with_deflate(config, (seed % 5) as usize)
-        };
-        Self {
-            seed,
-            kinds,
-            configs: [config(1), config(2)],
-            habits: [habits(0), habits(1)],
-            weather: Weather {
-                capacity: 1 << 20,
-                delay: Duration::from_millis(1),
-                pauses: 0,
-                cuts: false,
-                vectored: false,
-                buffers,
-            },
-            faults: [None; 2],
-            limited: false,
-            compresses: seed % 5 > 0,
-            weighs: false,
-        }
-    }
-
-    pub fn weighed(self) -> Self {
-        Self { weighs: true, ..self }
-    }
-
-    pub fn fault(mut self, end: usize, at: usize, fault: Fault) -> Self {
-        self.faults[end] = Some((at, fault));
-        self
-    }
-}
-
-#[cfg(feature = "deflate")]
-fn with_deflate(config: Config, kind: usize) -> Config {
-    use websocket_proto::DeflateConfig;
-
-    let deflate = match kind {
-        0 => return config,
-        1 => DeflateConfig::new(),
-        2 => DeflateConfig::with_takeover(),
-        3 => DeflateConfig::with_takeover().server_max_window_bits(15).level(1),
-        _ => DeflateConfig::with_takeover().client_max_window_bits(9),
-    };
-    config.deflate(deflate.threshold(20))
-}
-
-#[cfg(not(feature = "deflate"))]
-fn with_deflate(config: Config, _: usize) -> Config {
-    config
-}
+/// How long nothing is done before the applications are asked to close: Pings may keep a connection alive for ever.
+const PATIENCE: Duration = Duration::from_secs(400);
 
 /// A scenario that is being played.
 pub struct Run {
@@ -184,6 +26,7 @@ pub struct Run {
     scenario: Scenario,
     /// When somebody last did something from outside.
     last_cause: Duration,
+    pace: Pace,
 }
 
 impl Run {
@@ -197,7 +40,12 @@ impl Run {
             let role = [Role::Client, Role::Server][end];
             end += 1;
             let application = Application::new(role, Rng::new(rng.next()), habits);
-            Endpoint::new(kind, pipe, config.clone(), application)
+            let mut endpoint = Endpoint::new(kind, (&network, pipe), config.clone(), application, scenario.direct);
+            endpoint.observer.is_exact = scenario.weather.pauses == 0;
+            if let Some((from, length)) = habits.deaf {
+                endpoint.observer.late.push((from + length, length));
+            }
+            endpoint
         });
         Self {
             rng,
@@ -205,21 +53,21 @@ impl Run {
             ends,
             scenario: scenario.clone(),
             last_cause: Duration::ZERO,
+            pace: Pace::default(),
         }
     }
 
     /// Plays to the end, and checks what must hold. Returns whether the operation came that was to go another way.
     pub fn finish(mut self) -> bool {
-        let mut polls = 0;
-        // First the applications are on their own. Then whoever still waits is asked to close, which is an end by time at
-        // the latest; and in place of the blocking shell's deadlines the system gives up.
+        // First the applications are on their own. Then those that still wait are asked to close, which is an end by time at
+        // the latest; and in place of deadlines that there are not, the system gives up.
         for patience in 0.. {
+            let since = clock::now();
             loop {
-                while self.poll_one() {
-                    polls += 1;
-                    assert!(polls < MOST_POLLS, "a busy loop at {:?}", clock::now());
-                }
-                if self.ends.iter().all(Endpoint::is_gone) || !clock::advance() {
+                while self.poll_one() {}
+                self.look_around();
+                let is_long = patience < 2 && clock::now() > since.max(self.last_op()) + PATIENCE;
+                if is_long || self.ends.iter().all(Endpoint::is_gone) || !self.advance() {
                     break;
                 }
             }
@@ -239,16 +87,86 @@ impl Run {
         self.network.borrow().has_met()
     }
 
+    /// When an application last did something.
+    fn last_op(&self) -> Duration {
+        let [one, other] = self.ends.each_ref().map(|end| end.application.last_op);
+        one.max(other)
+    }
+
+    /// Lets time pass until something happens, or further.
+    fn advance(&mut self) -> bool {
+        let (often, longest) = self.scenario.times.suspended;
+        let mut past = Duration::ZERO;
+        if often > 0 && self.rng.below(64) < often {
+            past = self.up_to(longest);
+        }
+        if !clock::advance(past) {
+            return false;
+        }
+        if past > Duration::ZERO {
+            for end in &mut self.ends {
+                end.observer.late.push((clock::now(), past));
+            }
+        }
+        true
+    }
+
+    /// Some time, often much shorter than the longest.
+    fn up_to(&mut self, longest: Duration) -> Duration {
+        let micros = u64::try_from(longest.as_micros()).expect("a few hours") >> self.rng.below(16);
+        Duration::from_micros(1 + self.rng.next() % (micros + 1))
+    }
+
     fn poll_one(&mut self) -> bool {
-        let ends = self.ends.iter().enumerate();
-        let woken: Vec<(usize, usize)> = ends
-            .flat_map(|(n, end)| end.woken().map(move |task| (n, task)))
-            .collect();
-        let Some(&(end, task)) = woken.get(self.rng.below(woken.len().max(1))) else {
+        let mut running = Vec::new();
+        for n in [0, 1] {
+            let (often, longest) = self.scenario.times.late;
+            let mut late = Vec::new();
+            for _ in 0..2 {
+                let is_late = often > 0 && self.rng.below(16) < often;
+                late.push(if is_late { self.up_to(longest) } else { Duration::ZERO });
+            }
+            let tasks = self.ends[n].running(|| late.pop().expect("one for each task"));
+            running.extend(tasks.into_iter().map(|task| (n, task)));
+        }
+        let Some(&(end, task)) = running.get(self.rng.below(running.len().max(1))) else {
             return false;
         };
         self.ends[end].poll(task);
+        self.pace.polled(self.network.borrow().moves());
         true
+    }
+
+    /// What must hold whenever everybody waits.
+    fn look_around(&mut self) {
+        for end in self.ends.iter().filter(|end| !end.is_gone() && !end.application.ended) {
+            if end.kind.has_virtual_time() {
+                end.observer.is_not_overdue();
+            }
+        }
+        // A stream that puts something off for no reason may have it after all, and one more operation may be one that fails.
+        let mut faults = self.scenario.faults.iter().flatten();
+        let is_settled = faults.all(|(_, fault)| *fault != Fault::Waits && self.network.borrow().has_met());
+        let is_prompt = self.scenario.weather.pauses == 0 && is_settled;
+        if !is_prompt || self.rng.below(8) > 0 {
+            return;
+        }
+        for (n, end) in self.ends.iter_mut().enumerate() {
+            // What a blocking shell has room for is not told. One that writes to a peer that is gone learns of that before the
+            // end arrives.
+            if end.kind == Kind::Blocking || self.network.borrow().has_left(1 - n) {
+                continue;
+            }
+            for task in end.tasks(false) {
+                // A task of its own that sends is woken when everything is written, rather than when there is room.
+                let counts_room = !end.is_split();
+                let before = end.application.progress(counts_room);
+                end.poll(task);
+                let after = end.application.progress(counts_room);
+                let role = end.application.role;
+                assert_eq!(before, after, "task {task} of {role:?} waited for what had happened");
+            }
+        }
     }
 
     fn intervene(&mut self, patience: usize) {
@@ -257,7 +175,7 @@ impl Run {
             if patience == 0 && !end.application.has_closed {
                 end.application.ask_to_close();
                 end.wake();
-            } else if !end.has_virtual_time() {
+            } else if !end.kind.has_virtual_time() || !end.has_deadlines() {
                 self.network.borrow_mut().give_up(n);
             }
         }
@@ -265,7 +183,7 @@ impl Run {
 
     fn check(&self) {
         let network = self.network.borrow();
-        let (is_bad, limited) = (network.has_failed(), self.scenario.limited);
+        let (is_bad, limited) = (network.has_failed() || self.scenario.harsh, self.scenario.limited);
         let failed = |end: &Endpoint| end.application.error.is_some();
         let any_failed = self.ends.iter().any(failed);
         let frames =
@@ -275,7 +193,14 @@ impl Run {
             invariants::errors_have_a_cause(end, is_bad || failed(peer), limited);
             invariants::messages_arrive_in_order(&end.application, &peer.application, end.closure.as_ref());
             invariants::pongs_answer_pings(&frames[n], &end.application, &frames[1 - n]);
-            invariants::closure_is_true(end, &frames[n]);
+            let record = network.record(n);
+            invariants::closure_is_true(end, &frames[n], record.write_failed.is_some());
+            promises::all_that_arrived_is_delivered(end, record, limited);
+            promises::pings_keep_the_interval(end, record, network.written(n), &self.scenario.configs[n].timers);
+            promises::output_is_bounded(end, &self.scenario.configs[n].limits, self.scenario.habits[n].longest);
+            if self.scenario.direct && end.kind.is_async() {
+                promises::reads_are_bounded(end, record);
+            }
             if self.scenario.weighs {
                 let (config, largest) = (&self.scenario.configs[n], self.scenario.habits[n].longest);
                 invariants::memory_is_bounded(end, config, largest, self.scenario.compresses);
@@ -294,18 +219,15 @@ impl Run {
                 invariants::closures_agree(client, server);
             }
         }
-        let did = self
-            .ends
-            .iter()
-            .map(|end| end.application.last_op)
-            .max()
-            .unwrap_or_default();
+        if self.scenario.harsh {
+            return;
+        }
         let most = self
             .scenario
             .configs
             .iter()
             .map(|config| invariants::longest_end(&config.timers));
-        let took = clock::now().saturating_sub(did.max(self.last_cause));
+        let took = clock::now().saturating_sub(self.last_op().max(self.last_cause));
         assert!(took <= most.sum(), "it took {took:?} to end");
     }
 }

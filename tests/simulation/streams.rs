@@ -75,20 +75,28 @@ pub use self::asynchronous::Virtual;
 mod asynchronous {
     use std::pin::Pin;
 
+    use bytes::buf::Limit;
     use tokio::io as tokio_io;
     use websocket_proto::asynchronous::Transport;
 
     use super::{Context, IoSlice, Pipe, Poll, io};
     use crate::clock::VirtualTimer;
 
-    /// The transport of a runtime, on the virtual clock.
-    pub struct Virtual<T>(pub T);
+    /// The transport of a runtime, on the virtual clock. `DIRECT` is whether long messages are read into fresh memory, which
+    /// the stream fills with zeros first.
+    pub struct Virtual<T, const DIRECT: bool>(pub T);
 
-    impl<T: Transport> Transport for Virtual<T> {
+    impl<T: Transport, const DIRECT: bool> Transport for Virtual<T, DIRECT> {
         type Timer = VirtualTimer;
+
+        const HAS_READ_BUF: bool = DIRECT;
 
         fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
             self.0.poll_read(cx, buffer)
+        }
+
+        fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut Limit<&mut Vec<u8>>) -> Poll<io::Result<usize>> {
+            self.0.poll_read_buf(cx, buffer)
         }
 
         fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {

@@ -99,6 +99,10 @@ impl Driver {
             let until = match self.phase(Who::Reader) {
                 (Phase::Tried, moment) => {
                     self.phases[Who::Reader as usize] = Phase::Quiet;
+                    if self.read == Side::Paused {
+                        // What did not fit is still to be read.
+                        self.judge_output(moment);
+                    }
                     self.deadlines.judge(moment, &mut self.outbound, received);
                     continue;
                 }
@@ -184,6 +188,16 @@ impl Driver {
         }
     }
 
+    /// Gives the sending direction up if output stood still for too long, for a caller that does not read.
+    fn judge_output(&mut self, now: Time) {
+        if let Some((_, timer)) = self.deadlines.look_at_output(now, &self.outbound) {
+            self.outbound.sever(match self.outbound.at_end {
+                true => Severed::Failed,
+                false => Severed::Stalled(timer),
+            });
+        }
+    }
+
     fn read_step(&mut self, due: Option<Time>) -> Step {
         if self.reads < READS {
             let has_failed = self.outbound.closing.failure().is_some();
@@ -256,13 +270,7 @@ impl Driver {
             let until = match self.phase(Who::Writer) {
                 (Phase::Tried, now) => {
                     self.phases[Who::Writer as usize] = Phase::Quiet;
-                    let passed = self.deadlines.look_at_output(now, &self.outbound);
-                    if let Some((_, timer)) = passed {
-                        self.outbound.sever(match self.outbound.at_end {
-                            true => Severed::Failed,
-                            false => Severed::Stalled(timer),
-                        });
-                    }
+                    self.judge_output(now);
                     continue;
                 }
                 (Phase::Grace, moment) => Some(moment),

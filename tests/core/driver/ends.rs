@@ -232,3 +232,26 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     let failure = world.connection.closure().and_then(|closure| closure.failure);
     assert_eq!(failure, Some(ProtocolError::TimedOut(Timer::Message)));
 }
+
+/// DRV-02, DRV-20: a flush that gives up a peer which takes nothing, while no more fits to be read, ends one direction: the
+/// messages that it had no room for are received afterwards.
+#[test]
+fn a_flush_that_gives_up_leaves_what_did_not_fit() {
+    let mut world = World::new(Role::Server, Timers::new().write(millis(1000)));
+    world.room = Some(0);
+    world.connection.send("an answer").unwrap();
+    let message = wire::text(Role::Client, &"x".repeat(1000));
+    world.waiting = message.repeat(100);
+    assert!(matches!(flush(&mut world), Step::Wait(_)));
+    assert!(!world.waiting.is_empty(), "not everything fits");
+    world.now = 1000;
+    assert_eq!(flush(&mut world), Step::Ended);
+    assert_eq!(
+        world.driver().write_outcome(),
+        Err(ProtocolError::TimedOut(Timer::Write))
+    );
+
+    assert_eq!(world.until(1000), Some(1000));
+    assert_eq!(world.got.len(), 100);
+    assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Write)));
+}

@@ -1,0 +1,87 @@
+//! What an end of the stream has seen, with the times: what the promises are judged by.
+
+use std::time::Duration;
+
+use crate::clock;
+
+/// What was moved at one end.
+#[derive(Default)]
+pub struct Record {
+    /// Everything that was read.
+    pub read: Vec<u8>,
+    /// When something was read, and how much it was by then.
+    pub reads: Vec<(Duration, usize)>,
+    /// When something was written, and how much it was by then.
+    pub writes: Vec<(Duration, usize)>,
+    /// When the latest byte was taken.
+    pub taken: Option<Duration>,
+    /// When the latest byte was taken, or the latest flush was finished.
+    pub moved: Option<Duration>,
+    /// Since when nothing is taken that was to be written.
+    pub refused_since: Option<Duration>,
+    /// How often nothing was taken.
+    pub refusals: usize,
+    /// When the first write failed.
+    pub write_failed: Option<Duration>,
+    /// Reads that gave something, without one in between that found nothing.
+    pub in_row: usize,
+    /// Whether the latest read was put off although something may have been there.
+    pub put_off: bool,
+    /// Reads and writes that moved something.
+    pub moves: usize,
+    /// The most bytes that were lent to one read.
+    pub lent: usize,
+    /// The most bytes that one read brought.
+    pub longest_read: usize,
+}
+
+impl Record {
+    pub fn has_read(&mut self, bytes: &[u8]) {
+        self.read.extend_from_slice(bytes);
+        self.reads.push((clock::now(), self.read.len()));
+        self.moves += 1;
+        self.in_row += 1;
+        self.longest_read = self.longest_read.max(bytes.len());
+        self.put_off = false;
+    }
+
+    pub fn found_nothing(&mut self, put_off: bool) {
+        self.in_row = 0;
+        self.put_off = put_off;
+    }
+
+    pub fn has_written(&mut self, total: usize) {
+        self.writes.push((clock::now(), total));
+        self.moves += 1;
+        self.taken = Some(clock::now());
+        self.has_moved();
+    }
+
+    /// A byte was taken, or a flush was finished.
+    pub fn has_moved(&mut self) {
+        self.moved = Some(clock::now());
+        self.refused_since = None;
+    }
+
+    pub fn was_refused(&mut self) {
+        self.refused_since.get_or_insert(clock::now());
+        self.refusals += 1;
+    }
+
+    /// When the latest byte was read.
+    pub fn last_read(&self) -> Option<Duration> {
+        self.reads.last().map(|(at, _)| *at)
+    }
+
+    /// When the byte at this place was read.
+    pub fn read_at(&self, place: usize) -> Option<Duration> {
+        let after = self.reads.partition_point(|(_, total)| *total <= place);
+        self.reads.get(after).map(|(at, _)| *at)
+    }
+
+    /// When the byte at this place was written.
+    pub fn written_at(&self, place: usize) -> Option<Duration> {
+        let after = self.writes.partition_point(|(_, total)| *total <= place);
+        self.writes.get(after).map(|(at, _)| *at)
+    }
+}
