@@ -85,8 +85,6 @@ pub struct Application {
     counter: u32,
     /// How it receives what comes next.
     way: Option<usize>,
-    /// Things that were accepted.
-    pub done: usize,
 }
 
 impl Application {
@@ -109,7 +107,6 @@ impl Application {
             last_op: Duration::ZERO,
             counter: 0,
             way: None,
-            done: 0,
         }
     }
 
@@ -200,7 +197,6 @@ impl Application {
 
     /// What it was about to do was accepted.
     pub fn on_accepted(&mut self) {
-        self.done += 1;
         self.last_op = clock::now();
         match self.op.take() {
             Some(Op::Message(data)) => self.sent.push(data),
@@ -257,9 +253,9 @@ impl Application {
         self.op.is_some()
     }
 
-    /// What it has seen and done, as far as that can grow.
-    pub fn progress(&self, counts_room: bool) -> (usize, usize, bool) {
-        (self.events.len(), if counts_room { self.done } else { 0 }, self.ended)
+    /// What it has seen, as far as that can grow. Whether there is room to send depends on the call that asks.
+    pub fn progress(&self) -> (usize, bool) {
+        (self.events.len(), self.ended)
     }
 
     /// Another error. Only the first can be one of the stream, since that is told once.

@@ -56,6 +56,11 @@ pub fn advance(past: Duration) -> bool {
     any
 }
 
+/// Whether an alarm is to be rung now.
+pub fn is_due() -> bool {
+    with(|clock| clock.alarms.values().any(|(at, _)| *at <= clock.now))
+}
+
 /// Wakes a task at a time. Dropped, it does not.
 #[derive(Debug)]
 pub struct Alarm(u64);

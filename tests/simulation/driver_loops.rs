@@ -365,6 +365,8 @@ impl Shell for Completing {
     }
 
     fn receive(&mut self, _: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Got>, Error>> {
+        // A flush that ran out of room has paused reading.
+        self.plain.connection.drive().1.readable();
         self.complete(cx);
         self.go_on(false, cx)
     }

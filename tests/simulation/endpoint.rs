@@ -218,11 +218,6 @@ impl Endpoint {
         }
     }
 
-    /// Whether it sends in a task of its own.
-    pub fn is_split(&self) -> bool {
-        matches!(&self.state, State::Open(shell) if shell.is_split())
-    }
-
     pub fn is_gone(&self) -> bool {
         matches!(self.state, State::Gone)
     }

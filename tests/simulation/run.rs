@@ -148,21 +148,19 @@ impl Run {
         let mut faults = self.scenario.faults.iter().flatten();
         let is_settled = faults.all(|(_, fault)| *fault != Fault::Waits && self.network.borrow().has_met());
         let is_prompt = self.scenario.weather.pauses == 0 && is_settled;
-        if !is_prompt || self.rng.below(8) > 0 {
+        if !is_prompt || clock::is_due() || self.rng.below(8) > 0 {
             return;
         }
         for (n, end) in self.ends.iter_mut().enumerate() {
-            // What a blocking shell has room for is not told. One that writes to a peer that is gone learns of that before the
+            // What a blocking shell waits for is not told. One that writes to a peer that is gone learns of that before the
             // end arrives.
             if end.kind == Kind::Blocking || self.network.borrow().has_left(1 - n) {
                 continue;
             }
             for task in end.tasks(false) {
-                // A task of its own that sends is woken when everything is written, rather than when there is room.
-                let counts_room = !end.is_split();
-                let before = end.application.progress(counts_room);
+                let before = end.application.progress();
                 end.poll(task);
-                let after = end.application.progress(counts_room);
+                let after = end.application.progress();
                 let role = end.application.role;
                 assert_eq!(before, after, "task {task} of {role:?} waited for what had happened");
             }
