@@ -245,7 +245,9 @@ impl Deadlines {
             return;
         }
         if timer != Timer::Close || !outbound.is_close_exchanged() {
-            outbound.fail(ProtocolError::TimedOut(timer));
+            // What a writer has found before is what counts.
+            let failure = outbound.closing.stalled().unwrap_or(ProtocolError::TimedOut(timer));
+            outbound.fail(failure);
         }
         // Somebody who reads nothing, or does not answer, is not told why.
         if matches!(timer, Timer::Close | Timer::Write | Timer::Keepalive) {

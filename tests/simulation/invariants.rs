@@ -91,7 +91,7 @@ pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent], write_failed: bool)
     let Some(closure) = &endpoint.closure else { return };
     if let Some(Error::Protocol(error)) = &endpoint.application.error {
         // DRV-02: the failure of a write is one for whoever sends, and the connection ends in another way.
-        let is_cut = *error == ProtocolError::ConnectionLost && (write_failed || closure.code != CloseCode::ABNORMAL);
+        let is_cut = *error == ProtocolError::ConnectionLost && !closure.clean;
         assert!(closure.failure == Some(*error) || is_cut, "{closure:?}, {error:?}");
     }
     assert!(endpoint.application.error.is_none() || !closure.clean);

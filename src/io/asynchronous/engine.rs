@@ -142,7 +142,7 @@ impl<T: Transport> Link<T> {
                     ready!(self.timer.poll_until(due, &mut Context::from_waker(wakers.shared)));
                     self.driver.at_write(self.timer.now());
                 }
-                step => ready!(self.poll_step(step, None, wakers)),
+                step => ready!(self.poll_step(step, wakers)),
             }
         }
     }
@@ -157,20 +157,17 @@ impl<T: Transport> Link<T> {
                     let failure = self.outcome().err();
                     return Poll::Ready(failure.unwrap_or_else(|| ProtocolError::ConnectionLost.into()));
                 }
-                step => ready!(self.poll_step(step, None, wakers)),
+                step => ready!(self.poll_step(step, wakers)),
             }
         }
     }
 
-    /// Performs a step. Ready is to go on.
-    fn poll_step(&mut self, step: Step, inbound: Option<&mut Inbound>, wakers: &mut Wakers<'_, '_>) -> Poll<()> {
-        match (step, inbound) {
-            (Step::Read, Some(inbound)) => {
-                self.read(inbound, wakers);
-            }
-            (Step::Write, _) => self.write(wakers),
-            (Step::Flush, _) => self.flush(wakers),
-            (step, _) => return self.poll_rare_step(step, wakers),
+    /// Performs a step that needs no receiving side. Ready is to go on.
+    fn poll_step(&mut self, step: Step, wakers: &mut Wakers<'_, '_>) -> Poll<()> {
+        match step {
+            Step::Write => self.write(wakers),
+            Step::Flush => self.flush(wakers),
+            step => return self.poll_rare_step(step, wakers),
         }
         Poll::Ready(())
     }
@@ -373,6 +370,7 @@ impl Receiving {
                     Step::Write => link.write(wakers),
                     Step::Flush => link.flush(wakers),
                     Step::Ended => {
+                        self.burst = BURST;
                         link.rest(&mut self.inbound);
                         return Poll::Ready(link.outcome().map(|()| None));
                     }
@@ -412,12 +410,18 @@ impl Receiving {
     /// The same, without telling what has become of what cannot be written. Returns whether everything was.
     pub(super) fn poll_written<T: Transport>(&mut self, link: &mut Link<T>, wakers: &mut Wakers<'_, '_>) -> Poll<bool> {
         link.driver.turn();
+        let mut has_read = false;
         loop {
             match link.driver.next_flush(&mut self.inbound) {
                 Step::Written => return Poll::Ready(true),
                 Step::Ended => return Poll::Ready(false),
+                Step::Read => has_read |= link.read(&mut self.inbound, wakers),
                 step => {
-                    if link.poll_step(step, Some(&mut self.inbound), wakers).is_pending() {
+                    if link.poll_step(step, wakers).is_pending() {
+                        if has_read {
+                            // Somebody in the same task may have looked for a message just before.
+                            wakers.read.waker().wake_by_ref();
+                        }
                         link.rest(&mut self.inbound);
                         return Poll::Pending;
                     }
@@ -430,7 +434,9 @@ impl Receiving {
     /// [ended](Link::poll_failure).
     #[inline]
     pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
-        self.inbound.lend_with_buffer(found)
+        let Self { inbound, burst, .. } = self;
+        // Behind the end, nothing is put off.
+        inbound.lend_with_buffer(found).inspect_err(|_| *burst = BURST)
     }
 
     /// The next message, owned.
