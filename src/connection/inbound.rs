@@ -429,7 +429,11 @@ impl Inbound {
     /// What has arrived, so that a deadline can see whether the peer is silent.
     #[inline]
     pub(super) fn received(&self) -> Received {
-        let is_open = self.frame.is_some() || self.message.is_some();
+        // What was received of it and not looked at yet, since events were left, is no fault of the peer.
+        let is_open = match &self.frame {
+            Some(frame) => frame.remaining > 0 && self.buffer.is_empty(),
+            None => self.message.is_some() && self.whole_frame().is_none(),
+        };
         Received {
             bytes: self.received,
             message: is_open.then_some(self.progress),
@@ -446,9 +450,10 @@ impl Inbound {
         self.buffer.has_room()
     }
 
-    /// Whether bytes were received that were not looked at.
+    /// Whether bytes were received that were not looked at: in the receive buffer, or all of a frame that was read to where its
+    /// message is.
     pub(super) fn has_unread(&self) -> bool {
-        !self.buffer.unread().is_empty()
+        !self.buffer.unread().is_empty() || self.frame.is_some_and(|frame| frame.remaining == 0)
     }
 
     /// Stops the effect of all further input.

@@ -87,7 +87,7 @@ pub fn closes(frames: &[Sent]) -> usize {
 }
 
 /// `closure()` tells the truth: it has the error that was told, and what it says was sent is what was written.
-pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent], write_failed: bool) {
+pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent]) {
     let Some(closure) = &endpoint.closure else { return };
     if let Some(Error::Protocol(error)) = &endpoint.application.error {
         // DRV-02: the failure of a write is one for whoever sends, and the connection ends in another way.

@@ -44,7 +44,7 @@ impl Inbound {
     }
 
     /// The next frame and its payload, if all of it is there.
-    fn whole_frame(&self) -> Option<(FrameHeader, &[u8])> {
+    pub(super) fn whole_frame(&self) -> Option<(FrameHeader, &[u8])> {
         if self.frame.is_some() || self.ended {
             return None;
         }

@@ -255,3 +255,25 @@ fn a_flush_that_gives_up_leaves_what_did_not_fit() {
     assert_eq!(world.got.len(), 100);
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Write)));
 }
+
+/// DRV-16: a long message that was read to its end while somebody waits to write makes no progress any more, and need not.
+#[test]
+fn a_message_that_waits_to_be_taken_is_not_unfinished() {
+    let timers = Timers::new().message(millis(1000)).write(millis(100_000));
+    let mut world = World::new(Role::Client, timers);
+    let message = wire::binary(Role::Server, &[7; 60_000]);
+    world.waiting = message[..40_000].to_vec();
+    assert!(matches!(world.turn(), Step::Wait(Some(_))));
+    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.room = Some(0);
+    world.waiting = message[40_000..].to_vec();
+    for now in [0, 900, 1300, 5000, 50_000] {
+        world.now = now;
+        assert!(matches!(flush(&mut world), Step::Wait(Some(_))), "at {now}");
+        assert_eq!(world.connection.ready_state(), ReadyState::Open, "at {now}");
+    }
+    world.room = Some(usize::MAX);
+    assert_eq!(flush(&mut world), Step::Written);
+    world.turn();
+    assert_eq!(world.got, ["binary"]);
+}

@@ -323,3 +323,33 @@ fn an_unfinished_message_has_a_deadline() {
     assert_eq!(world.got, ["binary"]);
     assert_eq!(world.connection.ready_state(), ReadyState::Open, "it is finished");
 }
+
+/// DRV-16: of a message that has arrived, nothing is unfinished, also if the application has not taken it yet.
+#[test]
+fn a_message_that_was_not_taken_is_not_unfinished() {
+    for fragments in [false, true] {
+        let mut config = Config::new();
+        if fragments {
+            config = config.delivery(Delivery::Fragments);
+        }
+        let mut connection = Connection::new(Role::Server, &config);
+        connection.receive(&wire::binary(Role::Client, &[7; 20_000])[..10_000]);
+        while connection.next_event().unwrap().is_some() {}
+        connection.receive(&wire::binary(Role::Client, &[7; 20_000])[10_000..]);
+        for now in [0, 20, 40, 1000, 100_000] {
+            connection.handle_timeout(Time::from_origin(Duration::from_secs(now)));
+            assert_eq!(connection.ready_state(), ReadyState::Open, "after {now} s");
+        }
+        assert!(connection.next_event().unwrap().is_some());
+
+        // The last fragment of a message, which is short.
+        let mut connection = Connection::new(Role::Server, &config);
+        connection.receive(&wire::frame(Role::Client, BINARY, b"first"));
+        while connection.next_event().unwrap().is_some() {}
+        connection.receive(&wire::frame(Role::Client, FIN, b"last"));
+        for now in [0, 20, 40, 1000, 100_000] {
+            connection.handle_timeout(Time::from_origin(Duration::from_secs(now)));
+            assert_eq!(connection.ready_state(), ReadyState::Open, "after {now} s");
+        }
+    }
+}
