@@ -277,3 +277,37 @@ fn a_message_that_waits_to_be_taken_is_not_unfinished() {
     world.turn();
     assert_eq!(world.got, ["binary"]);
 }
+
+/// DRV-07, DRV-17: when a writer has given the peer up, a reader that comes late to a flood ends with the same deadline.
+#[test]
+fn the_end_names_the_deadline_that_the_writer_was_told() {
+    let mut world = World::new(Role::Server, Timers::new().write(millis(1000)));
+    world.until(1);
+    world.room = Some(0);
+    world.connection.send("an answer").unwrap();
+    for now in [1, 1001, 1001] {
+        world.now = now;
+        world.driver().writable();
+        loop {
+            let step = world.driver().next_write();
+            match step {
+                Step::Write => world.driver().write_blocked(),
+                Step::Time => world.driver().at_write(ms(now)),
+                Step::Wait(Some(due)) if due <= ms(now) => world.driver().at_write(ms(now)),
+                _ => break,
+            }
+        }
+        // What is told once more begins the time of the closing handshake.
+        world.driver().at_write(ms(now));
+    }
+    let _ = world.driver().next_write();
+    assert_eq!(
+        world.driver().write_outcome(),
+        Err(ProtocolError::TimedOut(Timer::Write))
+    );
+
+    world.waiting = wire::text(Role::Client, &"x".repeat(1000)).repeat(1000);
+    world.now = 60_000;
+    world.until(60_001);
+    assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Write)));
+}
