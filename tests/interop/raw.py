@@ -312,8 +312,9 @@ SERVER_CHECKS = {
     "messages before a close": messages_before_close,
     "cut connections": cut_connections,
     "rests while closing": rests_while_closing,
-    "leaves silent clients": leaves_silent_clients,
 }
+# Where requests are read by this library, and not by another one for HTTP.
+REQUEST_CHECKS = {"leaves silent clients": leaves_silent_clients}
 LIMITED_SERVER_CHECKS = {"announced size beyond the limit": announced_too_large}
 
 
