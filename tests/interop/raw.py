@@ -1,6 +1,6 @@
 """Checks that need a peer which breaks the rules, or minds the single octet: both ends of a connection on a bare socket.
 
-Each check is a function that returns when all is well and raises otherwise. SERVER_CHECKS get a running echo server (a
+Each check is a function that returns when all is well and raises otherwise. SERVER_CHECKS and REQUEST_CHECKS get a running echo server (a
 `limited` one has --max-message-size 4096), CLIENT_CHECKS play the server for `client --echo`.
 """
 
