@@ -138,7 +138,7 @@ impl<H: Handshake> World<H> {
     }
 }
 
-/// DRV-18: a request that is accepted, in pieces, with frames behind it.
+/// DRV-18: a request that is accepted, in pieces, with frames after it.
 #[test]
 fn a_request_is_received_and_accepted() {
     let config = Config::new();

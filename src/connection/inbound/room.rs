@@ -56,7 +56,7 @@ impl Inbound {
     /// Takes over the first `n` bytes of a buffer that was filled elsewhere, with the buffer. Returns a spare buffer for the
     /// next read: for completion-based I/O, whose operations own what they fill.
     ///
-    /// Nothing is copied, except what belongs to a long message that is open, and except behind a few bytes of an unfinished
+    /// Nothing is copied, except what belongs to a long message that is open, and what follows a few bytes of an unfinished
     /// header. Take the events after each call. The spare buffer may be an empty one that holds no memory.
     ///
     /// ```

@@ -435,7 +435,7 @@ impl Receiving {
     #[inline]
     pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
         let Self { inbound, burst, .. } = self;
-        // Behind the end, nothing is put off.
+        // After the end, nothing is put off.
         inbound.lend_with_buffer(found).inspect_err(|_| *burst = BURST)
     }
 

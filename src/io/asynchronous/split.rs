@@ -1,6 +1,6 @@
 //! The two directions of a connection, for two tasks.
 //!
-//! The transport and the sending side are behind a lock, which is held only while they are polled, never across an await.
+//! The transport and the sending side are protected by a lock, which is held only while they are polled, never across an await.
 
 use alloc::{boxed::Box, sync::Arc};
 use core::{

@@ -1,7 +1,7 @@
 //! The two directions of a connection, for two threads.
 //!
-//! Everybody who has something to send shares the driver behind a lock, which is never held while the stream is read or
-//! written. A caller that writes takes the writer out from behind it, with the output, and puts it back afterwards. A caller
+//! Everybody who has something to send shares the driver, protected by a lock that is never held while the stream is read or
+//! written. A caller that writes takes the writer out, with the output, and puts it back afterwards. A caller
 //! that finds the writer taken waits for it if it must know that everything is written, and otherwise has nothing to do.
 //!
 //! ```text

@@ -166,7 +166,7 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
 }
 
 /// DRV-20: two ends that each send a long message at once, and then receive, do not block each other: what is there of a
-/// message goes to its own buffer, and what lies behind it is not lost.
+/// message goes to its own buffer, and what follows it is not lost.
 #[test]
 fn a_long_message_is_received_by_one_who_waits_to_write() {
     for (kind, has_ping) in [(BINARY, false), (TEXT, false), (TEXT, true)] {
