@@ -80,6 +80,8 @@ pub struct Application {
     pub ended: bool,
     /// It has asked for the end.
     pub has_closed: bool,
+    /// Whether it asked last for a message to be answered while it is lent, which waits for room for the answer.
+    pub asks_for_room: bool,
     /// When it last did something.
     pub last_op: Duration,
     counter: u32,
@@ -104,6 +106,7 @@ impl Application {
             error: None,
             ended: false,
             has_closed: false,
+            asks_for_room: false,
             last_op: Duration::ZERO,
             counter: 0,
             way: None,

@@ -362,6 +362,7 @@ fn send(shell: &mut dyn Shell, application: &mut Application, cx: &mut Context<'
 /// Takes the next event. Returns whether there was one.
 fn receive(shell: &mut dyn Shell, application: &mut Application, streams: bool, cx: &mut Context<'_>) -> bool {
     let way = application.way(streams);
+    application.asks_for_room = way == 2;
     match shell.receive(way, cx) {
         Poll::Pending => false,
         Poll::Ready(Ok(Some(got))) => {

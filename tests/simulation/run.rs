@@ -154,7 +154,7 @@ impl Run {
         for (n, end) in self.ends.iter_mut().enumerate() {
             // What a blocking shell waits for is not told. One that writes to a peer that is gone learns of that before the
             // end arrives.
-            if end.kind == Kind::Blocking || self.network.borrow().has_left(1 - n) {
+            if end.kind == Kind::Blocking || end.application.asks_for_room || self.network.borrow().has_left(1 - n) {
                 continue;
             }
             for task in end.tasks(false) {
