@@ -119,7 +119,7 @@ impl Write for Script {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let n = self.act(Op::Write, bytes.len())?;
         let mut log = self.log.lock().unwrap();
-        assert!(!log.shut_down, "written behind the shutdown");
+        assert!(!log.shut_down, "written after the shutdown");
         log.written.extend_from_slice(&bytes[..n]);
         log.unflushed |= n > 0;
         Ok(n)
@@ -346,7 +346,7 @@ fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) 
             Ok(Some(event)) => panic!("{event} behind the end"),
             Ok(None) => assert!(received, "a failure ends as a clean close"),
             Err(Error::Protocol(_)) => assert!(!received, "a clean close ends as a failure"),
-            Err(error) => panic!("{error:?} behind the end"),
+            Err(error) => panic!("{error:?} after the end"),
         }
     }
     assert!(matches!(websocket.send("more"), Err(Error::Send(_))));
@@ -355,7 +355,7 @@ fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) 
     match websocket.flush() {
         Ok(()) => assert!(sent && received),
         Err(Error::Protocol(_) | Error::Io(_)) => assert!(!closure.clean),
-        Err(error) => panic!("{error:?} behind the end"),
+        Err(error) => panic!("{error:?} after the end"),
     }
     let closed = retry(|| websocket.close(CloseFrame::new(CloseCode::NORMAL, "again")));
     assert_eq!(closed.is_ok(), received, "{closed:?}");

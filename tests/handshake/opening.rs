@@ -156,10 +156,7 @@ fn a_request_is_received_and_accepted() {
     let negotiated = world.opening.accept(&request, Accept::new()).unwrap();
     assert!(negotiated.prelude().starts_with(b"HTTP/1.1 101 "));
     let mut connection = Connection::from_negotiated(&negotiated, &config);
-    assert!(
-        connection.next_event().unwrap().is_some(),
-        "the Ping behind the request"
-    );
+    assert!(connection.next_event().unwrap().is_some(), "the Ping after the request");
     assert_eq!(world.written(), "");
 }
 

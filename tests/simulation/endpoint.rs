@@ -390,7 +390,7 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
             Poll::Ready(Ok(None)) => {}
             Poll::Ready(Err(Error::Protocol(_))) => assert!(!clean, "a proper end has become a failure"),
             other => panic!(
-                "{other:?} behind the end, way {way}: {:?}, {:?}",
+                "{other:?} after the end, way {way}: {:?}, {:?}",
                 shell.closure(),
                 application.error
             ),
@@ -403,7 +403,7 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
         Poll::Ready(Err(Error::Protocol(_))) => !clean,
         _ => false,
     };
-    assert!(is_refused, "{sent:?} behind the end");
+    assert!(is_refused, "{sent:?} after the end");
     assert!(
         shell.flush(&mut cx).is_ready(),
         "{:?} still has to write",

@@ -1,6 +1,6 @@
 //! Two endpoints on a virtual clock, over a network that cuts, delays and fails as a seed says.
 //!
-//! Each seed is a run of its own: a client and a server, behind a real opening handshake, with and without compression. Each
+//! Each seed is a run of its own: a client and a server, after a real opening handshake, with and without compression. Each
 //! is the core in a loop that asks for its deadlines, the driver in a loop that is polled, in one whose operations complete
 //! later, or in two tasks, the blocking shell over a stream that is never waited for, or an async shell, whole, in halves, or
 //! as a stream and a sink of two tasks. Applications do random things. In half of the runs only time may end a connection:

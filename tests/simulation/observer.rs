@@ -150,7 +150,7 @@ impl Observer {
             }
             Timer::Message => {
                 let message = limit(timers.message).expect("a deadline");
-                // What is read behind the failure, and thrown away, may be the rest of the message.
+                // What is read after the failure, and thrown away, may be the rest of the message.
                 let progress = last_byte_of_message(record).unwrap_or_default();
                 (progress, progress + message, last_read + greatest(message))
             }

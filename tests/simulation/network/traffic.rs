@@ -120,7 +120,7 @@ impl Network {
         );
         self.sides[end].writer = Some(cx.waker().clone());
         std::task::ready!(self.begin(end, false, cx));
-        assert!(!self.sides[end].shut_down, "written behind the shutdown");
+        assert!(!self.sides[end].shut_down, "written after the shutdown");
         let side = &mut self.sides[end];
         if side.write_fails || side.takes_nothing {
             side.record.write_failed.get_or_insert(clock::now());
