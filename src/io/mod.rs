@@ -12,6 +12,9 @@ pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 
+/// Shortest time that a blocking call is bounded to; timers of operating systems are about as fine.
+const SHORTEST: core::time::Duration = core::time::Duration::from_millis(1);
+
 /// Bytes of a receive buffer that connections lend each other, and so of the largest single read: a message of 64 KiB fits
 /// with its header.
 const READ: usize = (64 << 10) + 512;

@@ -8,6 +8,8 @@
 //!
 //! [`blocking::TlsStream`]: crate::blocking::TlsStream
 
+pub(super) mod stream;
+
 use alloc::{sync::Arc, vec, vec::Vec};
 use core::fmt;
 use std::sync::OnceLock;

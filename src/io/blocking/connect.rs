@@ -7,12 +7,15 @@ use std::{
     time::Instant,
 };
 
-use super::{Connector, MaybeTls, WebSocket, transport::SHORTEST};
+use super::{Connector, MaybeTls, WebSocket};
 use crate::{
     config::Config,
     error::{Error, Phase, ProxyError},
     handshake::{ClientRequest, UpgradeResponse},
-    io::connect::{Plan, Proxy, Tunnel, builder},
+    io::{
+        SHORTEST,
+        connect::{Plan, Proxy, Tunnel, builder},
+    },
 };
 
 /// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires

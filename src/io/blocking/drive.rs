@@ -10,12 +10,12 @@ use std::io;
 
 use super::{
     Stream,
-    limit::SHORTEST,
     transport::{Clock, Reader, Received, Writing, Wrote},
 };
 use crate::{
     connection::{Driver, Found, Inbound, ProtocolError, Step, Time},
     error::Error,
+    io::SHORTEST,
 };
 
 /// What a call waits for.

@@ -3,10 +3,7 @@
 use core::time::Duration;
 
 use super::{Stream, transport::Clock};
-use crate::connection::Time;
-
-/// Shortest time that a call is bounded to; timers of operating systems are about as fine.
-pub(super) const SHORTEST: Duration = Duration::from_millis(1);
+use crate::{connection::Time, io::SHORTEST};
 
 /// Which calls a limit is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

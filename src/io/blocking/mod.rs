@@ -28,25 +28,22 @@
 mod connect;
 mod drive;
 mod limit;
-mod maybe_tls;
 mod opening;
 mod pool;
 mod split;
 mod stream;
-#[cfg(feature = "rustls")]
-mod tls;
 mod transport;
 mod verbs;
 mod websocket;
 mod whole;
 
-#[cfg(feature = "rustls")]
-pub use self::tls::TlsStream;
 pub use self::{
     connect::{Connect, connect, connect_with},
-    maybe_tls::MaybeTls,
     opening::{Acceptor, Connector},
     split::{RecvHalf, SendHalf},
     stream::{Plain, SplitStream, Stream},
     websocket::WebSocket,
 };
+pub use super::connect::maybe_tls::MaybeTls;
+#[cfg(feature = "rustls")]
+pub use super::tls::stream::TlsStream;

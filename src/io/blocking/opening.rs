@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use super::{Stream, WebSocket, transport::SHORTEST};
+use super::{Stream, WebSocket};
 use crate::{
     config::Config,
     connection::{Step, Time},
@@ -16,6 +16,7 @@ use crate::{
         Accept, ClientHandshake, ClientRequest, Handshake, HandshakeError, Opening, Rejection, ServerHandshake,
         UpgradeRequest, UpgradeResponse,
     },
+    io::SHORTEST,
     negotiated::Negotiated,
 };
 

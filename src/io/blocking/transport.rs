@@ -9,7 +9,6 @@ use std::{
 
 use bytes::Buf;
 
-pub(super) use super::limit::SHORTEST;
 use super::{
     Stream,
     limit::{Calls, Limit, fitting},

@@ -1,6 +1,7 @@
 //! The way to the server: what the shells that make their own streams have in common, without a byte of I/O.
 
 mod builder;
+pub(super) mod maybe_tls;
 mod proxy;
 mod redirect;
 

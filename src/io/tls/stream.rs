@@ -14,13 +14,18 @@ use std::{
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, pki_types::ServerName};
 
 use self::{session::Session, wait::Wait};
-use super::{SplitStream, Stream, transport::SHORTEST};
-use crate::error::{Error, Phase};
+use crate::{
+    error::{Error, Phase},
+    io::{
+        SHORTEST,
+        blocking::{SplitStream, Stream},
+    },
+};
 
 /// TLS over a stream, for either role.
 ///
-/// A server passes it to [`WebSocket::accept`](super::WebSocket::accept); a client gets one from
-/// [`connect`](super::connect) or makes it over its own stream.
+/// A server passes it to [`WebSocket::accept`](crate::blocking::WebSocket::accept); a client gets one from
+/// [`connect`](crate::blocking::connect) or makes it over its own stream.
 ///
 /// A bound on the time of a read or write holds for the whole of it, however many pieces it takes. With a non-blocking
 /// stream, a call that returned `WouldBlock` continues when it is repeated.
@@ -28,7 +33,7 @@ use crate::error::{Error, Phase};
 /// # Two threads
 ///
 /// Where the stream has a second handle ([`SplitStream`]), so has this one, over the same TLS session, and a WebSocket over
-/// it can be [split](super::WebSocket::split). Reading never waits for writing, nor writing for reading. Two threads that
+/// it can be [split](crate::blocking::WebSocket::split). Reading never waits for writing, nor writing for reading. Two threads that
 /// read, or two that write, take turns.
 ///
 /// # The end
@@ -67,7 +72,7 @@ impl<S: Stream> TlsStream<S> {
         Self::client_for(stream, crate::io::tls::server_name(host)?, config, deadline.into())
     }
 
-    pub(super) fn client_for(
+    pub(in crate::io) fn client_for(
         stream: S,
         name: ServerName<'static>,
         config: Arc<ClientConfig>,

@@ -28,7 +28,8 @@ use std::{
 
 use rustls::Connection;
 
-use super::{super::Stream, wait::Wait};
+use super::wait::Wait;
+use crate::io::blocking::Stream;
 
 /// Most encrypted bytes that are read at once: a record of 16 KiB, and the beginning of another.
 const READ: usize = 18 << 10;

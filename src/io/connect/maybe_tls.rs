@@ -6,14 +6,14 @@ use std::{
     net::{Shutdown, TcpStream},
 };
 
+use crate::io::blocking::{SplitStream, Stream};
 #[cfg(feature = "rustls")]
-use super::TlsStream;
-use super::{SplitStream, Stream};
+use crate::io::tls::stream::TlsStream;
 
 /// A TCP stream, with TLS if the scheme is `wss`.
 ///
 /// Either has a second handle, so that the two directions can be used by two threads:
-/// [`WebSocket::split`](super::WebSocket::split).
+/// [`WebSocket::split`](crate::blocking::WebSocket::split).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum MaybeTls {

@@ -6,7 +6,7 @@ use std::{
     time::Instant,
 };
 
-use super::super::limit::SHORTEST;
+use crate::io::SHORTEST;
 
 /// The time of an operation, which may take several reads or writes of a stream that bounds each by itself.
 pub(super) struct Wait {
