@@ -61,10 +61,10 @@ impl Mode {
 fn main() {
     for (mode, len) in cases() {
         let mut connection = mode.connections().swap_remove(0);
-        connection.send_prepared(&mode.prepare(&text(len, 0))).expect("room");
+        connection.feed(&mode.prepare(&text(len, 0))).expect("room");
         let prepared = write(&mut connection);
         let anew = [0, 1].map(|round| {
-            connection.send(text(len, round)).expect("room");
+            connection.feed(text(len, round)).expect("room");
             write(&mut connection)
         });
         println!(
@@ -119,7 +119,7 @@ fn prepared(bencher: Bencher<'_, '_>, (mode, len): (Mode, usize)) {
         round += 1;
         let message = mode.prepare(&text(len, round));
         let send = |connection: &mut Connection| {
-            connection.send_prepared(&message).expect("room");
+            connection.feed(&message).expect("room");
             write(connection)
         };
         connections.iter_mut().map(send).sum::<usize>()
@@ -133,7 +133,7 @@ fn anew(bencher: Bencher<'_, '_>, (mode, len): (Mode, usize)) {
         round += 1;
         let text = text(len, round);
         let send = |connection: &mut Connection| {
-            connection.send(&text).expect("room");
+            connection.feed(&text).expect("room");
             write(connection)
         };
         connections.iter_mut().map(send).sum::<usize>()

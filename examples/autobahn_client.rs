@@ -83,9 +83,9 @@ impl Shell {
         match self {
             Self::Blocking => {
                 let mut websocket = blocking::connect_with(request, config)?;
-                while let Some((message, outbound)) = websocket.recv_ref()? {
+                while let Some((message, outbound)) = websocket.recv_split()? {
                     message.as_text().into_iter().for_each(&mut *show);
-                    outbound.send(message)?;
+                    outbound.feed(message)?;
                 }
             }
             Self::Tokio => tokio::runtime::Builder::new_current_thread()
@@ -94,18 +94,18 @@ impl Shell {
                 .block_on(async {
                     let stream = tokio::net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
                     let mut websocket = websocket_proto::tokio::WebSocket::client_with(stream, request, config).await?;
-                    while let Some((message, outbound)) = websocket.recv_ref().await? {
+                    while let Some((message, outbound)) = websocket.recv_split().await? {
                         message.as_text().into_iter().for_each(&mut *show);
-                        outbound.send(message)?;
+                        outbound.feed(message)?;
                     }
                     Ok::<(), Error>(())
                 })?,
             Self::Futures => smol::block_on(async {
                 let stream = async_net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
                 let mut websocket = websocket_proto::futures::WebSocket::client_with(stream, request, config).await?;
-                while let Some((message, outbound)) = websocket.recv_ref().await? {
+                while let Some((message, outbound)) = websocket.recv_split().await? {
                     message.as_text().into_iter().for_each(&mut *show);
-                    outbound.send(message)?;
+                    outbound.feed(message)?;
                 }
                 Ok::<(), Error>(())
             })?,

@@ -115,8 +115,8 @@ async fn serve(upgraded: OnUpgrade, negotiated: &Negotiated, mut echo: Echo) -> 
     let mut websocket = WebSocket::from_negotiated(stream, negotiated, &echo.config);
     loop {
         tokio::select! {
-            received = websocket.recv_ref() => match received? {
-                Some((message, outbound)) => outbound.send(message)?,
+            received = websocket.recv_split() => match received? {
+                Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
             _ = echo.shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,

@@ -284,7 +284,7 @@ async fn talk(
 ) -> Result<CloseCode, Error> {
     loop {
         tokio::select! {
-            received = websocket.recv_ref() => match received? {
+            received = websocket.recv_split() => match received? {
                 Some((message, _)) => match message.as_text() {
                     Some(text) => member.say(name, text).await,
                     None => return Ok(CloseCode::UNSUPPORTED),
@@ -295,7 +295,7 @@ async fn talk(
                 // It is written with the next turn of the loop.
                 Ok(message) => {
                     let Some(subscription) = &mut member.subscription else { continue };
-                    match subscription.unless_too_slow(websocket.feed_prepared(&message)).await {
+                    match subscription.unless_too_slow(websocket.feed(&message)).await {
                         Some(fed) => fed?,
                         None => return Ok(SubscriptionEnd::TooSlow.close_code()),
                     }

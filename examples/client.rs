@@ -113,8 +113,8 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         eprintln!("subprotocol: {}", websocket.subprotocol().unwrap_or("none"));
     }
     if options.echo {
-        while let Some((message, outbound)) = websocket.recv_ref().await? {
-            outbound.send(message).map_err(websocket_proto::Error::from)?;
+        while let Some((message, outbound)) = websocket.recv_split().await? {
+            outbound.feed(message).map_err(websocket_proto::Error::from)?;
         }
         report(options, websocket.closure());
         return Ok(());

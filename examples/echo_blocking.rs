@@ -170,7 +170,7 @@ fn accept_all(listener: &TcpListener, config: &Config, peers: &Peers) {
 fn echo(id: usize, stream: TcpStream, config: &Config, peers: &Peers) -> Result<(), Error> {
     stream.set_nodelay(true)?;
     let websocket = WebSocket::accept_with(stream, config, |request| Ok(accept(request)))?;
-    let (send, mut recv) = websocket.split()?;
+    let (mut send, mut recv) = websocket.split()?;
     let _entry = peers.enter(id, send.clone());
     // The messages are lent, and `recv` writes what was fed before it waits.
     while let Some(message) = recv.recv()? {
@@ -192,7 +192,7 @@ impl Peers {
     /// Tells every peer that the server goes away, and waits until they are gone or had the time for it.
     fn close_all(&self) {
         let sends: Vec<_> = self.with(|peers| peers.values().cloned().collect());
-        for send in sends {
+        for mut send in sends {
             // A peer that reads nothing must not keep the others waiting.
             thread::spawn(move || send.close(CloseCode::GOING_AWAY));
         }

@@ -78,13 +78,13 @@ async fn echo(stream: TcpStream, config: &Config, ended: &Receiver<()>) -> Resul
     let mut websocket = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request))).await?;
     loop {
         // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
-        let received = async { websocket.recv_ref().await.map(Some) };
+        let received = async { websocket.recv_split().await.map(Some) };
         let stop = async {
             let _ = ended.recv().await;
             Ok(None)
         };
         match future::or(received, stop).await? {
-            Some(Some((message, outbound))) => outbound.send(message)?,
+            Some(Some((message, outbound))) => outbound.feed(message)?,
             Some(None) => return Ok(()),
             None => return websocket.close(CloseCode::GOING_AWAY).await,
         }

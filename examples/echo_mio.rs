@@ -349,7 +349,7 @@ fn drive_connection(connection: &mut Connection, stream: &mut TcpStream, read_cl
         while !driver.outbound().is_full() {
             match inbound.next_event(driver.outbound()) {
                 // The message is lent from the receive buffer, and copied once: to the output.
-                Ok(Some(Event::Message(message))) => drop(driver.outbound().send(message)),
+                Ok(Some(Event::Message(message))) => drop(driver.outbound().feed(message)),
                 Ok(Some(_)) => {}
                 // Pongs, and the Close that answers a Close or a failure, are in the output by themselves.
                 Ok(None) | Err(_) => break,

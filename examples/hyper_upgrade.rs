@@ -148,8 +148,8 @@ async fn echo(
     let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
     loop {
         tokio::select! {
-            received = websocket.recv_ref() => match received? {
-                Some((message, outbound)) => outbound.send(message)?,
+            received = websocket.recv_split() => match received? {
+                Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
             _ = shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,

@@ -12,7 +12,7 @@ use crate::{
     connection::{ProtocolError, SendError},
     entropy::EntropyError,
     handshake::{AcceptError, HandshakeError, RejectError, RequestError, UriError},
-    message::Message,
+    outgoing::Outgoing,
 };
 
 /// What can go wrong with a WebSocket over a stream.
@@ -88,8 +88,8 @@ impl Error {
     }
 }
 
-impl From<SendError<Message<'_>>> for Error {
-    fn from(error: SendError<Message<'_>>) -> Self {
+impl From<SendError<Outgoing<'_>>> for Error {
+    fn from(error: SendError<Outgoing<'_>>) -> Self {
         Self::Send(error.without_unsent())
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! - [`handshake`]: the opening handshake. Bytes in, a request or response as plain data out, one decision in, bytes out.
 //! - [`Connection`]: everything behind it. [`space`](Connection::space) and [`advance`](Connection::advance) take received
-//!   bytes, [`next_event`](Connection::next_event) lends what they mean, [`send`](Connection::send) queues messages,
+//!   bytes, [`next_event`](Connection::next_event) lends what they mean, [`feed`](Connection::feed) queues messages,
 //!   [`output`](Connection::output) is what to write, [`poll_timeout`](Connection::poll_timeout) is when to wake up.
 //! - [`Driver`] and [`handshake::Opening`]: what to do next with the transport of either, for event loops.
 //! - [`DeflateConfig`]: compression ([RFC 7692](https://www.rfc-editor.org/rfc/rfc7692)), with feature `deflate`.
@@ -59,6 +59,7 @@ pub mod handshake;
 mod io;
 mod message;
 mod negotiated;
+mod outgoing;
 mod prepared;
 pub mod reconnect;
 mod role;
@@ -78,19 +79,20 @@ pub use crate::io::tokio;
 pub use crate::{
     config::{Config, Delivery, Limits, PingPolicy, Timers},
     connection::{
-        Closure, Connection, Driver, Event, Fin, Fragment, Inbound, Outbound, Output, OwnedOutput, ProtocolError,
-        ReadyState, RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,
+        Closure, Connection, Driver, Event, Inbound, Outbound, Output, OwnedOutput, ProtocolError, ReadyState,
+        RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,
     },
     deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},
     entropy::{Entropy, EntropyError, OsEntropy},
     frame::{CloseCode, CloseFrame},
-    message::{Message, MessageKind, Payload, Text},
+    message::{Fragment, Message, MessageKind, Payload, Text},
     negotiated::Negotiated,
+    outgoing::Outgoing,
     prepared::PreparedMessage,
     role::Role,
 };
 #[cfg(feature = "std")]
 pub use crate::{
     error::{Error, Phase, ProxyError, RedirectError},
-    io::{blocking, connect::Proxy},
+    io::{blocking, connect::Proxy, reunite::ReuniteError},
 };

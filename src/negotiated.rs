@@ -2,7 +2,14 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use crate::{deflate::params::DeflateParams, role::Role};
+use crate::{deflate::params::DeflateParams, role::Role, sync::Arc};
+
+/// What both sides agreed on, which a connection and its halves share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Agreed {
+    pub(crate) subprotocol: Option<Box<str>>,
+    pub(crate) deflate: Option<DeflateParams>,
+}
 
 /// The outcome of an opening handshake: everything a [`Connection`](crate::Connection) must know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,6 +68,15 @@ impl Negotiated {
     pub fn with_prelude(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.prelude = bytes.into();
         self
+    }
+
+    /// What both sides agreed on, if anything.
+    pub(crate) fn agreed(&self) -> Option<Arc<Agreed>> {
+        let agreed = Agreed {
+            subprotocol: self.subprotocol.clone(),
+            deflate: self.deflate,
+        };
+        (agreed.subprotocol.is_some() || agreed.deflate.is_some()).then(|| Arc::new(agreed))
     }
 
     /// Which side of the connection this endpoint is.

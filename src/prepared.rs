@@ -16,7 +16,7 @@ use crate::{
 /// A message that is encoded once, to be sent through many connections.
 ///
 /// It holds the whole frame that a server sends. A connection queues a reference to it, so that the payload is not
-/// copied for each connection, and [`send_prepared`](crate::Outbound::send_prepared) costs the same for every length. A
+/// copied for each connection, and sending it costs the same for every length. A
 /// clone is one reference count. (A client has to mask the payload with a key of its own, which makes a copy.)
 ///
 /// ```
@@ -25,10 +25,10 @@ use crate::{
 /// let mut room: Vec<Connection> = (0..3).map(|_| Connection::new(Role::Server, &Config::new())).collect();
 /// let message = PreparedMessage::text("hello, all");
 /// for connection in &mut room {
-///     connection.send_prepared(&message)?;
+///     connection.feed(&message)?;
 ///     assert_eq!(connection.output().chunk(), b"\x81\x0ahello, all");
 /// }
-/// # Ok::<(), websocket_proto::SendError>(())
+/// # Ok::<(), websocket_proto::Error>(())
 /// ```
 ///
 /// # Compression
@@ -231,6 +231,15 @@ fn frame_header(kind: MessageKind, rsv: Rsv, masking_key: Option<MaskingKey>, pa
         payload_len: payload.len() as u64,
     }
 }
+
+/// Whether it is the same message, however it is encoded.
+impl PartialEq for PreparedMessage {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind() == other.kind() && self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for PreparedMessage {}
 
 impl From<Message<'_>> for PreparedMessage {
     fn from(message: Message<'_>) -> Self {

@@ -8,7 +8,7 @@
 
 use allocation_counter::measure;
 use websocket_proto::{
-    Buf, Config, Connection, Event, Fin, Message, PreparedMessage, ProtocolError, RecvBuffer, Role, SendError,
+    Buf, Config, Connection, Event, Fragment, Message, PreparedMessage, ProtocolError, RecvBuffer, Role, SendError,
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
 };
 
@@ -116,9 +116,9 @@ fn sending_small_messages_allocates_nothing() {
         let payload = [7; 4096];
         let count = allocations(|| {
             for i in 0..5000 {
-                connection.send(&payload[..i % 4097]).expect("open");
-                connection.send("text").expect("open");
-                connection.send_fragment(&payload[..i % 100], Fin::Last).expect("open");
+                connection.feed(&payload[..i % 4097]).expect("open");
+                connection.feed("text").expect("open");
+                connection.feed(Fragment::last(&payload[..i % 100])).expect("open");
                 if i % 7 == 0 {
                     connection.ping(&payload[..125]).expect("open");
                     connection.pong(b"").expect("open");
@@ -137,7 +137,7 @@ fn batches_of_messages_are_sent_without_allocation() {
         let count = allocations(|| {
             for _ in 0..50 {
                 for i in 0..200 {
-                    connection.send(&[7; 300][..i]).expect("open");
+                    connection.feed(&[7; 300][..i]).expect("open");
                 }
                 // The queue never runs empty: one byte stays behind.
                 while connection.output().remaining() > 1 {
@@ -179,7 +179,7 @@ fn echo(connection: &mut Connection, bytes: &[u8]) {
         let (inbound, outbound) = connection.split_mut();
         while let Some(event) = inbound.next_event(outbound).expect("valid frames") {
             if let Event::Message(message) = event {
-                outbound.send(message).expect("room");
+                outbound.feed(message).expect("room");
             }
         }
         write(connection);
@@ -282,11 +282,11 @@ fn a_long_owned_message_is_one_allocation() {
 fn queueing_a_large_owned_message_copies_nothing() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send("warm up").expect("open");
+        connection.feed("warm up").expect("open");
         write(&mut connection);
         let payload = vec![1; 1_000_000];
         let info = measure(|| {
-            connection.send(payload).expect("open");
+            connection.feed(payload).expect("open");
             assert!(connection.output().remaining() > 1_000_000);
         });
         assert!(info.bytes_total < 1000, "{role:?}: {info:?}");
@@ -299,7 +299,7 @@ fn a_prepared_message_is_cloned_and_sent_without_allocation() {
         let message = PreparedMessage::binary(vec![1; len]);
         // Whoever shares the frame first allocates the count.
         let mut connection = Connection::new(Role::Server, &Config::new());
-        connection.send_prepared(&message).expect("open");
+        connection.feed(&message).expect("open");
 
         let mut connections: Vec<_> = (0..100)
             .map(|_| Connection::new(Role::Server, &Config::new()))
@@ -307,7 +307,7 @@ fn a_prepared_message_is_cloned_and_sent_without_allocation() {
         let info = measure(|| {
             for connection in &mut connections {
                 let clone = message.clone();
-                connection.send_prepared(&clone).expect("open");
+                connection.feed(&clone).expect("open");
                 assert!(connection.output().len() > len);
                 write(connection);
                 connection.release();
@@ -336,7 +336,7 @@ fn a_broadcast_that_waits_costs_no_memory_by_the_connection() {
     for (i, most) in [0, 256, 0, 0].into_iter().enumerate() {
         let info = measure(|| {
             for connection in &mut connections {
-                connection.send_prepared(&messages[i]).expect("room");
+                connection.feed(&messages[i]).expect("room");
             }
         });
         println!(
@@ -418,7 +418,7 @@ fn allocated_tells_the_heap_of_a_connection() {
                         while connection.next_event().expect("valid frames").is_some() {}
                     }
                     if send > 0 {
-                        connection.send(&[1; 10_000][..send]).expect("open");
+                        connection.feed(&[1; 10_000][..send]).expect("open");
                     }
                     slot = Some(connection);
                 });
@@ -442,7 +442,7 @@ fn allocated_tells_the_heap_of_what_is_queued() {
         let info = measure(|| {
             let mut connection = Connection::new(Role::Server, &Config::new());
             for _ in 0..count {
-                connection.send(vec![1; 10_000]).expect("open");
+                connection.feed(vec![1; 10_000]).expect("open");
             }
             slot = Some(connection);
         });

@@ -34,7 +34,7 @@ fn pair(params: DeflateParams, config: DeflateConfig) -> (Connection, Connection
 
 /// Sends a message and takes it at the other end. Returns how many bytes it took on the wire.
 fn pass(from: &mut Connection, to: &mut Connection, text: &str) -> usize {
-    from.send(text).expect("room");
+    from.feed(text).expect("room");
     let mut wire = 0;
     while from.output().has_remaining() {
         let n = from.output().chunk().len();

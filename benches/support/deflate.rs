@@ -78,7 +78,7 @@ pub(crate) fn endpoint(role: Role, mode: Mode) -> Connection {
 pub(crate) fn frames(mode: Mode, len: usize) -> Vec<Vec<u8>> {
     let mut client = endpoint(Role::Client, mode);
     let frame = |text: String| {
-        client.send(text).expect("room");
+        client.feed(text).expect("room");
         let mut frame = Vec::new();
         while client.output().has_remaining() {
             frame.extend_from_slice(client.output().chunk());
@@ -95,7 +95,7 @@ pub(crate) fn echo(server: &mut Connection, frame: &[u8]) -> usize {
     server.receive(frame);
     let (inbound, outbound) = server.split_mut();
     match inbound.next_event(outbound) {
-        Ok(Some(Event::Message(message))) => outbound.send(message).expect("room"),
+        Ok(Some(Event::Message(message))) => outbound.feed(message).expect("room"),
         event => panic!("{event:?}"),
     }
     let mut written = 0;

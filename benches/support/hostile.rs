@@ -253,7 +253,7 @@ pub(crate) mod compressed {
     /// A message that is longer than any may be.
     pub(crate) fn bomb() -> Input {
         let mut client = deflate::endpoint(Role::Client, deflate::Mode::NoTakeover);
-        client.send("a".repeat(4 * MIB)).expect("room");
+        client.feed("a".repeat(4 * MIB)).expect("room");
         let mut bytes = Vec::new();
         while client.output().has_remaining() {
             bytes.extend_from_slice(client.output().chunk());

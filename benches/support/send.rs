@@ -89,13 +89,13 @@ impl Ours {
 
     pub(crate) fn pass(&mut self, batch: &Batch, vecs: Vec<Vec<u8>>) {
         match batch.give {
-            Give::Lent => self.send(batch, |to| to.send(black_box(&batch.payload[..])).is_ok()),
-            Give::Bytes => self.send(batch, |to| to.send(batch.payload.clone()).is_ok()),
+            Give::Lent => self.send(batch, |to| to.feed(black_box(&batch.payload[..])).is_ok()),
+            Give::Bytes => self.send(batch, |to| to.feed(batch.payload.clone()).is_ok()),
             Give::Vec => {
                 let mut vecs = vecs.into_iter();
-                self.send(batch, |to| to.send(vecs.next().unwrap_or_default()).is_ok());
+                self.send(batch, |to| to.feed(vecs.next().unwrap_or_default()).is_ok());
             }
-            Give::Prepared => self.send(batch, |to| to.send_prepared(black_box(&batch.prepared)).is_ok()),
+            Give::Prepared => self.send(batch, |to| to.feed(black_box(&batch.prepared)).is_ok()),
         }
     }
 

@@ -27,8 +27,8 @@ pub(crate) async fn echo(
         // uses up its turns, so that the second branch gets one.
         tokio::select! {
             biased;
-            received = websocket.recv_ref() => match received? {
-                Some((message, outbound)) => outbound.send(message)?,
+            received = websocket.recv_split() => match received? {
+                Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
             () = &mut requested => return websocket.close(CloseCode::GOING_AWAY).await,

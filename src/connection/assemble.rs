@@ -7,7 +7,7 @@ use core::mem;
 use bytes::{BufMut, buf::Limit};
 
 use crate::{
-    connection::{Fin, error::ProtocolError, inbound::Found},
+    connection::{error::ProtocolError, inbound::Found},
     frame::MaskingKey,
     message::{Message, MessageKind, Payload, Text},
     utf8::CutCodePoint,
@@ -208,7 +208,7 @@ impl Assembly {
         piece: &mut [u8],
         key: Option<MaskingKey>,
         start: usize,
-        fin: Fin,
+        is_last: bool,
     ) -> Result<Option<Found>, ProtocolError> {
         if let Some(key) = key {
             key.apply(piece);
@@ -217,19 +217,19 @@ impl Assembly {
         if kind == MessageKind::Text {
             if self.cut.missing() > 0 {
                 if let Some(code_point) = self.cut.complete(piece).map_err(|_| ProtocolError::InvalidUtf8)? {
-                    return Ok(Some(Found::CodePoint(code_point.len(), fin)));
+                    return Ok(Some(Found::CodePoint(code_point.len(), is_last)));
                 }
                 len = 0;
             } else {
                 len = self.cut.split_piece(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
             }
             // §8.1: a text may not end inside a code point.
-            if fin == Fin::Last && !self.cut.is_empty() {
+            if is_last && !self.cut.is_empty() {
                 return Err(ProtocolError::InvalidUtf8);
             }
         }
-        let nothing = len == 0 && fin == Fin::More;
-        Ok((!nothing).then_some(Found::Fragment(kind, start..start + len, fin)))
+        let nothing = len == 0 && !is_last;
+        Ok((!nothing).then_some(Found::Fragment(kind, start..start + len, is_last)))
     }
 
     /// The code point, `len` bytes long, that [`cut_fragment`](Self::cut_fragment) found complete.

@@ -78,8 +78,12 @@ pub(crate) struct Closing {
     sent: Option<CloseCode>,
     received: Option<Box<Received>>,
     failure: Option<ProtocolError>,
-    /// The transport delivers no more bytes.
+    /// The transport delivers no more bytes, and all were looked at.
     eof: bool,
+    /// The transport delivers no more bytes. Some may not have been looked at.
+    pub(super) at_end: bool,
+    /// A writer was told that the peer has closed.
+    pub(super) is_told: bool,
     /// The transport is given up, with whatever waits to be written.
     abandoned: bool,
     /// Output was given up unwritten, and the Close that ends it.
@@ -113,6 +117,8 @@ impl Closing {
             received: None,
             failure: None,
             eof: false,
+            at_end: false,
+            is_told: false,
             abandoned: false,
             cut: false,
             severed: None,

@@ -149,7 +149,7 @@ impl Deadlines {
         let close = self.close.filter(|_| !outbound.closing.is_open());
         let write = self.output.timeout.map(|timeout| (timeout, Timer::Write));
         let close = close.map(|timeout| (timeout, Timer::Close));
-        let gone = outbound.at_end.then_some((GONE, Timer::Write));
+        let gone = outbound.closing.at_end.then_some((GONE, Timer::Write));
         let all = write.into_iter().chain(close).chain(gone);
         all.min_by_key(|&(timeout, _)| timeout)
     }
@@ -235,7 +235,7 @@ impl Deadlines {
         let Some((_, timer)) = self.look(now, outbound, received) else {
             return;
         };
-        let has_ended = outbound.at_end || outbound.closing.is_received();
+        let has_ended = outbound.closing.at_end || outbound.closing.is_received();
         if has_ended && outbound.can_stall() && matches!(timer, Timer::Write | Timer::Close) {
             // What the peer has sent says how the connection ended.
             outbound.sever(Severed::Failed);

@@ -47,7 +47,8 @@
 //! 9. After the peer's Close the end is clean, however the transport ended; otherwise it is the failure, or the error of the
 //!    transport.
 //! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that has passed, and at the
-//!     end; a writer when all is written, when nothing can be written any more, and at the end (DRV-07).
+//!     end; a writer when all is written, when nothing can be written any more, when the peer has closed, and at the end
+//!     (DRV-07).
 //! 11. A caller that waits to write also reads, as much as fits, and looks at what arrives up to the first event (DRV-20). While
 //!     nothing fits, silence is not judged. Once nothing can arrive any more, output may stand still for half a second only.
 //!     The same holds for one that leaves events because messages are refused until output is written.
@@ -120,7 +121,7 @@ pub enum Step {
 ///         // First all events, answered while they are lent. An error comes back as the outcome.
 ///         while !driver.outbound().is_full() {
 ///             match inbound.next_event(driver.outbound()) {
-///                 Ok(Some(Event::Message(message))) => drop(driver.outbound().send(message)),
+///                 Ok(Some(Event::Message(message))) => drop(driver.outbound().feed(message)),
 ///                 Ok(Some(_)) => {}
 ///                 Ok(None) | Err(_) => break,
 ///             }

@@ -3,6 +3,7 @@
 use crate::{
     connection::time::Timer,
     frame::{CloseCode, ClosePayloadError, FrameError, Rsv},
+    outgoing::Outgoing,
 };
 
 /// Why a connection failed ([RFC 6455 §7.1.7]). It is terminal.
@@ -161,6 +162,27 @@ impl<T> SendError<T> {
             Self::ReasonTooLong => SendError::ReasonTooLong,
             Self::InvalidCloseCode(code) => SendError::InvalidCloseCode(code),
             Self::NoEntropy(_) => SendError::NoEntropy(()),
+        }
+    }
+}
+
+impl From<SendError<Outgoing<'_>>> for SendError {
+    fn from(refused: SendError<Outgoing<'_>>) -> Self {
+        refused.without_unsent()
+    }
+}
+
+impl SendError {
+    /// The same error with what was to be sent.
+    pub(super) fn with_unsent<T>(self, unsent: T) -> SendError<T> {
+        match self {
+            Self::Full(()) => SendError::Full(unsent),
+            Self::Closing(()) => SendError::Closing(unsent),
+            Self::MessageOpen(()) => SendError::MessageOpen(unsent),
+            Self::ControlTooLong => SendError::ControlTooLong,
+            Self::ReasonTooLong => SendError::ReasonTooLong,
+            Self::InvalidCloseCode(code) => SendError::InvalidCloseCode(code),
+            Self::NoEntropy(()) => SendError::NoEntropy(unsent),
         }
     }
 }

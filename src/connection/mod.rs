@@ -22,9 +22,9 @@ use crate::{
         params::{ContextTakeover, DeflateParams},
     },
     frame::CloseFrame,
-    message::Message,
+    message::{Fragment, Message},
     negotiated::Negotiated,
-    prepared::PreparedMessage,
+    outgoing::Outgoing,
     role::Role,
 };
 
@@ -56,29 +56,6 @@ pub enum Event<'a> {
     Close(Option<CloseFrame<'a>>),
 }
 
-/// A piece of a message, as it arrived.
-///
-/// Where pieces begin and end carries no meaning: neither the peer's frames nor its messages can be told from it, but
-/// for the end of the message. A piece of text is whole code points.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Fragment<'a> {
-    /// The payload, with the kind of the message.
-    pub data: Message<'a>,
-    /// Whether the message goes on.
-    pub fin: Fin,
-}
-
-/// Whether a message goes on behind a fragment ([RFC 6455 §5.4]).
-///
-/// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fin {
-    /// More fragments follow.
-    More,
-    /// This is the last.
-    Last,
-}
-
 /// A WebSocket connection behind its opening handshake, without I/O.
 ///
 /// Received bytes go in, [`Event`]s come out; messages to send go in, bytes to write come out; deadlines come out, the
@@ -97,7 +74,7 @@ pub enum Fin {
 /// let (inbound, outbound) = server.split_mut();
 /// while let Some(event) = inbound.next_event(outbound)? {
 ///     if let Event::Message(message) = event {
-///         outbound.send(message).map_err(|error| error.without_unsent())?;
+///         outbound.feed(message).map_err(|error| error.without_unsent())?;
 ///     }
 /// }
 /// assert_eq!(server.output().chunk(), b"\x81\x05Hello");
@@ -126,6 +103,7 @@ impl Connection {
     #[must_use]
     pub fn from_negotiated(negotiated: &Negotiated, config: &Config) -> Self {
         let mut connection = Self::new(negotiated.role(), config);
+        connection.driver.outbound.set_agreed(negotiated.agreed());
         if let Some(params) = negotiated.deflate() {
             connection.set_deflate(params, negotiated.role(), config);
         }
@@ -171,42 +149,14 @@ impl Connection {
         self.inbound.next_event(&mut self.driver.outbound)
     }
 
-    /// Queues a message.
+    /// Queues a message, or whatever else is to be sent; see [`Outgoing`].
     ///
     /// # Errors
     ///
-    /// See [`Outbound::send`].
+    /// See [`Outbound::feed`].
     #[inline]
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        self.driver.outbound.send(message)
-    }
-
-    /// Queues a message that is not to be compressed; see [`Outbound::send_uncompressed`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn send_uncompressed<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        self.driver.outbound.send_uncompressed(message)
-    }
-
-    /// Queues a message that was encoded beforehand, to be sent through many connections; see
-    /// [`Outbound::send_prepared`].
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub fn send_prepared(&mut self, message: &PreparedMessage) -> Result<(), SendError> {
-        self.driver.outbound.send_prepared(message)
-    }
-
-    /// Queues a fragment of a message.
-    ///
-    /// # Errors
-    ///
-    /// See [`Outbound::send_fragment`].
-    pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
-        self.driver.outbound.send_fragment(data, fin)
+    pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError<Outgoing<'m>>> {
+        self.driver.outbound.feed(outgoing)
     }
 
     /// Queues a Ping.
@@ -234,6 +184,12 @@ impl Connection {
     /// See [`Outbound::close`].
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), SendError> {
         self.driver.outbound.close(frame)
+    }
+
+    /// The sending half, to be looked at.
+    #[cfg(feature = "std")]
+    pub(crate) const fn outbound(&self) -> &Outbound {
+        &self.driver.outbound
     }
 
     /// The bytes to write to the transport. See [`Output`].
@@ -311,9 +267,15 @@ impl Connection {
         self.driver.outbound.closure()
     }
 
+    /// The subprotocol that both sides agreed on, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.driver.outbound.subprotocol()
+    }
+
     /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
     #[must_use]
-    pub const fn deflate(&self) -> Option<DeflateParams> {
+    pub fn deflate(&self) -> Option<DeflateParams> {
         self.driver.outbound.deflate()
     }
 
@@ -359,7 +321,7 @@ impl Connection {
         own.takeover &= allowed == ContextTakeover::Allow;
         own.window_bits = own.window_bits.min(bits);
         self.inbound.set_deflate(peer);
-        self.driver.outbound.set_deflate(params, own);
+        self.driver.outbound.set_deflate(own);
     }
 
     /// The two directions, to be used at the same time: a message that one lends can be answered through the other.

@@ -1,18 +1,20 @@
 //! The sending direction: messages in, bytes to write out.
 
+mod admit;
 mod compressed;
 mod fragment;
 mod long;
 mod prepared;
+mod push;
 mod severed;
 
 use alloc::{boxed::Box, vec::Vec};
 use core::time::Duration;
 
+use self::push::{control_header, opcode};
 use crate::{
     config::{Config, PingPolicy},
     connection::{
-        Fin,
         closing::{Closing, Closure, ReadyState},
         error::{ProtocolError, SendError},
         mask_keys::MaskKeys,
@@ -21,9 +23,12 @@ use crate::{
     },
     deflate::{Compressor, params::DeflateParams},
     entropy::EntropyError,
-    frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
-    message::{Message, MessageKind},
+    frame::{CloseCode, CloseFrame, FrameHeader, Opcode, Rsv},
+    message::MessageKind,
+    negotiated::Agreed,
+    outgoing::{Content, Outgoing},
     role::Role,
+    sync::Arc,
 };
 
 /// Automatic Pongs that may wait in the output; of further Pings only the latest is answered (§5.5.3 allows that).
@@ -42,18 +47,15 @@ pub struct Outbound {
     pongs_end: u64,
     /// The fragmented message that is being sent.
     message: Option<MessageKind>,
-    /// Whether that message is compressed.
-    compressing: bool,
     /// What compresses messages, if that was negotiated.
     deflate: Option<Box<Compressor>>,
-    params: Option<DeflateParams>,
+    /// What the opening handshake settled, if anything.
+    agreed: Option<Arc<Agreed>>,
     /// A client's supply of keys; a server masks nothing.
     keys: Option<MaskKeys>,
     output: Output,
     /// Whether the transport may hold written bytes back, which is for the shells to know.
     pub(crate) unflushed: bool,
-    /// Whether the transport delivers no more bytes. Some may not have been looked at.
-    pub(super) at_end: bool,
     pub(crate) closing: Closing,
     pub(super) probe: Probe,
 }
@@ -69,57 +71,65 @@ impl Outbound {
             pongs: 0,
             pongs_end: 0,
             message: None,
-            compressing: false,
             deflate: None,
-            params: None,
+            agreed: None,
             keys: (role == Role::Client).then(|| MaskKeys::new(config.entropy.clone())),
             output: Output::new(),
             unflushed: false,
-            at_end: false,
             closing: Closing::new(role),
             probe: Probe::default(),
         }
     }
 
-    /// Queues a message.
+    /// Queues a message, or whatever else is to be sent; see [`Outgoing`].
     ///
     /// A payload of up to 4 KiB, or one that is only lent, is copied; a larger owned one is queued as it is (and
-    /// masked in place by a client, if nobody else shares it).
+    /// masked in place by a client, if nobody else shares it). A server queues a [prepared
+    /// message](crate::PreparedMessage) as it is: one of more than 4 KiB, or that is queued alone, is not copied, but counts in
+    /// full against [`output_high_water`](crate::Limits::output_high_water). It is compressed anew only if the peer's window is
+    /// too small for its compressed form. A client masks a copy.
     ///
     /// # Errors
     ///
-    /// All hand the message back: [`SendError::Full`] when too much is queued already, [`SendError::Closing`] after a
-    /// Close or a failure, [`SendError::MessageOpen`] inside a fragmented message, [`SendError::NoEntropy`] when no
-    /// masking key can be had.
+    /// All hand back what was refused: [`SendError::Full`] if too much is queued already, [`SendError::Closing`] after a
+    /// Close or a failure, [`SendError::MessageOpen`] inside a fragmented message (for a fragment, inside one of the other
+    /// kind), [`SendError::NoEntropy`] if no masking key is available.
     #[inline]
-    pub fn send<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), SendError<Message<'m>>> {
-        let message = message.into();
+    pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError<Outgoing<'m>>> {
+        let outgoing = outgoing.into();
         // Inlined, and only looked at, the message of the common case stays in registers. Moved through memory it costs twice
         // the time, since its parts are stored one by one and loaded as vectors.
-        if self.push_short(message.kind(), message.as_bytes()) {
+        let is_fed = match &outgoing.content {
+            Content::Message(message) => self.push_short(message.kind(), message.as_bytes()),
+            Content::Prepared(message) => self.push_prepared_plain(message),
+            _ => false,
+        };
+        if is_fed {
             return Ok(());
         }
-        self.send_in_full(message)
+        self.feed_in_full(outgoing)
     }
 
     #[inline(never)]
-    fn send_in_full<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        if self.is_inside_message() {
-            return Err(SendError::MessageOpen(message));
+    fn feed_in_full<'m>(&mut self, outgoing: Outgoing<'m>) -> Result<(), SendError<Outgoing<'m>>> {
+        match self.admit(&outgoing) {
+            Ok(masking_key) => self.push(outgoing, masking_key),
+            Err(SendError::Closing(())) if self.closing.is_deaf() => self.drop_unsent(&outgoing),
+            Err(refused) => return Err(refused.with_unsent(outgoing)),
         }
-        if self.deflate.is_some() {
-            return self.push_message(message);
-        }
-        self.push_data(opcode(message.kind()), Fin::Last, message)
+        Ok(())
     }
 
     /// The same where room was promised before, whatever has taken it since.
     #[cfg(feature = "async")]
-    pub(crate) fn send_above_mark<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+    pub(crate) fn feed_above_mark<'m>(
+        &mut self,
+        outgoing: impl Into<Outgoing<'m>>,
+    ) -> Result<(), SendError<Outgoing<'m>>> {
         let mark = core::mem::replace(&mut self.high_water, u32::MAX);
-        let sent = self.send(message);
+        let fed = self.feed(outgoing);
         self.high_water = mark;
-        sent
+        fed
     }
 
     /// Queues a Ping ([RFC 6455 §5.5.2]) with up to 125 bytes of payload, which the peer's Pong will repeat.
@@ -130,7 +140,8 @@ impl Outbound {
     ///
     /// [RFC 6455 §5.5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.2
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.push_control(Opcode::Ping, payload)
+        self.feed_in_full(Outgoing::ping(payload))
+            .map_err(|refused| refused.without_unsent())
     }
 
     /// Queues a Pong ([RFC 6455 §5.5.3]): an unsolicited one, or the answer under
@@ -144,7 +155,8 @@ impl Outbound {
     ///
     /// [RFC 6455 §5.5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3
     pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
-        self.push_control(Opcode::Pong, payload)
+        self.feed_in_full(Outgoing::pong(payload))
+            .map_err(|refused| refused.without_unsent())
     }
 
     /// Begins the closing handshake ([RFC 6455 §7.1.2]) with a Close frame, behind all that is queued.
@@ -171,7 +183,11 @@ impl Outbound {
             }
         }
         if !self.closing.is_open() {
-            return self.drop_if_deaf(SendError::Closing(()));
+            return if self.closing.is_deaf() {
+                Ok(())
+            } else {
+                Err(SendError::Closing(()))
+            };
         }
         self.push_close(frame)
             .map_err(|EntropyError { .. }| SendError::NoEntropy(()))
@@ -189,13 +205,14 @@ impl Outbound {
         &self.output
     }
 
-    /// Whether so much is queued that messages are refused with [`SendError::Full`].
+    /// Whether enough is queued that messages are refused with [`SendError::Full`].
     ///
     /// An application that answers what it receives should take no further events then, until output was written.
     #[inline]
     #[must_use]
     pub fn is_full(&self) -> bool {
-        self.output.queued() >= self.high_water as usize
+        // Once it is closing, they are refused for another reason, and waiting for room is pointless.
+        self.output.queued() >= self.high_water as usize && self.closing.is_open()
     }
 
     /// Bytes queued and not known to be written yet. A payload counts in full, also one that is shared with other connections.
@@ -237,6 +254,28 @@ impl Outbound {
         }
     }
 
+    /// The subprotocol that both sides agreed on, if any.
+    #[must_use]
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.agreed.as_ref()?.subprotocol.as_deref()
+    }
+
+    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    #[must_use]
+    pub fn deflate(&self) -> Option<DeflateParams> {
+        self.agreed.as_ref()?.deflate
+    }
+
+    /// What both sides agreed on, to be shared by halves.
+    #[cfg(feature = "std")]
+    pub(crate) fn agreed(&self) -> Option<&Arc<Agreed>> {
+        self.agreed.as_ref()
+    }
+
+    pub(super) fn set_agreed(&mut self, agreed: Option<Arc<Agreed>>) {
+        self.agreed = agreed;
+    }
+
     /// Bytes of heap that the sending half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
@@ -244,7 +283,11 @@ impl Outbound {
             .deflate
             .as_ref()
             .map_or(0, |deflate| size_of::<Compressor>() + deflate.allocated());
-        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated) + deflate
+        // With the counts of the shared pointer.
+        let agreed = self.agreed.as_ref().map_or(0, |agreed| {
+            size_of::<Agreed>() + 2 * size_of::<usize>() + agreed.subprotocol.as_ref().map_or(0, |name| name.len())
+        });
+        self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated) + deflate + agreed
     }
 
     /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
@@ -278,11 +321,6 @@ impl Outbound {
     #[must_use]
     pub fn closure(&self) -> Option<Closure> {
         self.closing.closure(!self.can_stall())
-    }
-
-    /// Whether a fragmented message is being sent, also one whose rest goes nowhere.
-    fn is_inside_message(&self) -> bool {
-        self.message.is_some() && (self.closing.is_open() || self.closing.is_deaf())
     }
 
     /// Whether something is on its way to the peer that did not leave, as far as is known.
@@ -319,9 +357,8 @@ impl Outbound {
             return;
         }
         // Without entropy there is no Pong; the peer will find the connection dead.
-        let Ok(header) = self.control_header(Opcode::Pong, payload) else {
-            return;
-        };
+        let Ok(masking_key) = self.next_key() else { return };
+        let header = control_header(Opcode::Pong, masking_key, payload);
         if self.output.written() >= self.pongs_end {
             self.pongs = 0;
         }
@@ -402,98 +439,5 @@ impl Outbound {
         };
         self.output.push_frame(&header, payload);
         true
-    }
-
-    #[inline]
-    fn push_data<'m>(&mut self, opcode: Opcode, fin: Fin, data: Message<'m>) -> Result<(), SendError<Message<'m>>> {
-        // §5.5.1: no data after a Close.
-        if !self.closing.is_open() {
-            return self.drop_if_deaf(SendError::Closing(data));
-        }
-        if self.is_full() {
-            return Err(SendError::Full(data));
-        }
-        let Ok(masking_key) = self.next_key() else {
-            return Err(SendError::NoEntropy(data));
-        };
-        self.push_admitted(opcode, fin, masking_key, data);
-        Ok(())
-    }
-
-    #[inline]
-    fn push_admitted(&mut self, opcode: Opcode, fin: Fin, masking_key: Option<MaskingKey>, data: Message<'_>) {
-        let payload = data.as_bytes();
-        let header = FrameHeader {
-            fin: fin == Fin::Last,
-            rsv: Rsv::NONE,
-            opcode,
-            masking_key,
-            payload_len: payload.len() as u64,
-        };
-        if payload.len() <= MAX_INLINE {
-            self.output.push_frame(&header, payload);
-        } else {
-            self.push_long(&header, data);
-        }
-    }
-
-    fn push_control(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), SendError> {
-        // §5.5: at most 125 bytes.
-        if payload.len() > FrameHeader::MAX_CONTROL_LEN {
-            return Err(SendError::ControlTooLong);
-        }
-        if !self.closing.is_open() {
-            return self.drop_if_deaf(SendError::Closing(()));
-        }
-        if self.is_full() {
-            return Err(SendError::Full(()));
-        }
-        let pushed = self.push_control_frame(opcode, payload);
-        pushed.map_err(|EntropyError { .. }| SendError::NoEntropy(()))
-    }
-
-    fn push_close(&mut self, frame: Option<CloseFrame<'_>>) -> Result<(), EntropyError> {
-        if self.closing.severed().is_some() {
-            return Ok(());
-        }
-        // A Ping that waits for its answer gets it now: behind the Close nothing may follow.
-        self.output.push_deferred();
-        let mut payload = Vec::new();
-        if let Some(frame) = frame {
-            frame.encode(&mut payload);
-        }
-        self.push_control_frame(Opcode::Close, &payload)?;
-        self.closing
-            .on_sent(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
-        Ok(())
-    }
-
-    fn push_control_frame(&mut self, opcode: Opcode, payload: &[u8]) -> Result<(), EntropyError> {
-        let header = self.control_header(opcode, payload)?;
-        self.output.push_frame(&header, payload);
-        Ok(())
-    }
-
-    fn control_header(&mut self, opcode: Opcode, payload: &[u8]) -> Result<FrameHeader, EntropyError> {
-        Ok(FrameHeader {
-            fin: true,
-            rsv: Rsv::NONE,
-            opcode,
-            masking_key: self.next_key()?,
-            payload_len: payload.len() as u64,
-        })
-    }
-
-    #[inline]
-    fn next_key(&mut self) -> Result<Option<MaskingKey>, EntropyError> {
-        self.keys.as_mut().map(MaskKeys::next).transpose()
-    }
-}
-
-#[inline]
-fn opcode(kind: MessageKind) -> Opcode {
-    match kind {
-        MessageKind::Text => Opcode::Text,
-        MessageKind::Binary => Opcode::Binary,
     }
 }

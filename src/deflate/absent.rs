@@ -22,6 +22,10 @@ impl Compressor {
         match *self {}
     }
 
+    pub(crate) fn is_open(&self) -> bool {
+        match *self {}
+    }
+
     pub(crate) fn window_bits(&self) -> u8 {
         match *self {}
     }

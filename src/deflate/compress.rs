@@ -66,6 +66,11 @@ impl Compressor {
         self.settings.window_bits
     }
 
+    /// Whether a fragmented message is being compressed.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// Notes that the peer was sent a compressed message that did not come from here, between two messages.
     ///
     /// The peer's window has moved on by what is not known here, so that the next message starts anew. Until then, a

@@ -27,7 +27,7 @@ pub enum ContextTakeover {
 /// The length of a compressed message tells something about its content. Where an attacker can have text of their
 /// choice compressed together with a secret, and see the length of the outcome, they can guess the secret byte by byte
 /// (CRIME and BREACH; [RFC 7692 §8]). Encryption does not help. Do not compress such messages: send them with
-/// [`send_uncompressed`](crate::Outbound::send_uncompressed), or accept without compression. Without context takeover,
+/// [`uncompressed`](crate::Outgoing::uncompressed), or accept without compression. Without context takeover,
 /// the secret and the attacker's text must be in the same message to be at risk.
 ///
 /// # Memory

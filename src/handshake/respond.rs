@@ -54,7 +54,7 @@ impl Accept {
     /// Accepts no permessage-deflate offer on this connection, whatever the configuration allows.
     ///
     /// For clients whose messages must not be compressed ([RFC 7692 §8]); single messages can be exempted with
-    /// [`send_uncompressed`](crate::Outbound::send_uncompressed).
+    /// [`uncompressed`](crate::Outgoing::uncompressed).
     ///
     /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
     #[must_use]

@@ -13,8 +13,8 @@
 //!     // The `spawn` of your executor: `smol::spawn`, for example.
 //!     spawn(async move {
 //!         let mut websocket = WebSocket::accept(stream).await?;
-//!         while let Some((message, outbound)) = websocket.recv_ref().await? {
-//!             outbound.send(message)?;
+//!         while let Some((message, outbound)) = websocket.recv_split().await? {
+//!             outbound.feed(message)?;
 //!         }
 //!         Ok(())
 //!     });

@@ -7,10 +7,12 @@ pub mod blocking;
 pub(crate) mod connect;
 #[cfg(feature = "futures-io")]
 pub mod futures;
+pub(crate) mod reunite;
 #[cfg(feature = "rustls")]
 pub mod tls;
 #[cfg(feature = "tokio")]
 pub mod tokio;
+mod verbs;
 
 /// Shortest time that a blocking call is bounded to; timers of operating systems are about as fine.
 const SHORTEST: core::time::Duration = core::time::Duration::from_millis(1);

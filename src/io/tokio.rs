@@ -10,8 +10,8 @@
 //!     let (stream, _) = listener.accept().await?;
 //!     tokio::spawn(async move {
 //!         let mut websocket = WebSocket::accept(stream).await?;
-//!         while let Some((message, outbound)) = websocket.recv_ref().await? {
-//!             outbound.send(message)?;
+//!         while let Some((message, outbound)) = websocket.recv_split().await? {
+//!             outbound.feed(message)?;
 //!         }
 //!         Ok::<(), websocket_proto::Error>(())
 //!     });

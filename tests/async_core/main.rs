@@ -193,8 +193,8 @@ fn a_transport_of_the_application_carries_a_connection() {
         client.close(CloseCode::NORMAL).await
     };
     let echo = async {
-        while let Some((message, outbound)) = server.recv_ref().await? {
-            outbound.send(message)?;
+        while let Some((message, outbound)) = server.recv_split().await? {
+            outbound.feed(message)?;
         }
         Ok::<(), Error>(())
     };

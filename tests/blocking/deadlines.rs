@@ -272,7 +272,7 @@ fn a_peer_that_never_reads_is_given_up() {
 fn a_peer_that_never_reads_is_given_up_by_both_halves() {
     within_seconds(10, || {
         let (server, _peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(SHORT)));
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let began = Instant::now();
         let receiving = thread::spawn(move || recv.recv().map(|_| ()));
         assert_timed_out(&send.send(vec![0; HUGE]), Timer::Write);
@@ -298,7 +298,7 @@ fn a_slow_reader_is_not_given_up() {
                 peer
             });
             if halves {
-                let (send, _recv) = server.split().unwrap();
+                let (mut send, _recv) = server.split().unwrap();
                 send.send(vec![0; HUGE]).unwrap();
             } else {
                 server.send(vec![0; HUGE]).unwrap();

@@ -7,7 +7,7 @@ use std::{
     thread,
 };
 
-use websocket_proto::{CloseCode, Config, ContextTakeover, DeflateConfig, Error, blocking};
+use websocket_proto::{CloseCode, Config, ContextTakeover, DeflateConfig, Error, Outgoing, blocking};
 
 /// What the client and the server have in common is less than either has.
 fn configs() -> [Config; 2] {
@@ -41,8 +41,8 @@ fn both_ends_agree() -> Result<(), Error> {
         let mut websocket =
             blocking::WebSocket::accept_with(stream, &server, |_| Ok(websocket_proto::handshake::Accept::new()))?;
         assert_agreed(websocket.deflate());
-        while let Some((message, outbound)) = websocket.recv_ref()? {
-            outbound.send(message)?;
+        while let Some((message, outbound)) = websocket.recv_split()? {
+            outbound.feed(message)?;
         }
         Ok(())
     });
@@ -51,14 +51,14 @@ fn both_ends_agree() -> Result<(), Error> {
     assert_agreed(websocket.deflate());
     for _ in 0..3 {
         websocket.feed(text())?;
-        websocket.feed_uncompressed(text())?;
+        websocket.feed(Outgoing::from(text()).uncompressed())?;
         for _ in 0..2 {
             let message = websocket.recv()?.map(|message| message.as_text() == Some(&text()));
             assert_eq!(message, Some(true));
         }
     }
-    let (send, mut recv) = websocket.split()?;
-    send.feed_uncompressed("plain")?;
+    let (mut send, mut recv) = websocket.split()?;
+    send.feed(Outgoing::from("plain").uncompressed())?;
     send.feed(text())?;
     assert_eq!(recv.recv()?.map(|message| message.len()), Some(5));
     assert_eq!(recv.recv()?.map(|message| message.len()), Some(text().len()));

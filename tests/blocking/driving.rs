@@ -81,7 +81,7 @@ fn a_failed_write_leaves_what_has_arrived() {
                         Err(Error::Protocol(ProtocolError::ConnectionLost))
                     ));
                     assert!(matches!(
-                        server.feed("more"),
+                        server.send("more"),
                         Err(Error::Protocol(ProtocolError::ConnectionLost))
                     ));
                 }
@@ -139,8 +139,8 @@ fn a_reset_between_messages_leaves_what_has_arrived() {
         peer.stream.write_all(&close).unwrap();
         let mut count = 0;
         let mut peer = Some(peer);
-        while let Some((message, outbound)) = server.recv_ref().unwrap() {
-            outbound.send(message).unwrap();
+        while let Some((message, outbound)) = server.recv_split().unwrap() {
+            outbound.feed(message).unwrap();
             count += 1;
             if count == 10 {
                 // The answers that it has not read make this a reset.
@@ -316,13 +316,13 @@ fn a_mark_of_zero_sends_one_message_at_a_time() {
         let (mut client, mut server) = connected(&config, &config);
         for n in 0..10 {
             client.feed(format!("{n}")).unwrap();
-            client.feed_prepared(&PreparedMessage::text("prepared")).unwrap();
+            client.feed(&PreparedMessage::text("prepared")).unwrap();
         }
         client.flush().unwrap();
         for n in 0..10 {
             assert_eq!(server.recv().unwrap(), Some(Message::from(format!("{n}"))));
-            let (message, outbound) = server.recv_ref().unwrap().expect("a message");
-            outbound.send(message).unwrap();
+            let (message, outbound) = server.recv_split().unwrap().expect("a message");
+            outbound.feed(message).unwrap();
         }
         assert_eq!(client.recv().unwrap(), Some(Message::from("prepared")));
     });

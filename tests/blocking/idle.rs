@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use websocket_proto::{Config, Error, Fin, Negotiated, Role, blocking::WebSocket, frame::Opcode};
+use websocket_proto::{Config, Error, Fragment, Negotiated, Role, blocking::WebSocket, frame::Opcode};
 
 use crate::{
     script::{Endpoint, Script, config},
@@ -96,7 +96,7 @@ fn a_client_that_waits_holds_nothing_but_masking_keys() {
     );
     assert!(matches!(client.recv(), Ok(Some(_))));
     client.send("hello").unwrap();
-    client.feed_fragment("a message that goes on", Fin::More).unwrap();
+    client.feed(Fragment::more("a message that goes on")).unwrap();
     let waiting: Result<_, Error> = client.recv();
     assert!(waiting.is_err_and(|error| error.is_would_block()));
     assert!(client.into_parts().1.allocated() <= KEYS);

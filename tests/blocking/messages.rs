@@ -13,8 +13,8 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Delivery, Error, Event, Fin, Limits, Message, Negotiated, PreparedMessage, Role,
-    SendError,
+    CloseCode, CloseFrame, Config, Delivery, Error, Event, Fragment, Limits, Message, Negotiated, PreparedMessage,
+    Role, SendError,
     blocking::{Stream, WebSocket},
     frame::Opcode,
 };
@@ -83,8 +83,8 @@ fn messages_of_every_size_and_kind_are_echoed() {
     within_seconds(10, || {
         let (mut client, mut server) = connected(&Config::new(), &Config::new());
         let echo = thread::spawn(move || -> Result<_, Error> {
-            while let Some((message, outbound)) = server.recv_ref()? {
-                outbound.send(message)?;
+            while let Some((message, outbound)) = server.recv_split()? {
+                outbound.feed(message)?;
             }
             Ok(server.closure())
         });
@@ -107,8 +107,8 @@ fn unix_sockets_carry_messages_too() {
         let (near, far) = UnixStream::pair().unwrap();
         let server = thread::spawn(move || {
             let mut server = WebSocket::accept(far)?;
-            while let Some((message, outbound)) = server.recv_ref()? {
-                outbound.send(message)?;
+            while let Some((message, outbound)) = server.recv_split()? {
+                outbound.feed(message)?;
             }
             Ok::<_, Error>(())
         });
@@ -164,8 +164,8 @@ fn what_arrives_together_is_answered_with_one_write() {
             .collect();
         peer.stream.write_all(&batch).unwrap();
         let echo = thread::spawn(move || -> Result<(), Error> {
-            while let Some((message, outbound)) = server.recv_ref()? {
-                outbound.send(message)?;
+            while let Some((message, outbound)) = server.recv_split()? {
+                outbound.feed(message)?;
             }
             Ok(())
         });
@@ -232,10 +232,10 @@ fn a_full_queue_is_written_before_more_is_queued() {
         }
         assert_eq!(writes.load(Ordering::Relaxed), 1);
         server.ping(b"behind the mark").unwrap();
-        server.feed_fragment(&[6; 1100], Fin::More).unwrap();
+        server.feed(Fragment::more(&[6; 1100])).unwrap();
         server.pong(b"inside a message").unwrap();
-        server.feed_fragment(&[6; 1100], Fin::More).unwrap();
-        server.feed_fragment(&[6; 1100], Fin::Last).unwrap();
+        server.feed(Fragment::more(&[6; 1100])).unwrap();
+        server.feed(Fragment::last(&[6; 1100])).unwrap();
         server.flush().unwrap();
         for n in 0..6 {
             assert_eq!(peer.recv(), Some((Opcode::Binary, vec![n; 400])));
@@ -252,18 +252,18 @@ fn a_full_queue_is_written_before_more_is_queued() {
 fn a_message_is_sent_in_fragments_and_received_whole() {
     within_seconds(10, || {
         let (mut client, mut server) = connected(&Config::new(), &Config::new());
-        client.feed_fragment("one, ", Fin::More).unwrap();
-        client.feed_fragment("two, ", Fin::More).unwrap();
+        client.feed(Fragment::more("one, ")).unwrap();
+        client.feed(Fragment::more("two, ")).unwrap();
         assert!(matches!(
             client.send("no"),
             Err(Error::Send(SendError::MessageOpen(())))
         ));
         assert!(matches!(
-            client.feed_fragment(b"no", Fin::Last),
+            client.feed(Fragment::last(b"no")),
             Err(Error::Send(SendError::MessageOpen(())))
         ));
         client.ping(b"in between").unwrap();
-        client.feed_fragment("three", Fin::Last).unwrap();
+        client.feed(Fragment::last("three")).unwrap();
         client.send("whole").unwrap();
         assert_eq!(server.recv().unwrap(), Some(Message::from("one, two, three")));
         assert_eq!(server.recv().unwrap(), Some(Message::from("whole")));
@@ -289,7 +289,7 @@ fn a_message_of_any_size_passes_in_fragments() {
             received += fragment.data.len();
             assert!(fragment.data.as_bytes().iter().all(|&byte| byte == 7));
             assert!(fragment.data.len() < LEN / 4, "delivered as it arrives");
-            if fragment.fin == Fin::Last {
+            if fragment.is_last {
                 break;
             }
         }
@@ -337,16 +337,16 @@ fn prepared_messages_arrive() {
                 for _ in 0..4 {
                     let received = server.recv().unwrap().expect("a message");
                     assert_eq!(received.as_bytes(), message.as_bytes());
-                    server.feed_prepared(&message).unwrap();
+                    server.feed(&message).unwrap();
                 }
                 server.flush().unwrap();
-                let (send, _recv) = server.split().unwrap();
-                send.send_prepared(&message).unwrap();
+                let (mut send, _recv) = server.split().unwrap();
+                send.send(&message).unwrap();
             }
         });
-        client.send_prepared(&message).unwrap();
+        client.send(&message).unwrap();
         for _ in 0..3 {
-            client.feed_prepared(&message).unwrap();
+            client.feed(&message).unwrap();
         }
         for _ in 0..5 {
             let received = client.recv().unwrap().expect("a message");

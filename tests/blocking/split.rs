@@ -13,8 +13,8 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Delivery, Error, Event, Fin, Limits, Message, Negotiated, ProtocolError, Role, Side,
-    Timer, Timers,
+    CloseCode, CloseFrame, Config, Delivery, Error, Event, Fragment, Limits, Message, Negotiated, ProtocolError, Role,
+    Side, Timer, Timers,
     blocking::{RecvHalf, SplitStream, Stream, WebSocket},
     frame::Opcode,
 };
@@ -56,7 +56,7 @@ fn both_directions_run_at_full_speed() {
         let (client, server) = connected(&Config::new(), &Config::new());
         let mut threads = Vec::new();
         for websocket in [client, server] {
-            let (send, mut recv) = websocket.split().unwrap();
+            let (mut send, mut recv) = websocket.split().unwrap();
             threads.push(thread::spawn(move || {
                 for n in 0..MESSAGES {
                     send.feed(&n.to_be_bytes()).unwrap();
@@ -88,7 +88,7 @@ fn messages_of_many_senders_stay_whole_and_in_order() {
         let (send, recv) = client.split().unwrap();
         let senders: Vec<_> = (0..SENDERS)
             .map(|sender| {
-                let send = send.clone();
+                let mut send = send.clone();
                 thread::spawn(move || {
                     for n in 0..MESSAGES {
                         // Short and long ones, of which the content tells the sender, the number and the length.
@@ -141,7 +141,7 @@ fn the_receiver_answers_pings_while_nobody_sends() {
 fn the_receiver_goes_on_while_a_sender_is_blocked() {
     within_seconds(10, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let sending = thread::spawn(move || send.send(vec![7; HUGE]));
         peer.wait_for_data();
         peer.send(Opcode::Ping, b"still there?");
@@ -165,10 +165,10 @@ fn a_sender_that_waits_for_room_does_not_block_the_receiver() {
     within_seconds(10, || {
         let config = Config::new().limits(Limits::new().output_high_water(1000));
         let (server, mut peer) = with_raw_peer(Role::Server, &config);
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let senders: Vec<_> = (0..4)
             .map(|_| {
-                let send = send.clone();
+                let mut send = send.clone();
                 thread::spawn(move || (0..8).try_for_each(|_| send.feed(vec![7; 1 << 20])))
             })
             .collect();
@@ -207,7 +207,7 @@ fn a_peer_that_only_echoes_does_not_lock_up_with_the_halves() {
             }
             Ok(())
         });
-        let (send, mut recv) = client.split().unwrap();
+        let (mut send, mut recv) = client.split().unwrap();
         let sending = thread::spawn(move || {
             for n in 0..MESSAGES {
                 send.send(numbered(n, LEN)).unwrap();
@@ -218,7 +218,7 @@ fn a_peer_that_only_echoes_does_not_lock_up_with_the_halves() {
             let message = recv.recv().unwrap().expect("an echo");
             assert!(message.as_bytes() == numbered(n, LEN));
         }
-        let send = sending.join().unwrap();
+        let mut send = sending.join().unwrap();
         send.close(None).unwrap();
         assert_eq!(recv.recv().unwrap(), None);
         echoing.join().unwrap().unwrap();
@@ -232,7 +232,7 @@ fn the_receiver_reads_on_while_the_peer_does_not() {
     const MESSAGES: u64 = (HUGE / LEN) as u64;
     within_seconds(10, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         send.feed(vec![7; HUGE]).unwrap();
         let talking = thread::spawn(move || {
             for n in 0..MESSAGES {
@@ -256,7 +256,7 @@ fn the_receiver_reads_on_while_the_peer_does_not() {
 fn feeding_without_end_does_not_keep_the_receiver_from_receiving() {
     within_seconds(10, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let done = Arc::new(AtomicBool::new(false));
         let feeding = thread::spawn({
             let done = Arc::clone(&done);
@@ -286,7 +286,7 @@ fn feeding_without_end_does_not_keep_the_receiver_from_receiving() {
 fn a_close_of_the_sending_half_finishes_through_the_receiving_half() {
     within_seconds(10, || {
         let (client, server) = connected(&Config::new(), &Config::new());
-        let (send, recv) = client.split().unwrap();
+        let (mut send, recv) = client.split().unwrap();
         let (_server_send, server_recv) = server.split().unwrap();
         let (at_client, at_server) = (receiving(recv), receiving(server_recv));
         let began = Instant::now();
@@ -321,7 +321,7 @@ fn a_close_of_the_sending_half_finishes_through_the_receiving_half() {
 fn a_peer_that_never_answers_a_close_of_the_sending_half_is_given_up() {
     within_seconds(10, || {
         let (client, _peer) = with_raw_peer(Role::Client, &timed(Timers::new().close(SHORT)));
-        let (send, recv) = client.split().unwrap();
+        let (mut send, recv) = client.split().unwrap();
         let receiving = receiving(recv);
         thread::sleep(millis(50));
         let began = Instant::now();
@@ -342,7 +342,7 @@ fn a_peer_that_closes_while_a_sender_is_blocked_gets_its_answer_and_the_end() {
     within_seconds(10, || {
         for halfway_closed in [false, true] {
             let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-            let (send, recv) = server.split().unwrap();
+            let (mut send, recv) = server.split().unwrap();
             let receiving = receiving(recv);
             let sending = thread::spawn(move || send.send(vec![7; HUGE]));
             peer.wait_for_data();
@@ -372,7 +372,7 @@ fn a_peer_that_closes_and_never_reads_is_left_at_the_deadline() {
     within_seconds(10, || {
         for ends in [false, true] {
             let (server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().close(SHORT)));
-            let (send, recv) = server.split().unwrap();
+            let (mut send, recv) = server.split().unwrap();
             let receiving = receiving(recv);
             let sending = thread::spawn(move || send.send(vec![7; HUGE]));
             peer.wait_for_data();
@@ -401,7 +401,7 @@ fn a_violation_while_a_sender_is_blocked_is_answered_behind_what_is_sent() {
             (Opcode::Text, b"not UTF-8: \xff", 1007),
         ] {
             let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-            let (send, recv) = server.split().unwrap();
+            let (mut send, recv) = server.split().unwrap();
             let receiving = receiving(recv);
             let sending = thread::spawn(move || send.send(vec![7; HUGE]));
             peer.wait_for_data();
@@ -424,7 +424,7 @@ fn a_violation_while_a_sender_is_blocked_is_answered_behind_what_is_sent() {
 fn either_half_may_be_dropped_first() {
     within_seconds(10, || {
         let (client, mut server) = connected(&Config::new(), &Config::new());
-        let (send, recv) = client.split().unwrap();
+        let (mut send, recv) = client.split().unwrap();
         drop(recv);
         send.send("without a receiver").unwrap();
         assert_eq!(server.recv().unwrap(), Some(Message::from("without a receiver")));
@@ -454,10 +454,10 @@ fn either_half_may_be_dropped_first() {
 fn a_lost_peer_shows_at_both_halves() {
     within_seconds(10, || {
         let (server, peer) = with_raw_peer(Role::Server, &Config::new());
-        let (send, recv) = server.split().unwrap();
+        let (mut send, recv) = server.split().unwrap();
         let receiving = receiving(recv);
         let sending = thread::spawn({
-            let send = send.clone();
+            let mut send = send.clone();
             move || send.send(vec![7; HUGE])
         });
         peer.wait_for_data();
@@ -486,20 +486,20 @@ fn a_lost_peer_shows_at_both_halves() {
 fn halves_show_events_and_fragments_as_the_whole_does() {
     within_seconds(10, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new().delivery(Delivery::Fragments));
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         peer.send(Opcode::Ping, b"1");
         peer.send(Opcode::Pong, b"2");
         peer.send(Opcode::Text, b"3");
         assert_eq!(recv.recv_event().unwrap(), Some(Event::Ping(b"1")));
         assert_eq!(recv.recv_event().unwrap(), Some(Event::Pong(b"2")));
         match recv.recv_event().unwrap() {
-            Some(Event::Fragment(fragment)) => assert_eq!((fragment.data, fragment.fin), ("3".into(), Fin::Last)),
+            Some(Event::Fragment(fragment)) => assert_eq!((fragment.data, fragment.is_last), ("3".into(), true)),
             event => panic!("{event:?}"),
         }
         send.ping(b"4").unwrap();
         send.pong(b"5").unwrap();
-        send.feed_fragment("6", Fin::More).unwrap();
-        send.feed_fragment("7", Fin::Last).unwrap();
+        send.feed(Fragment::more("6")).unwrap();
+        send.feed(Fragment::last("7")).unwrap();
         peer.send(Opcode::Text, b"8");
         assert!(
             matches!(recv.recv(), Err(Error::FragmentDelivery)),
@@ -522,7 +522,7 @@ fn halves_show_events_and_fragments_as_the_whole_does() {
 fn a_pong_that_waits_for_a_slow_reader_does_not_end_the_connection() {
     within_seconds(10, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(400))));
-        let (send, recv) = server.split().unwrap();
+        let (mut send, recv) = server.split().unwrap();
         let receiving = receiving(recv);
         let sending = thread::spawn(move || send.send(vec![7; HUGE]).map(|()| send));
         peer.wait_for_data();
@@ -605,7 +605,7 @@ fn failing(config: &Config) -> (WebSocket<Failing>, Arc<AtomicBool>, Arc<AtomicU
 fn a_write_that_fails_wakes_the_receiver() {
     within_seconds(10, || {
         let (server, fails, _, mut peer) = failing(&timed(Timers::new().close(SHORT)));
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let receiving = thread::spawn(move || {
             let message = recv.recv().map(|message| message.map(Message::into_owned));
             (message, recv.recv().map(|_| ()))
@@ -634,7 +634,7 @@ fn a_write_that_fails_wakes_the_receiver() {
 fn the_end_of_the_stream_does_not_make_the_receiver_spin() {
     within_seconds(10, || {
         let (server, _, reads, mut peer) = failing(&Config::new());
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let receiving = thread::spawn(move || recv.recv().map(|message| message.is_none()));
         let sending = thread::spawn(move || send.send(vec![7; HUGE]));
         peer.wait_for_data();
@@ -657,7 +657,7 @@ fn halves_of_a_stream_that_is_not_ready_lose_nothing() {
         let limits = Limits::new().output_high_water(2 * HUGE);
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new().limits(limits));
         server.stream().set_nonblocking(true).unwrap();
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         assert!(recv.recv().is_err_and(|error| error.is_would_block()));
         let (done, reading) = mpsc::channel();
         assert!(send.send(vec![7; HUGE]).is_err_and(|error| error.is_would_block()));

@@ -28,7 +28,7 @@ fn the_sending_half_keeps_its_own_deadline() {
     within_seconds(20, || {
         for dropped in [true, false] {
             let (server, _peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(SHORT)));
-            let (send, recv) = server.split().unwrap();
+            let (mut send, recv) = server.split().unwrap();
             let recv = (!dropped).then_some(recv);
             let began = Instant::now();
             let sent = send.send(vec![0; HUGE]);
@@ -37,7 +37,7 @@ fn the_sending_half_keeps_its_own_deadline() {
             assert_took_about(began, 2 * SHORT);
             // Each time, from everything that writes.
             assert!(is_timer(&send.flush(), Timer::Write));
-            assert!(is_timer(&send.feed("more"), Timer::Write));
+            assert!(is_timer(&send.send("more"), Timer::Write));
             drop(recv);
         }
     });
@@ -49,7 +49,7 @@ fn the_receiving_half_notices_a_close_in_time() {
     within_seconds(20, || {
         for wait in [0, 50, 130] {
             let (client, _peer) = with_raw_peer(Role::Client, &timed(Timers::new().close(SHORT)));
-            let (send, mut recv) = client.split().unwrap();
+            let (mut send, mut recv) = client.split().unwrap();
             let receiving = thread::spawn(move || recv.recv().map(|_| ()));
             thread::sleep(millis(wait));
             let began = Instant::now();
@@ -69,7 +69,7 @@ fn the_receiving_half_notices_a_close_in_time() {
 fn a_failed_write_leaves_what_has_arrived() {
     within_seconds(20, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let mut words = peer.frame(true, Opcode::Text, b"last words");
         words.extend(peer.frame(true, Opcode::Close, b"\x0f\xa1banned"));
         peer.stream.write_all(&words).unwrap();
@@ -117,7 +117,7 @@ fn limits_hold_for_halves() {
         let own = server.stream().try_clone().unwrap();
         own.set_read_timeout(Some(SHORT)).unwrap();
         own.set_write_timeout(Some(SHORT)).unwrap();
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let began = Instant::now();
         assert!(recv.recv().is_err_and(|error| error.is_would_block()));
         assert!(send.send(vec![0; HUGE]).is_err_and(|error| error.is_would_block()));
@@ -138,11 +138,11 @@ fn a_mark_of_zero_sends_one_message_at_a_time() {
         let (_send, mut recv) = server.split().unwrap();
         let sending: Vec<_> = (0..4)
             .map(|_| {
-                let send = send.clone();
+                let mut send = send.clone();
                 thread::spawn(move || {
                     for _ in 0..50 {
                         send.send("a message").unwrap();
-                        send.feed_prepared(&PreparedMessage::text("another")).unwrap();
+                        send.feed(&PreparedMessage::text("another")).unwrap();
                     }
                     send.flush().unwrap();
                 })
@@ -160,9 +160,9 @@ fn a_mark_of_zero_sends_one_message_at_a_time() {
 fn a_flood_of_short_prepared_messages_is_refused() {
     within_seconds(20, || {
         let (server, _peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(100))));
-        let (send, _recv) = server.split().unwrap();
+        let (mut send, _recv) = server.split().unwrap();
         let empty = PreparedMessage::text("");
-        let fed = (0..4_000_000).find(|_| send.feed_prepared(&empty).is_err());
+        let fed = (0..4_000_000).find(|_| send.feed(&empty).is_err());
         assert!(fed.is_some(), "the stalled output ends it");
     });
 }
@@ -172,7 +172,7 @@ fn a_flood_of_short_prepared_messages_is_refused() {
 fn the_peers_close_ends_a_sender() {
     within_seconds(20, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
-        let (send, mut recv) = server.split().unwrap();
+        let (mut send, mut recv) = server.split().unwrap();
         let began = Instant::now();
         let sending = thread::spawn(move || send.send(vec![0; HUGE]));
         peer.wait_for_data();

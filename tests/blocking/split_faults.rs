@@ -114,7 +114,7 @@ fn message(n: u32) -> Message<'static> {
 }
 
 /// Sends everything, and closes.
-fn send_all(send: &SendHalf<Faulty>) -> Result<(), Error> {
+fn send_all(send: &mut SendHalf<Faulty>) -> Result<(), Error> {
     for n in 0..MESSAGES {
         // What is not ready is queued, and goes out with the next call.
         match send.send(message(n)) {
@@ -143,8 +143,8 @@ fn recv_all(recv: &mut RecvHalf<Faulty>) -> (u32, Result<(), Error>) {
 /// Echoes until the connection ends in some way.
 fn echo(stream: UnixStream) {
     let mut server = WebSocket::from_negotiated(stream, &Negotiated::new(Role::Server), &Config::new());
-    while let Ok(Some((message, outbound))) = server.recv_ref() {
-        outbound.send(message).expect("open");
+    while let Ok(Some((message, outbound))) = server.recv_split() {
+        outbound.feed(message).expect("open");
     }
 }
 
@@ -160,10 +160,10 @@ fn run(fault: Fault, at: usize) -> bool {
         done: Arc::clone(&done),
     };
     let client = WebSocket::from_negotiated(stream, &Negotiated::new(Role::Client), &Config::new());
-    let (send, mut recv) = client.split().unwrap();
-    let sending = thread::spawn(move || (send_all(&send), send));
+    let (mut send, mut recv) = client.split().unwrap();
+    let sending = thread::spawn(move || (send_all(&mut send), send));
     let (received, ended) = recv_all(&mut recv);
-    let (sent, send) = sending.join().unwrap();
+    let (sent, mut send) = sending.join().unwrap();
     let closure = recv.closure().expect("an end");
 
     let is_io = |result: &Result<(), Error>| matches!(result, Err(Error::Io(_)));

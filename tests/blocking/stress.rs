@@ -52,7 +52,7 @@ fn message(sender: u64, n: u64) -> String {
 }
 
 /// Sends until it is enough, or refused. Returns how many messages were accepted.
-fn send_some(send: &SendHalf<UnixStream>, sender: u64, seed: u64) -> u64 {
+fn send_some(send: &mut SendHalf<UnixStream>, sender: u64, seed: u64) -> u64 {
     let messages = chance(seed, sender) % 30;
     for n in 0..messages {
         let way = chance(seed, n + 100 * sender);
@@ -95,7 +95,7 @@ type Outcome = ([u64; 2], [u64; 2], Result<(), Error>);
 
 /// One end: two senders and a receiver, each on a thread. Behind its senders it closes, or not.
 fn run(websocket: WebSocket<UnixStream>, seed: u64, closes: bool, receives: bool) -> Outcome {
-    let (send, mut recv) = websocket.split().unwrap();
+    let (mut send, mut recv) = websocket.split().unwrap();
     let receiver = thread::spawn(move || {
         if receives {
             recv_all(&mut recv)
@@ -104,8 +104,8 @@ fn run(websocket: WebSocket<UnixStream>, seed: u64, closes: bool, receives: bool
         }
     });
     let senders = [0, 1].map(|sender| {
-        let send = send.clone();
-        thread::spawn(move || send_some(&send, sender, seed))
+        let mut send = send.clone();
+        thread::spawn(move || send_some(&mut send, sender, seed))
     });
     let accepted = senders.map(|sender| sender.join().unwrap());
     if closes {

@@ -1,7 +1,7 @@
 //! CL: the closing handshake.
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Fin, ProtocolError, ReadyState, Role, SendError, Side,
+    CloseCode, CloseFrame, Config, Connection, Fragment, ProtocolError, ReadyState, Role, SendError, Side,
     frame::ClosePayloadError,
 };
 
@@ -169,7 +169,7 @@ fn every_close_code_is_judged_when_sent() {
 fn the_closing_handshake_ends_clean_at_both_ends() {
     for first in ROLES {
         let pair = Pair::run(&Config::new(), |pair| {
-            pair.client.connection.send("last words").unwrap();
+            pair.client.connection.feed("last words").unwrap();
             let end = if first == Role::Client {
                 &mut pair.client
             } else {
@@ -355,7 +355,7 @@ fn input_is_read_on_behind_the_own_close() {
 fn a_close_ends_the_own_fragmented_message() {
     for role in ROLES {
         let outcome = Scenario::new(role, wire::close(role.peer(), 1000, "")).before(|connection| {
-            connection.send_fragment("begun", Fin::More).unwrap();
+            connection.feed(Fragment::more("begun")).unwrap();
         });
         assert_eq!(
             outcome.run().sent(),
@@ -364,10 +364,10 @@ fn a_close_ends_the_own_fragmented_message() {
 
         // The application may close there, too.
         let mut connection = Connection::new(role, &Config::new());
-        connection.send_fragment("begun", Fin::More).unwrap();
+        connection.feed(Fragment::more("begun")).unwrap();
         connection.close(normal()).unwrap();
-        let refused = connection.send_fragment("end", Fin::Last);
-        assert_eq!(refused, Err(SendError::Closing("end".into())));
+        let refused = connection.feed(Fragment::last("end"));
+        assert_eq!(refused, Err(SendError::Closing(Fragment::last("end").into())));
         assert_eq!(take_frames(role, &mut connection).len(), 2);
     }
 }
@@ -434,7 +434,7 @@ fn a_failure_sends_its_close_and_ends_input() {
     for (fault, code) in cases {
         let bytes = [fault, wire::close(Role::Client, 1000, "")].concat();
         let scenario = Scenario::new(Role::Server, bytes).before(|connection| {
-            connection.send("queued before").unwrap();
+            connection.feed("queued before").unwrap();
         });
         let outcome = scenario.run();
         outcome.assert_failed(&[], code);
@@ -482,7 +482,7 @@ fn a_failure_reaches_the_peer() {
 fn output_is_written_before_the_shutdown() {
     let pair = Pair::run(&Config::new(), |pair| {
         for i in 0..50 {
-            pair.server.connection.send(sample(i * 200)).unwrap();
+            pair.server.connection.feed(sample(i * 200)).unwrap();
         }
         pair.server.connection.close(normal()).unwrap();
         assert_eq!(pair.run_to_end(), seconds(0));
@@ -547,7 +547,7 @@ fn a_close_that_was_not_written_is_not_clean() {
 fn the_answer_is_written_behind_the_end_of_input() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send(&sample(1000)).unwrap();
+        connection.feed(&sample(1000)).unwrap();
         connection.receive(&wire::close(role.peer(), 1000, ""));
         connection.receive_eof();
         take_events(&mut connection, &mut Vec::new()).unwrap();

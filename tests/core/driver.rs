@@ -9,7 +9,7 @@ mod turns;
 use core::time::Duration;
 
 use websocket_proto::{
-    CloseCode, Config, Connection, Delivery, Driver, Event, Fin, Inbound, Limits, PreparedMessage, ProtocolError,
+    CloseCode, Config, Connection, Delivery, Driver, Event, Inbound, Limits, PreparedMessage, ProtocolError,
     ReadyState, Role, SendError, Side, Step, Time, Timer, Timers,
 };
 

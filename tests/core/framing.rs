@@ -1,8 +1,8 @@
 //! FR: frames on the wire.
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Delivery, Event, Fin, Limits, Message, ProtocolError, ReadyState, Role,
-    SendError,
+    CloseCode, CloseFrame, Config, Connection, Delivery, Event, Fragment, Limits, Message, ProtocolError, ReadyState,
+    Role, SendError,
     frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
 };
 
@@ -117,11 +117,11 @@ fn what_is_sent_takes_the_shortest_form() {
             (100_000, 8),
         ] {
             let mut connection = Connection::new(role, &Config::new());
-            connection.send(&sample(len)).unwrap();
-            connection.send(sample(len)).unwrap();
-            connection.send("x".repeat(len)).unwrap();
-            connection.send_fragment(sample(len), Fin::More).unwrap();
-            connection.send_fragment(&sample(len), Fin::Last).unwrap();
+            connection.feed(&sample(len)).unwrap();
+            connection.feed(sample(len)).unwrap();
+            connection.feed("x".repeat(len)).unwrap();
+            connection.feed(Fragment::more(sample(len))).unwrap();
+            connection.feed(Fragment::last(&sample(len))).unwrap();
             // `take_frames` asserts that every frame has the mask and the form that it must have.
             let frames = take_frames(role, &mut connection);
             let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();
@@ -148,7 +148,7 @@ fn what_is_sent_takes_the_shortest_form() {
 fn control_frames_and_empty_frames_are_masked_as_others() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send("").unwrap();
+        connection.feed("").unwrap();
         connection.ping(b"").unwrap();
         connection.pong(b"").unwrap();
         connection.receive(&wire::ping(role.peer(), b""));

@@ -3,8 +3,8 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use websocket_proto::{
-    Buf, CloseCode, CloseFrame, Config, Connection, Delivery, Fin, Limits, Message, PingPolicy, ReadyState, Role, Time,
-    Timers,
+    Buf, CloseCode, CloseFrame, Config, Connection, Delivery, Fragment, Limits, Message, PingPolicy, ReadyState, Role,
+    Time, Timers,
 };
 
 use crate::{
@@ -123,7 +123,7 @@ fn space_and_receive_may_be_mixed() {
 fn an_ended_connection_takes_every_call() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send("never written").unwrap();
+        connection.feed("never written").unwrap();
         connection.abort();
         for _ in 0..2 {
             assert_eq!(connection.ready_state(), ReadyState::Closed);
@@ -137,7 +137,7 @@ fn an_ended_connection_takes_every_call() {
             connection.receive_eof();
             connection.handle_timeout(Time::ZERO);
             connection.measure_latency();
-            assert!(connection.send("late").is_err());
+            assert!(connection.feed("late").is_err());
             assert!(connection.close(None).is_err());
             assert!(!connection.output().has_remaining());
             connection.abort();
@@ -207,11 +207,11 @@ fn random_calls(seed: u64) {
             }
             7..=10 => while let Ok(Some(_)) = connection.next_event() {},
             11 => drop(connection.next_event()),
-            12 => drop(connection.send(&sample(rng.length(70_000)))),
-            13 => drop(connection.send(sample(rng.length(70_000)))),
+            12 => drop(connection.feed(&sample(rng.length(70_000)))),
+            13 => drop(connection.feed(sample(rng.length(70_000)))),
             14 => {
-                let fin = [Fin::More, Fin::Last][rng.below(2)];
-                drop(connection.send_fragment("text", fin));
+                let is_last = rng.below(2) == 1;
+                drop(connection.feed(Fragment::new("text", is_last)));
             }
             15 => drop(connection.ping(&sample(rng.length(200)))),
             16 => drop(connection.pong(&sample(rng.length(200)))),

@@ -1,6 +1,6 @@
 //! SEC-03, SEC-04, SEC-05, SEC-09, SEC-10: bounds on what a peer can make an endpoint hold.
 
-use websocket_proto::{Buf, Config, Connection, Fin, Limits, Message, ProtocolError, Role, SendError};
+use websocket_proto::{Buf, Config, Connection, Fragment, Limits, Outgoing, ProtocolError, Role, SendError};
 
 use crate::{
     raw::{Got, Scenario, receive, take_events, take_frames, take_output},
@@ -233,16 +233,19 @@ fn a_full_queue_hands_the_message_back() {
         let mut connection = Connection::new(role, &config);
         let mut sent = 0;
         let message = sample(99);
-        while connection.send(message.clone()).is_ok() {
+        while connection.feed(message.clone()).is_ok() {
             sent += 1;
             assert!(sent < 20);
         }
         assert!((9..=10).contains(&sent));
         assert!(connection.split_mut().1.is_full());
-        assert_eq!(connection.send(&message), Err(SendError::Full(Message::from(&message))));
-        assert_eq!(connection.send("text").unwrap_err().into_unsent(), Some("text".into()));
-        let refused = connection.send_fragment("text", Fin::More);
-        assert_eq!(refused, Err(SendError::Full("text".into())));
+        assert_eq!(
+            connection.feed(&message),
+            Err(SendError::Full(Outgoing::from(&message)))
+        );
+        assert_eq!(connection.feed("text").unwrap_err().into_unsent(), Some("text".into()));
+        let refused = connection.feed(Fragment::more("text"));
+        assert_eq!(refused, Err(SendError::Full(Fragment::more("text").into())));
         assert_eq!(connection.ping(b""), Err(SendError::Full(())));
         assert_eq!(connection.pong(b""), Err(SendError::Full(())));
         let queued = connection.output().len();
@@ -250,7 +253,7 @@ fn a_full_queue_hands_the_message_back() {
 
         // What was refused left no trace: neither bytes nor an open message.
         take_output(&mut connection, queued - 999, &mut Vec::new());
-        connection.send("text").unwrap();
+        connection.feed("text").unwrap();
         let mut rest = Vec::new();
         take_output(&mut connection, usize::MAX, &mut rest);
         let last = wire::text(role, "text");
@@ -264,8 +267,8 @@ fn a_full_queue_still_takes_what_the_protocol_owes() {
     for role in ROLES {
         let config = Config::new().limits(Limits::new().output_high_water(10));
         let mut connection = Connection::new(role, &config);
-        connection.send(&[0; 100_000]).unwrap();
-        assert_eq!(connection.send(""), Err(SendError::Full("".into())));
+        connection.feed(&[0; 100_000]).unwrap();
+        assert_eq!(connection.feed(""), Err(SendError::Full("".into())));
         connection.receive(&wire::ping(role.peer(), b"?"));
         take_events(&mut connection, &mut Vec::new()).unwrap();
         connection.close(None).unwrap();
@@ -287,8 +290,8 @@ fn queued_output_is_bounded() {
         for _ in 0..2000 {
             let message = vec![1; rng.length(20_000)];
             let _ = match rng.below(3) {
-                0 => connection.send(&message).map_err(|_| ()),
-                1 => connection.send(message).map_err(|_| ()),
+                0 => connection.feed(&message).map_err(|_| ()),
+                1 => connection.feed(message).map_err(|_| ()),
                 _ => connection.ping(&message[..message.len().min(125)]).map_err(|_| ()),
             };
             let n = rng.below(8000);

@@ -107,8 +107,8 @@ fn a_released_connection_holds_nothing() {
                     connection.receive(chunk);
                     take_events(&mut connection, &mut Vec::new()).unwrap();
                 }
-                connection.send(&sample(10_000)).unwrap();
-                connection.send(sample(10_000)).unwrap();
+                connection.feed(&sample(10_000)).unwrap();
+                connection.feed(sample(10_000)).unwrap();
                 assert!(connection.allocated() > 0);
                 take_frames(role, &mut connection);
                 connection.release();
@@ -180,8 +180,8 @@ fn release_loses_no_waiting_event() {
 fn release_keeps_waiting_output() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send("small").unwrap();
-        connection.send(sample(10_000)).unwrap();
+        connection.feed("small").unwrap();
+        connection.feed(sample(10_000)).unwrap();
         connection.release();
         let payloads: Vec<Vec<u8>> = take_frames(role, &mut connection)
             .into_iter()
@@ -287,7 +287,7 @@ fn an_output_buffer_can_be_lent_from_connection_to_connection() {
             let outbound = connection.split_mut().1;
             assert_eq!(outbound.take_buffer(), None, "there is none yet");
             assert_eq!(outbound.give_buffer(buffer).capacity(), 0, "it had none");
-            outbound.send(&sample(1000)).unwrap();
+            outbound.feed(&sample(1000)).unwrap();
             assert_eq!(outbound.take_buffer(), None, "it is in use");
             assert_eq!(outbound.give_buffer(vec![1; 9000]), vec![1; 9000], "it is in use");
             let frames = take_frames(role, &mut connection);

@@ -1,6 +1,6 @@
 //! MSG: messages, fragmentation, Ping and Pong.
 
-use websocket_proto::{CloseCode, Config, Connection, Fin, Message, PingPolicy, ProtocolError, Role, SendError};
+use websocket_proto::{CloseCode, Config, Connection, Fragment, Outgoing, PingPolicy, ProtocolError, Role, SendError};
 
 use crate::{
     pair::Pair,
@@ -216,23 +216,18 @@ fn data_is_refused_unless_open() {
             for message_open in [false, true] {
                 let mut connection = Connection::new(role, &Config::new());
                 if message_open {
-                    connection.send_fragment("open", Fin::More).unwrap();
+                    connection.feed(Fragment::more("open")).unwrap();
                 }
                 act(&mut connection, role);
                 let queued = connection.output().len();
-                let text = Message::from("late");
-                assert_eq!(connection.send("late"), Err(SendError::Closing(text.clone())), "{way}");
-                assert_eq!(
-                    connection.send_fragment("late", Fin::Last),
-                    Err(SendError::Closing(text)),
-                    "{way}"
-                );
-                let binary = Message::from(b"late");
-                assert_eq!(
-                    connection.send_fragment(b"late", Fin::More),
-                    Err(SendError::Closing(binary)),
-                    "{way}"
-                );
+                let late = [
+                    Outgoing::from("late"),
+                    Fragment::last("late").into(),
+                    Fragment::more(b"late").into(),
+                ];
+                for late in late {
+                    assert_eq!(connection.feed(late.clone()), Err(SendError::Closing(late)), "{way}");
+                }
                 assert_eq!(connection.ping(b""), Err(SendError::Closing(())), "{way}");
                 assert_eq!(connection.pong(b""), Err(SendError::Closing(())), "{way}");
                 assert_eq!(connection.close(None), Err(SendError::Closing(())), "{way}");
@@ -247,15 +242,15 @@ fn data_is_refused_unless_open() {
 fn fragments_are_sent_in_order() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send_fragment("one", Fin::More).unwrap();
+        connection.feed(Fragment::more("one")).unwrap();
         connection.ping(b"ping").unwrap();
-        connection.send_fragment("", Fin::More).unwrap();
+        connection.feed(Fragment::more("")).unwrap();
         connection.pong(b"pong").unwrap();
         connection.receive(&wire::ping(role.peer(), b"asked"));
         take_events(&mut connection, &mut Vec::new()).unwrap();
-        connection.send_fragment("two", Fin::Last).unwrap();
-        connection.send_fragment(b"only", Fin::Last).unwrap();
-        connection.send("whole").unwrap();
+        connection.feed(Fragment::last("two")).unwrap();
+        connection.feed(Fragment::last(b"only")).unwrap();
+        connection.feed("whole").unwrap();
         let frames = take_frames(role, &mut connection);
         let sent: Vec<(u8, &[u8])> = frames.iter().map(|frame| (frame.first, &*frame.payload)).collect();
         assert_eq!(
@@ -279,16 +274,16 @@ fn fragments_are_sent_in_order() {
 fn messages_are_not_interleaved_when_sent() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send_fragment("text", Fin::More).unwrap();
+        connection.feed(Fragment::more("text")).unwrap();
         let queued = connection.output().len();
-        assert_eq!(connection.send("other"), Err(SendError::MessageOpen("other".into())));
-        assert_eq!(connection.send(b"other"), Err(SendError::MessageOpen(b"other".into())));
-        let refused = connection.send_fragment(b"other", Fin::Last);
-        assert_eq!(refused, Err(SendError::MessageOpen(b"other".into())));
+        assert_eq!(connection.feed("other"), Err(SendError::MessageOpen("other".into())));
+        assert_eq!(connection.feed(b"other"), Err(SendError::MessageOpen(b"other".into())));
+        let refused = connection.feed(Fragment::last(b"other"));
+        assert_eq!(refused, Err(SendError::MessageOpen(Fragment::last(b"other").into())));
         assert_eq!(connection.output().len(), queued, "what is refused leaves nothing");
 
-        connection.send_fragment("", Fin::Last).unwrap();
-        connection.send(b"other").unwrap();
+        connection.feed(Fragment::last("")).unwrap();
+        connection.feed(b"other").unwrap();
         assert_eq!(take_frames(role, &mut connection).len(), 3);
     }
 }
@@ -299,15 +294,13 @@ fn text_goes_out_as_it_is() {
     let text = "\u{feff}a\0é水🦀\u{10ffff}";
     let pair = Pair::run(&Config::new(), |pair| {
         for end in [&mut pair.client, &mut pair.server] {
-            end.connection.send(text).unwrap();
-            end.connection.send(String::from(text)).unwrap();
+            end.connection.feed(text).unwrap();
+            end.connection.feed(String::from(text)).unwrap();
             for (i, c) in text.char_indices() {
-                let fin = if i + c.len_utf8() == text.len() {
-                    Fin::Last
-                } else {
-                    Fin::More
-                };
-                end.connection.send_fragment(&text[i..i + c.len_utf8()], fin).unwrap();
+                let is_last = i + c.len_utf8() == text.len();
+                end.connection
+                    .feed(Fragment::new(&text[i..i + c.len_utf8()], is_last))
+                    .unwrap();
             }
         }
         pair.pump();
@@ -398,12 +391,12 @@ fn pongs_of_the_application_do_not_replace_answers() {
 fn control_frames_inside_fragmented_messages_reach_the_peer() {
     let pair = Pair::run(&Config::new(), |pair| {
         for end in [&mut pair.client, &mut pair.server] {
-            end.connection.send_fragment(b"one", Fin::More).unwrap();
+            end.connection.feed(Fragment::more(b"one")).unwrap();
             end.connection.ping(b"ping").unwrap();
         }
         pair.pump();
         for end in [&mut pair.client, &mut pair.server] {
-            end.connection.send_fragment(b"two", Fin::Last).unwrap();
+            end.connection.feed(Fragment::last(b"two")).unwrap();
         }
         pair.pump();
     });
@@ -420,8 +413,8 @@ fn control_frames_inside_fragmented_messages_reach_the_peer() {
 fn long_pings_are_refused() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
-        connection.send_fragment("open", Fin::More).unwrap();
-        connection.send_fragment("x".repeat(2 << 20), Fin::More).unwrap();
+        connection.feed(Fragment::more("open")).unwrap();
+        connection.feed(Fragment::more("x".repeat(2 << 20))).unwrap();
         for len in [126, 127, 65_536] {
             assert_eq!(connection.ping(&vec![0; len]), Err(SendError::ControlTooLong));
             assert_eq!(connection.pong(&vec![0; len]), Err(SendError::ControlTooLong));
@@ -441,7 +434,7 @@ fn applications_close_for_reasons_of_their_own() {
     ];
     for code in codes {
         let pair = Pair::run(&Config::new(), |pair| {
-            pair.client.connection.send(b"no binary, please").unwrap();
+            pair.client.connection.feed(b"no binary, please").unwrap();
             pair.pump();
             pair.server
                 .connection

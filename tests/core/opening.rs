@@ -34,7 +34,7 @@ fn the_prelude_is_written_first() {
         let mut connection = Connection::from_negotiated(&negotiated, &Config::new());
         assert!(connection.wants_write());
         take_events(&mut connection, &mut Vec::new()).unwrap();
-        connection.send("first").unwrap();
+        connection.feed("first").unwrap();
         let mut written = Vec::new();
         take_output(&mut connection, usize::MAX, &mut written);
         let frames = written.strip_prefix(b"HTTP/1.1 101 \r\n\r\n").expect("the prelude");

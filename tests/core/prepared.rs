@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use websocket_proto::{
-    Buf, CloseCode, Config, Connection, Entropy, EntropyError, Fin, Limits, Message, MessageKind, PreparedMessage,
+    Buf, CloseCode, Config, Connection, Entropy, EntropyError, Fragment, Limits, Message, MessageKind, PreparedMessage,
     Role, SendError,
 };
 
@@ -24,10 +24,10 @@ fn a_frame_as_an_ordinary_message_has_it() {
                 Connection::new(role, &Config::new()),
             );
             let (binary, text) = (sample(len), "é".repeat(len / 2));
-            prepared.send_prepared(&PreparedMessage::binary(&binary)).unwrap();
-            prepared.send_prepared(&PreparedMessage::text(&text)).unwrap();
-            ordinary.send(&binary).unwrap();
-            ordinary.send(&text).unwrap();
+            prepared.feed(&PreparedMessage::binary(&binary)).unwrap();
+            prepared.feed(&PreparedMessage::text(&text)).unwrap();
+            ordinary.feed(&binary).unwrap();
+            ordinary.feed(&text).unwrap();
             let unkeyed = |connection: &mut Connection| {
                 let frames = take_frames(role, connection).into_iter();
                 frames
@@ -53,28 +53,28 @@ fn order_is_kept_between_all_that_is_sent() {
                 match rng.below(6) {
                     0 => {
                         let text = rng.text(20);
-                        connection.send(&text).unwrap();
+                        connection.feed(&text).unwrap();
                         sent.push(Got::text(&text));
                     }
                     1 => {
                         let bytes = rng.bytes(6000);
                         sent.push(Got::binary(&bytes));
-                        connection.send(bytes).unwrap();
+                        connection.feed(bytes).unwrap();
                     }
                     2 => {
-                        connection.send_fragment("in ", Fin::More).unwrap();
-                        connection.send_fragment("two", Fin::Last).unwrap();
+                        connection.feed(Fragment::more("in ")).unwrap();
+                        connection.feed(Fragment::last("two")).unwrap();
                         sent.push(Got::text("in two"));
                     }
                     3 => connection.ping(b"").unwrap(),
                     n => {
                         for _ in 3..n {
                             let message = &shared[rng.below(shared.len())];
-                            connection.send_prepared(message).unwrap();
+                            connection.feed(message).unwrap();
                             sent.push(Got::binary(message.as_bytes()));
                         }
                         let message = &texts[rng.below(texts.len())];
-                        connection.send_prepared(message).unwrap();
+                        connection.feed(message).unwrap();
                         sent.push(Got::Text(String::from_utf8(message.as_bytes().into()).unwrap()));
                     }
                 }
@@ -102,8 +102,8 @@ fn a_server_copies_no_long_payload() {
         for _ in 0..3 {
             let mut connection = Connection::new(Role::Server, &Config::new());
             connection.ping(b"before").unwrap();
-            connection.send_prepared(&message).unwrap();
-            connection.send("behind").unwrap();
+            connection.feed(&message).unwrap();
+            connection.feed("behind").unwrap();
             take_output(&mut connection, 8, &mut Vec::new());
             assert_eq!(connection.output().chunk().as_ptr_range().end, frame_end, "{len}");
             connection.output().advance(2);
@@ -119,22 +119,25 @@ fn refusals() {
     for role in ROLES {
         let limits = Limits::new().output_high_water(6000);
         let mut connection = Connection::new(role, &Config::new().limits(limits));
-        connection.send_fragment("open", Fin::More).unwrap();
-        assert_eq!(connection.send_prepared(&message), Err(SendError::MessageOpen(())));
-        connection.send_fragment("", Fin::Last).unwrap();
+        connection.feed(Fragment::more("open")).unwrap();
+        assert_eq!(
+            connection.feed(&message),
+            Err(SendError::MessageOpen((&message).into()))
+        );
+        connection.feed(Fragment::last("")).unwrap();
         assert_eq!(take_frames(role, &mut connection).len(), 2);
 
-        connection.send_prepared(&message).unwrap();
-        connection.send_prepared(&message).unwrap();
+        connection.feed(&message).unwrap();
+        connection.feed(&message).unwrap();
         assert!(connection.output().len() > 6000, "shared bytes count, too");
-        assert_eq!(connection.send_prepared(&message), Err(SendError::Full(())));
+        assert_eq!(connection.feed(&message), Err(SendError::Full((&message).into())));
         assert_eq!(connection.ping(b""), Err(SendError::Full(())));
         take_output(&mut connection, 100, &mut Vec::new());
-        connection.send_prepared(&message).unwrap();
+        connection.feed(&message).unwrap();
         take_output(&mut connection, usize::MAX, &mut Vec::new());
 
         connection.close(CloseCode::NORMAL).unwrap();
-        assert_eq!(connection.send_prepared(&message), Err(SendError::Closing(())));
+        assert_eq!(connection.feed(&message), Err(SendError::Closing((&message).into())));
         assert_eq!(take_frames(role, &mut connection).len(), 1);
     }
 }
@@ -151,10 +154,10 @@ fn without_entropy() {
     let config = Config::new().entropy(Arc::new(Never));
     let message = PreparedMessage::text("hello");
     let mut client = Connection::new(Role::Client, &config);
-    assert_eq!(client.send_prepared(&message), Err(SendError::NoEntropy(())));
+    assert_eq!(client.feed(&message), Err(SendError::NoEntropy((&message).into())));
     assert!(client.output().is_empty());
     let mut server = Connection::new(Role::Server, &config);
-    server.send_prepared(&message).unwrap();
+    server.feed(&message).unwrap();
     assert_eq!(take_frames(Role::Server, &mut server).len(), 1);
 }
 
@@ -164,7 +167,7 @@ fn a_client_takes_a_new_key_each_time() {
     let message = PreparedMessage::text("hello");
     let mut client = Connection::new(Role::Client, &Config::new());
     for _ in 0..3 {
-        client.send_prepared(&message).unwrap();
+        client.feed(&message).unwrap();
     }
     let frames = take_frames(Role::Client, &mut client);
     assert!(
@@ -180,7 +183,7 @@ fn a_client_takes_a_new_key_each_time() {
 fn a_connection_that_is_released_or_fails_keeps_what_is_queued() {
     let message = PreparedMessage::binary(sample(10_000));
     let mut server = Connection::new(Role::Server, &Config::new());
-    server.send_prepared(&message).unwrap();
+    server.feed(&message).unwrap();
     server.release();
     drop(message);
     server.receive(&[0xff; 20]);
@@ -216,7 +219,7 @@ fn pongs_between_shared_frames() {
     let message = PreparedMessage::binary(sample(500));
     let mut server = Connection::new(Role::Server, &Config::new());
     for i in 0..5 {
-        server.send_prepared(&message).unwrap();
+        server.feed(&message).unwrap();
         server.ping(&[i]).unwrap();
     }
     let firsts: Vec<u8> = take_frames(Role::Server, &mut server)

@@ -1,8 +1,8 @@
 //! One connection, fed with literal bytes under every segmentation.
 
 use websocket_proto::{
-    Buf, Closure, Config, Connection, Delivery, Event, Fin, MessageKind, Negotiated, ProtocolError, ReadyState,
-    RecvBuffer, Role, Side,
+    Buf, Closure, Config, Connection, Delivery, Event, MessageKind, Negotiated, ProtocolError, ReadyState, RecvBuffer,
+    Role, Side,
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 pub enum Got {
     Text(String),
     Binary(Vec<u8>),
-    Piece(MessageKind, Vec<u8>, Fin),
+    Piece(MessageKind, Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<(u16, String)>),
@@ -50,7 +50,7 @@ impl From<Event<'_>> for Got {
                 Some(text) => Self::text(text),
                 None => Self::binary(message.as_bytes()),
             },
-            Event::Fragment(piece) => Self::Piece(piece.data.kind(), piece.data.as_bytes().to_vec(), piece.fin),
+            Event::Fragment(piece) => Self::Piece(piece.data.kind(), piece.data.as_bytes().to_vec(), piece.is_last),
             Event::Ping(payload) => Self::ping(payload),
             Event::Pong(payload) => Self::pong(payload),
             Event::Close(frame) => Self::Close(frame.map(|frame| (frame.code.value(), frame.reason.into()))),
@@ -68,7 +68,7 @@ impl std::fmt::Debug for Got {
         match self {
             Self::Text(text) => show("Text", text.as_bytes()),
             Self::Binary(payload) => show("Binary", payload),
-            Self::Piece(kind, payload, fin) => show(&format!("{kind:?}{fin:?}"), payload),
+            Self::Piece(kind, payload, is_last) => show(&format!("{kind:?}{is_last:?}"), payload),
             Self::Ping(payload) => show("Ping", payload),
             Self::Pong(payload) => show("Pong", payload),
             Self::Close(None) => f.write_str("Close"),
@@ -488,12 +488,12 @@ impl Run {
 pub fn joined(events: &[Got]) -> Vec<Got> {
     let (mut whole, mut open) = (Vec::new(), Vec::new());
     for event in events {
-        let Got::Piece(kind, piece, fin) = event else {
+        let Got::Piece(kind, piece, is_last) = event else {
             whole.push(event.clone());
             continue;
         };
         open.extend_from_slice(piece);
-        if *fin == Fin::Last {
+        if *is_last {
             let payload = std::mem::take(&mut open);
             whole.push(match kind {
                 MessageKind::Text => Got::Text(String::from_utf8(payload).unwrap()),

@@ -3,7 +3,8 @@
 use std::{collections::HashSet, sync::Arc};
 
 use websocket_proto::{
-    Buf, Bytes, Config, Connection, Entropy, EntropyError, Fin, Message, ProtocolError, ReadyState, Role, SendError,
+    Buf, Bytes, Config, Connection, Entropy, EntropyError, Fragment, Message, ProtocolError, ReadyState, Role,
+    SendError,
 };
 
 use crate::{
@@ -28,10 +29,10 @@ fn each_frame_has_a_fresh_key() {
     let mut found = Vec::new();
     for i in 0..2000 {
         match i % 5 {
-            0 => client.send("text").unwrap(),
+            0 => client.feed("text").unwrap(),
             1 => client.ping(b"ping").unwrap(),
-            2 => client.send(vec![0; 5000]).unwrap(),
-            3 => client.send_fragment("", Fin::Last).unwrap(),
+            2 => client.feed(vec![0; 5000]).unwrap(),
+            3 => client.feed(Fragment::last("")).unwrap(),
             _ => {
                 client.receive(&wire::ping(Role::Server, b""));
                 take_events(&mut client, &mut Vec::new()).unwrap();
@@ -65,18 +66,18 @@ fn entropy_is_drawn_in_batches() {
     let config = Config::new().entropy(entropy.clone());
     let mut client = Connection::new(Role::Client, &config);
     for _ in 0..10_000 {
-        client.send("x").unwrap();
+        client.feed("x").unwrap();
         keys(&mut client);
     }
     let draws = entropy.draws().len();
     assert!(draws <= 10_000 / 64, "{draws} draws for 10,000 frames");
     // What is left of a batch is kept when the connection falls idle.
     client.release();
-    client.send("x").unwrap();
+    client.feed("x").unwrap();
     assert_eq!(entropy.draws().len(), draws);
 
     let mut server = Connection::new(Role::Server, &config);
-    server.send("x").unwrap();
+    server.feed("x").unwrap();
     assert_eq!(entropy.draws().len(), draws, "a server masks nothing");
 }
 
@@ -87,7 +88,7 @@ fn keys_of_the_system_do_not_repeat() {
     for _ in 0..4 {
         let mut client = Connection::new(Role::Client, &Config::new());
         for _ in 0..1500 {
-            client.send("x").unwrap();
+            client.feed("x").unwrap();
         }
         found.extend(keys(&mut client));
     }
@@ -127,11 +128,11 @@ impl Entropy for Failing {
 fn without_entropy_nothing_is_sent() {
     let mut client = Connection::new(Role::Client, &Failing::config(0));
     for _ in 0..2 {
-        assert_eq!(client.send("text"), Err(SendError::NoEntropy("text".into())));
+        assert_eq!(client.feed("text"), Err(SendError::NoEntropy("text".into())));
         let big = vec![7; 10_000];
-        assert_eq!(client.send(big.clone()), Err(SendError::NoEntropy(big.into())));
-        let refused = client.send_fragment("text", Fin::More);
-        assert_eq!(refused, Err(SendError::NoEntropy("text".into())));
+        assert_eq!(client.feed(big.clone()), Err(SendError::NoEntropy(big.into())));
+        let refused = client.feed(Fragment::more("text"));
+        assert_eq!(refused, Err(SendError::NoEntropy(Fragment::more("text").into())));
         assert_eq!(client.ping(b""), Err(SendError::NoEntropy(())));
         assert_eq!(client.pong(b""), Err(SendError::NoEntropy(())));
         assert_eq!(client.close(None), Err(SendError::NoEntropy(())));
@@ -173,11 +174,11 @@ fn without_entropy_a_failure_has_no_close() {
 fn entropy_may_fail_later() {
     let mut client = Connection::new(Role::Client, &Failing::config(1));
     let mut sent = 0;
-    while client.send("x").is_ok() {
+    while client.feed("x").is_ok() {
         sent += 1;
     }
     assert!(sent >= 64);
-    assert_eq!(client.send("x"), Err(SendError::NoEntropy("x".into())));
+    assert_eq!(client.feed("x"), Err(SendError::NoEntropy("x".into())));
     let keys = keys(&mut client);
     assert_eq!(keys.len(), sent);
     assert!(keys.iter().all(|key| *key == [0xab; 4]));
@@ -189,15 +190,15 @@ fn queued_payloads_are_fixed() {
     for role in [Role::Client, Role::Server] {
         let mut connection = Connection::new(role, &Config::new());
         let mut own = sample(10_000);
-        connection.send(&own).unwrap();
+        connection.feed(&own).unwrap();
         own.fill(0);
         let shared = Bytes::from(sample(10_000));
         let kept = shared.clone();
-        connection.send(shared).unwrap();
-        connection.send(Bytes::from_static(&[9; 6000])).unwrap();
+        connection.feed(shared).unwrap();
+        connection.feed(Bytes::from_static(&[9; 6000])).unwrap();
         let part = kept.slice(100..9000);
-        connection.send(part.clone()).unwrap();
-        connection.send(Bytes::from(sample(8000)).slice(1..)).unwrap();
+        connection.feed(part.clone()).unwrap();
+        connection.feed(Bytes::from(sample(8000)).slice(1..)).unwrap();
         let payloads: Vec<Vec<u8>> = take_frames(role, &mut connection)
             .into_iter()
             .map(|frame| frame.payload)
@@ -227,8 +228,8 @@ fn the_output_has_no_bytes_of_others() {
         let mut rng = Rng::new(3);
         for round in 0..300u32 {
             let payload = vec![round as u8; rng.length(9000)];
-            connection.send(&payload).unwrap();
-            connection.send(payload.clone()).unwrap();
+            connection.feed(&payload).unwrap();
+            connection.feed(payload.clone()).unwrap();
             connection.ping(&payload[..payload.len().min(3)]).unwrap();
             let mut written = Vec::new();
             while connection.wants_write() {
@@ -254,11 +255,11 @@ fn the_output_has_no_bytes_of_others() {
 #[test]
 fn the_output_of_a_server_is_literal() {
     let mut server = Connection::new(Role::Server, &Config::new());
-    server.send("Hello").unwrap();
-    server.send_fragment("Hel", Fin::More).unwrap();
-    server.send_fragment("lo", Fin::Last).unwrap();
+    server.feed("Hello").unwrap();
+    server.feed(Fragment::more("Hel")).unwrap();
+    server.feed(Fragment::last("lo")).unwrap();
     server.ping(b"Hello").unwrap();
-    server.send(&[0; 256]).unwrap();
+    server.feed(&[0; 256]).unwrap();
     server.close(None).unwrap();
     let mut written = Vec::new();
     take_output(&mut server, usize::MAX, &mut written);
@@ -281,11 +282,11 @@ fn messages_of_every_origin_and_length_arrive() {
         let text: String = "é水a".chars().cycle().take(len / 2).collect();
         let pair = Pair::run(&Config::new(), |pair| {
             for end in [&mut pair.client, &mut pair.server] {
-                end.connection.send(&sample(len)).unwrap();
-                end.connection.send(Bytes::from(sample(len))).unwrap();
-                end.connection.send(text.clone()).unwrap();
-                end.connection.send_fragment(&sample(len), Fin::More).unwrap();
-                end.connection.send_fragment(sample(len), Fin::Last).unwrap();
+                end.connection.feed(&sample(len)).unwrap();
+                end.connection.feed(Bytes::from(sample(len))).unwrap();
+                end.connection.feed(text.clone()).unwrap();
+                end.connection.feed(Fragment::more(&sample(len))).unwrap();
+                end.connection.feed(Fragment::last(sample(len))).unwrap();
             }
             pair.pump();
         });
@@ -315,7 +316,7 @@ fn lent_messages_are_echoed() {
     let (inbound, outbound) = server.split_mut();
     while let Some(event) = inbound.next_event(outbound).unwrap() {
         match event {
-            websocket_proto::Event::Message(message) => outbound.send(message).unwrap(),
+            websocket_proto::Event::Message(message) => outbound.feed(message).unwrap(),
             event => panic!("{event:?}"),
         }
     }
@@ -334,7 +335,7 @@ fn what_waits_is_told() {
         let mut expected = 0;
         for payload in [sample(0), sample(100), sample(4096), sample(4097), sample(70_000)] {
             expected += wire::binary(role, &payload).len();
-            connection.send(payload).unwrap();
+            connection.feed(payload).unwrap();
             assert_eq!(connection.split_mut().1.queued(), expected);
             take_output(&mut connection, 10, &mut Vec::new());
             expected = expected.saturating_sub(10);
@@ -358,6 +359,6 @@ fn connections_do_not_affect_each_other() {
         good.next_event(),
         Ok(Some(websocket_proto::Event::Message(Message::from("fine"))))
     );
-    good.send("fine").unwrap();
+    good.feed("fine").unwrap();
     assert!(good.output().has_remaining());
 }

@@ -1,6 +1,6 @@
 //! `Delivery::Fragments`: messages in pieces as they arrive.
 
-use websocket_proto::{Config, Connection, Delivery, Fin, Limits, MessageKind, ProtocolError, Role};
+use websocket_proto::{Config, Connection, Delivery, Fragment, Limits, MessageKind, ProtocolError, Role};
 
 use crate::{
     pair::Pair,
@@ -12,8 +12,8 @@ fn config() -> Config {
     Config::new().delivery(Delivery::Fragments)
 }
 
-fn piece(text: &str, fin: Fin) -> Got {
-    Got::Piece(MessageKind::Text, text.into(), fin)
+fn piece(text: &str, is_last: bool) -> Got {
+    Got::Piece(MessageKind::Text, text.into(), is_last)
 }
 
 /// MSG-02, MSG-09: no message comes whole, not even a short or an empty one.
@@ -35,11 +35,11 @@ fn every_message_comes_as_pieces() {
         assert_eq!(
             events,
             [
-                piece("", Fin::Last),
-                Got::Piece(MessageKind::Binary, vec![], Fin::Last),
-                piece("short", Fin::Last),
-                piece("", Fin::Last),
-                piece(&"long".repeat(100), Fin::Last),
+                piece("", true),
+                Got::Piece(MessageKind::Binary, vec![], true),
+                piece("short", true),
+                piece("", true),
+                piece(&"long".repeat(100), true),
             ]
         );
     }
@@ -109,7 +109,7 @@ fn an_empty_last_fragment_ends_the_message() {
         connection.receive(&wire::fragments(from, TEXT, &["é".as_bytes(), b""]));
         let mut events = Vec::new();
         take_events(&mut connection, &mut events).unwrap();
-        assert_eq!(events, [piece("é", Fin::More), piece("", Fin::Last)]);
+        assert_eq!(events, [piece("é", false), piece("", true)]);
 
         let outcome = Scenario::new(role, wire::fragments(from, TEXT, &[b"\xc3", b""]))
             .config(&config())
@@ -134,7 +134,7 @@ fn pieces_before_a_fault_are_a_prefix() {
         let mut come = Vec::new();
         for event in events {
             match event {
-                Got::Piece(MessageKind::Text, piece, Fin::More) => come.extend(piece),
+                Got::Piece(MessageKind::Text, piece, false) => come.extend(piece),
                 event => panic!("{event:?}"),
             }
         }
@@ -213,14 +213,14 @@ fn streams_pass_both_ways() {
     for cuts in [crate::raw::Cuts::Whole, crate::raw::Cuts::Bytes] {
         let mut pair = Pair::new(&config(), &config(), cuts);
         for end in [&mut pair.client, &mut pair.server] {
-            end.connection.send_fragment(halves.0, Fin::More).unwrap();
+            end.connection.feed(Fragment::more(halves.0)).unwrap();
             end.connection.ping(b"?").unwrap();
         }
         pair.pump();
         for end in [&mut pair.client, &mut pair.server] {
-            end.connection.send_fragment(halves.1, Fin::More).unwrap();
-            end.connection.send_fragment("", Fin::Last).unwrap();
-            end.connection.send(&sample(1000)).unwrap();
+            end.connection.feed(Fragment::more(halves.1)).unwrap();
+            end.connection.feed(Fragment::last("")).unwrap();
+            end.connection.feed(&sample(1000)).unwrap();
         }
         pair.pump();
         whole.extend([joined(&pair.client.events), joined(&pair.server.events)]);
@@ -251,7 +251,7 @@ fn a_close_ends_a_streamed_message() {
         connection.receive(&bytes.concat());
         let mut events = Vec::new();
         take_events(&mut connection, &mut events).unwrap();
-        assert_eq!(events, [piece("open 水", Fin::More), Got::close(1001, "bye")]);
+        assert_eq!(events, [piece("open 水", false), Got::close(1001, "bye")]);
         let outcome = Scenario::new(role, bytes.concat()).config(&config()).run();
         assert_eq!((outcome.error, outcome.close_sent()), (None, Some(1001)));
     }

@@ -177,7 +177,7 @@ fn a_stalled_write_ends_the_connection() {
     for role in ROLES {
         for taken in [0, 1, 100] {
             let mut clock = Clock::new(role, Timers::new());
-            clock.connection.send(&[1; 1000]).unwrap();
+            clock.connection.feed(&[1; 1000]).unwrap();
             clock.after(10.0);
             take_output(&mut clock.connection, taken, &mut Vec::new());
             let (time, error) = clock.until_failure(120.0);
@@ -196,7 +196,7 @@ fn a_stalled_write_ends_the_connection() {
 #[test]
 fn slow_writes_are_not_stalled() {
     let mut clock = Clock::new(Role::Server, Timers::new());
-    clock.connection.send(&[1; 100]).unwrap();
+    clock.connection.feed(&[1; 100]).unwrap();
     for _ in 0..102 {
         clock.after(29.0);
         take_output(&mut clock.connection, 1, &mut Vec::new());
@@ -204,7 +204,7 @@ fn slow_writes_are_not_stalled() {
     assert!(!clock.connection.wants_write());
     clock.after(1000.0);
     // A new message much later has the whole time again.
-    clock.connection.send("new").unwrap();
+    clock.connection.feed("new").unwrap();
     let (time, error) = clock.until_failure(29.9);
     assert_eq!((time, error), (29.9, None));
     clock.write();
@@ -266,7 +266,7 @@ fn any_byte_counts_as_life() {
     }
     let mut clock = Clock::new(Role::Client, Timers::new().idle(seconds(8)));
     for _ in 0..12 {
-        let _ = clock.connection.send("are you there");
+        let _ = clock.connection.feed("are you there");
         clock.write();
         clock.after(1.0);
     }
@@ -365,7 +365,7 @@ fn an_open_connection_has_no_deadline_by_default() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         assert_eq!(connection.poll_timeout(), None);
-        connection.send("x").unwrap();
+        connection.feed("x").unwrap();
         assert_eq!(connection.poll_timeout(), Some(Time::ZERO), "it asks for the time");
         connection.handle_timeout(at(7.0));
         assert_eq!(connection.poll_timeout(), Some(at(37.0)));
@@ -388,7 +388,7 @@ fn deadlines_can_be_switched_off() {
         .handshake(None);
     for role in ROLES {
         let mut clock = Clock::new(role, timers);
-        clock.connection.send("x").unwrap();
+        clock.connection.feed("x").unwrap();
         clock.connection.close(None).unwrap();
         assert_eq!(clock.connection.poll_timeout(), None);
         clock.connection.handle_timeout(at(1e9));
@@ -422,7 +422,7 @@ fn the_longest_durations_do_not_overflow() {
         .pong(Duration::MAX);
     for role in ROLES {
         let mut clock = Clock::new(role, timers);
-        clock.connection.send("x").unwrap();
+        clock.connection.feed("x").unwrap();
         clock.after(1e9);
         clock.connection.close(None).unwrap();
         clock.after(1e9);
@@ -451,7 +451,7 @@ fn durations_of_zero_come_to_rest() {
                 events: Vec::new(),
                 error: None,
             };
-            clock.connection.send("x").unwrap();
+            clock.connection.feed("x").unwrap();
             let _ = clock.connection.close(None);
             clock.after(100.0);
             clock.after(100.0);

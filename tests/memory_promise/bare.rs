@@ -1,7 +1,7 @@
 //! The bare core, which receives into a buffer of its own.
 
 use allocation_counter::measure;
-use websocket_proto::{Buf, Config, Connection, Delivery, Fin, Limits, Negotiated, RecvBuffer, Role, SendError};
+use websocket_proto::{Buf, Config, Connection, Delivery, Fragment, Limits, Negotiated, RecvBuffer, Role, SendError};
 
 use crate::{
     assert_kept,
@@ -121,10 +121,10 @@ fn send_all(connection: &mut Connection, given: Given, len: usize, taken: usize,
     for _ in 0..rounds {
         loop {
             let sent = match given {
-                Given::Lent => connection.send(&payload).map_err(|error| error.without_unsent()),
-                Given::Owned => connection.send(payload.clone()).map_err(|error| error.without_unsent()),
+                Given::Lent => connection.feed(&payload).map_err(|error| error.without_unsent()),
+                Given::Owned => connection.feed(payload.clone()).map_err(|error| error.without_unsent()),
                 Given::Fragments => connection
-                    .send_fragment(&payload, Fin::More)
+                    .feed(Fragment::more(&payload))
                     .map_err(|error| error.without_unsent()),
             };
             match sent {

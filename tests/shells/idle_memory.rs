@@ -51,7 +51,7 @@ fn poll(websocket: &mut WebSocket<DuplexStream>) -> bool {
 fn poll_ref(websocket: &mut WebSocket<DuplexStream>) -> Option<usize> {
     let mut recv = std::pin::pin!(websocket.recv_ref());
     match recv.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
-        std::task::Poll::Ready(Ok(Some((message, _)))) => Some(message.len()),
+        std::task::Poll::Ready(Ok(Some(message))) => Some(message.len()),
         _ => None,
     }
 }
@@ -164,8 +164,8 @@ fn main() {
 /// What a server runs for a connection. The opening handshake must not leave its room in the future.
 async fn echo(stream: tokio::net::TcpStream) -> Result<(), websocket_proto::Error> {
     let mut websocket = WebSocket::accept(stream).await?;
-    while let Some((message, outbound)) = websocket.recv_ref().await? {
-        outbound.send(message)?;
+    while let Some((message, outbound)) = websocket.recv_split().await? {
+        outbound.feed(message)?;
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use websocket_proto::{CloseCode, CloseFrame, Error, Fin, Message, Role, SendError};
+use websocket_proto::{CloseCode, CloseFrame, Error, Message, Role, SendError};
 
 use crate::{
     clock::{self, Alarm},
@@ -17,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Op {
     Message(Got),
-    Fragment(Got, Fin),
+    Fragment(Got, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     MeasureLatency,
@@ -170,8 +170,8 @@ impl Application {
             }
             5..=7 => {
                 let data = self.data(self.open.clone().as_ref());
-                let fin = if self.rng.below(3) == 0 { Fin::Last } else { Fin::More };
-                Op::Fragment(data, fin)
+                let is_last = self.rng.below(3) == 0;
+                Op::Fragment(data, is_last)
             }
             8 => Op::Ping(format!("ping {}", self.counter).into_bytes()),
             9 if self.habits.pongs => Op::Pong(format!("user {}", self.counter).into_bytes()),
@@ -203,16 +203,16 @@ impl Application {
         self.last_op = clock::now();
         match self.op.take() {
             Some(Op::Message(data)) => self.sent.push(data),
-            Some(Op::Fragment(piece, fin)) => {
+            Some(Op::Fragment(piece, is_last)) => {
                 let whole = match (self.open.take(), piece) {
                     (None, piece) => piece,
                     (Some(Got::Text(text)), Got::Text(more)) => Got::Text(text + &more),
                     (Some(Got::Binary(payload)), Got::Binary(more)) => Got::Binary([payload, more].concat()),
                     other => panic!("a fragment of another kind was accepted: {other:?}"),
                 };
-                match fin {
-                    Fin::More => self.open = Some(whole),
-                    Fin::Last => self.sent.push(whole),
+                match is_last {
+                    false => self.open = Some(whole),
+                    true => self.sent.push(whole),
                 }
             }
             Some(Op::Pong(payload)) => self.pongs.push(payload),

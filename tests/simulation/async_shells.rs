@@ -9,7 +9,7 @@ use std::{
 use futures_core::Stream;
 use futures_sink::Sink;
 use websocket_proto::{
-    Closure, Config, Error, Event, Role,
+    Closure, Config, Error, Event, Fragment, Role,
     asynchronous::{Acceptor, Connector, RecvHalf, SendHalf, Transport, WebSocket},
     handshake::Accept,
 };
@@ -77,7 +77,7 @@ impl<T: Transport> Shell for Whole<T> {
         let websocket = &mut self.websocket;
         match op {
             Op::Message(data) => once(cx, websocket.feed(message(data, owned))),
-            Op::Fragment(data, fin) => once(cx, websocket.feed_fragment(message(data, owned), *fin)),
+            Op::Fragment(data, is_last) => once(cx, websocket.feed(Fragment::new(message(data, owned), *is_last))),
             Op::Ping(payload) => {
                 ready!(once(cx, websocket.ready()))?;
                 queued(once(cx, websocket.ping(payload)))
@@ -112,7 +112,7 @@ impl<T: Transport> Shell for Whole<T> {
                 0 => websocket.recv_event().await?.map(got),
                 1 => websocket.recv().await?.map(|message| got(Event::Message(message))),
                 _ => {
-                    let received = websocket.recv_ref().await?;
+                    let received = websocket.recv_split().await?;
                     received.map(|(message, _)| got(Event::Message(message)))
                 }
             })
@@ -142,7 +142,7 @@ impl<T: Transport> Shell for Halves<T> {
         let send = &mut self.send;
         match op {
             Op::Message(data) => once(cx, send.feed(message(data, owned))),
-            Op::Fragment(data, fin) => once(cx, send.feed_fragment(message(data, owned), *fin)),
+            Op::Fragment(data, is_last) => once(cx, send.feed(Fragment::new(message(data, owned), *is_last))),
             Op::Ping(payload) => {
                 ready!(once(cx, send.ready()))?;
                 queued(once(cx, send.ping(payload)))
@@ -196,9 +196,9 @@ impl<T: Transport> Shell for StreamAndSink<T> {
                 ready!(self.pinned().poll_ready(cx))?;
                 Poll::Ready(self.pinned().start_send(message(data, true).into_owned()))
             }
-            Op::Fragment(data, fin) => {
+            Op::Fragment(data, is_last) => {
                 ready!(self.pinned().poll_ready(cx))?;
-                once(cx, self.0.feed_fragment(message(data, owned), *fin))
+                once(cx, self.0.feed(Fragment::new(message(data, owned), *is_last)))
             }
             Op::Close(_) => queued(self.pinned().poll_close(cx)),
             Op::MeasureLatency => {

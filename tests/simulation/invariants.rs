@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use websocket_proto::{CloseCode, Closure, Config, Error, Fin, MessageKind, ProtocolError, Side, Timers};
+use websocket_proto::{CloseCode, Closure, Config, Error, MessageKind, ProtocolError, Side, Timers};
 
 use crate::{
     application::Application,
@@ -33,7 +33,7 @@ pub fn messages_arrive_in_order(application: &Application, peer: &Application, c
         assert_eq!(got.len(), peer.sent.len(), "{role:?} did not get all before the Close");
     }
     // Of a message that is not whole, what came is the beginning of it.
-    let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, Fin::Last));
+    let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, true));
     let open: Vec<&Got> = events.iter().rev().take_while(is_open).collect();
     let mut begun = Vec::new();
     for event in open.into_iter().rev() {

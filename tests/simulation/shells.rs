@@ -9,7 +9,7 @@ use std::{
 
 use allocation_counter::opt_out;
 use websocket_proto::{
-    Closure, Config, Error, Event, Outbound, Role, blocking,
+    Closure, Config, Error, Event, Fragment, Outbound, Role, blocking,
     handshake::{Accept, ClientRequest},
 };
 
@@ -48,10 +48,10 @@ pub trait Shell {
 pub fn operate(outbound: &mut Outbound, op: &Op, owned: bool) -> Result<(), Error> {
     let done = match op {
         Op::Message(data) => outbound
-            .send(message(data, owned))
+            .feed(message(data, owned))
             .map_err(|error| error.without_unsent()),
-        Op::Fragment(data, fin) => {
-            let sent = outbound.send_fragment(message(data, owned), *fin);
+        Op::Fragment(data, is_last) => {
+            let sent = outbound.feed(Fragment::new(message(data, owned), *is_last));
             sent.map_err(|error| error.without_unsent())
         }
         Op::Ping(payload) => outbound.ping(payload),
@@ -125,7 +125,7 @@ impl Shell for Blocking {
         let websocket = &mut self.websocket;
         let done = match op {
             Op::Message(data) => websocket.feed(message(data, owned)),
-            Op::Fragment(data, fin) => websocket.feed_fragment(message(data, owned), *fin),
+            Op::Fragment(data, is_last) => websocket.feed(Fragment::new(message(data, owned), *is_last)),
             // Whether it is queued by then cannot be told, and does not matter.
             Op::Ping(payload) => match websocket.ping(payload) {
                 Err(error) if error.is_would_block() => Ok(()),
@@ -162,7 +162,7 @@ impl Shell for Blocking {
                 message.map(|message| message.map(|message| got(Event::Message(message))))
             }
             _ => {
-                let message = self.websocket.recv_ref();
+                let message = self.websocket.recv_split();
                 message.map(|message| message.map(|(message, _)| got(Event::Message(message))))
             }
         };

@@ -17,8 +17,8 @@ use std::{
 
 use arbitrary::{Arbitrary, Unstructured};
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Delivery, Error, Fin, Limits, Message, Negotiated, PingPolicy, ReadyState, Role,
-    Time,
+    CloseCode, CloseFrame, Config, Connection, Delivery, Error, Fragment, Limits, Message, Negotiated, PingPolicy,
+    ReadyState, Role, Time,
     asynchronous::{Timer, Transport, WebSocket},
 };
 
@@ -126,7 +126,7 @@ fn conversation(plan: &Plan<'_>, drops: bool) -> Outcome {
     let pipe = Pipe::new(plan, input);
     let state = Rc::clone(&pipe.0);
     let mut run = Run {
-        websocket: WebSocket::from_parts(pipe, &Negotiated::new(role), &config),
+        websocket: WebSocket::from_parts(pipe, Connection::from_negotiated(&Negotiated::new(role), &config)),
         state,
         log: Vec::new(),
     };
@@ -165,13 +165,13 @@ impl Run {
                 websocket.recv().await.map(|message| format!("{message:?}"))
             })),
             Op::Echo => describe(self.repeat(polls, async |websocket| {
-                let Some((message, outbound)) = websocket.recv_ref().await? else {
+                let Some((message, outbound)) = websocket.recv_split().await? else {
                     return Ok("the end".to_owned());
                 };
                 let described = format!("{message:?}");
                 Ok(format!(
                     "{described} {:?}",
-                    outbound.send(message).map_err(|error| error.without_unsent())
+                    outbound.feed(message).map_err(|error| error.without_unsent())
                 ))
             })),
             Op::RecvEvent => describe(self.repeat(polls, async |websocket| {
@@ -179,12 +179,9 @@ impl Run {
                 Ok(format!("{event:?}"))
             })),
             Op::Feed(data) => describe(self.repeat(polls, async |websocket| websocket.feed(data.message()).await)),
-            Op::FeedFragment(data, last) => {
-                let fin = if *last { Fin::Last } else { Fin::More };
-                describe(self.repeat(polls, async |websocket| {
-                    websocket.feed_fragment(data.message(), fin).await
-                }))
-            }
+            Op::FeedFragment(data, last) => describe(self.repeat(polls, async |websocket| {
+                websocket.feed(Fragment::new(data.message(), *last)).await
+            })),
             Op::Send(data) => self.send(data, polls),
             Op::Flush => describe(self.repeat(polls, async |websocket| websocket.flush().await)),
             Op::Ready => describe(self.repeat(polls, async |websocket| websocket.ready().await)),

@@ -3,7 +3,8 @@
 
 use arbitrary::{Arbitrary, Unstructured};
 use websocket_proto::{
-    Config, Connection, ContextTakeover, DeflateParams, Delivery, Fin, Message, Negotiated, ReadyState, Role,
+    Config, Connection, ContextTakeover, DeflateParams, Delivery, Fragment, Message, Negotiated, Outgoing, ReadyState,
+    Role,
 };
 
 use super::{
@@ -95,15 +96,20 @@ impl End {
         let sent = planned.message();
         let pieces = pieces(&sent, usize::from(planned.fragments % 6));
         match &pieces[..] {
-            [message] if planned.uncompressed => self.connection.send_uncompressed(message.clone()).unwrap(),
-            [message] => self.connection.send(message.clone()).unwrap(),
+            [message] if planned.uncompressed => self
+                .connection
+                .feed(Outgoing::from(message.clone()).uncompressed())
+                .unwrap(),
+            [message] => self.connection.feed(message.clone()).unwrap(),
             [pieces @ .., last] => {
                 let (_, outbound) = self.connection.split_mut();
-                for (piece, fin) in pieces.iter().map(|piece| (piece, Fin::More)).chain([(last, Fin::Last)]) {
+                for (piece, is_last) in pieces.iter().map(|piece| (piece, false)).chain([(last, true)]) {
                     if planned.uncompressed {
-                        outbound.send_fragment_uncompressed(piece.clone(), fin).unwrap();
+                        outbound
+                            .feed(Outgoing::from(Fragment::new(piece.clone(), is_last)).uncompressed())
+                            .unwrap();
                     } else {
-                        outbound.send_fragment(piece.clone(), fin).unwrap();
+                        outbound.feed(Fragment::new(piece.clone(), is_last)).unwrap();
                     }
                 }
             }

@@ -106,7 +106,7 @@ impl Driver {
     /// The transport has ended.
     pub fn read_ended(&mut self) {
         self.read = Side::Over;
-        self.outbound.at_end = true;
+        self.outbound.closing.at_end = true;
     }
 
     /// The read side failed, and the write side with it.

@@ -191,7 +191,7 @@ impl Driver {
     /// Gives the sending direction up if output stood still for too long, for a caller that does not read.
     fn judge_output(&mut self, now: Time) {
         if let Some((_, timer)) = self.deadlines.look_at_output(now, &self.outbound) {
-            self.outbound.sever(match self.outbound.at_end {
+            self.outbound.sever(match self.outbound.closing.at_end {
                 true => Severed::Failed,
                 false => Severed::Stalled(timer),
             });

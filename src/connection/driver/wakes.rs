@@ -1,5 +1,7 @@
 //! What one task must wake in the other, where one reads and one writes.
 
+use core::mem;
+
 use super::clock::{Phase, Who};
 use crate::connection::{closing::ReadyState, driver::Driver, time::Time};
 
@@ -27,7 +29,8 @@ impl Driver {
     /// Who is to be woken. Ask when the turn of either is over, and after something was queued; each is told once.
     ///
     /// The reader is woken when a deadline has become earlier than the one that it waits for, when that has passed, and at
-    /// the end. The writer is woken when everything is written, when nothing can be written any more, and at the end.
+    /// the end. The writer is woken when everything is written, when nothing can be written any more, when the
+    /// peer has closed, and at the end.
     pub fn wakes(&mut self) -> Wakes {
         let is_over = self.outbound.ready_state() == ReadyState::Closed;
         let is_severed = self.outbound.closing.severed().is_some();
@@ -41,7 +44,10 @@ impl Driver {
         let reader = self
             .reader_waits
             .is_some_and(|until| until == Time::ZERO || is_over || is_stalled || is_earlier(until));
-        let writer = self.writer_waits && (is_over || is_severed || !self.outbound.can_stall());
+        // One that waits for room to send more need not wait any longer.
+        let closing = &mut self.outbound.closing;
+        let is_refused = closing.is_received() && !mem::replace(&mut closing.is_told, true);
+        let writer = self.writer_waits && (is_over || is_severed || is_refused || !self.outbound.can_stall());
         if reader {
             self.reader_waits = None;
         }

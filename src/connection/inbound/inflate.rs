@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     config::Delivery,
-    connection::{Fin, error::ProtocolError},
+    connection::error::ProtocolError,
     deflate::{Decompressor, InvalidData, Settings, Step},
     frame::Rsv,
     message::MessageKind,
@@ -147,10 +147,10 @@ impl Inbound {
             frame.advance(step.consumed);
 
             let frame_done = frame.remaining == 0 && !step.pending;
-            let fin = if frame_done && frame.fin { Fin::Last } else { Fin::More };
-            let found = assembly.cut_fragment(kind, block, None, 0, fin)?;
+            let is_last = frame_done && frame.fin;
+            let found = assembly.cut_fragment(kind, block, None, 0, is_last)?;
             buffer.put_back(left);
-            if fin == Fin::Last {
+            if is_last {
                 if let Err(error) = deflate.finish() {
                     // What came out before has the first fault, if it is no text; otherwise it is checked when it is lent.
                     if let Some(Found::Fragment(MessageKind::Text, text, _)) = found {
@@ -160,8 +160,8 @@ impl Inbound {
                 }
             }
             match found {
-                Some(Found::Fragment(kind, range, fin)) => {
-                    return Ok(Progress::Found(Found::Inflated(kind, range.len(), fin)));
+                Some(Found::Fragment(kind, range, is_last)) => {
+                    return Ok(Progress::Found(Found::Inflated(kind, range.len(), is_last)));
                 }
                 Some(found) => return Ok(Progress::Found(found)),
                 None if frame_done => return Ok(Progress::FrameDone),

@@ -4,11 +4,11 @@ use core::ops::Range;
 
 use super::{Inbound, inflate::inflated};
 #[cfg(feature = "async")]
-use crate::message::Payload;
+use crate::message::{Message, Payload};
 use crate::{
-    connection::{Event, Fin, Fragment, Outbound, error::ProtocolError},
+    connection::{Event, Outbound, error::ProtocolError},
     frame::CloseFrame,
-    message::{Message, MessageKind},
+    message::{Fragment, MessageKind},
     utf8,
 };
 
@@ -23,11 +23,12 @@ pub(crate) enum Found {
     Text(Range<usize>),
     Binary(Range<usize>),
     Assembled,
-    Fragment(MessageKind, Range<usize>, Fin),
+    /// A fragment, and whether it is the last of its message.
+    Fragment(MessageKind, Range<usize>, bool),
     /// A fragment that was decompressed, with its length.
-    Inflated(MessageKind, usize, Fin),
+    Inflated(MessageKind, usize, bool),
     /// A fragment of text that is just the code point which earlier pieces had cut.
-    CodePoint(usize, Fin),
+    CodePoint(usize, bool),
     Ping(Range<usize>),
     Pong(Range<usize>),
     Close(Range<usize>),
@@ -72,52 +73,48 @@ impl Inbound {
     /// Lends what was found. Text in the receive buffer is checked here, since only the check makes a `&str` of it.
     #[inline]
     pub(crate) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
-        let event = match found {
+        match found {
+            Found::Binary(payload) => Ok(Event::Message(self.buffer.slice(payload).into())),
             Found::Text(payload) => match utf8::check(self.buffer.slice(payload)) {
-                Ok(text) => Event::Message(text.into()),
-                Err(_) => {
-                    self.ended = true;
-                    return Err(ProtocolError::InvalidUtf8);
-                }
+                Ok(text) => Ok(Event::Message(text.into())),
+                Err(_) => Err(invalid_text(&mut self.ended, &mut self.frame)),
             },
-            Found::Binary(payload) => Event::Message(self.buffer.slice(payload).into()),
-            Found::Assembled => Event::Message(self.assembly.lend()),
-            Found::Fragment(MessageKind::Binary, payload, fin) => Event::Fragment(Fragment {
-                data: self.buffer.slice(payload).into(),
-                fin,
-            }),
-            Found::Fragment(MessageKind::Text, payload, fin) => match utf8::check(self.buffer.slice(payload)) {
-                Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
-                Err(_) => {
-                    self.ended = true;
-                    self.frame = None;
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-            },
-            Found::Inflated(MessageKind::Binary, len, fin) => Event::Fragment(Fragment {
-                data: inflated(self.deflate.as_deref(), len).into(),
-                fin,
-            }),
-            Found::Inflated(MessageKind::Text, len, fin) => match utf8::check(inflated(self.deflate.as_deref(), len)) {
-                Ok(text) => Event::Fragment(Fragment { data: text.into(), fin }),
-                Err(_) => {
-                    self.ended = true;
-                    self.frame = None;
-                    return Err(ProtocolError::InvalidUtf8);
-                }
-            },
-            Found::CodePoint(len, fin) => match self.assembly.code_point(len) {
-                Ok(text) => Event::Fragment(Fragment {
-                    data: Message::from(text),
-                    fin,
-                }),
-                Err(error) => return Err(error),
-            },
-            Found::Ping(payload) => Event::Ping(self.buffer.slice(payload)),
-            Found::Pong(payload) => Event::Pong(self.buffer.slice(payload)),
-            // `settle` has decoded it before and found no fault.
-            Found::Close(payload) => Event::Close(CloseFrame::decode(self.buffer.slice(payload))?),
-        };
-        Ok(event)
+            found => self.lend_in_full(found),
+        }
     }
+
+    #[inline(never)]
+    fn lend_in_full(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+        let (kind, payload, is_last) = match found {
+            Found::Text(payload) => return self.lend(Found::Text(payload)),
+            Found::Binary(payload) => return self.lend(Found::Binary(payload)),
+            Found::Assembled => return Ok(Event::Message(self.assembly.lend())),
+            Found::Fragment(kind, payload, is_last) => (kind, self.buffer.slice(payload), is_last),
+            Found::Inflated(kind, len, is_last) => (kind, inflated(self.deflate.as_deref(), len), is_last),
+            Found::CodePoint(len, is_last) => {
+                let data = self.assembly.code_point(len)?.into();
+                return Ok(Event::Fragment(Fragment { data, is_last }));
+            }
+            Found::Ping(payload) => return Ok(Event::Ping(self.buffer.slice(payload))),
+            Found::Pong(payload) => return Ok(Event::Pong(self.buffer.slice(payload))),
+            // `settle` has decoded it before and found no fault.
+            Found::Close(payload) => return Ok(Event::Close(CloseFrame::decode(self.buffer.slice(payload))?)),
+        };
+        let data = match kind {
+            MessageKind::Text => match utf8::check(payload) {
+                Ok(text) => text.into(),
+                Err(_) => return Err(invalid_text(&mut self.ended, &mut self.frame)),
+            },
+            MessageKind::Binary => payload.into(),
+        };
+        Ok(Event::Fragment(Fragment { data, is_last }))
+    }
+}
+
+/// §8.1: text that is not UTF-8 fails the connection.
+#[cold]
+fn invalid_text<F>(ended: &mut bool, frame: &mut Option<F>) -> ProtocolError {
+    *ended = true;
+    *frame = None;
+    ProtocolError::InvalidUtf8
 }

@@ -9,7 +9,7 @@ use bytes::buf::Limit;
 use super::{Found, Inbound};
 use crate::{
     config::Delivery,
-    connection::{Fin, error::ProtocolError},
+    connection::error::ProtocolError,
     frame::{FrameHeader, MaskingKey, Opcode},
     message::MessageKind,
 };
@@ -152,8 +152,10 @@ impl Inbound {
         let range = self.buffer.consume_behind(0, n);
         let piece = self.buffer.slice_mut(range.clone());
         if in_pieces {
-            let fin = if message_done { Fin::Last } else { Fin::More };
-            if let Some(found) = self.assembly.cut_fragment(message.kind, piece, key, range.start, fin)? {
+            if let Some(found) = self
+                .assembly
+                .cut_fragment(message.kind, piece, key, range.start, message_done)?
+            {
                 return Ok(Progress::Found(found));
             }
         } else {

@@ -1,54 +1,29 @@
 //! Messages that are sent in fragments.
 
-use super::{Outbound, opcode};
+use super::{Outbound, push::opcode};
 use crate::{
-    connection::{Fin, error::SendError},
-    frame::Opcode,
-    message::Message,
+    frame::{MaskingKey, Opcode},
+    message::Fragment,
 };
 
 impl Outbound {
-    /// Queues a fragment of a message ([RFC 6455 §5.4]), for one that is not known as a whole yet or too large for it.
-    ///
-    /// The first call begins a message, further ones go on with it, and the one with [`Fin::Last`] ends it. Text must
-    /// be cut between code points, which `&str` sees to.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send); [`SendError::MessageOpen`] here means that the kind is not that of the message
-    /// which is open.
-    ///
-    /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-    pub fn send_fragment<'m>(&mut self, data: impl Into<Message<'m>>, fin: Fin) -> Result<(), SendError<Message<'m>>> {
-        self.push_fragment(data.into(), fin, self.deflate.is_some())
-    }
-
-    pub(super) fn push_fragment<'m>(
-        &mut self,
-        data: Message<'m>,
-        fin: Fin,
-        compress: bool,
-    ) -> Result<(), SendError<Message<'m>>> {
+    pub(super) fn push_fragment(&mut self, fragment: Fragment<'_>, masking_key: Option<MaskingKey>, compress: bool) {
+        let Fragment { data, is_last } = fragment;
         let kind = data.kind();
-        let opcode = match self.message {
-            None => opcode(kind),
-            Some(open) if open == kind || !self.is_inside_message() => Opcode::Continuation,
-            Some(_) => return Err(SendError::MessageOpen(data)),
-        };
-        let compressing = if opcode == Opcode::Continuation {
-            self.compressing
+        let is_first = self.message.is_none();
+        let opcode = if is_first { opcode(kind) } else { Opcode::Continuation };
+        // What the first fragment is sent with holds for the whole message.
+        let compress = self
+            .deflate
+            .as_ref()
+            .is_some_and(|deflate| if is_first { compress } else { deflate.is_open() });
+        if !compress {
+            self.push_data(opcode, is_last, masking_key, data);
+        } else if is_first && is_last {
+            self.push_message(data, masking_key, true);
         } else {
-            compress
-        };
-        if !compressing {
-            self.push_data(opcode, fin, data)?;
-        } else if opcode != Opcode::Continuation && fin == Fin::Last {
-            self.push_message(data)?;
-        } else {
-            self.push_compressed_fragment(opcode, fin, data)?;
+            self.push_compressed_fragment(opcode, is_last, masking_key, data.as_bytes());
         }
-        self.compressing = compressing;
-        self.message = (fin == Fin::More).then_some(kind);
-        Ok(())
+        self.message = (!is_last).then_some(kind);
     }
 }

@@ -1,7 +1,10 @@
 //! A transport that takes no more bytes, but may still deliver some.
 
 use super::Outbound;
-use crate::connection::{closing::Severed, error::SendError};
+use crate::{
+    connection::closing::Severed,
+    outgoing::{Content, Outgoing},
+};
 
 impl Outbound {
     /// The transport takes no more bytes. What it still delivers is received (DRV-02).
@@ -11,12 +14,11 @@ impl Outbound {
         self.unflushed = false;
     }
 
-    /// What becomes of something that is sent and was refused: on a transport that takes no more bytes, it is dropped.
+    /// Drops what is sent on a transport that takes no more bytes.
     #[cold]
-    pub(super) fn drop_if_deaf<T>(&self, refused: SendError<T>) -> Result<(), SendError<T>> {
-        match refused {
-            SendError::Closing(_) if self.closing.is_deaf() => Ok(()),
-            refused => Err(refused),
+    pub(super) fn drop_unsent(&mut self, outgoing: &Outgoing<'_>) {
+        if let Content::Fragment(fragment) = &outgoing.content {
+            self.message = (!fragment.is_last).then_some(fragment.data.kind());
         }
     }
 }

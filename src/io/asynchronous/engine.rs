@@ -11,11 +11,11 @@ use std::io::{self, IoSlice};
 
 use super::{Timer, Transport, pool};
 use crate::{
-    config::Config,
     connection::{Connection, Driver, Event, Found, Inbound, ProtocolError, SendError, Step},
     error::Error,
+    io::verbs::Wanted,
     message::Message,
-    negotiated::Negotiated,
+    outgoing::Outgoing,
 };
 
 /// Slices of one vectored write.
@@ -74,19 +74,9 @@ impl<'a, 'w: 'a> Wakers<'a, 'w> {
     }
 }
 
-/// The events that a caller waits for. Others are passed over, within the bounds of one poll.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Wanted {
-    All,
-    /// Messages and fragments.
-    Data,
-    /// None: just the end of the connection.
-    End,
-}
-
 /// Starts a connection over a transport.
-pub(super) fn start<T: Transport>(transport: T, negotiated: &Negotiated, config: &Config) -> (Link<T>, Receiving) {
-    let (inbound, driver) = Connection::from_negotiated(negotiated, config).into_halves();
+pub(super) fn start<T: Transport>(transport: T, connection: Connection) -> (Link<T>, Receiving) {
+    let (inbound, driver) = connection.into_halves();
     let link = Link {
         transport,
         driver,
@@ -121,12 +111,12 @@ impl<T: Transport + fmt::Debug> fmt::Debug for Link<T> {
 
 impl<T: Transport> Link<T> {
     /// Queues the message of a sink. A promise of room holds, also if Pongs took the room in between.
-    pub(super) fn start_send<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Message<'m>>> {
+    pub(super) fn start_send<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Outgoing<'m>>> {
         let outbound = self.driver.outbound();
         if mem::take(&mut self.promised) {
-            outbound.send_above_mark(message)
+            outbound.feed_above_mark(message)
         } else {
-            outbound.send(message)
+            outbound.feed(message)
         }
     }
 
@@ -315,16 +305,6 @@ impl<T: Transport> Link<T> {
         pool::reclaim(inbound, outbound);
         inbound.release();
         outbound.release();
-    }
-}
-
-impl Wanted {
-    fn includes(self, found: &Found) -> bool {
-        match self {
-            Self::All => true,
-            Self::Data => !found.is_control(),
-            Self::End => false,
-        }
     }
 }
 

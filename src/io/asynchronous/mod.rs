@@ -12,8 +12,6 @@
 mod engine;
 mod opening;
 mod pool;
-mod prepared;
-mod reunite;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod shell;
 mod split;
@@ -24,7 +22,6 @@ mod websocket;
 
 pub use self::{
     opening::{Acceptor, Connector},
-    reunite::ReuniteError,
     split::{RecvHalf, SendHalf},
     transport::{Timer, Transport},
     websocket::WebSocket,

@@ -11,7 +11,7 @@ use std::io::{self, IoSlice};
 use super::{Timer, Transport, WebSocket};
 use crate::{
     config::Config,
-    connection::Step,
+    connection::{Connection, Step},
     error::Error,
     handshake::{
         Accept, ClientHandshake, ClientRequest, Handshake, HandshakeError, Opening, Rejection, ServerHandshake,
@@ -182,7 +182,7 @@ impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
     }
 
     fn into_websocket(self, negotiated: &Negotiated) -> WebSocket<T> {
-        WebSocket::from_parts(self.transport, negotiated, &self.config)
+        WebSocket::from_parts(self.transport, Connection::from_negotiated(negotiated, &self.config))
     }
 
     /// The peer's head.

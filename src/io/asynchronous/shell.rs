@@ -113,7 +113,10 @@ macro_rules! shell {
             /// A WebSocket whose opening handshake was done elsewhere.
             #[must_use]
             pub fn from_negotiated(stream: S, negotiated: &crate::Negotiated, config: &crate::Config) -> Self {
-                Self::from_parts(Io::new(stream), negotiated, config)
+                Self::from_parts(
+                    Io::new(stream),
+                    crate::Connection::from_negotiated(negotiated, config),
+                )
             }
 
             /// The stream.

@@ -1,17 +1,20 @@
-//! The two tasks that may use one connection.
+//! The tasks that may use one connection: one that receives, and those that send.
 //!
-//! A transport remembers one task for each of its sides, and a timer one. Where two tasks wait, the transport is polled with a
-//! waker that wakes both: whoever comes first does what is to be done, also for the other one.
+//! A transport remembers one task for each of its sides, and a timer one. Where several tasks wait, the transport is polled with
+//! a waker that wakes all of them: the first to run does what there is to do, also for the others.
 
 use alloc::{sync::Arc, task::Wake};
-use core::task::{Context, Waker};
-use std::sync::{Mutex, PoisonError};
+use core::{
+    mem,
+    task::{Context, Waker},
+};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The task that sends and the one that receives, as far as they wait.
+/// The tasks that wait.
 #[derive(Debug)]
 pub(super) struct Tasks {
     waiting: Arc<Waiting>,
-    /// Wakes both.
+    /// Wakes all of them.
     waker: Waker,
 }
 
@@ -26,12 +29,12 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// A waker of both tasks.
-    pub(super) const fn both(&self) -> &Waker {
+    /// A waker of all of them.
+    pub(super) const fn all(&self) -> &Waker {
         &self.waker
     }
 
-    pub(super) fn send(&self) -> &Task {
+    pub(super) fn send(&self) -> &Senders {
         &self.waiting.send
     }
 
@@ -42,7 +45,7 @@ impl Tasks {
 
 #[derive(Debug, Default)]
 struct Waiting {
-    send: Task,
+    send: Senders,
     recv: Task,
 }
 
@@ -64,7 +67,7 @@ pub(super) struct Task(Mutex<Option<Waker>>);
 impl Task {
     /// Notes that the task of this context waits, from before it looks for what it waits for.
     pub(super) fn register(&self, cx: &Context<'_>) {
-        let mut waker = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waker = lock(&self.0);
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             *waker = Some(cx.waker().clone());
         }
@@ -72,9 +75,54 @@ impl Task {
 
     pub(super) fn wake(&self) {
         // Not under the lock: a waker may run the task at once.
-        let waker = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let waker = lock(&self.0).take();
         if let Some(waker) = waker {
             waker.wake();
         }
     }
+}
+
+/// The tasks that send, as far as they wait. Each sending half has a number, and so at most one entry.
+#[derive(Debug, Default)]
+pub(super) struct Senders(Mutex<Numbered>);
+
+#[derive(Debug, Default)]
+struct Numbered {
+    waiting: Vec<(u64, Waker)>,
+    next: u64,
+}
+
+impl Senders {
+    /// The number of another sending half.
+    pub(super) fn number(&self) -> u64 {
+        let mut numbered = lock(&self.0);
+        numbered.next += 1;
+        numbered.next
+    }
+
+    /// Notes that the task of this context waits, from before it looks for what it waits for.
+    pub(super) fn register(&self, number: u64, cx: &Context<'_>) {
+        let waiting = &mut lock(&self.0).waiting;
+        match waiting.iter_mut().find(|(other, _)| *other == number) {
+            Some((_, waker)) => waker.clone_from(cx.waker()),
+            None => waiting.push((number, cx.waker().clone())),
+        }
+    }
+
+    /// A sending half is gone.
+    pub(super) fn forget(&self, number: u64) {
+        lock(&self.0).waiting.retain(|(other, _)| *other != number);
+    }
+
+    pub(super) fn wake(&self) {
+        // Not under the lock: a waker may run the task at once.
+        let waiting = mem::take(&mut lock(&self.0).waiting);
+        for (_, waker) in waiting {
+            waker.wake();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

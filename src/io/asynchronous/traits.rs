@@ -10,7 +10,7 @@ use futures_core::{FusedStream, Stream};
 use futures_sink::Sink;
 
 use super::{RecvHalf, SendHalf, Transport, WebSocket, engine::Wakers};
-use crate::{error::Error, message::Message};
+use crate::{connection::Outbound, error::Error, message::Message};
 
 /// The messages that arrive. The stream ends behind an error, or when the connection was closed as it should be.
 ///
@@ -30,7 +30,7 @@ impl<T: Transport> Stream for WebSocket<T> {
             None => {
                 let tasks = tasks.get_or_insert_default();
                 tasks.recv().register(cx);
-                let both = &mut Context::from_waker(tasks.both());
+                let both = &mut Context::from_waker(tasks.all());
                 let polled = receiving.poll_recv(link, &mut Wakers::of(both));
                 if mem::take(&mut link.moved) {
                     tasks.send().wake();
@@ -56,7 +56,7 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
     type Error = Error;
 
     fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        if self.outbound().is_full() {
+        if self.state(Outbound::is_full) {
             ready!(self.as_mut().poll_flush(cx))?;
         }
         self.link.promised = true;
@@ -75,8 +75,8 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
         if flushed.is_pending() {
             // Both tasks wait now.
             let tasks = tasks.get_or_insert_default();
-            tasks.send().register(cx);
-            let both = &mut Context::from_waker(tasks.both());
+            tasks.send().register(0, cx);
+            let both = &mut Context::from_waker(tasks.all());
             flushed = receiving.poll_flush(link, &mut Wakers::of(both));
         }
         // What was read is for the other task, and so are new deadlines.
@@ -87,7 +87,7 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
     }
 
     fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.start_close(crate::frame::CloseCode::NORMAL)?;
+        self.feed_close(crate::frame::CloseCode::NORMAL)?;
         self.poll_flush(cx)
     }
 }
@@ -131,8 +131,8 @@ impl<T: Transport> Sink<Message<'static>> for SendHalf<T> {
         SendHalf::poll_flush(&self, cx)
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
-        self.start_close(crate::frame::CloseCode::NORMAL)?;
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.feed_close(crate::frame::CloseCode::NORMAL)?;
         SendHalf::poll_flush(&self, cx)
     }
 }

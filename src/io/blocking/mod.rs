@@ -9,8 +9,8 @@
 //!     let stream = stream?;
 //!     std::thread::spawn(move || -> Result<(), websocket_proto::Error> {
 //!         let mut websocket = WebSocket::accept(stream)?;
-//!         while let Some((message, outbound)) = websocket.recv_ref()? {
-//!             outbound.send(message)?;
+//!         while let Some((message, outbound)) = websocket.recv_split()? {
+//!             outbound.feed(message)?;
 //!         }
 //!         Ok(())
 //!     });
@@ -33,7 +33,6 @@ mod pool;
 mod split;
 mod stream;
 mod transport;
-mod verbs;
 mod websocket;
 mod whole;
 

@@ -27,7 +27,7 @@ use super::{
     transport::{Clock, Reader, Wrote},
 };
 use crate::{
-    connection::{Driver, Time},
+    connection::{Driver, Outbound, Time},
     error::Error,
 };
 
@@ -42,6 +42,7 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
     let (inbound, driver) = websocket.connection.into_halves();
     let mut reader = websocket.sides.reader;
     reader.most = driver.glance();
+    let agreed = driver.outbound_ref().agreed().cloned();
     let shared = Arc::new(Shared {
         sending: Mutex::new(Sending {
             driver,
@@ -56,9 +57,9 @@ pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf
         inbound,
         reader,
         shared: Arc::clone(&shared),
-        subprotocol: websocket.subprotocol,
+        agreed: agreed.clone(),
     };
-    Ok((SendHalf { shared }, recv))
+    Ok((SendHalf { shared, agreed }, recv))
 }
 
 /// What both halves use.
@@ -89,6 +90,14 @@ impl<S: Stream> Shared<S> {
     fn lock(&self) -> MutexGuard<'_, Sending<S>> {
         // What a panicking thread leaves behind is whole: no call under the lock leaves its work half done.
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state<R>(&self, read: impl FnOnce(&Outbound) -> R) -> R {
+        read(self.lock().driver.outbound_ref())
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Outbound) -> R) -> R {
+        change(self.lock().driver.outbound())
     }
 
     /// The next step. One of the write side is performed.

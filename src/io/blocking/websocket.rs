@@ -3,25 +3,23 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use super::{
-    Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, drive::Stop, split, verbs::verbs, whole::Sides,
-};
+use super::{Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, split, whole::Sides};
 use crate::{
     config::Config,
-    connection::{Closure, Connection, Event, Fin, Outbound, SendError, Time},
+    connection::{Closure, Connection, Event, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
     handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
+    io::verbs::{Wanted, recv_verbs, send_verbs, state_verbs},
     message::Message,
     negotiated::Negotiated,
-    prepared::PreparedMessage,
+    outgoing::Outgoing,
 };
 
 /// A WebSocket over a blocking (or non-blocking) stream.
 ///
-/// Messages that [`recv`](Self::recv) returns are lent from the connection's buffers. What is [fed](Self::feed) is
-/// written together, at the latest before the next wait for a message, so that a loop of `recv` and `feed` answers
+/// What is [fed](Self::feed) is written together, at the latest before the next wait for a message, so that a loop of `recv` and `feed` answers
 /// everything that arrived together with one write.
 ///
 /// Dropping it drops the stream without a closing handshake; [`close`](Self::close) ends it properly.
@@ -30,7 +28,6 @@ pub struct WebSocket<S> {
     pub(super) stream: S,
     pub(super) connection: Connection,
     pub(super) sides: Sides,
-    pub(super) subprotocol: Option<Box<str>>,
 }
 
 impl<S: Stream> WebSocket<S> {
@@ -112,29 +109,26 @@ impl<S: Stream> WebSocket<S> {
     /// A WebSocket whose opening handshake was done elsewhere.
     #[must_use]
     pub fn from_negotiated(stream: S, negotiated: &Negotiated, config: &Config) -> Self {
+        Self::from_parts(stream, Connection::from_negotiated(negotiated, config))
+    }
+
+    /// A WebSocket from a stream and a connection, after an opening handshake that was done elsewhere or
+    /// [`into_parts`](Self::into_parts).
+    #[must_use]
+    pub fn from_parts(stream: S, connection: Connection) -> Self {
         Self {
             stream,
-            connection: Connection::from_negotiated(negotiated, config),
+            connection,
             sides: Sides::new(),
-            subprotocol: negotiated.subprotocol().map(Into::into),
         }
     }
 
-    /// The next message, or `None` once the connection was closed cleanly.
-    ///
-    /// Pings are answered and Pongs are skipped. What was fed is written before it waits.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`], once, when the
-    /// stream failed before the peer has closed, after the messages that had arrived; or with `WouldBlock` when it is not ready,
-    /// or its [time limit](Stream#time-limits-of-the-application) has passed. [`Error::FragmentDelivery`] if fragments are to
-    /// be delivered.
-    pub fn recv(&mut self) -> Result<Option<Message<'_>>, Error> {
-        Ok(self.recv_ref()?.map(|(message, _)| message))
-    }
+    recv_verbs!();
+    send_verbs!();
+    state_verbs!();
 
-    /// The same, but it waits no longer than `timeout`. When the time is up, nothing is lost: the next call goes on.
+    /// As [`recv`](Self::recv), but it waits no longer than `timeout`. When the time is up, nothing is lost: the next call
+    /// continues.
     ///
     /// ```no_run
     /// use std::{net::TcpStream, time::Duration};
@@ -157,119 +151,64 @@ impl<S: Stream> WebSocket<S> {
     /// # Errors
     ///
     /// As for [`recv`](Self::recv); [`Error::Io`] with `WouldBlock` when the time is up.
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, Error> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'static>>, Error> {
         let until = self.sides.clock.now() + timeout;
-        Ok(self.recv_until(Some(until))?.map(|(message, _)| message))
+        let Some(found) = self.find_until(Wanted::Data, Some(until))? else {
+            return Ok(None);
+        };
+        match self.lend(found)? {
+            Event::Message(message) => Ok(Some(message.into_owned())),
+            _ => Err(Error::FragmentDelivery),
+        }
     }
 
-    /// The next message, with the sending half to answer it while it is lent.
+    /// The next message, lent, with the sending side to answer it while it is lent.
     ///
     /// Answers are written before the next wait, or with [`flush`](Self::flush). If enough is queued that an answer
     /// would be refused, that is written first: so a peer that does not read is not read from for long either.
     ///
+    /// ```no_run
+    /// # fn echo(mut websocket: websocket_proto::blocking::WebSocket<std::net::TcpStream>) -> Result<(), websocket_proto::Error> {
+    /// while let Some((message, outbound)) = websocket.recv_split()? {
+    ///     outbound.feed(message)?;
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`recv`](Self::recv).
-    pub fn recv_ref(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
-        self.recv_until(None)
-    }
-
-    fn recv_until(&mut self, until: Option<Time>) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
-        if self.connection.split_mut().1.is_full() {
+    pub fn recv_split(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
+        if self.state(Outbound::is_full) {
             // If it cannot be written, what has arrived is received nevertheless.
-            self.drive_to_write(until)?;
+            self.drive_to_write()?;
         }
-        let found = loop {
-            match self.wait(until)? {
-                None => return Ok(None),
-                Some(found) if found.is_control() => {}
-                Some(found) => break found,
-            }
+        let Some(found) = self.find(Wanted::Data)? else {
+            return Ok(None);
         };
-        match self.lend(found)? {
+        match self.lend_split(found)? {
             (Event::Message(message), outbound) => Ok(Some((message, outbound))),
             _ => Err(Error::FragmentDelivery),
         }
     }
 
-    /// The next event of any kind, or `None` once the connection was closed cleanly.
-    ///
-    /// # Errors
-    ///
-    /// As for [`recv`](Self::recv), but for fragments, which are events too.
-    pub fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match self.wait(None)? {
-            None => Ok(None),
-            Some(found) => self.lend(found).map(|(event, _)| Some(event)),
-        }
-    }
-
-    verbs!(self: &mut Self);
-
-    /// Writes everything that is queued.
-    ///
-    /// While it waits for the peer, it reads as well, as much as fits: two ends that write at once do not block each other, and
-    /// the peer's Close ends the wait. What it reads is for the next call that receives.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Protocol`] if the peer took nothing for too long, or the stream has failed before; [`Error::Io`] when the stream
-    /// failed, or with `WouldBlock` took only a part.
-    pub fn flush(&mut self) -> Result<(), Error> {
-        match self.drive_to_write(None)? {
-            Stop::Ended => self.write_end(),
-            _ => Ok(()),
-        }
-    }
-
     /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
     ///
-    /// Messages that still arrive are discarded. If the connection is closing already, this only waits for the end.
+    /// Messages that still arrive are discarded; to receive them, use [`feed_close`](Self::feed_close). If the connection is closing already, this only waits for the end.
     ///
     /// # Errors
     ///
     /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake was not finished,
     /// in time ([`Timers::close`](crate::Timers::close)) or at all. [`Error::Io`], also with `WouldBlock`.
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-        match self.connection.close(frame) {
-            Ok(()) | Err(SendError::Closing(())) => {}
-            Err(error) => return Err(error.into()),
-        }
-        while self.wait(None)?.is_some() {}
+        self.feed_close(frame)?;
+        self.find(Wanted::End)?;
         Ok(())
     }
 
-    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
-    #[must_use]
-    pub fn deflate(&self) -> Option<DeflateParams> {
-        self.connection.deflate()
-    }
-
-    /// The subprotocol that both sides agreed on, if any.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
-    }
-
-    /// How the connection ended or is ending; `None` while it is open.
-    #[must_use]
-    pub fn closure(&self) -> Option<Closure> {
-        self.connection.closure()
-    }
-
-    /// Queues a Ping whose answer is timed, unless one is under way; see [`latency`](Self::latency).
-    pub fn measure_latency(&mut self) {
-        self.connection.measure_latency();
-    }
-
-    /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings, too.
-    #[must_use]
-    pub fn latency(&self) -> Option<Duration> {
-        self.connection.latency()
-    }
-
-    /// When to receive again at the latest, for an event loop with non-blocking streams, even if nothing has come: that lets
-    /// happen what is due, and writes it. The time may change with every other call.
+    /// When to receive again at the latest, for an event loop with non-blocking streams, even if nothing has come: that fires
+    /// due timers. The time may change with every other call.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = self.connection.poll_timeout()?;
@@ -288,7 +227,11 @@ impl<S: Stream> WebSocket<S> {
         &mut self.stream
     }
 
-    /// The stream and the connection, for a loop of your own. The stream has the time limits that the application gave it.
+    /// The stream and the connection, for your own loop; [`from_parts`](Self::from_parts) puts them together again. The stream has
+    /// the time limits that the application gave it.
+    ///
+    /// What is queued is still in the connection. Its time has another origin then, so a deadline that is already set may
+    /// pass early or late.
     #[must_use]
     pub fn into_parts(mut self) -> (S, Connection) {
         self.sides.reader.limit.restore(&mut self.stream);
@@ -298,7 +241,7 @@ impl<S: Stream> WebSocket<S> {
         (self.stream, self.connection)
     }
 
-    /// Separates the directions, for use on two threads.
+    /// Separates the directions, for several threads; [`SendHalf::reunite`] puts them together again.
     ///
     /// The receiving half goes on to answer Pings and to finish the closing handshake, also while the sending half
     /// blocks or does nothing.

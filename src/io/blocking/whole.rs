@@ -1,5 +1,6 @@
 //! How a connection that one thread has for itself is driven.
 
+use alloc::sync::Arc;
 use std::net::Shutdown;
 
 use super::{
@@ -9,8 +10,11 @@ use super::{
     transport::{Clock, Reader},
 };
 use crate::{
-    connection::{Driver, Event, Found, Inbound, Outbound, SendError, Time},
+    connection::{Driver, Event, Found, Inbound, Outbound, Time},
     error::Error,
+    io::verbs::Wanted,
+    message::Message,
+    negotiated::Agreed,
 };
 
 /// What is known of the stream.
@@ -68,38 +72,47 @@ impl<S: Stream> Hold for Whole<'_, S> {
 }
 
 impl<S: Stream> WebSocket<S> {
-    /// Queues something, and writes what is queued before if that is too much.
-    pub(super) fn with_room<T>(
-        &mut self,
-        data: T,
-        feed: impl Fn(&mut Outbound, T) -> Result<(), SendError<T>>,
-    ) -> Result<(), Error> {
-        let driver = self.connection.drive().1;
-        if driver.drops_output() {
-            return self.write_end();
-        }
-        let fed = match feed(driver.outbound(), data) {
-            Err(SendError::Full(unsent)) => {
-                self.flush()?;
-                feed(self.connection.drive().1.outbound(), unsent)
-            }
-            fed => fed,
-        };
-        fed.map_err(|refused| Error::Send(refused.without_unsent()))
+    pub(super) fn state<R>(&self, read: impl FnOnce(&Outbound) -> R) -> R {
+        read(self.connection.outbound())
     }
 
-    /// Goes on until an event is found. `None` is the end of a connection that was closed cleanly.
     #[inline]
-    pub(super) fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
-        // Most messages are found in few steps.
-        match self.connection.split_mut().0.parse_short() {
-            Some(found) => Ok(Some(found)),
-            None => self.wait_in_full(until),
+    pub(super) fn change<R>(&mut self, change: impl FnOnce(&mut Outbound) -> R) -> R {
+        change(self.connection.split_mut().1)
+    }
+
+    pub(super) fn agreed(&self) -> Option<&Arc<Agreed>> {
+        self.connection.outbound().agreed()
+    }
+
+    pub(super) fn recv_owned(&mut self) -> Result<Option<Message<'static>>, Error> {
+        Ok(self.recv_ref()?.map(Message::into_owned))
+    }
+
+    #[inline]
+    pub(super) fn find(&mut self, wanted: Wanted) -> Result<Option<Found>, Error> {
+        self.find_until(wanted, None)
+    }
+
+    #[inline]
+    pub(super) fn find_short(&mut self) -> Option<Found> {
+        self.connection.split_mut().0.parse_short()
+    }
+
+    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed cleanly.
+    #[inline]
+    pub(super) fn find_until(&mut self, wanted: Wanted, until: Option<Time>) -> Result<Option<Found>, Error> {
+        loop {
+            match self.wait(until)? {
+                Some(found) if !wanted.includes(&found) => {}
+                found => return Ok(found),
+            }
         }
     }
 
-    fn wait_in_full(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
-        if let Stop::Found(found) = self.drive_to_event(until)? {
+    fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
+        let (inbound, mut whole) = self.whole();
+        if let Stop::Found(found) = drive::drive(&mut whole, Asks::Event(inbound), until)? {
             return Ok(Some(found));
         }
         // The peer is not made to wait until the stream is dropped.
@@ -108,14 +121,24 @@ impl<S: Stream> WebSocket<S> {
         self.sides.failure.tell(outcome).map(|()| None)
     }
 
-    pub(super) fn drive_to_event(&mut self, until: Option<Time>) -> Result<Stop, Error> {
+    pub(super) fn drive_to_write(&mut self) -> Result<Stop, Error> {
         let (inbound, mut whole) = self.whole();
-        drive::drive(&mut whole, Asks::Event(inbound), until)
+        drive::drive(&mut whole, Asks::Flush(inbound), None)
     }
 
-    pub(super) fn drive_to_write(&mut self, until: Option<Time>) -> Result<Stop, Error> {
-        let (inbound, mut whole) = self.whole();
-        drive::drive(&mut whole, Asks::Flush(inbound), until)
+    pub(super) fn write_all(&mut self) -> Result<(), Error> {
+        if let Stop::Ended = self.drive_to_write()? {
+            let outcome = self.connection.drive().1.write_outcome();
+            return self.sides.failure.tell(outcome);
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_some(&mut self) -> Result<(), Error> {
+        while self.state(Outbound::is_full) {
+            self.write_all()?;
+        }
+        Ok(())
     }
 
     #[inline]
@@ -129,15 +152,14 @@ impl<S: Stream> WebSocket<S> {
         (inbound, whole)
     }
 
-    /// How the sending direction ended.
-    pub(super) fn write_end(&mut self) -> Result<(), Error> {
-        let outcome = self.connection.drive().1.write_outcome();
-        self.sides.failure.tell(outcome)
+    #[inline]
+    pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {
+        self.lend_split(found).map(|(event, _)| event)
     }
 
-    /// Lends what was found, and the sending half with it.
+    /// Lends what was found, and the sending side with it.
     #[inline]
-    pub(super) fn lend(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
+    pub(super) fn lend_split(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
         let (inbound, mut whole) = self.whole();
         match inbound.lend(found) {
             Ok(event) => Ok((event, whole.driver.outbound())),

@@ -68,8 +68,8 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 ///     let mut websocket = accepted?;
 ///     loop {
 ///         tokio::select! {
-///             received = websocket.recv_ref() => match received? {
-///                 Some((message, outbound)) => outbound.send(message)?,
+///             received = websocket.recv_split() => match received? {
+///                 Some((message, outbound)) => outbound.feed(message)?,
 ///                 None => return Ok(()),
 ///             },
 ///             () = guard.requested() => return websocket.close(CloseCode::GOING_AWAY).await,

@@ -1,7 +1,7 @@
 //! Two ends that compress, against each other and against a reference.
 
 use proptest::prelude::*;
-use websocket_proto::{Config, ContextTakeover, DeflateConfig, Delivery, Fin, Role};
+use websocket_proto::{Config, ContextTakeover, DeflateConfig, Delivery, Fragment, Outgoing, Role};
 
 use super::{RSV1, Reference, compressed, connection, everything, inflate::Inflater, json};
 use crate::{
@@ -62,15 +62,15 @@ fn talk(pair: &mut Pair) {
         for (end, sent) in [(&mut pair.client, &mut to_server), (&mut pair.server, &mut to_client)] {
             let connection = &mut end.connection;
             match i % 4 {
-                0 => connection.send_uncompressed(&text).unwrap(),
+                0 => connection.feed(Outgoing::from(&text).uncompressed()).unwrap(),
                 1 => {
                     let at = text.len() / 3;
-                    connection.send_fragment(&text[..at], Fin::More).unwrap();
-                    connection.send_fragment(&text[at..], Fin::Last).unwrap();
+                    connection.feed(Fragment::more(&text[..at])).unwrap();
+                    connection.feed(Fragment::last(&text[at..])).unwrap();
                 }
-                _ => connection.send(&text).unwrap(),
+                _ => connection.feed(&text).unwrap(),
             }
-            connection.send(&noise).unwrap();
+            connection.feed(&noise).unwrap();
             sent.extend([Got::text(&text), Got::binary(&noise)]);
             connection.release();
         }
@@ -110,7 +110,7 @@ proptest! {
             let mut inflater = Inflater::default();
             let mut other = flate2::Decompress::new(false);
             for message in &messages {
-                own.send(message).unwrap();
+                own.feed(message).unwrap();
                 let frame = take_frames(role, &mut own).remove(0);
                 if frame.first & RSV1 == 0 {
                     prop_assert_eq!(&frame.payload, message);

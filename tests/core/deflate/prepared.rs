@@ -1,7 +1,9 @@
 //! Messages that are compressed once and sent through many connections, whatever each of them negotiated.
 
 use proptest::prelude::*;
-use websocket_proto::{Buf, Config, Connection, ContextTakeover, DeflateConfig, Fin, PreparedMessage, Role, SendError};
+use websocket_proto::{
+    Buf, Config, Connection, ContextTakeover, DeflateConfig, Fragment, Outgoing, PreparedMessage, Role, SendError,
+};
 
 use super::{NO_CONTEXT, PLAIN, RSV1, connection, everything, inflate::Inflater, json};
 use crate::{
@@ -25,7 +27,7 @@ fn one_compressed_form_serves_all_connections() {
         .flat_map(|params| [12, 15].map(|bits| (params, bits)))
     {
         let mut server = connection(Role::Server, params.server_max_window_bits(bits), everything());
-        server.send_prepared(&message).unwrap();
+        server.feed(&message).unwrap();
         places.push(server.output().chunk().as_ptr());
         let frames = take_frames(Role::Server, &mut server);
         assert_eq!((frames.len(), frames[0].first), (1, FIN | RSV1 | TEXT));
@@ -51,9 +53,9 @@ fn every_window_is_respected() {
                     let message = PreparedMessage::text(json(len, 1)).deflated(config);
                     let mut inflater = Inflater::default();
                     for i in 0..3 {
-                        sender.send_prepared(&message).unwrap();
+                        sender.feed(&message).unwrap();
                         let ordinary = json(len, i);
-                        sender.send(&ordinary).unwrap();
+                        sender.feed(&ordinary).unwrap();
                         let frames = take_frames(role, &mut sender);
                         let texts = [message.as_bytes(), ordinary.as_bytes()];
                         for (frame, text) in frames.iter().zip(texts) {
@@ -82,7 +84,7 @@ fn a_window_that_is_too_small() {
     let message = PreparedMessage::text(json(3000, 0)).deflated(everything());
     let mut server = connection(Role::Server, PLAIN.server_max_window_bits(10), everything());
     for _ in 0..2 {
-        server.send_prepared(&message).unwrap();
+        server.feed(&message).unwrap();
     }
     let frames = take_frames(Role::Server, &mut server);
     assert!(frames.iter().all(|frame| frame.first == FIN | RSV1 | TEXT));
@@ -91,7 +93,7 @@ fn a_window_that_is_too_small() {
     let message = message.deflated(everything().server_max_window_bits(10));
     for bits in [10, 11, 15] {
         let mut server = connection(Role::Server, PLAIN.server_max_window_bits(bits), everything());
-        server.send_prepared(&message).unwrap();
+        server.feed(&message).unwrap();
         let frames = take_frames(Role::Server, &mut server);
         assert_eq!(Some(frames[0].payload.len()), message.deflated_len(), "{bits}");
     }
@@ -101,7 +103,7 @@ fn a_window_that_is_too_small() {
 #[test]
 fn where_the_plain_form_goes_out() {
     let plain = |message: &PreparedMessage, server: &mut Connection| {
-        server.send_prepared(message).unwrap();
+        server.feed(message).unwrap();
         let frames = take_frames(Role::Server, server);
         assert_eq!((frames.len(), frames[0].first), (1, FIN | BINARY));
         assert_eq!(frames[0].payload, message.as_bytes());
@@ -134,9 +136,9 @@ fn an_uncompressed_message_is_no_part_of_the_window() {
     for bits in [12, 15] {
         let mut server = connection(Role::Server, PLAIN.server_max_window_bits(bits), everything());
         let text = json(1000, 3);
-        server.send(&text).unwrap();
-        server.send_prepared(&PreparedMessage::text(json(2000, 4))).unwrap();
-        server.send(&text).unwrap();
+        server.feed(&text).unwrap();
+        server.feed(&PreparedMessage::text(json(2000, 4))).unwrap();
+        server.feed(&text).unwrap();
         let frames = take_frames(Role::Server, &mut server);
         assert!(frames[2].payload.len() < 40, "{} bytes", frames[2].payload.len());
         let mut inflater = Inflater::default();
@@ -153,9 +155,9 @@ fn a_connection_holds_no_state_for_what_it_did_not_compress() {
     let mut server = connection(Role::Server, PLAIN, everything());
     let idle = server.allocated();
     for i in 0..3 {
-        server.send(&json(3000, i)).unwrap();
+        server.feed(&json(3000, i)).unwrap();
         assert!(server.allocated() > 300_000);
-        server.send_prepared(&message).unwrap();
+        server.feed(&message).unwrap();
         take_frames(Role::Server, &mut server);
         server.release();
         assert_eq!(server.allocated(), idle);
@@ -169,9 +171,9 @@ fn refused_inside_a_fragmented_message() {
     for bits in [12, 15] {
         let mut server = connection(Role::Server, PLAIN.server_max_window_bits(bits), everything());
         let text = json(1000, 7);
-        server.send_fragment(&text, Fin::More).unwrap();
-        assert_eq!(server.send_prepared(&message), Err(SendError::MessageOpen(())));
-        server.send_fragment(&text, Fin::Last).unwrap();
+        server.feed(Fragment::more(&text)).unwrap();
+        assert_eq!(server.feed(&message), Err(SendError::MessageOpen((&message).into())));
+        server.feed(Fragment::last(&text)).unwrap();
         let frames = take_frames(Role::Server, &mut server);
         let payload = super::joined(&frames);
         let whole = [text.as_bytes(), text.as_bytes()].concat();
@@ -209,9 +211,9 @@ fn interleaved_under_every_segmentation() {
                 for i in 0..18 {
                     for (end, sent) in [(&mut pair.client, &mut to_server), (&mut pair.server, &mut to_client)] {
                         let message = &prepared[i * 5 % prepared.len()];
-                        end.connection.send_prepared(message).unwrap();
+                        end.connection.feed(message).unwrap();
                         let ordinary = json(i * 150, i);
-                        end.connection.send(&ordinary).unwrap();
+                        end.connection.feed(&ordinary).unwrap();
                         sent.extend([text_of(message), Got::text(&ordinary)]);
                     }
                     if i % 4 == 0 {
@@ -276,23 +278,23 @@ proptest! {
         for act in acts {
             match act {
                 Act::Prepared(i) => {
-                    sender.send_prepared(&prepared[i]).unwrap();
+                    sender.feed(&prepared[i]).unwrap();
                     sent.push(prepared[i].as_bytes().to_vec());
                 }
                 Act::Ordinary(len, seed) => {
                     let text = json(len, seed).into_bytes();
-                    sender.send(&text).unwrap();
+                    sender.feed(&text).unwrap();
                     sent.push(text);
                 }
                 Act::Uncompressed(len) => {
                     let text = json(len, len).into_bytes();
-                    sender.send_uncompressed(&text).unwrap();
+                    sender.feed(Outgoing::from(&text).uncompressed()).unwrap();
                     sent.push(text);
                 }
                 Act::Fragments(len) => {
                     let text = json(len, len).into_bytes();
-                    sender.send_fragment(&text[..len / 2], Fin::More).unwrap();
-                    sender.send_fragment(&text[len / 2..], Fin::Last).unwrap();
+                    sender.feed(Fragment::more(&text[..len / 2])).unwrap();
+                    sender.feed(Fragment::last(&text[len / 2..])).unwrap();
                     sent.push(text);
                 }
                 Act::Release => sender.release(),

@@ -1,6 +1,6 @@
 //! Which messages are decompressed, and how they arrive.
 
-use websocket_proto::{Config, Delivery, Fin, MessageKind, ProtocolError};
+use websocket_proto::{Config, Delivery, MessageKind, ProtocolError};
 
 use super::{HELLO, NO_CONTEXT, PLAIN, RSV1, Reference, compressed, json, receive};
 use crate::{
@@ -205,7 +205,7 @@ fn streamed_messages() {
                 !outcome
                     .events
                     .iter()
-                    .any(|event| matches!(event, Got::Piece(MessageKind::Binary, _, Fin::Last))),
+                    .any(|event| matches!(event, Got::Piece(MessageKind::Binary, _, true))),
                 "{outcome:?}"
             );
         }

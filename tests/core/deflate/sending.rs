@@ -1,7 +1,7 @@
 //! What a compressing endpoint puts on the wire.
 
 use websocket_proto::{
-    Buf, Config, ContextTakeover, DeflateConfig, DeflateParams, Fin, Limits, Negotiated, Role, SendError,
+    Buf, Config, ContextTakeover, DeflateConfig, DeflateParams, Fragment, Limits, Negotiated, Outgoing, Role, SendError,
 };
 
 use super::{HELLO, NO_CONTEXT, PLAIN, RSV1, connection, everything, inflate::Inflater, joined, json, sent_by};
@@ -22,7 +22,7 @@ fn a_message_as_the_rfc_shows_it() {
         ] {
             let mut connection = connection(role, params, everything().threshold(0));
             let frames = sent_by(role, &mut connection, |connection| {
-                connection.send("Hello, Hello, Hello, Hello").unwrap();
+                connection.feed("Hello, Hello, Hello, Hello").unwrap();
             });
             assert_eq!((frames.len(), frames[0].first), (1, FIN | RSV1 | TEXT));
             let mut inflater = Inflater::default();
@@ -53,9 +53,9 @@ fn a_message_in_fragments() {
             ] {
                 let frames = sent_by(role, &mut connection, |connection| {
                     for (i, piece) in pieces.iter().enumerate() {
-                        let fin = if i + 1 == pieces.len() { Fin::Last } else { Fin::More };
-                        connection.send_fragment(*piece, fin).unwrap();
-                        if fin == Fin::More {
+                        let is_last = i + 1 == pieces.len();
+                        connection.feed(Fragment::new(*piece, is_last)).unwrap();
+                        if !is_last {
                             connection.ping(b"between").unwrap();
                         }
                     }
@@ -90,10 +90,10 @@ fn control_frames_stay_as_they_are() {
     for role in ROLES {
         let mut connection = connection(role, PLAIN, everything());
         let frames = sent_by(role, &mut connection, |connection| {
-            connection.send_fragment("a", Fin::More).unwrap();
+            connection.feed(Fragment::more("a")).unwrap();
             connection.ping(&[b'x'; 125]).unwrap();
             connection.pong(&[b'y'; 125]).unwrap();
-            connection.send_fragment("b", Fin::Last).unwrap();
+            connection.feed(Fragment::last("b")).unwrap();
             connection.close(websocket_proto::CloseCode::NORMAL).unwrap();
         });
         assert_eq!((frames[1].first, &*frames[1].payload), (0x89, &[b'x'; 125][..]));
@@ -114,7 +114,7 @@ fn empty_messages() {
             let mut connection = connection(role, params, everything());
             let mut inflater = Inflater::default();
             for text in ["", "", "Hello Hello Hello", "", "", "Hello Hello Hello"] {
-                let frames = sent_by(role, &mut connection, |connection| connection.send(text).unwrap());
+                let frames = sent_by(role, &mut connection, |connection| connection.feed(text).unwrap());
                 let frame = &frames[0];
                 if params == NO_CONTEXT {
                     inflater.reset();
@@ -127,8 +127,8 @@ fn empty_messages() {
                 assert!(!text.is_empty() || frame.payload.len() <= 1, "{frame:?}");
             }
             let frames = sent_by(role, &mut connection, |connection| {
-                connection.send_fragment("Hello", Fin::More).unwrap();
-                connection.send_fragment("", Fin::Last).unwrap();
+                connection.feed(Fragment::more("Hello")).unwrap();
+                connection.feed(Fragment::last("")).unwrap();
             });
             assert_eq!(frames[1].payload, [0]);
         }
@@ -141,7 +141,7 @@ fn no_context_takeover() {
     for role in ROLES {
         let mut connection = connection(role, NO_CONTEXT, everything());
         let text = json(400, 0);
-        let send = |connection: &mut websocket_proto::Connection| connection.send(&text).unwrap();
+        let send = |connection: &mut websocket_proto::Connection| connection.feed(&text).unwrap();
         let first = sent_by(role, &mut connection, send);
         for _ in 0..3 {
             let next = sent_by(role, &mut connection, send);
@@ -155,7 +155,7 @@ fn no_context_takeover() {
     let text = json(400, 0);
     for _ in 0..2 {
         let frames = sent_by(Role::Client, &mut connection, |connection| {
-            connection.send(&text).unwrap();
+            connection.feed(&text).unwrap();
         });
         let alone = Inflater::default().message(&frames[0].payload);
         assert_eq!(alone.as_deref(), Some(text.as_bytes()));
@@ -180,7 +180,7 @@ fn distances_stay_in_the_window() {
                     let mut message = noise[..len].to_vec();
                     message.extend_from_slice(json(rng.below(900 << (bits - 9)), i).as_bytes());
                     let frames = sent_by(role, &mut connection, |connection| {
-                        connection.send(&message).unwrap();
+                        connection.feed(&message).unwrap();
                     });
                     if frames[0].first & RSV1 == 0 {
                         assert_eq!(frames[0].payload, message);
@@ -203,9 +203,9 @@ fn no_window_of_8() {
         let mut connection = connection(role, params, everything());
         let text = json(2000, 0);
         let frames = sent_by(role, &mut connection, |connection| {
-            connection.send(&text).unwrap();
-            connection.send_fragment(&text, Fin::More).unwrap();
-            connection.send_fragment(&text, Fin::Last).unwrap();
+            connection.feed(&text).unwrap();
+            connection.feed(Fragment::more(&text)).unwrap();
+            connection.feed(Fragment::last(&text)).unwrap();
         });
         assert!(frames.iter().all(|frame| frame.first & RSV1 == 0));
     }
@@ -230,7 +230,7 @@ fn messages_that_are_not_worth_it() {
                     _ => json(100 + 100 * i, i).into_bytes(),
                 };
                 let frames = sent_by(role, &mut connection, |connection| {
-                    connection.send(&message).unwrap();
+                    connection.feed(&message).unwrap();
                 });
                 let frame = &frames[0];
                 let is_plain = frame.first & RSV1 == 0;
@@ -260,20 +260,24 @@ fn exempted_messages() {
         let mut inflater = Inflater::default();
         for _ in 0..3 {
             let frames = sent_by(role, &mut connection, |connection| {
-                connection.send(&text).unwrap();
-                connection.send_uncompressed(&text).unwrap();
+                connection.feed(&text).unwrap();
+                connection.feed(Outgoing::from(&text).uncompressed()).unwrap();
                 let (_, outbound) = connection.split_mut();
-                outbound.send_fragment_uncompressed(&text, Fin::More).unwrap();
-                outbound.send_fragment(&text, Fin::More).unwrap();
+                outbound
+                    .feed(Outgoing::from(Fragment::more(&text)).uncompressed())
+                    .unwrap();
+                outbound.feed(Fragment::more(&text)).unwrap();
                 assert!(matches!(
-                    outbound.send_uncompressed("x"),
+                    outbound.feed(Outgoing::from("x").uncompressed()),
                     Err(SendError::MessageOpen(_))
                 ));
-                outbound.send_fragment("", Fin::Last).unwrap();
-                outbound.send_fragment(&text, Fin::More).unwrap();
+                outbound.feed(Fragment::last("")).unwrap();
+                outbound.feed(Fragment::more(&text)).unwrap();
                 // The first fragment has decided.
-                outbound.send_fragment_uncompressed(&text, Fin::Last).unwrap();
-                connection.send(&text).unwrap();
+                outbound
+                    .feed(Outgoing::from(Fragment::last(&text)).uncompressed())
+                    .unwrap();
+                connection.feed(&text).unwrap();
             });
             let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();
             assert_eq!(firsts, [0xc1, 0x81, 0x01, 0x00, 0x80, 0x41, 0x80, 0xc1]);
@@ -305,12 +309,12 @@ fn refused_messages_leave_no_trace() {
             for i in 0..40 {
                 let text = [json(300, i), rng.text(100)].concat();
                 let full = connection.output().remaining() >= 100;
-                match connection.send(&text) {
+                match connection.feed(&text) {
                     Ok(()) => assert!(!full),
                     Err(SendError::Full(refused)) => {
-                        assert!(full && refused.as_text() == Some(&text));
+                        assert!(full && refused.as_bytes() == text.as_bytes());
                         assert!(matches!(
-                            connection.send_fragment("refused", Fin::More),
+                            connection.feed(Fragment::more("refused")),
                             Err(SendError::Full(_))
                         ));
                         for frame in take_frames(role, &mut connection) {
@@ -332,8 +336,8 @@ fn hello() {
     for role in ROLES {
         let mut connection = connection(role, PLAIN, everything());
         let frames = sent_by(role, &mut connection, |connection| {
-            connection.send_fragment(b"Hello", Fin::More).unwrap();
-            connection.send_fragment(b"", Fin::Last).unwrap();
+            connection.feed(Fragment::more(b"Hello")).unwrap();
+            connection.feed(Fragment::last(b"")).unwrap();
         });
         assert_eq!(frames[0].first, RSV1 | BINARY);
         assert_eq!(joined(&frames), [&HELLO[..], &[0, 0, 0xff, 0xff, 0]].concat());
@@ -348,7 +352,7 @@ fn a_client_obeys() {
     for i in 0..3 {
         let text = json(500, i);
         let frames = sent_by(Role::Client, &mut connection, |connection| {
-            connection.send(&text).unwrap();
+            connection.feed(&text).unwrap();
         });
         let alone = Inflater::default().message(&frames[0].payload);
         assert_eq!(alone.as_deref(), Some(text.as_bytes()));

@@ -5,7 +5,7 @@ use super::{ends::ended, *};
 /// A connection whose peer takes nothing, to which this arrives.
 fn blocked(config: &Config, role: Role, waiting: Vec<u8>) -> World {
     let mut world = World::with(role, config);
-    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.room = Some(0);
     world.waiting = waiting;
     world

@@ -1,5 +1,7 @@
 //! The ends of the two directions, and what waits for them.
 
+use websocket_proto::Fragment;
+
 use super::*;
 
 /// Waits with a `send` until everything is written; a message may be left in the receive buffer.
@@ -36,7 +38,7 @@ pub(super) fn ended(world: &mut World) -> u64 {
 fn a_failed_write_ends_one_direction() {
     for (closes, ended) in [(true, Ok(())), (false, Ok(())), (true, Err(())), (false, Err(()))] {
         let mut world = World::new(Role::Client, Timers::new());
-        world.connection.send("x").unwrap();
+        world.connection.feed("x").unwrap();
         world.room = None;
         world.waiting = wire::text(Role::Server, "last words");
         if closes {
@@ -62,7 +64,7 @@ fn a_failed_write_ends_one_direction() {
             Err(ProtocolError::ConnectionLost),
             "each time"
         );
-        assert_eq!(world.connection.send("y"), Err(SendError::Closing("y".into())));
+        assert_eq!(world.connection.feed("y"), Err(SendError::Closing("y".into())));
     }
 }
 
@@ -70,16 +72,16 @@ fn a_failed_write_ends_one_direction() {
 #[test]
 fn after_a_failed_write_reading_is_bounded() {
     let mut world = World::new(Role::Client, Timers::new());
-    world.connection.send("x").unwrap();
+    world.connection.feed("x").unwrap();
     world.room = None;
     assert_eq!(world.until(4000), None);
     let connection = &mut world.connection;
     assert_eq!(connection.ready_state(), ReadyState::Closing);
     let prepared = PreparedMessage::text("prepared");
-    connection.send("an answer").unwrap();
-    connection.send(&[0; 10_000]).unwrap();
-    connection.send_fragment("an answer", Fin::Last).unwrap();
-    connection.send_prepared(&prepared).unwrap();
+    connection.feed("an answer").unwrap();
+    connection.feed(&[0; 10_000]).unwrap();
+    connection.feed(Fragment::last("an answer")).unwrap();
+    connection.feed(&prepared).unwrap();
     connection.ping(b"").unwrap();
     connection.close(CloseCode::NORMAL).unwrap();
     assert_eq!((connection.output().len(), connection.wants_shutdown()), (0, false));
@@ -93,7 +95,7 @@ fn after_a_failed_write_reading_is_bounded() {
 #[test]
 fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
     let mut world = World::new(Role::Client, Timers::new());
-    world.connection.send("x").unwrap();
+    world.connection.feed("x").unwrap();
     world.room = None;
     world.waiting = wire::close(Role::Server, 4001, "banned");
     assert_eq!(world.until(60_000), Some(0));
@@ -124,7 +126,7 @@ fn to_shut_down_is_told_once() {
 #[test]
 fn who_waits_to_write_also_reads() {
     let mut world = World::new(Role::Server, keepalive(200, 300));
-    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.room = Some(0);
     let messages: Vec<u8> = (0..10_000).flat_map(|_| wire::text(Role::Client, "word")).collect();
     world.waiting.clone_from(&messages);
@@ -148,7 +150,7 @@ fn who_waits_to_write_also_reads() {
 fn the_close_of_the_peer_ends_the_wait_to_write() {
     for fails in [false, true] {
         let mut world = World::new(Role::Client, Timers::new());
-        world.connection.send(vec![0; 1 << 20]).unwrap();
+        world.connection.feed(vec![0; 1 << 20]).unwrap();
         world.room = Some(0);
         world.waiting = wire::close(Role::Server, 1011, "");
         world.ended = Some(if fails { Err(()) } else { Ok(()) });
@@ -171,7 +173,7 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
 fn a_long_message_is_received_by_one_who_waits_to_write() {
     for (kind, has_ping) in [(BINARY, false), (TEXT, false), (TEXT, true)] {
         let mut world = World::new(Role::Client, Timers::new());
-        world.connection.send(vec![0; 1 << 20]).unwrap();
+        world.connection.feed(vec![0; 1 << 20]).unwrap();
         world.room = Some(0);
         let payload = vec![b'x'; 1 << 20];
         let (first, rest) = payload.split_at(300_000);
@@ -208,7 +210,7 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     world.waiting = wire::frame(Role::Client, TEXT, b"it ");
     world.until(10);
     world.room = Some(0);
-    world.connection.send("an answer").unwrap();
+    world.connection.feed("an answer").unwrap();
     for _ in 0..20 {
         world.waiting = wire::frame(Role::Client, wire::CONTINUATION, b"goes on ");
         assert!(matches!(flush(&mut world), Step::Wait(_)));
@@ -239,7 +241,7 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
 fn a_flush_that_gives_up_leaves_what_did_not_fit() {
     let mut world = World::new(Role::Server, Timers::new().write(millis(1000)));
     world.room = Some(0);
-    world.connection.send("an answer").unwrap();
+    world.connection.feed("an answer").unwrap();
     let message = wire::text(Role::Client, &"x".repeat(1000));
     world.waiting = message.repeat(100);
     assert!(matches!(flush(&mut world), Step::Wait(_)));
@@ -264,7 +266,7 @@ fn a_message_that_waits_to_be_taken_is_not_unfinished() {
     let message = wire::binary(Role::Server, &[7; 60_000]);
     world.waiting = message[..40_000].to_vec();
     assert!(matches!(world.turn(), Step::Wait(Some(_))));
-    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.room = Some(0);
     world.waiting = message[40_000..].to_vec();
     for now in [0, 900, 1300, 5000, 50_000] {
@@ -284,7 +286,7 @@ fn the_end_names_the_deadline_that_the_writer_was_told() {
     let mut world = World::new(Role::Server, Timers::new().write(millis(1000)));
     world.until(1);
     world.room = Some(0);
-    world.connection.send("an answer").unwrap();
+    world.connection.feed("an answer").unwrap();
     for now in [1, 1001, 1001] {
         world.now = now;
         world.driver().writable();

@@ -18,15 +18,15 @@ fn write(output: &mut OwnedOutput, n: usize, written: &mut Vec<u8>) {
 fn output_that_was_taken_counts_until_it_is_confirmed() {
     let limits = Limits::new().output_high_water(10);
     let mut connection = Connection::new(Role::Server, &Config::new().limits(limits));
-    connection.send("one").unwrap();
+    connection.feed("one").unwrap();
     let (inbound, driver) = connection.drive();
     assert_eq!(driver.next(inbound), Step::Write);
     let mut output = driver.take_output();
     let outbound = driver.outbound();
     assert_eq!((outbound.queued(), outbound.output().len()), (5, 0));
-    outbound.send("two").unwrap();
+    outbound.feed("two").unwrap();
     assert_eq!((outbound.queued(), outbound.is_full()), (10, true));
-    assert_eq!(outbound.send("three"), Err(SendError::Full("three".into())));
+    assert_eq!(outbound.feed("three"), Err(SendError::Full("three".into())));
     assert_eq!(driver.next(inbound), Step::Time, "the deadline of stalled output");
     driver.at(ms(0));
     assert_eq!(
@@ -66,11 +66,11 @@ fn nothing_is_lost_or_reordered() {
         for i in 0..60_u8 {
             let len = [3, 4097, 70_000][below(3)];
             match below(6) {
-                0 => connections.iter_mut().for_each(|c| c.send(vec![i; len]).unwrap()),
-                1 => connections.iter_mut().for_each(|c| c.send(&vec![i; len]).unwrap()),
+                0 => connections.iter_mut().for_each(|c| c.feed(vec![i; len]).unwrap()),
+                1 => connections.iter_mut().for_each(|c| c.feed(&vec![i; len]).unwrap()),
                 2 => {
                     let prepared = PreparedMessage::binary(vec![i; len]);
-                    connections.iter_mut().for_each(|c| c.send_prepared(&prepared).unwrap());
+                    connections.iter_mut().for_each(|c| c.feed(&prepared).unwrap());
                 }
                 3 => connections
                     .iter_mut()
@@ -112,7 +112,7 @@ fn nothing_is_lost_or_reordered() {
 #[test]
 fn output_that_does_not_come_back_ends_the_connection() {
     let mut world = World::new(Role::Server, Timers::new());
-    world.connection.send("dropped").unwrap();
+    world.connection.feed("dropped").unwrap();
     drop(world.driver().take_output());
     assert_eq!(world.until(60_000), Some(30_000));
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Write)));
@@ -120,8 +120,8 @@ fn output_that_does_not_come_back_ends_the_connection() {
 
     let mut world = World::new(Role::Server, Timers::new());
     let mut other = World::new(Role::Server, Timers::new());
-    world.connection.send("this").unwrap();
-    other.connection.send("another").unwrap();
+    world.connection.feed("this").unwrap();
+    other.connection.feed("another").unwrap();
     drop(world.driver().take_output());
     let foreign = other.driver().take_output();
     world.driver().return_output(foreign);
@@ -130,7 +130,7 @@ fn output_that_does_not_come_back_ends_the_connection() {
 
     // What comes back after the connection is over has no effect.
     let mut world = World::new(Role::Server, Timers::new());
-    world.connection.send("too late").unwrap();
+    world.connection.feed("too late").unwrap();
     let output = world.driver().take_output();
     world.ended = Some(Ok(()));
     assert_eq!(world.until(10), Some(0));
@@ -145,7 +145,7 @@ fn payloads_are_not_copied() {
     let payload = Bytes::from(vec![7; 200_000]);
     for owned in [false, true] {
         let mut connection = Connection::new(Role::Server, &Config::new());
-        connection.send(payload.clone()).unwrap();
+        connection.feed(payload.clone()).unwrap();
         let mut output;
         let buf: &mut dyn Buf = if owned {
             output = connection.drive().1.take_output();
@@ -208,8 +208,8 @@ fn a_mark_of_zero_is_the_least() {
     let mut connection = Connection::new(Role::Server, &Config::new().limits(limits));
     for _ in 0..2 {
         assert!(!connection.drive().1.outbound().is_full());
-        connection.send("x").unwrap();
-        assert_eq!(connection.send("y"), Err(SendError::Full("y".into())));
+        connection.feed("x").unwrap();
+        assert_eq!(connection.feed("y"), Err(SendError::Full("y".into())));
         connection.output().advance(3);
     }
 }
@@ -221,7 +221,7 @@ fn prepared_messages_count_with_what_keeps_track_of_them() {
     for len in [0, 1, 16, 100, 1000, 4092, 4093, 5000] {
         let prepared = PreparedMessage::binary(vec![1; len]);
         let mut connection = Connection::new(Role::Server, &Config::new());
-        while connection.send_prepared(&prepared).is_ok() {}
+        while connection.feed(&prepared).is_ok() {}
         let (queued, held) = (connection.drive().1.outbound().queued(), connection.allocated());
         assert!(
             queued >= MARK && held < 2 * MARK + MARK / 8,

@@ -101,7 +101,7 @@ fn a_flood_does_not_put_off_the_end() {
 #[test]
 fn the_close_deadline_begins_when_the_close_is_written() {
     let mut world = World::new(Role::Server, Timers::new());
-    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.connection.close(CloseCode::NORMAL).unwrap();
     // A steady reader: 100 kB a second, so that it takes 11 s.
     world.room = Some(0);
@@ -135,7 +135,7 @@ fn a_close_that_is_never_taken_is_given_up() {
         let mut world = World::new(Role::Server, Timers::new().write(millis(write)));
         world.until(10_000);
         world.room = Some(0);
-        world.connection.send(vec![0; 1 << 20]).unwrap();
+        world.connection.feed(vec![0; 1 << 20]).unwrap();
         if write > 10_000 {
             world.now = 1000;
             world.until(10_000);
@@ -194,7 +194,7 @@ fn pings_come_whenever_the_peer_was_silent() {
 #[test]
 fn a_ping_that_waits_needs_no_answer() {
     let mut world = World::new(Role::Server, keepalive(1000, 3000));
-    world.connection.send(vec![0; 1 << 20]).unwrap();
+    world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.room = Some(0);
     for tenth in 0..200 {
         assert_eq!(world.until(tenth * 100), None);
@@ -227,7 +227,7 @@ fn no_timer_panics_or_spins() {
             for closes in [true, false] {
                 let mut world = World::new(role, timers(value));
                 (world.now, world.room) = (now, Some(0));
-                world.connection.send("x").unwrap();
+                world.connection.feed("x").unwrap();
                 world.waiting = wire::header(FIN | BINARY, 10, (role == Role::Server).then_some(wire::KEY));
                 if closes {
                     world.connection.close(None).unwrap();
@@ -253,7 +253,7 @@ fn a_close_deadline_is_not_that_of_a_ping() {
 fn a_writer_alone_keeps_its_deadline() {
     let mut world = World::new(Role::Server, Timers::new().write(millis(500)));
     world.room = Some(0);
-    world.connection.send("x").unwrap();
+    world.connection.feed("x").unwrap();
     world.driver().writable();
     let mut ended = None;
     for _ in 0..20 {

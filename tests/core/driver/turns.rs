@@ -7,7 +7,7 @@ use super::*;
 fn a_write_is_given_a_bounded_part() {
     let mut connection = Connection::new(Role::Server, &Config::new());
     for len in [10, 5000, 100_000, 10] {
-        connection.send(vec![1; len]).unwrap();
+        connection.feed(vec![1; len]).unwrap();
     }
     let (total, (_, driver)) = (connection.output().len(), connection.drive());
     let mut written = 0;
@@ -30,7 +30,7 @@ fn each_direction_says_whom_it_wakes() {
     assert_eq!(world.turn(), Step::Wait(None));
     assert!(!world.driver().has_waiting(), "whose turn it was");
     world.room = Some(0);
-    world.connection.send("x").unwrap();
+    world.connection.feed("x").unwrap();
     // The writer: it blocks, and there is a deadline now that the reader is to watch.
     let driver = world.driver();
     driver.writable();
@@ -66,7 +66,7 @@ fn each_direction_says_whom_it_wakes() {
 fn the_timer_of_the_reader_is_not_lost() {
     let mut world = World::new(Role::Server, keepalive(200, 300).write(millis(10_000)));
     assert_eq!(world.turn(), Step::Wait(Some(ms(200))));
-    world.connection.send("x").unwrap();
+    world.connection.feed("x").unwrap();
     let driver = world.driver();
     driver.writable();
     driver.write_blocked();
@@ -83,7 +83,7 @@ fn the_timer_of_the_reader_is_not_lost() {
 #[test]
 fn operations_that_complete_later_are_started_once() {
     let mut world = World::new(Role::Server, keepalive(200, 300));
-    world.connection.send("x").unwrap();
+    world.connection.feed("x").unwrap();
     let (inbound, driver) = world.connection.drive();
     assert_eq!(driver.next(inbound), Step::Write);
     driver.write_started();
@@ -120,7 +120,7 @@ fn a_write_under_way_is_waited_for() {
     for gives_up in [false, true] {
         let mut connection = Connection::new(Role::Server, &Config::new());
         connection.receive(&[wire::text(Role::Client, "x"), wire::close(Role::Client, 1000, "")].concat());
-        connection.send(&[1; 10_000][..]).unwrap();
+        connection.feed(&[1; 10_000][..]).unwrap();
         while connection.next_event().unwrap().is_some() {}
         let (inbound, driver) = connection.drive();
         assert_eq!(driver.next(inbound), Step::Write);
@@ -195,7 +195,7 @@ fn events_are_left_while_the_output_is_full() {
             match inbound.next_event(driver.outbound()) {
                 Ok(Some(Event::Message(message))) => {
                     world.got.push(message.as_text().unwrap().into());
-                    driver.outbound().send(message).unwrap();
+                    driver.outbound().feed(message).unwrap();
                 }
                 Ok(Some(event)) => panic!("{event:?}"),
                 Ok(None) | Err(_) => break,
@@ -251,7 +251,7 @@ fn halves_can_be_owned_by_two_tasks() {
         inbound.next_event(driver.outbound()),
         Ok(Some(Event::Message(_)))
     ));
-    driver.outbound().send("y").unwrap();
+    driver.outbound().feed("y").unwrap();
     let mut connection = Connection::from_halves(inbound, driver);
     assert_eq!(connection.output().len(), 3);
     connection.receive(&wire::frame(Role::Client, FIN | CLOSE, b""));
@@ -285,7 +285,7 @@ fn swapped_halves_come_to_an_end() {
             let mut connection = Connection::new(role, &Config::new());
             connection.receive(&input[..begun]);
             while let Ok(Some(_)) = connection.next_event() {}
-            connection.send("y").ok();
+            connection.feed("y").ok();
             connection.into_halves()
         });
         for (inbound, driver) in [(one, four), (three, two)] {

@@ -1,7 +1,7 @@
 //! Futures that are dropped after any number of polls lose nothing, in either direction.
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Error, Event, Fin, Limits, Message, Negotiated, Role,
+    CloseCode, CloseFrame, Config, Connection, Error, Event, Fragment, Limits, Message, Negotiated, Role,
     asynchronous::{SendHalf, WebSocket},
 };
 
@@ -98,9 +98,9 @@ fn recv_ref_loses_nothing() {
             // What is lent keeps the connection borrowed, so it must be described inside.
             let received = driver.repeat(|driver| {
                 driver.run(async {
-                    let received = websocket.recv_ref().await.unwrap();
+                    let received = websocket.recv_split().await.unwrap();
                     received.map(|(message, outbound)| {
-                        outbound.send(format!("{message:?}")).unwrap();
+                        outbound.feed(format!("{message:?}")).unwrap();
                         format!("{message:?}")
                     })
                 })
@@ -302,10 +302,10 @@ fn other_frames_are_sent_once() {
     let written = under_every_cut(|cut| {
         let (mut websocket, script) = sending();
         let mut driver = Driver::new(&script, cut);
-        let fragments = [("one", Fin::More), ("two", Fin::More), ("three", Fin::Last)];
-        for (text, fin) in fragments {
+        let fragments = [("one", false), ("two", false), ("three", true)];
+        for (text, is_last) in fragments {
             driver
-                .repeat(|driver| driver.run(websocket.feed_fragment(text, fin)))
+                .repeat(|driver| driver.run(websocket.feed(Fragment::new(text, is_last))))
                 .unwrap();
         }
         driver.repeat(|driver| driver.run(websocket.ready())).unwrap();
@@ -337,9 +337,9 @@ fn other_frames_of_the_half_are_sent_once() {
         let ready = |driver: &mut Driver, send: &mut SendHalf<Pipe>| -> Result<(), Error> {
             driver.repeat(|driver| driver.run(send.ready()))
         };
-        for (text, fin) in [("one", Fin::More), ("two", Fin::More), ("three", Fin::Last)] {
+        for (text, is_last) in [("one", false), ("two", false), ("three", true)] {
             driver
-                .repeat(|driver| driver.run(send.feed_fragment(text, fin)))
+                .repeat(|driver| driver.run(send.feed(Fragment::new(text, is_last))))
                 .unwrap();
         }
         ready(&mut driver, &mut send).unwrap();
@@ -379,7 +379,10 @@ fn a_client_sends_whole_messages() {
     script.write_width(2);
     script.write_pauses();
     let config = Config::new().limits(Limits::new().output_high_water(1));
-    let mut websocket = WebSocket::from_parts(pipe, &Negotiated::new(Role::Client), &config);
+    let mut websocket = WebSocket::from_parts(
+        pipe,
+        Connection::from_negotiated(&Negotiated::new(Role::Client), &config),
+    );
     let mut driver = Driver::new(&script, Cut::Every(3));
     for text in texts() {
         driver.repeat(|driver| driver.run(websocket.feed(&*text))).unwrap();

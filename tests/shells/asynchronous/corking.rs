@@ -30,8 +30,8 @@ fn answers_to_one_read_leave_in_one_write() {
     let (mut websocket, script) = server(&Config::new());
     script.bytes(numbered(100));
     let mut echo = Task::new(async {
-        while let Some((message, outbound)) = websocket.recv_ref().await.unwrap() {
-            outbound.send(message).unwrap();
+        while let Some((message, outbound)) = websocket.recv_split().await.unwrap() {
+            outbound.feed(message).unwrap();
         }
     });
     assert!(echo.settle().is_pending());
@@ -163,8 +163,8 @@ fn a_buffering_stream_is_flushed() {
     script.write_width(4);
     script.bytes(numbered(10));
     let mut echo = Task::new(async {
-        while let Some((message, outbound)) = websocket.recv_ref().await.unwrap() {
-            outbound.send(message).unwrap();
+        while let Some((message, outbound)) = websocket.recv_split().await.unwrap() {
+            outbound.feed(message).unwrap();
         }
     });
     assert!(echo.settle().is_pending());
@@ -215,8 +215,8 @@ fn a_loop_of_answers_waits_for_room() {
     script.block();
     script.bytes(numbered(100));
     let mut echo = Task::new(async {
-        while let Some((message, outbound)) = websocket.recv_ref().await.unwrap() {
-            outbound.send(message).unwrap();
+        while let Some((message, outbound)) = websocket.recv_split().await.unwrap() {
+            outbound.feed(message).unwrap();
         }
     });
     assert!(echo.settle().is_pending());

@@ -448,8 +448,8 @@ fn without_deadlines_no_timer_is_needed() {
         let request = ClientRequest::new("ws://localhost/".parse().unwrap());
         let serving = async {
             let mut server = WebSocket::accept_with(theirs, &config, |_| Ok(Default::default())).await?;
-            while let Some((message, outbound)) = server.recv_ref().await? {
-                outbound.send(message)?;
+            while let Some((message, outbound)) = server.recv_split().await? {
+                outbound.feed(message)?;
             }
             Ok::<_, Error>(())
         };

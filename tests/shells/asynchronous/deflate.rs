@@ -1,7 +1,7 @@
 //! Compression through the shells, which have one engine: negotiated by the configuration alone, reported to the application,
 //! and left out of single messages.
 
-use websocket_proto::{CloseCode, Config, ContextTakeover, DeflateConfig, Error, tokio::WebSocket};
+use websocket_proto::{CloseCode, Config, ContextTakeover, DeflateConfig, Error, Outgoing, tokio::WebSocket};
 
 /// What the client and the server have in common is less than either has.
 fn configs() -> [Config; 2] {
@@ -35,8 +35,8 @@ fn both_ends_agree() -> Result<(), Error> {
             let mut websocket =
                 WebSocket::accept_with(far, &server, |_| Ok(websocket_proto::handshake::Accept::new())).await?;
             assert_agreed(websocket.deflate());
-            while let Some((message, outbound)) = websocket.recv_ref().await? {
-                outbound.send(message)?;
+            while let Some((message, outbound)) = websocket.recv_split().await? {
+                outbound.feed(message)?;
             }
             Ok::<(), Error>(())
         };
@@ -46,14 +46,14 @@ fn both_ends_agree() -> Result<(), Error> {
             assert_agreed(websocket.deflate());
             for _ in 0..3 {
                 websocket.feed(text()).await?;
-                websocket.feed_uncompressed(text()).await?;
+                websocket.feed(Outgoing::from(text()).uncompressed()).await?;
                 for _ in 0..2 {
                     let message = websocket.recv().await?;
                     assert_eq!(message.as_ref().and_then(|message| message.as_text()), Some(&*text()));
                 }
             }
             let (mut send, mut recv) = websocket.split();
-            send.feed_uncompressed("plain").await?;
+            send.feed(Outgoing::from("plain").uncompressed()).await?;
             send.send(text()).await?;
             assert_eq!(recv.recv().await?.map(|message| message.len()), Some(5));
             assert_eq!(recv.recv().await?.map(|message| message.len()), Some(text().len()));

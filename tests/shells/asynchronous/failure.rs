@@ -4,7 +4,7 @@ use std::{io, task::Poll};
 
 use futures_util::{FutureExt, StreamExt, stream::FusedStream};
 use websocket_proto::{
-    Config, Delivery, Error, Negotiated, ProtocolError, Role, SendError,
+    Config, Connection, Delivery, Error, Negotiated, ProtocolError, Role, SendError,
     asynchronous::{Transport, WebSocket},
     futures, tokio,
 };
@@ -66,7 +66,10 @@ fn run_failing<T: Transport>(
         script.fail_writes_after(n);
         script.write_width(50);
     }
-    let mut websocket = WebSocket::from_parts(wrap(pipe), &Negotiated::new(Role::Server), &Config::new());
+    let mut websocket = WebSocket::from_parts(
+        wrap(pipe),
+        Connection::from_negotiated(&Negotiated::new(Role::Server), &Config::new()),
+    );
     let (received, ended) = block_on(&script, echo(&mut websocket));
     let is_eof = matches!(fail_read, Some((_, Step::Eof)));
     match &ended {

@@ -11,7 +11,7 @@ use std::{
 use smol::io as futures_io;
 use tokio_util::compat::FuturesAsyncReadCompatExt;
 use websocket_proto::{
-    Config, Limits, Message, Negotiated, Role, SendError, Timers,
+    Config, Connection, Limits, Message, Negotiated, Role, SendError, Timers,
     asynchronous::{Transport, WebSocket},
 };
 
@@ -26,8 +26,8 @@ fn payload(len: usize) -> Vec<u8> {
 
 /// Answers everything with itself, as a loop of the shell does, until there is nothing more.
 async fn echo<T: Transport>(websocket: &mut WebSocket<T>) {
-    while let Some((message, outbound)) = websocket.recv_ref().await.unwrap() {
-        outbound.send(message).unwrap();
+    while let Some((message, outbound)) = websocket.recv_split().await.unwrap() {
+        outbound.feed(message).unwrap();
     }
 }
 
@@ -78,7 +78,10 @@ fn long_messages_come_back_whatever_is_cut() {
 fn a_client_masks_what_it_answers() {
     for len in LENGTHS {
         let (pipe, script) = Pipe::new();
-        let mut websocket = WebSocket::from_parts(pipe, &Negotiated::new(Role::Client), &Config::new());
+        let mut websocket = WebSocket::from_parts(
+            pipe,
+            Connection::from_negotiated(&Negotiated::new(Role::Client), &Config::new()),
+        );
         let long = payload(len);
         script.bytes(unmasked(FIN | BINARY, &long));
         assert!(Task::new(echo(&mut websocket)).settle().is_pending());
@@ -115,15 +118,15 @@ fn a_long_message_may_be_left_or_handed_back() {
     }
     let mut handed_back = None;
     let mut talk = Task::new(async {
-        let (message, _) = websocket.recv_ref().await.unwrap().unwrap();
+        let (message, _) = websocket.recv_split().await.unwrap().unwrap();
         drop(message);
-        let (message, outbound) = websocket.recv_ref().await.unwrap().unwrap();
-        assert!(outbound.send(message).is_ok());
+        let (message, outbound) = websocket.recv_split().await.unwrap().unwrap();
+        assert!(outbound.feed(message).is_ok());
         websocket.flush().await.unwrap();
-        let (message, outbound) = websocket.recv_ref().await.unwrap().unwrap();
-        outbound.send(&[0; 1000]).unwrap();
-        match outbound.send(message) {
-            Err(SendError::Full(message)) => handed_back = Some(message.into_owned()),
+        let (message, outbound) = websocket.recv_split().await.unwrap().unwrap();
+        outbound.feed(&[0; 1000]).unwrap();
+        match outbound.feed(message) {
+            Err(SendError::Full(message)) => handed_back = message.into_message().map(Message::into_owned),
             other => panic!("{other:?}"),
         }
         websocket.flush().await.unwrap();

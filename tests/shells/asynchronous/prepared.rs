@@ -1,6 +1,6 @@
 //! Messages that were encoded beforehand, through a whole connection and through its sending half.
 
-use websocket_proto::{Config, Error, Fin, Limits, PreparedMessage, SendError, asynchronous::WebSocket};
+use websocket_proto::{Config, Error, Fragment, Limits, PreparedMessage, SendError, asynchronous::WebSocket};
 
 use crate::support::{BINARY, Cut, Driver, FIN, Pipe, Script, TEXT, block_on, masked, server, unmasked};
 
@@ -40,9 +40,7 @@ fn a_dropped_feed_has_queued_nothing() {
         let (mut websocket, script) = sending();
         let mut driver = Driver::new(&script, cut);
         for message in messages() {
-            driver
-                .repeat(|driver| driver.run(websocket.feed_prepared(&message)))
-                .unwrap();
+            driver.repeat(|driver| driver.run(websocket.feed(&message))).unwrap();
         }
         driver.repeat(|driver| driver.run(websocket.flush())).unwrap();
         (script.written(), driver.polls)
@@ -56,9 +54,7 @@ fn a_dropped_feed_of_the_half_has_queued_nothing() {
         let (mut send, _recv) = websocket.split();
         let mut driver = Driver::new(&script, cut);
         for message in messages() {
-            driver
-                .repeat(|driver| driver.run(send.feed_prepared(&message)))
-                .unwrap();
+            driver.repeat(|driver| driver.run(send.feed(&message))).unwrap();
         }
         driver.repeat(|driver| driver.run(send.flush())).unwrap();
         (script.written(), driver.polls)
@@ -73,7 +69,7 @@ fn send_is_all_or_nothing() {
         for message in messages() {
             let before = script.written().len() + websocket.queued();
             driver.repeat(|driver| {
-                let sent = driver.run(websocket.send_prepared(&message));
+                let sent = driver.run(websocket.send(&message));
                 let queued = script.written().len() + websocket.queued() - before;
                 let whole = unmasked(FIN | TEXT, message.as_bytes()).len();
                 assert!(queued == 0 || queued == whole, "{queued}");
@@ -98,11 +94,11 @@ fn a_batch_leaves_in_one_write() {
     script.vectored();
     block_on(&script, async {
         for message in &messages() {
-            websocket.feed_prepared(message).await.unwrap();
+            websocket.feed(message).await.unwrap();
         }
         websocket.flush().await.unwrap();
         let (mut send, _recv) = websocket.split();
-        send.send_prepared(&messages()[0]).await.unwrap();
+        send.send(&messages()[0]).await.unwrap();
     });
     assert_eq!(script.writes().len(), 2);
     assert_eq!(script.writes()[0], on_the_wire());
@@ -112,22 +108,22 @@ fn a_batch_leaves_in_one_write() {
 fn refusals_are_told() {
     let (mut websocket, script) = sending();
     let message = PreparedMessage::binary(vec![1; 30]);
-    websocket.try_feed_prepared(&message).unwrap();
-    assert_eq!(websocket.try_feed_prepared(&message), Err(SendError::Full(())));
+    websocket.try_feed(&message).unwrap();
+    assert_eq!(websocket.try_feed(&message), Err(SendError::Full((&message).into())));
     block_on(&script, async {
-        websocket.feed_fragment("open", Fin::More).await.unwrap();
-        let refused = websocket.send_prepared(&message).await;
+        websocket.feed(Fragment::more("open")).await.unwrap();
+        let refused = websocket.send(&message).await;
         assert!(
             matches!(refused, Err(Error::Send(SendError::MessageOpen(())))),
             "{refused:?}"
         );
         let (mut send, _recv) = websocket.split();
-        let refused = send.send_prepared(&message).await;
+        let refused = send.send(&message).await;
         assert!(
             matches!(refused, Err(Error::Send(SendError::MessageOpen(())))),
             "{refused:?}"
         );
-        assert_eq!(send.try_feed_prepared(&message), Err(SendError::MessageOpen(())));
+        assert_eq!(send.try_feed(&message), Err(SendError::MessageOpen((&message).into())));
     });
 }
 
@@ -138,8 +134,8 @@ fn an_answer_while_a_message_is_lent() {
     script.bytes(masked(FIN | TEXT, b"?"));
     let message = PreparedMessage::binary(vec![9; 10_000]);
     block_on(&script, async {
-        let (_, outbound) = websocket.recv_ref().await.unwrap().expect("a message");
-        outbound.send_prepared(&message).unwrap();
+        let (_, outbound) = websocket.recv_split().await.unwrap().expect("a message");
+        outbound.feed(&message).unwrap();
         websocket.flush().await.unwrap();
     });
     assert_eq!(script.written(), unmasked(FIN | BINARY, message.as_bytes()));

@@ -8,7 +8,7 @@ use futures_util::{
 };
 use tokio::net::TcpStream;
 use websocket_proto::{
-    CloseCode, Config, Error, Limits, Negotiated, ProtocolError, Role, SendError, asynchronous, futures,
+    CloseCode, Config, Connection, Error, Limits, Negotiated, ProtocolError, Role, SendError, asynchronous, futures,
     tokio::{RecvHalf, SendHalf, WebSocket},
 };
 
@@ -398,7 +398,10 @@ fn either_half_closes() {
 fn a_client_closes_behind_the_server() {
     for split in [false, true] {
         let (pipe, script) = Pipe::new();
-        let mut websocket = asynchronous::WebSocket::from_parts(pipe, &Negotiated::new(Role::Client), &Config::new());
+        let mut websocket = asynchronous::WebSocket::from_parts(
+            pipe,
+            Connection::from_negotiated(&Negotiated::new(Role::Client), &Config::new()),
+        );
         script.bytes(unmasked(FIN | CLOSE, &[3, 0xE8]));
         if split {
             let (_send, mut recv) = websocket.split();
@@ -429,11 +432,13 @@ fn halves_reunite_with_their_other_only() {
     send.try_feed("queued").unwrap();
 
     let error = send.reunite(strange_recv).unwrap_err();
-    assert_eq!(error.to_string(), "the halves are not of the same connection");
-    let (send, strange_recv) = (error.send, *error.recv);
-    let error = strange_send.reunite(recv).unwrap_err();
-    let (strange_send, recv) = (error.send, *error.recv);
+    assert!(error.to_string().starts_with("the halves are of different connections"));
+    let (send, strange_recv) = error.into_halves();
+    let (strange_send, recv) = strange_send.reunite(recv).unwrap_err().into_halves();
     assert!(strange_send.reunite(strange_recv).is_ok());
+    let clone = send.clone();
+    let (send, recv) = send.reunite(recv).unwrap_err().into_halves();
+    drop(clone);
 
     let mut websocket = send.reunite(recv).unwrap();
     script.bytes(&text[4..]);

@@ -62,13 +62,13 @@ async fn serve(
 ) -> Result<(), Error> {
     loop {
         tokio::select! {
-            received = websocket.recv_ref() => match received? {
-                Some((message, outbound)) => outbound.send(message)?,
+            received = websocket.recv_split() => match received? {
+                Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
             next = subscription.recv() => {
                 let end = match next {
-                    Ok(message) => match subscription.unless_too_slow(websocket.feed_prepared(&message)).await {
+                    Ok(message) => match subscription.unless_too_slow(websocket.feed(&message)).await {
                         Some(fed) => {
                             fed?;
                             continue;

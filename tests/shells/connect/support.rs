@@ -165,8 +165,8 @@ pub(crate) async fn serve<F: Future<Output = ()> + Send + 'static>(
 /// Accepts an upgrade, and echoes until the end.
 pub(crate) async fn echo(stream: impl AsyncRead + AsyncWrite + Unpin) {
     if let Ok(mut websocket) = shell::WebSocket::accept(stream).await {
-        while let Ok(Some((message, outbound))) = websocket.recv_ref().await {
-            outbound.send(message).expect("open");
+        while let Ok(Some((message, outbound))) = websocket.recv_split().await {
+            outbound.feed(message).expect("open");
         }
     }
 }

@@ -39,8 +39,8 @@ async fn a_blocking_server_speaks_tls() {
         for stream in listener.incoming().take(SHELLS.len()) {
             let stream = blocking::TlsStream::server(stream?, Arc::clone(&config), None)?;
             let mut websocket = blocking::WebSocket::accept(stream)?;
-            while let Some((message, outbound)) = websocket.recv_ref()? {
-                outbound.send(message)?;
+            while let Some((message, outbound)) = websocket.recv_split()? {
+                outbound.feed(message)?;
             }
         }
         Ok(())

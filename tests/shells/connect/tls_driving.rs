@@ -71,7 +71,7 @@ fn stalled_output_is_given_up_in_time() {
             let (mut server, _peer) = with_raw_peer(Role::Server, &Config::new().timers(timers));
             let began = Instant::now();
             let sent = if halves {
-                let (send, _) = server.split().expect("split");
+                let (mut send, _) = server.split().expect("split");
                 send.send(vec![0; HUGE])
             } else {
                 server.send(vec![0; HUGE])

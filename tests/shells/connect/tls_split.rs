@@ -39,7 +39,7 @@ async fn a_client_can_be_split() {
             let connect = blocking::Connect::new(uri.parse().expect("valid")).tls(certificate.trusted());
             let (websocket, _) = connect.connect().expect("open");
             assert_eq!(websocket.stream().is_tls(), uri.starts_with("wss"));
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             send.send("hello").expect("sent");
             assert_eq!(recv.recv().expect("open"), Some(Message::from("hello")));
             send.close(CloseCode::NORMAL).expect("sent");
@@ -58,7 +58,7 @@ fn both_directions_are_busy_at_once() {
         let (client, server) = connected(&Config::new());
         let mut threads = Vec::new();
         for (websocket, own, other) in [(client, 1, 2), (server, 2, 1)] {
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             threads.push(thread::spawn(move || {
                 for _ in 0..2 {
                     send.send(&vec![own; LEN][..]).expect("sent");
@@ -83,7 +83,7 @@ fn a_waiting_reader_does_not_hold_up_the_writer() {
     within_seconds(30, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             let reader = thread::spawn(move || recv.recv().expect("open").as_ref().map(text));
             thread::sleep(millis(100));
             for round in 0..200 {
@@ -106,7 +106,7 @@ fn a_stuck_writer_does_not_hold_up_the_reader() {
     within_seconds(60, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             let writer = thread::spawn(move || send.send(&vec![0; 16 << 20][..]));
             thread::sleep(millis(300));
             assert!(!writer.is_finished(), "the peer reads nothing");
@@ -154,7 +154,7 @@ fn keys_are_renewed_under_a_waiting_reader() {
     within_seconds(20, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             let (done, received) = mpsc::channel();
             let reader = thread::spawn(move || {
                 while let Some(message) = recv.recv().expect("closed cleanly") {
@@ -189,7 +189,7 @@ fn the_closing_handshake_ends_both_halves() {
         for role in ROLES {
             for begins in [true, false] {
                 let (websocket, mut peer) = with_raw_peer(role, &Config::new());
-                let (send, mut recv) = websocket.split().expect("split");
+                let (mut send, mut recv) = websocket.split().expect("split");
                 let reader = thread::spawn(move || {
                     assert!(recv.recv().expect("closed cleanly").is_none());
                     recv.closure()
@@ -221,7 +221,7 @@ fn close_notify_without_a_close_is_a_failure() {
     within_seconds(20, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             let reader = thread::spawn(move || recv.recv().map(|message| message.is_some()));
             send.send("hello").expect("sent");
             assert_eq!(peer.recv(), Some((Opcode::Text, b"hello".to_vec())));
@@ -240,7 +240,7 @@ fn writes_have_a_deadline() {
         let config = Config::new().timers(Timers::new().write(millis(400)));
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &config);
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             let began = Instant::now();
             let writer = thread::spawn(move || send.send(&vec![0; 16 << 20][..]));
             let sender = thread::spawn(move || {
@@ -270,7 +270,7 @@ fn the_closing_handshake_has_a_deadline() {
         let config = Config::new().timers(Timers::new().close(millis(300)));
         for role in ROLES {
             let (websocket, peer) = with_raw_peer(role, &config);
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             send.close(CloseCode::NORMAL).expect("sent");
             let began = Instant::now();
             let error = recv.recv().expect_err("no answer");
@@ -296,7 +296,7 @@ fn a_half_that_is_dropped_leaves_the_other() {
             assert_eq!(recv.recv().expect("open"), Some(Message::from("hello")));
 
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
-            let (send, recv) = websocket.split().expect("split");
+            let (mut send, recv) = websocket.split().expect("split");
             drop(recv);
             send.send("hello").expect("sent");
             assert_eq!(peer.recv(), Some((Opcode::Text, b"hello".to_vec())));
@@ -310,7 +310,7 @@ fn a_broken_connection_ends_both_halves() {
     within_seconds(20, || {
         for role in ROLES {
             let (websocket, peer) = with_raw_peer(role, &Config::new());
-            let (send, mut recv) = websocket.split().expect("split");
+            let (mut send, mut recv) = websocket.split().expect("split");
             let reader = thread::spawn(move || {
                 recv.recv().map(|message| message.is_some()).expect_err("cut");
                 recv.closure()

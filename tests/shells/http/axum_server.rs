@@ -40,8 +40,8 @@ async fn upgrade(mut request: Request) -> Response {
     tokio::spawn(async move {
         let stream = TokioIo::new(upgraded.await.expect("the response was sent"));
         let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &Config::new());
-        while let Some((message, outbound)) = websocket.recv_ref().await? {
-            outbound.send(message)?;
+        while let Some((message, outbound)) = websocket.recv_split().await? {
+            outbound.feed(message)?;
         }
         Ok::<(), Error>(())
     });

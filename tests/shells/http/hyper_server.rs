@@ -79,8 +79,8 @@ fn answer(mut request: Request<Incoming>) -> Response<Body> {
     tokio::spawn(async move {
         let stream = TokioIo::new(upgraded.await.expect("the response was sent"));
         let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &Config::new());
-        while let Some((message, outbound)) = websocket.recv_ref().await? {
-            outbound.send(message)?;
+        while let Some((message, outbound)) = websocket.recv_split().await? {
+            outbound.feed(message)?;
         }
         Ok::<(), Error>(())
     });

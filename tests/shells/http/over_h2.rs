@@ -10,7 +10,7 @@ use tokio::{
     sync::mpsc,
 };
 use websocket_proto::{
-    CloseCode, Closure, Config, Error, Event, Fin, ProtocolError,
+    CloseCode, Closure, Config, Error, Event, Fragment, ProtocolError,
     handshake::{Accept, ClientRequest, ConnectHandshake, HandshakeError, Rejection, UpgradeRequest},
     tokio::WebSocket,
 };
@@ -113,8 +113,8 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
 }
 
 async fn echo(websocket: &mut WebSocket<H2Stream>) -> Result<(), Error> {
-    while let Some((message, outbound)) = websocket.recv_ref().await? {
-        outbound.send(message)?;
+    while let Some((message, outbound)) = websocket.recv_split().await? {
+        outbound.feed(message)?;
     }
     Ok(())
 }
@@ -168,10 +168,10 @@ fn all_kinds_of_frames() {
         assert!(message.as_text().is_none());
         assert_eq!(message.as_bytes(), [0, 1, 255]);
 
-        websocket.feed_fragment("one, ", Fin::More).await.expect("queued");
+        websocket.feed(Fragment::more("one, ")).await.expect("queued");
         websocket.ping(b"between").await.expect("sent");
-        websocket.feed_fragment("two, ", Fin::More).await.expect("queued");
-        websocket.feed_fragment("three", Fin::Last).await.expect("queued");
+        websocket.feed(Fragment::more("two, ")).await.expect("queued");
+        websocket.feed(Fragment::last("three")).await.expect("queued");
         match websocket.recv_event().await.expect("received") {
             Some(Event::Pong(payload)) => assert_eq!(payload, b"between"),
             other => panic!("{other:?}"),

@@ -45,8 +45,8 @@ where
     let mut websocket = opened?;
     loop {
         tokio::select! {
-            received = websocket.recv_ref() => match received? {
-                Some((message, outbound)) => outbound.send(message)?,
+            received = websocket.recv_split() => match received? {
+                Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
             () = guard.requested() => return websocket.close(CloseCode::GOING_AWAY).await,

@@ -27,7 +27,7 @@ pub fn receivers(stream: &Arc<Stream>) -> Vec<Subject> {
         block_on(async {
             for _ in 0..own.messages {
                 let received = shell.recv_ref().await.expect("the stream is valid");
-                let (message, _) = received.expect("the stream has no end");
+                let message = received.expect("the stream has no end");
                 assert_eq!(message.len(), own.len);
                 black_box(message.as_bytes());
             }
@@ -56,7 +56,7 @@ pub fn senders(batch: &Batch, writes: &Rc<Cell<u64>>) -> Vec<Subject> {
                     true => Message::from(own.payload.clone()),
                     false => Message::from(black_box(&own.payload[..])),
                 };
-                assert!(connection.send(message).is_ok(), "there is room");
+                assert!(connection.feed(message).is_ok(), "there is room");
                 if i % own.per_flush == 0 {
                     write(&mut connection, &writes);
                 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use tokio::net::TcpStream;
-use websocket_proto::{
-    Config, DeflateConfig, Delivery, Error, Event, Fragment, Limits, handshake::Accept, tokio::WebSocket,
-};
+use websocket_proto::{Config, DeflateConfig, Delivery, Error, Event, Fragment, Limits, handshake::Accept, tokio::WebSocket};
 
 use super::MAX_MESSAGE;
 
@@ -28,9 +26,9 @@ pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
     let config = Config::new().limits(limits).delivery(Delivery::Fragments);
     let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
     while let Some(event) = websocket.recv_event().await? {
-        if let Event::Fragment(Fragment { data, fin }) = event {
-            let data = data.into_owned();
-            websocket.feed_fragment(data, fin).await?;
+        if let Event::Fragment(fragment) = event {
+            let data = fragment.data.into_owned();
+            websocket.feed(Fragment::new(data, fragment.is_last)).await?;
         }
     }
     Ok(())
@@ -38,8 +36,8 @@ pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
 
 pub async fn echo(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
     let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
-    while let Some((message, outbound)) = websocket.recv_ref().await? {
-        outbound.send(message)?;
+    while let Some((message, outbound)) = websocket.recv_split().await? {
+        outbound.feed(message)?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! What one end wrote and got, held against what the other one did.
 
-use websocket_proto::{Fin, Message, MessageKind};
+use websocket_proto::{Message, MessageKind};
 
 use super::end::{End, lent};
 use crate::bodies::{
@@ -42,7 +42,7 @@ pub(super) fn check_messages(end: &End, peer: &End) {
         );
     }
     // A message that is not whole: what came of it is the beginning of it.
-    let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, Fin::Last));
+    let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, true));
     let mut begun: Vec<&Got> = end.events.iter().rev().take_while(is_open).collect();
     begun.reverse();
     let mut bytes = Vec::new();

@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Fin, Message, Negotiated, PingPolicy, ProtocolError, ReadyState, Role,
-    SendError,
+    CloseCode, CloseFrame, Config, Connection, Fragment, Message, Negotiated, Outgoing, PingPolicy, ProtocolError,
+    ReadyState, Role, SendError,
 };
 
 use super::{Data, prepared};
@@ -84,20 +84,18 @@ impl End {
         } else {
             lent(&model).into_owned()
         };
-        let connection = &mut self.connection;
-        let sent = if compress {
-            connection.send(message)
-        } else {
-            connection.send_uncompressed(message)
-        };
-        match sent {
+        let mut outgoing = Outgoing::from(message);
+        if !compress {
+            outgoing = outgoing.uncompressed();
+        }
+        match self.connection.feed(outgoing.clone()) {
             Ok(()) => {
                 assert!(was_open && self.open.is_none());
                 self.sent.push(model);
             }
             Err(error) => {
                 let (refused, back) = (error.without_unsent(), error.into_unsent());
-                assert_eq!(back, Some(lent(&model)), "what is refused is handed back");
+                assert_eq!(back, Some(outgoing), "what is refused is handed back");
                 match refused {
                     SendError::MessageOpen(()) => assert!(was_open && self.open.is_some()),
                     SendError::Closing(()) => assert!(!was_open),
@@ -110,7 +108,9 @@ impl End {
 
     pub(super) fn send_prepared(&mut self, model: Got) {
         let was_open = self.is_open();
-        match self.connection.send_prepared(&prepared(&model)) {
+        let prepared = prepared(&model);
+        let fed = self.connection.feed(&prepared);
+        match fed.map_err(|error| error.without_unsent()) {
             Ok(()) => {
                 assert!(was_open && self.open.is_none());
                 self.sent.push(model);
@@ -125,10 +125,9 @@ impl End {
     pub(super) fn send_fragment(&mut self, data: &Data<'_>, last: bool) {
         let was_open = self.is_open();
         let piece = data.message();
-        let fin = if last { Fin::Last } else { Fin::More };
         match self
             .connection
-            .send_fragment(lent(&piece), fin)
+            .feed(Fragment::new(lent(&piece), last))
             .map_err(|error| error.without_unsent())
         {
             Ok(()) => {

@@ -6,14 +6,19 @@ use std::net::Shutdown;
 
 use super::{Half, Sending, Shared};
 use crate::{
-    connection::{Closure, Event, Found, Inbound, Time},
+    connection::{Closure, Event, Found, Inbound, Outbound, Time},
+    deflate::params::DeflateParams,
     error::Error,
-    io::blocking::{
-        Stream,
-        drive::{self, Asks, Stop},
-        transport::Reader,
+    io::{
+        blocking::{
+            Stream,
+            drive::{self, Asks, Stop},
+            transport::Reader,
+        },
+        verbs::{Wanted, recv_verbs, state_verbs},
     },
     message::Message,
+    negotiated::Agreed,
 };
 
 /// The receiving half of a [`WebSocket`](crate::blocking::WebSocket); see [`WebSocket::split`](crate::blocking::WebSocket::split).
@@ -25,78 +30,67 @@ pub struct RecvHalf<S> {
     pub(super) inbound: Inbound,
     pub(super) reader: Reader,
     pub(super) shared: Arc<Shared<S>>,
-    pub(super) subprotocol: Option<Box<str>>,
+    pub(super) agreed: Option<Arc<Agreed>>,
 }
 
 impl<S: Stream> RecvHalf<S> {
-    /// The next message, or `None` once the connection was closed cleanly.
-    ///
-    /// # Errors
-    ///
-    /// As for [`WebSocket::recv`](crate::blocking::WebSocket::recv).
-    pub fn recv(&mut self) -> Result<Option<Message<'_>>, Error> {
-        self.recv_until(None)
-    }
+    recv_verbs!();
+    state_verbs!();
 
-    /// The same, but it waits no longer than `timeout`. When the time is up, nothing is lost: the next call goes on.
+    /// As [`recv`](Self::recv), but it waits no longer than `timeout`; see [`WebSocket::recv_timeout`](crate::blocking::WebSocket::recv_timeout).
     ///
     /// # Errors
     ///
     /// As for [`WebSocket::recv_timeout`](crate::blocking::WebSocket::recv_timeout).
-    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'_>>, Error> {
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<Option<Message<'static>>, Error> {
         let until = self.shared.clock.now() + timeout;
-        self.recv_until(Some(until))
-    }
-
-    fn recv_until(&mut self, until: Option<Time>) -> Result<Option<Message<'_>>, Error> {
-        let found = loop {
-            match self.wait(until)? {
-                None => return Ok(None),
-                Some(found) if found.is_control() => {}
-                Some(found) => break found,
-            }
+        let Some(found) = self.find_until(Wanted::Data, Some(until))? else {
+            return Ok(None);
         };
         match self.lend(found)? {
-            Event::Message(message) => Ok(Some(message)),
+            Event::Message(message) => Ok(Some(message.into_owned())),
             _ => Err(Error::FragmentDelivery),
         }
     }
 
-    /// The next event of any kind, or `None` once the connection was closed cleanly.
-    ///
-    /// # Errors
-    ///
-    /// As for [`WebSocket::recv_event`](crate::blocking::WebSocket::recv_event).
-    pub fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
-        match self.wait(None)? {
-            None => Ok(None),
-            Some(found) => self.lend(found).map(Some),
-        }
+    fn state<R>(&self, read: impl FnOnce(&Outbound) -> R) -> R {
+        self.shared.state(read)
     }
 
-    /// The subprotocol that both sides agreed on, if any.
-    #[must_use]
-    pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+    fn change<R>(&self, change: impl FnOnce(&mut Outbound) -> R) -> R {
+        self.shared.change(change)
     }
 
-    /// How the connection ended or is ending; `None` while it is open.
-    #[must_use]
-    pub fn closure(&self) -> Option<Closure> {
-        self.shared.lock().driver.outbound().closure()
+    const fn agreed(&self) -> Option<&Arc<Agreed>> {
+        self.agreed.as_ref()
     }
 
-    /// Goes on until an event is found. `None` is the end of a connection that was closed cleanly.
+    fn recv_owned(&mut self) -> Result<Option<Message<'static>>, Error> {
+        Ok(self.recv_ref()?.map(Message::into_owned))
+    }
+
     #[inline]
-    fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
-        // Most messages are found in few steps.
-        match self.inbound.parse_short() {
-            Some(found) => Ok(Some(found)),
-            None => self.wait_in_full(until),
+    fn find(&mut self, wanted: Wanted) -> Result<Option<Found>, Error> {
+        self.find_until(wanted, None)
+    }
+
+    #[inline]
+    fn find_short(&mut self) -> Option<Found> {
+        self.inbound.parse_short()
+    }
+
+    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed cleanly.
+    #[inline]
+    fn find_until(&mut self, wanted: Wanted, until: Option<Time>) -> Result<Option<Found>, Error> {
+        loop {
+            match self.wait(until)? {
+                Some(found) if !wanted.includes(&found) => {}
+                found => return Ok(found),
+            }
         }
     }
 
-    fn wait_in_full(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
+    fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
         let mut half = Half {
             shared: &self.shared,
             reading: Some((&mut self.stream, &mut self.reader)),
@@ -115,7 +109,7 @@ impl<S: Stream> RecvHalf<S> {
         match self.inbound.lend(found) {
             Ok(event) => Ok(event),
             Err(error) => {
-                let error = self.shared.lock().driver.outbound().fail(error);
+                let error = self.shared.change(|outbound| outbound.fail(error));
                 let mut half = Half {
                     shared: &self.shared,
                     reading: Some((&mut self.stream, &mut self.reader)),

@@ -1,61 +1,50 @@
 //! The sending half.
 
 use alloc::sync::Arc;
+use core::time::Duration;
+use std::sync::PoisonError;
 
-use super::{Half, Sending, Shared};
+use super::{Half, RecvHalf, Sending, Shared};
 use crate::{
-    connection::{Closure, Fin, Outbound, SendError},
+    connection::{Closure, Connection, Outbound, SendError},
+    deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
-    io::blocking::{
-        Stream,
-        drive::{self, Asks, Stop},
-        verbs::verbs,
+    io::{
+        blocking::{
+            Stream, WebSocket,
+            drive::{self, Asks, Stop},
+            limit::{Calls, Limit},
+            whole::Sides,
+        },
+        reunite::ReuniteError,
+        verbs::{send_verbs, state_verbs},
     },
-    message::Message,
-    prepared::PreparedMessage,
+    negotiated::Agreed,
+    outgoing::Outgoing,
 };
 
-/// The sending half of a [`WebSocket`](crate::blocking::WebSocket); see [`WebSocket::split`](crate::blocking::WebSocket::split).
+/// The sending half of a [`WebSocket`]; see [`WebSocket::split`].
 ///
 /// Clones send through the same connection, each message as a whole.
 #[derive(Debug)]
 pub struct SendHalf<S> {
     pub(super) shared: Arc<Shared<S>>,
+    pub(super) agreed: Option<Arc<Agreed>>,
 }
 
 impl<S: Stream> SendHalf<S> {
-    verbs!(self: &Self);
+    send_verbs!();
+    state_verbs!();
 
-    /// Writes everything that is queued.
-    ///
-    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
+    /// Begins the closing handshake, and writes everything that is queued. The receiving half finishes it, and then ends with
+    /// `None`. If the connection is closing already, this only writes.
     ///
     /// # Errors
     ///
-    /// As for [`send`](Self::send).
-    pub fn flush(&self) -> Result<(), Error> {
-        let mut half = Half {
-            shared: &self.shared,
-            reading: None,
-        };
-        match drive::drive(&mut half, Asks::Write, None)? {
-            Stop::Ended => self.write_end(),
-            _ => Ok(()),
-        }
-    }
-
-    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`. If the connection is closing
-    /// already, this only writes what is queued.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Send`] for a frame that may not be sent; otherwise as for [`send`](Self::send).
-    pub fn close<'c>(&self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-        match self.shared.lock().driver.outbound().close(frame) {
-            Ok(()) | Err(SendError::Closing(())) => {}
-            Err(error) => return Err(error.into()),
-        }
+    /// As for [`flush`](Self::flush), and [`Error::Send`] for a frame that may not be sent.
+    pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
+        self.feed_close(frame)?;
         self.flush()?;
         // The time that the peer has begins now, and not when the receiving half looks next.
         let now = self.shared.clock.now();
@@ -65,38 +54,82 @@ impl<S: Stream> SendHalf<S> {
         Ok(())
     }
 
-    /// How the connection ended or is ending; `None` while it is open.
-    #[must_use]
-    pub fn closure(&self) -> Option<Closure> {
-        self.shared.lock().driver.outbound().closure()
-    }
-
-    /// Queues something, and waits until what is queued before is written if that is too much.
-    fn with_room<T>(
-        &self,
-        mut data: T,
-        feed: impl Fn(&mut Outbound, T) -> Result<(), SendError<T>>,
-    ) -> Result<(), Error> {
-        loop {
-            let mut sending = self.shared.lock();
-            if sending.driver.drops_output() {
-                drop(sending);
-                return self.write_end();
+    /// Puts the halves together again.
+    ///
+    /// # Errors
+    ///
+    /// [`ReuniteError`] with both, if they are not of the same connection, or there are other clones of the sending half.
+    pub fn reunite(self, recv: RecvHalf<S>) -> Result<WebSocket<S>, ReuniteError<Self, RecvHalf<S>>> {
+        if !Arc::ptr_eq(&self.shared, &recv.shared) {
+            return Err(ReuniteError::new(self, recv));
+        }
+        let Self { shared, agreed } = self;
+        let RecvHalf {
+            stream,
+            inbound,
+            mut reader,
+            shared: other,
+            ..
+        } = recv;
+        drop(other);
+        match Arc::try_unwrap(shared) {
+            Ok(shared) => {
+                let sending = shared.sending.into_inner().unwrap_or_else(PoisonError::into_inner);
+                reader.most = None;
+                Ok(WebSocket {
+                    stream,
+                    connection: Connection::from_halves(inbound, sending.driver),
+                    sides: Sides {
+                        clock: shared.clock,
+                        reader,
+                        writes: sending.writer.map_or(Limit::new(Calls::Write), |writer| writer.limit),
+                        failure: sending.failure,
+                    },
+                })
             }
-            let fed = feed(sending.driver.outbound(), data);
-            drop(sending);
-            match fed {
-                Err(SendError::Full(unsent)) => data = unsent,
-                fed => return fed.map_err(|refused| Error::Send(refused.without_unsent())),
+            Err(shared) => {
+                let recv = RecvHalf {
+                    stream,
+                    inbound,
+                    reader,
+                    shared: Arc::clone(&shared),
+                    agreed: agreed.clone(),
+                };
+                Err(ReuniteError::new(Self { shared, agreed }, recv))
             }
-            self.flush()?;
         }
     }
 
-    /// How the sending direction ended.
-    fn write_end(&self) -> Result<(), Error> {
-        let Sending { driver, failure, .. } = &mut *self.shared.lock();
-        failure.tell(driver.write_outcome())
+    fn state<R>(&self, read: impl FnOnce(&Outbound) -> R) -> R {
+        self.shared.state(read)
+    }
+
+    fn change<R>(&self, change: impl FnOnce(&mut Outbound) -> R) -> R {
+        self.shared.change(change)
+    }
+
+    const fn agreed(&self) -> Option<&Arc<Agreed>> {
+        self.agreed.as_ref()
+    }
+
+    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
+    fn write_all(&self) -> Result<(), Error> {
+        let mut half = Half {
+            shared: &self.shared,
+            reading: None,
+        };
+        if let Stop::Ended = drive::drive(&mut half, Asks::Write, None)? {
+            let Sending { driver, failure, .. } = &mut *self.shared.lock();
+            return failure.tell(driver.write_outcome());
+        }
+        Ok(())
+    }
+
+    fn write_some(&self) -> Result<(), Error> {
+        while self.state(Outbound::is_full) {
+            self.write_all()?;
+        }
+        Ok(())
     }
 }
 
@@ -104,6 +137,7 @@ impl<S> Clone for SendHalf<S> {
     fn clone(&self) -> Self {
         Self {
             shared: Arc::clone(&self.shared),
+            agreed: self.agreed.clone(),
         }
     }
 }

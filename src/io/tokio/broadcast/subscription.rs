@@ -31,14 +31,14 @@ use crate::{
 /// async fn serve(mut websocket: WebSocket<TcpStream>, mut subscription: Subscription) -> Result<(), Error> {
 ///     loop {
 ///         tokio::select! {
-///             received = websocket.recv_ref() => match received? {
-///                 Some((message, outbound)) => outbound.send(message)?,
+///             received = websocket.recv_split() => match received? {
+///                 Some((message, outbound)) => outbound.feed(message)?,
 ///                 None => return Ok(()),
 ///             },
 ///             next = subscription.recv() => {
 ///                 let end = match next {
 ///                     // What is fed is written with the next turn of the loop.
-///                     Ok(message) => match subscription.unless_too_slow(websocket.feed_prepared(&message)).await {
+///                     Ok(message) => match subscription.unless_too_slow(websocket.feed(&message)).await {
 ///                         Some(fed) => {
 ///                             fed?;
 ///                             continue;
@@ -126,7 +126,7 @@ impl Subscription {
     ///
     /// # Errors
     ///
-    /// Those of the connection, as for [`SendHalf::send_prepared`]. It does not notice by itself that the peer has closed
+    /// Those of the connection, as for [`SendHalf::send`]. It does not notice by itself that the peer has closed
     /// the connection, unless there is something to send: let it run beside the receiving half.
     ///
     /// # Cancel safety
@@ -145,7 +145,8 @@ impl Subscription {
             };
             // Nothing is awaited until `next` is handed over, or is back in its place.
             while let Some(message) = next.take() {
-                match send.try_feed_prepared(&message) {
+                let fed = send.try_feed(&message);
+                match fed.map_err(|refused| refused.without_unsent()) {
                     // A subscription that has ended now tells so behind the flush.
                     Ok(()) => next = self.try_recv().unwrap_or(None),
                     Err(SendError::Full(())) => self.taken = Some(message),

@@ -4,7 +4,7 @@ mod executor;
 mod script;
 mod wire;
 
-use websocket_proto::{Config, Negotiated, Role, asynchronous::WebSocket};
+use websocket_proto::{Config, Connection, Negotiated, Role, asynchronous::WebSocket};
 
 pub(crate) use self::{
     executor::{Cut, Driver, Task, block_on},
@@ -16,7 +16,10 @@ pub(crate) use self::{
 pub(crate) fn server(config: &Config) -> (WebSocket<Pipe>, Script) {
     let (pipe, script) = Pipe::new();
     (
-        WebSocket::from_parts(pipe, &Negotiated::new(Role::Server), config),
+        WebSocket::from_parts(
+            pipe,
+            Connection::from_negotiated(&Negotiated::new(Role::Server), config),
+        ),
         script,
     )
 }

@@ -1,0 +1,33 @@
+//! Halves that cannot be put together.
+
+use alloc::boxed::Box;
+use core::fmt;
+
+/// Two halves that were not put together: they are not of the same connection, or there are other clones of the sending half.
+pub struct ReuniteError<S, R>(Box<(S, R)>);
+
+impl<S, R> ReuniteError<S, R> {
+    pub(super) fn new(send: S, recv: R) -> Self {
+        Self(Box::new((send, recv)))
+    }
+
+    /// The halves, as they were.
+    #[must_use]
+    pub fn into_halves(self) -> (S, R) {
+        *self.0
+    }
+}
+
+impl<S, R> fmt::Debug for ReuniteError<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ReuniteError")
+    }
+}
+
+impl<S, R> fmt::Display for ReuniteError<S, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the halves are of different connections, or the sending half has other clones")
+    }
+}
+
+impl<S, R> core::error::Error for ReuniteError<S, R> {}

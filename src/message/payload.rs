@@ -1,0 +1,179 @@
+//! The payload of a binary message.
+
+use alloc::{borrow::Cow, vec::Vec};
+use core::{
+    fmt, mem,
+    ops::{Deref, Range},
+};
+
+use bytes::Bytes;
+
+use super::fits_its_buffer;
+
+/// Bytes, lent or owned.
+#[derive(Clone)]
+pub struct Payload<'a>(Bin<'a>);
+
+enum Bin<'a> {
+    Lent(&'a [u8]),
+    /// A part of a buffer in which nothing else lies that is still needed.
+    #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "the async shells take it"))]
+    Received(&'a mut Vec<u8>, Range<usize>),
+    /// Assembled in a buffer of its own, which may be taken away.
+    Assembled(&'a mut Vec<u8>),
+    Owned(Bytes),
+}
+
+impl<'a> Payload<'a> {
+    #[cfg(feature = "async")]
+    pub(crate) fn received(buffer: &'a mut Vec<u8>, payload: Range<usize>) -> Self {
+        Self(Bin::Received(buffer, payload))
+    }
+
+    pub(crate) fn assembled(buffer: &'a mut Vec<u8>) -> Self {
+        Self(Bin::Assembled(buffer))
+    }
+
+    /// The payload as shared bytes.
+    ///
+    /// A lent payload is copied; one that was assembled in a buffer of its own (a large or fragmented message) is taken
+    /// without copying, unless the buffer is over twice as large.
+    #[inline]
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        match self.0 {
+            Bin::Lent(bytes) => Bytes::copy_from_slice(bytes),
+            Bin::Received(buffer, payload) => Bytes::copy_from_slice(&buffer[payload]),
+            Bin::Assembled(buffer) if fits_its_buffer(buffer.len(), buffer.capacity()) => mem::take(buffer).into(),
+            Bin::Assembled(buffer) => Bytes::copy_from_slice(buffer),
+            Bin::Owned(bytes) => bytes,
+        }
+    }
+
+    /// The payload as a vector; see [`into_bytes`](Self::into_bytes) for when it is copied.
+    #[must_use]
+    pub fn into_vec(self) -> Vec<u8> {
+        self.into_bytes().into()
+    }
+
+    /// The same payload, independent of the connection.
+    #[inline]
+    #[must_use]
+    pub fn into_owned(self) -> Payload<'static> {
+        Payload(Bin::Owned(self.into_bytes()))
+    }
+
+    /// The buffer that the payload was received into, and where it lies there, if that may be taken away.
+    pub(super) fn take_received(&mut self) -> Option<(Vec<u8>, Range<usize>)> {
+        match &mut self.0 {
+            Bin::Received(buffer, payload) => Some((mem::take(*buffer), mem::take(payload))),
+            _ => None,
+        }
+    }
+
+    /// The same payload, borrowed.
+    pub(super) fn borrow(&self) -> Payload<'_> {
+        Payload(Bin::Lent(self))
+    }
+
+    /// Whether [`into_bytes`](Self::into_bytes) copies nothing.
+    #[inline]
+    pub(super) fn is_free_to_take(&self) -> bool {
+        match &self.0 {
+            Bin::Lent(_) | Bin::Received(..) => false,
+            Bin::Assembled(buffer) => fits_its_buffer(buffer.len(), buffer.capacity()),
+            Bin::Owned(_) => true,
+        }
+    }
+}
+
+impl Deref for Payload<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match &self.0 {
+            Bin::Lent(bytes) => bytes,
+            Bin::Received(buffer, payload) => &buffer[payload.clone()],
+            Bin::Assembled(buffer) => buffer,
+            Bin::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Payload<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self
+    }
+}
+
+impl Clone for Bin<'_> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Lent(bytes) => Self::Lent(bytes),
+            Self::Received(buffer, payload) => Self::Owned(Bytes::copy_from_slice(&buffer[payload.clone()])),
+            Self::Assembled(buffer) => Self::Owned(Bytes::copy_from_slice(buffer)),
+            Self::Owned(bytes) => Self::Owned(bytes.clone()),
+        }
+    }
+}
+
+impl fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+impl PartialEq for Payload<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Payload<'_> {}
+
+impl PartialEq<[u8]> for Payload<'_> {
+    fn eq(&self, other: &[u8]) -> bool {
+        **self == *other
+    }
+}
+
+impl<'a> From<&'a [u8]> for Payload<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Self {
+        Self(Bin::Lent(bytes))
+    }
+}
+
+impl<'a, const N: usize> From<&'a [u8; N]> for Payload<'a> {
+    fn from(bytes: &'a [u8; N]) -> Self {
+        Self(Bin::Lent(bytes))
+    }
+}
+
+impl<'a> From<&'a Vec<u8>> for Payload<'a> {
+    fn from(bytes: &'a Vec<u8>) -> Self {
+        Self(Bin::Lent(bytes))
+    }
+}
+
+impl From<Vec<u8>> for Payload<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(Bin::Owned(bytes.into()))
+    }
+}
+
+impl From<Bytes> for Payload<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self(Bin::Owned(bytes))
+    }
+}
+
+impl<'a> From<Cow<'a, [u8]>> for Payload<'a> {
+    fn from(bytes: Cow<'a, [u8]>) -> Self {
+        match bytes {
+            Cow::Borrowed(bytes) => bytes.into(),
+            Cow::Owned(bytes) => bytes.into(),
+        }
+    }
+}
