@@ -177,7 +177,7 @@ impl Connection {
         self.driver.outbound.pong(payload)
     }
 
-    /// Begins the closing handshake.
+    /// Begins the closing handshake, unless the connection is closing already.
     ///
     /// # Errors
     ///

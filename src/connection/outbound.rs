@@ -159,15 +159,16 @@ impl Outbound {
             .map_err(|refused| refused.without_unsent())
     }
 
-    /// Begins the closing handshake ([RFC 6455 §7.1.2]) with a Close frame, behind all that is queued.
+    /// Begins the closing handshake ([RFC 6455 §7.1.2]) with a Close frame, after everything that is queued. If the connection
+    /// is closing already, or has failed, nothing happens.
     ///
     /// `None` sends a Close without a code. Afterwards nothing more can be sent; keep reading until the connection is
     /// [`Closed`](crate::ReadyState::Closed).
     ///
     /// # Errors
     ///
-    /// [`SendError::Closing`] if a Close was already sent or the connection failed, [`SendError::ReasonTooLong`] above
-    /// 123 bytes, [`SendError::InvalidCloseCode`] for a code that may not be sent (by this role: 1010 is for clients).
+    /// [`SendError::ReasonTooLong`] above 123 bytes, [`SendError::InvalidCloseCode`] for a code that may not be sent (by this
+    /// role: 1010 is for clients), [`SendError::NoEntropy`] if no masking key is available.
     ///
     /// [RFC 6455 §7.1.2]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.2
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), SendError> {
@@ -183,11 +184,7 @@ impl Outbound {
             }
         }
         if !self.closing.is_open() {
-            return if self.closing.is_deaf() {
-                Ok(())
-            } else {
-                Err(SendError::Closing(()))
-            };
+            return Ok(());
         }
         self.push_close(frame)
             .map_err(|EntropyError { .. }| SendError::NoEntropy(()))

@@ -149,10 +149,7 @@ Cancel safe: if it is dropped before it completes, the Pong was not queued, or i
         ///
         /// [`Error::Send`] for a frame that may not be sent.
         pub fn feed_close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
-            match self.change(|outbound| outbound.close(frame)) {
-                Ok(()) | Err(SendError::Closing(())) => Ok(()),
-                Err(refused) => Err(refused.into()),
-            }
+            Ok(self.change(|outbound| outbound.close(frame))?)
         }
 
         /// Bytes that are queued and not written yet.

@@ -14,7 +14,7 @@ use std::{
 
 use websocket_proto::{
     CloseCode, CloseFrame, Config, Delivery, Error, Event, Fragment, Limits, Message, Negotiated, ProtocolError, Role,
-    Side, Timer, Timers,
+    SendError, Side, Timer, Timers,
     blocking::{RecvHalf, SplitStream, Stream, WebSocket},
     frame::Opcode,
 };
@@ -187,6 +187,68 @@ fn a_sender_that_waits_for_room_does_not_block_the_receiver() {
         senders.into_iter().for_each(|sender| sender.join().unwrap().unwrap());
         send.flush().unwrap();
         drop(reading.join().unwrap());
+    });
+}
+
+/// Nothing can be sent after the peer's Close, so that waiting for room to send is over, however long the peer reads nothing.
+#[test]
+fn a_sender_that_waits_for_room_learns_of_the_peers_close() {
+    within_seconds(10, || {
+        let config = Config::new().limits(Limits::new().output_high_water(1000));
+        let (server, mut peer) = with_raw_peer(Role::Server, &config);
+        let (mut send, mut recv) = server.split().unwrap();
+        let sender = thread::spawn(move || {
+            let fed = (0..64).try_for_each(|_| send.feed(vec![7; 1 << 20]));
+            (fed, Instant::now())
+        });
+        let receiver = thread::spawn(move || recv.recv().map(drop));
+        thread::sleep(millis(50));
+        assert!(!sender.is_finished(), "it waits for room");
+        let closed = Instant::now();
+        peer.send(Opcode::Close, &1000_u16.to_be_bytes());
+        let (fed, ended) = sender.join().unwrap();
+        assert!(matches!(fed, Err(Error::Send(SendError::Closing(())))), "{fed:?}");
+        assert!(ended.duration_since(closed) < Duration::from_secs(1));
+        drop(peer);
+        let _ = receiver.join().unwrap();
+    });
+}
+
+/// Halves are put together again with what both directions hold, but only those of one connection, and all of them.
+#[test]
+fn halves_reunite() {
+    within_seconds(10, || {
+        let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
+        let (strange, _strange_peer) = with_raw_peer(Role::Server, &Config::new());
+        let (mut send, mut recv) = server.split().unwrap();
+        let (strange_send, strange_recv) = strange.split().unwrap();
+        peer.send(Opcode::Text, b"first");
+        peer.send(Opcode::Text, b"second");
+        assert_eq!(recv.recv().unwrap(), Some("first".into()));
+        send.feed("queued").unwrap();
+
+        let error = send.reunite(strange_recv).unwrap_err();
+        assert!(error.to_string().starts_with("the halves are of different connections"));
+        let (send, strange_recv) = error.into_halves();
+        let (strange_send, recv) = strange_send.reunite(recv).unwrap_err().into_halves();
+        assert!(strange_send.reunite(strange_recv).is_ok());
+        let clone = send.clone();
+        let (send, recv) = send.reunite(recv).unwrap_err().into_halves();
+        drop(clone);
+
+        let mut server = send.reunite(recv).unwrap();
+        assert_eq!(server.recv().unwrap(), Some("second".into()));
+        server.send("after").unwrap();
+        assert_eq!(peer.recv(), Some((Opcode::Text, b"queued".to_vec())));
+        assert_eq!(peer.recv(), Some((Opcode::Text, b"after".to_vec())));
+        // The stream blocks again for as long as it takes.
+        let late = thread::spawn(move || {
+            thread::sleep(millis(100));
+            peer.send(Opcode::Text, b"late");
+            peer
+        });
+        assert_eq!(server.recv().unwrap(), Some("late".into()));
+        drop(late.join().unwrap());
     });
 }
 

@@ -27,6 +27,8 @@ pub(super) enum Asks<'a> {
     Flush(&'a mut Inbound),
     /// That everything is written, without the receiving half.
     Write,
+    /// That there is room for a message, or none can be sent any more; without the receiving half.
+    Room,
     /// The end of a connection that has failed with a lent message.
     End,
 }
@@ -56,7 +58,7 @@ impl Asks<'_> {
         match self {
             Self::Event(inbound) => driver.next(inbound),
             Self::Flush(inbound) => driver.next_flush(inbound),
-            Self::Write => driver.next_write(),
+            Self::Write | Self::Room => driver.next_write(),
             Self::End => driver.next_end(),
         }
     }
@@ -64,19 +66,19 @@ impl Asks<'_> {
     fn patience(&self, driver: &Driver) -> Option<Time> {
         match self {
             Self::Event(inbound) | Self::Flush(inbound) => driver.patience(Some(inbound)),
-            Self::Write | Self::End => driver.patience(None),
+            Self::Write | Self::Room | Self::End => driver.patience(None),
         }
     }
 
     fn tell(&self, driver: &mut Driver, now: Time) {
         match self {
-            Self::Write => driver.at_write(now),
+            Self::Write | Self::Room => driver.at_write(now),
             _ => driver.at(now),
         }
     }
 
     const fn waits_to_write(&self) -> bool {
-        matches!(self, Self::Flush(_) | Self::Write)
+        matches!(self, Self::Flush(_) | Self::Write | Self::Room)
     }
 }
 
@@ -169,6 +171,9 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
         if let Some(found) = find(hold, &mut asks) {
             return Ok(Stop::Found(found));
         }
+        if matches!(asks, Asks::Room) && !hold.with(|driver, _| driver.outbound_ref().is_full()) {
+            return Ok(Stop::Written);
+        }
         let (step, due) = match hold.next(&mut asks) {
             Next::Step(step, due) => (step, due),
             Next::Wrote(wrote) => {
@@ -227,7 +232,7 @@ fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
     // As long as there is something to read, a stream that did not take output is left alone for a turn.
     let is_blocked = hold.reading().is_some_and(|(_, reader)| reader.is_blocked);
     hold.with(|driver, _| match asks {
-        Asks::Write => driver.writable(),
+        Asks::Write | Asks::Room => driver.writable(),
         Asks::Event(_) if is_blocked => driver.readable(),
         _ => driver.turn(),
     });

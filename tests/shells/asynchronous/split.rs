@@ -315,6 +315,64 @@ fn a_waiting_sender_learns_of_the_end() {
     }
 }
 
+/// Nothing can be sent after the peer's Close, so that waiting for room to send is over, however long the peer reads nothing.
+#[test]
+fn a_sender_that_waits_for_room_learns_of_the_peers_close() {
+    let (websocket, script) = server(&Config::new().limits(Limits::new().output_high_water(100)));
+    let (mut send, mut recv) = websocket.split();
+    let mut other = send.clone();
+    script.block();
+    send.try_feed(&[0; 200]).unwrap();
+    let mut sender = Task::new(send.feed("no room"));
+    let mut flusher = Task::new(other.flush());
+    let mut receiver = Task::new(recv.recv());
+    assert!(sender.settle().is_pending());
+    assert!(flusher.settle().is_pending());
+    assert!(receiver.settle().is_pending());
+    script.bytes(masked(FIN | CLOSE, &1000_u16.to_be_bytes()));
+    assert!(receiver.settle().is_pending(), "the answer is not written");
+    assert!(sender.is_woken());
+    assert!(matches!(
+        sender.settle(),
+        Poll::Ready(Err(Error::Send(SendError::Closing(()))))
+    ));
+    assert!(flusher.settle().is_pending(), "that waits for the output");
+    assert!(!flusher.is_woken(), "and does not spin");
+    script.unblock();
+    assert!(matches!(flusher.settle(), Poll::Ready(Ok(()))));
+}
+
+/// As many tasks as there are clones of a sending half may wait at once. Each is woken, and one that is gone is forgotten.
+#[test]
+fn clones_of_a_sending_half_wait_at_once() {
+    let (websocket, script) = server(&Config::new());
+    let (send, mut recv) = websocket.split();
+    script.block();
+    let mut senders: Vec<_> = (0..3).map(|_| send.clone()).collect();
+    let mut gone = send.clone();
+    let mut tasks: Vec<_> = senders
+        .iter_mut()
+        .map(|send| Task::new(send.send("together")))
+        .collect();
+    for task in &mut tasks {
+        assert!(task.settle().is_pending());
+    }
+    let mut dropped = Task::new(gone.send("together"));
+    assert!(dropped.settle().is_pending());
+    drop(dropped);
+    drop(gone);
+    let mut receiver = Task::new(recv.recv());
+    assert!(receiver.settle().is_pending());
+    script.unblock();
+    assert!(receiver.settle().is_pending());
+    for mut task in tasks {
+        assert!(task.is_woken());
+        assert!(matches!(task.settle(), Poll::Ready(Ok(()))));
+    }
+    let one = unmasked(FIN | TEXT, b"together");
+    assert_eq!(script.written(), one.repeat(4));
+}
+
 /// DRV-02: a write that fails for the sender ends the sending direction only. The receiver gets what the peer has sent, with its
 /// Close, or else the error.
 #[test]

@@ -112,22 +112,23 @@ impl<S: Stream> SendHalf<S> {
         self.agreed.as_ref()
     }
 
-    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
     fn write_all(&self) -> Result<(), Error> {
+        self.write(Asks::Write)
+    }
+
+    fn write_some(&self) -> Result<(), Error> {
+        self.write(Asks::Room)
+    }
+
+    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
+    fn write(&self, asks: Asks<'_>) -> Result<(), Error> {
         let mut half = Half {
             shared: &self.shared,
             reading: None,
         };
-        if let Stop::Ended = drive::drive(&mut half, Asks::Write, None)? {
+        if let Stop::Ended = drive::drive(&mut half, asks, None)? {
             let Sending { driver, failure, .. } = &mut *self.shared.lock();
             return failure.tell(driver.write_outcome());
-        }
-        Ok(())
-    }
-
-    fn write_some(&self) -> Result<(), Error> {
-        while self.state(Outbound::is_full) {
-            self.write_all()?;
         }
         Ok(())
     }
