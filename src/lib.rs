@@ -57,6 +57,7 @@ pub mod guide;
 pub mod handshake;
 #[cfg(feature = "std")]
 mod io;
+mod log;
 mod message;
 mod negotiated;
 mod outgoing;

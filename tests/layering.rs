@@ -6,7 +6,7 @@ use std::{
 };
 
 /// A layer, and the layers that its code may use besides itself. Nobody may use `io` but the root of the crate.
-const ALLOWED: [(&str, &[&str]); 17] = [
+const ALLOWED: [(&str, &[&str]); 18] = [
     (
         "connection",
         &[
@@ -20,6 +20,7 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "entropy",
             "negotiated",
             "config",
+            "log",
             "role",
             "sync",
         ],
@@ -33,9 +34,11 @@ const ALLOWED: [(&str, &[&str]); 17] = [
             "deflate::params",
             "negotiated",
             "config",
+            "log",
             "role",
         ],
     ),
+    ("log", &["fields", "role"]),
     ("negotiated", &["deflate::params", "role", "sync"]),
     ("outgoing", &["frame", "message", "prepared"]),
     ("message", &["utf8"]),

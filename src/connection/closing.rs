@@ -21,6 +21,7 @@ use alloc::{boxed::Box, string::String};
 use crate::{
     connection::{error::ProtocolError, time::Timer},
     frame::{CloseCode, CloseFrame},
+    log,
     role::Role,
 };
 
@@ -90,6 +91,7 @@ pub(crate) struct Closing {
     cut: bool,
     /// The transport takes no more bytes.
     severed: Option<Severed>,
+    end_logged: log::Once,
 }
 
 /// Why the transport takes no more bytes, while it may still deliver some.
@@ -122,6 +124,7 @@ impl Closing {
             abandoned: false,
             cut: false,
             severed: None,
+            end_logged: log::Once::new(),
         }
     }
 
@@ -146,16 +149,24 @@ impl Closing {
     /// The connection failed. The first failure is the one that counts.
     pub(super) fn on_failure(&mut self, error: ProtocolError) -> ProtocolError {
         self.initiator = self.initiator.or(Some(Side::Local));
-        *self.failure.get_or_insert(error)
+        *self.failure.get_or_insert_with(|| {
+            // The others are deadlines and limits, which were logged as such, and the end of the transport.
+            if error.is_violation() {
+                log::violated(self.role, &error);
+            }
+            error
+        })
     }
 
     /// The transport delivers no more bytes, which without the peer's Close is a failure of its own (§7.1.5: 1006).
-    pub(super) fn on_eof(&mut self) {
+    pub(super) fn on_eof(&mut self, flushed: bool) {
         self.eof = true;
         if self.received.is_none() && self.failure.is_none() {
             self.initiator = self.initiator.or(Some(Side::Peer));
             self.failure = Some(self.stalled().unwrap_or(ProtocolError::ConnectionLost));
             self.abandoned = true;
+        } else if flushed {
+            self.log_end(true);
         }
     }
 
@@ -163,6 +174,7 @@ impl Closing {
     pub(super) fn on_abandoned(&mut self, waiting: usize) {
         self.abandoned = true;
         self.cut |= waiting > 0;
+        self.log_end(false);
     }
 
     /// The transport takes no more bytes, and some of those that wait may not have left. Unless a side has closed before, it
@@ -254,20 +266,48 @@ impl Closing {
         !self.abandoned && self.severed.is_none() && (first || self.eof || self.failure.is_some())
     }
 
+    pub(super) const fn role(&self) -> Role {
+        self.role
+    }
+
+    /// Logs how the connection ended: once.
+    pub(super) fn log_end(&mut self, flushed: bool) {
+        if !self.end_logged.is_first() {
+            return;
+        }
+        let received = self.received.as_ref();
+        log::closed(&log::Closed {
+            role: self.role,
+            clean: self.is_clean(flushed),
+            initiator: self.initiator.map(|side| match side {
+                Side::Local => "local",
+                Side::Peer => "peer",
+            }),
+            sent: self.sent.map(CloseCode::value),
+            received: received.map(|received| received.code.value()),
+            reason_len: received.map(|received| received.reason.len()),
+            error: self.failure.or(self.stalled()),
+        });
+    }
+
+    fn is_clean(&self, flushed: bool) -> bool {
+        let ended = self.ready_state(flushed) == ReadyState::Closed;
+        ended && self.is_handshake_done() && self.failure.is_none() && !self.cut
+    }
+
     pub(super) fn closure(&self, flushed: bool) -> Option<Closure> {
         let initiator = self.initiator?;
         let (code, reason) = match &self.received {
             Some(received) => (received.code, received.reason.clone()),
             None => (CloseCode::ABNORMAL, String::new()),
         };
-        let ended = self.ready_state(flushed) == ReadyState::Closed;
         Some(Closure {
             initiator,
             code,
             reason,
             sent: self.sent,
             failure: self.failure.or(self.stalled()),
-            clean: ended && self.is_handshake_done() && self.failure.is_none() && !self.cut,
+            clean: self.is_clean(flushed),
         })
     }
 }

@@ -235,6 +235,7 @@ impl Deadlines {
         let Some((_, timer)) = self.look(now, outbound, received) else {
             return;
         };
+        outbound.log_deadline(timer);
         let has_ended = outbound.closing.at_end || outbound.closing.is_received();
         if has_ended && outbound.can_stall() && matches!(timer, Timer::Write | Timer::Close) {
             // What the peer has sent says how the connection ended.

@@ -70,6 +70,26 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
+    /// Whether the peer broke a rule of the protocol, rather than a limit or a deadline of this side.
+    pub(super) const fn is_violation(&self) -> bool {
+        match self {
+            Self::Frame(_)
+            | Self::ReservedBits(_)
+            | Self::UnmaskedFrame
+            | Self::MaskedFrame
+            | Self::UnexpectedContinuation
+            | Self::InterleavedMessage
+            | Self::InvalidUtf8
+            | Self::InvalidCompression
+            | Self::ClosePayload(_) => true,
+            Self::FrameTooBig
+            | Self::MessageTooBig
+            | Self::TooManyFragments
+            | Self::ConnectionLost
+            | Self::TimedOut(_) => false,
+        }
+    }
+
     /// The code of the Close frame that was queued for the peer, or 1006 where no frame can reach it any more.
     #[must_use]
     pub const fn close_code(&self) -> CloseCode {

@@ -208,7 +208,8 @@ impl Inbound {
 
     fn parse_as(&mut self, purpose: Purpose) -> Result<Option<Found>, ProtocolError> {
         let found = self.parse_frames(purpose);
-        if found.is_err() {
+        if let Err(error) = found {
+            self.log_limit(error);
             self.end();
             // Nothing of it will be looked at, and the next read needs the room.
             self.buffer.clear();

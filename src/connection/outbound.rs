@@ -413,7 +413,7 @@ impl Outbound {
 
     /// The transport delivers no more bytes.
     pub(crate) fn on_eof(&mut self) {
-        self.closing.on_eof();
+        self.closing.on_eof(!self.can_stall());
         if self.closing.is_abandoned() {
             self.abandon();
         }

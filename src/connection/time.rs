@@ -149,6 +149,19 @@ pub enum Timer {
     Message,
 }
 
+impl Timer {
+    /// Its name in logs.
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            Self::Close => "close",
+            Self::Write => "write",
+            Self::Idle => "idle",
+            Self::Keepalive => "keepalive",
+            Self::Message => "message",
+        }
+    }
+}
+
 impl fmt::Display for Timer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

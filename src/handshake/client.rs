@@ -14,6 +14,7 @@ use crate::{
     config::Config,
     deflate::params::{DeflateOffer, DeflateParams},
     fields::{self, Extension},
+    log,
     negotiated::Negotiated,
     role::Role,
 };
@@ -105,6 +106,13 @@ impl ClientHandshake {
     /// response of a server that did not upgrade. [`HandshakeError::Ended`] after the response or an error has been
     /// returned.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeResponse>, HandshakeError> {
+        if matches!(self.state, State::Ended) {
+            return Err(HandshakeError::Ended);
+        }
+        self.read(bytes).inspect_err(log_refused)
+    }
+
+    fn read(&mut self, bytes: &[u8]) -> Result<Option<UpgradeResponse>, HandshakeError> {
         let mut rest = bytes;
         loop {
             match core::mem::replace(&mut self.state, State::Ended) {
@@ -125,6 +133,7 @@ impl ClientHandshake {
                     self.state = match head.status {
                         101 => {
                             let selected = self.check(&head)?;
+                            log_accepted(&head, &selected);
                             return Ok(Some(UpgradeResponse {
                                 head,
                                 selected,
@@ -158,15 +167,20 @@ impl ClientHandshake {
     /// The error is [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::TimedOut`]
     /// otherwise.
     pub fn handle_timeout(&mut self) -> HandshakeError {
+        if !matches!(self.state, State::Ended) {
+            log::handshake_deadline(Role::Client);
+        }
         self.end(HandshakeError::TimedOut)
     }
 
     fn end(&mut self, error: HandshakeError) -> HandshakeError {
-        match core::mem::replace(&mut self.state, State::Ended) {
+        let error = match core::mem::replace(&mut self.state, State::Ended) {
             State::Head(_) => error,
             State::Refusal(reader) => HandshakeError::Refused(Box::new(reader.finish())),
-            State::Ended => HandshakeError::Ended,
-        }
+            State::Ended => return HandshakeError::Ended,
+        };
+        log_refused(&error);
+        error
     }
 
     const fn count_interim_response(&mut self) -> Result<(), HandshakeError> {
@@ -199,6 +213,21 @@ impl ClientHandshake {
         }
         self.offers.check_answer(headers)
     }
+}
+
+/// Logs that the server has accepted the request.
+pub(super) fn log_accepted(head: &ResponseHead, selected: &Selected) {
+    let subprotocol = selected.subprotocol.as_deref();
+    log::accepted(Role::Client, head.status, subprotocol, head.headers.extensions());
+}
+
+/// Logs why there is no connection.
+pub(super) fn log_refused(error: &HandshakeError) {
+    let status = match error {
+        HandshakeError::Refused(refusal) => Some(refusal.status()),
+        _ => None,
+    };
+    log::refused(Role::Client, status, error);
 }
 
 /// What the server selected of the offers.

@@ -5,12 +5,12 @@ use alloc::{boxed::Box, string::ToString, vec::Vec};
 use ::http::{Method, Request, Response, Uri, Version, uri::InvalidUri};
 
 use super::{
-    client::UpgradeResponse,
+    client::{UpgradeResponse, log_accepted, log_refused},
     error::{HandshakeError, RequestError},
     head::{RequestHead, ResponseHead},
     http::{is_multiplexed, received_fields, written_fields},
     request::{ClientRequest, Offers},
-    server::UpgradeRequest,
+    server::{UpgradeRequest, log_refused as log_request_refused},
     uri::UriError,
 };
 
@@ -69,6 +69,10 @@ impl UpgradeRequest {
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
     /// [RFC 9220]: https://www.rfc-editor.org/rfc/rfc9220
     pub fn from_connect<B>(request: &Request<B>, protocol: &str) -> Result<Self, HandshakeError> {
+        Self::check_connect(request, protocol).inspect_err(log_request_refused)
+    }
+
+    fn check_connect<B>(request: &Request<B>, protocol: &str) -> Result<Self, HandshakeError> {
         if !is_multiplexed(request.version()) {
             return Err(HandshakeError::HttpVersion);
         }
@@ -155,6 +159,10 @@ impl ConnectHandshake {
     /// The others have the same reasons as in [`ClientHandshake::receive`](super::ClientHandshake::receive), after which
     /// the stream is to be reset.
     pub fn receive<B>(self, response: &Response<B>) -> Result<UpgradeResponse, HandshakeError> {
+        self.check(response).inspect_err(log_refused)
+    }
+
+    fn check<B>(&self, response: &Response<B>) -> Result<UpgradeResponse, HandshakeError> {
         let fields = received_fields(response.headers());
         let head = ResponseHead::from_parts(response.status().as_u16(), fields).ok_or(HandshakeError::HeadTooLarge)?;
         // RFC 8441 §5, RFC 9113 §8.5: any 2xx accepts.
@@ -163,7 +171,8 @@ impl ConnectHandshake {
         }
         // RFC 8441 §5: there is no accept value to look at. The rest is as in RFC 6455 §4.1.
         head.headers.check_ascii()?;
-        let subprotocol = self.offers.check_answer(&head.headers)?;
-        Ok(UpgradeResponse::new(head, subprotocol))
+        let selected = self.offers.check_answer(&head.headers)?;
+        log_accepted(&head, &selected);
+        Ok(UpgradeResponse::new(head, selected))
     }
 }

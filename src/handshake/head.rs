@@ -7,7 +7,7 @@ use super::{
     error::HandshakeError,
     headers::{Field, Headers, Span},
 };
-use crate::{config::Limits, fields};
+use crate::{config::Limits, fields, log, role::Role};
 
 /// Heads with at most this many fields are parsed without a table on the heap.
 const FIELDS_ON_STACK: usize = 64;
@@ -52,7 +52,7 @@ impl HeadReader {
 
     /// Takes the bytes of the head off `input`. Bytes behind the head stay in it.
     pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<RawHead>, HandshakeError> {
-        let end = self.scan(input)?;
+        let end = self.scan(input).inspect_err(|error| self.log_limit(error))?;
         let (taken, rest) = input.split_at(end.unwrap_or(input.len()));
         self.push(taken);
         *input = rest;
@@ -123,6 +123,20 @@ impl HeadReader {
             Kind::Request if self.lines == 0 => HandshakeError::TargetTooLong,
             _ => HandshakeError::HeadTooLarge,
         }
+    }
+
+    /// Logs the limit that the head is past, if that is what is wrong with it.
+    fn log_limit(&self, error: &HandshakeError) {
+        let (limit, max) = match error {
+            HandshakeError::HeadTooLarge | HandshakeError::TargetTooLong => ("max_head_size", self.max_size),
+            HandshakeError::TooManyFields => ("max_head_fields", self.max_fields),
+            _ => return,
+        };
+        let role = match self.kind {
+            Kind::Request => Role::Server,
+            Kind::Response => Role::Client,
+        };
+        log::head_limit(role, limit, max);
     }
 
     /// Grows with the bytes received, to at most twice their number and never past the limit.

@@ -14,7 +14,7 @@ use super::{
     headers::HandshakeField,
     request::ClientRequest,
     respond::{Accepted, Rejection, Via, error_head},
-    server::UpgradeRequest,
+    server::{UpgradeRequest, log_refused},
     target::Authority,
     uri::Uri,
 };
@@ -63,6 +63,7 @@ impl UpgradeRequest {
             minor_version,
             received_fields(request.headers()),
         )
+        .inspect_err(log_refused)
     }
 }
 
@@ -109,9 +110,11 @@ impl Rejection {
     ///
     /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
     pub fn response_http(&self, version: Version) -> Result<Response<Bytes>, RejectError> {
-        let response = refusal(self.status(), &self.head()?, version);
-        let response = response.ok_or(RejectError::Status)?;
-        Ok(response.map(|()| Bytes::copy_from_slice(self.body_bytes())))
+        let response = self
+            .head()
+            .and_then(|head| refusal(self.status(), &head, version).ok_or(RejectError::Status));
+        self.log(&response);
+        Ok(response?.map(|()| Bytes::copy_from_slice(self.body_bytes())))
     }
 }
 

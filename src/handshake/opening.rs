@@ -42,9 +42,12 @@ use core::time::Duration;
 
 pub use self::sides::Handshake;
 use super::HandshakeError;
-use crate::connection::{
-    Driver, Step, Time,
-    driver::{Phase, READS, Side},
+use crate::{
+    connection::{
+        Driver, Step, Time,
+        driver::{Phase, READS, Side},
+    },
+    log,
 };
 
 /// What to do next with the transport of an opening handshake: the loop around it performs [`Step`]s and reports what came of
@@ -278,7 +281,7 @@ impl<H: Handshake> Opening<H> {
                 let error = self.handshake.handle_timeout();
                 self.settle(Err(error));
             }
-            Stage::Settled => self.outcome = Some(Err(HandshakeError::TimedOut)),
+            Stage::Settled => self.lose(HandshakeError::TimedOut),
             Stage::Refusal => self.stage = Stage::Settled,
         }
     }
@@ -298,7 +301,16 @@ impl<H: Handshake> Opening<H> {
         }
         // What opens nothing any more: a response to a request that cannot be sent.
         let is_lost = outcome.is_ok() && self.write == Side::Over && self.has_output();
-        self.outcome = Some(if is_lost { Err(HandshakeError::Eof) } else { outcome });
+        self.outcome = Some(outcome);
+        if is_lost {
+            self.lose(HandshakeError::Eof);
+        }
+    }
+
+    /// What was received opens nothing: the rest of the request cannot be written.
+    fn lose(&mut self, error: HandshakeError) {
+        log::refused(H::ROLE, None, &error);
+        self.outcome = Some(Err(error));
     }
 
     /// Begins to send a refusal.

@@ -10,7 +10,9 @@ use super::{
 use crate::{
     deflate::params::{DeflateConfig, DeflateParams},
     fields::Extension,
+    log,
     negotiated::Negotiated,
+    role::Role,
 };
 
 /// How a server accepts an upgrade request.
@@ -119,6 +121,13 @@ impl Accept {
         write_extensions(&mut response, &self.extensions);
         response.extend_from_slice(fields);
         response.extend_from_slice(b"\r\n");
+        let status = if accept_value.is_some() { 101 } else { 200 };
+        log::accepted(
+            Role::Server,
+            status,
+            self.subprotocol.as_deref(),
+            self.extensions.iter(),
+        );
         Ok(Response {
             bytes: response,
             subprotocol: self.subprotocol,
@@ -291,6 +300,14 @@ impl Rejection {
             return Err(RejectError::Body);
         }
         Ok(response_head(self.status, fields, self.body.len()))
+    }
+
+    /// Logs that this is the answer to a request, or that it cannot be.
+    pub(super) fn log<T>(&self, outcome: &Result<T, RejectError>) {
+        match outcome {
+            Ok(_) => log::refused(Role::Server, Some(self.status), &"rejected by the application"),
+            Err(error) => log::refused_for_mistake(500, error),
+        }
     }
 
     #[cfg(feature = "http")]

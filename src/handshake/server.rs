@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use super::{
     error::{AcceptError, HandshakeError, RejectError},
-    head::{HeadReader, Kind, RequestHead},
+    head::{HeadReader, Kind, RawHead, RequestHead},
     headers::{HandshakeField, Headers},
     key::{KEY_LEN, accept_value},
     origin::OriginPolicy,
@@ -12,7 +12,9 @@ use super::{
     rules,
     target::Target,
 };
-use crate::{config::Config, deflate::params::DeflateConfig, fields::Extension, negotiated::Negotiated, role::Role};
+use crate::{
+    config::Config, deflate::params::DeflateConfig, fields::Extension, log, negotiated::Negotiated, role::Role,
+};
 
 /// The server side of an opening handshake, which waits for the upgrade request ([RFC 6455 §4.2]).
 ///
@@ -72,14 +74,20 @@ impl ServerHandshake {
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeRequest>, HandshakeError> {
         let reader = self.reader.as_mut().ok_or(HandshakeError::Ended)?;
         let mut rest = bytes;
-        let received = reader.receive(&mut rest);
-        if !matches!(received, Ok(None)) {
-            self.reader = None;
-        }
-        let Some(raw) = received? else { return Ok(None) };
+        let raw = match reader.receive(&mut rest) {
+            Ok(None) => return Ok(None),
+            Ok(Some(raw)) => Ok(raw),
+            Err(error) => Err(error),
+        };
+        self.reader = None;
+        let request = raw.and_then(|raw| self.check(raw, rest));
+        request.map(Some).inspect_err(log_refused)
+    }
+
+    fn check(&self, raw: RawHead, rest: &[u8]) -> Result<UpgradeRequest, HandshakeError> {
         let mut request = UpgradeRequest::from_head(RequestHead::parse(raw)?, rest.to_vec())?;
         request.deflate = self.deflate;
-        Ok(Some(request))
+        Ok(request)
     }
 
     /// Takes the end of the transport, which ends the handshake. There is nobody to answer.
@@ -89,12 +97,24 @@ impl ServerHandshake {
 
     /// Takes the expiry of [`Timers::handshake`](crate::Timers::handshake), which ends the handshake.
     pub fn handle_timeout(&mut self) -> HandshakeError {
+        if self.reader.is_some() {
+            log::handshake_deadline(Role::Server);
+        }
         self.end(HandshakeError::TimedOut)
     }
 
     fn end(&mut self, error: HandshakeError) -> HandshakeError {
-        self.reader.take().map_or(HandshakeError::Ended, |_| error)
+        if self.reader.take().is_none() {
+            return HandshakeError::Ended;
+        }
+        log_refused(&error);
+        error
     }
+}
+
+/// Logs that a request is refused which breaks a rule.
+pub(super) fn log_refused(error: &HandshakeError) {
+    log::refused(Role::Server, error.status(), error);
 }
 
 /// A valid upgrade request, which waits for the application to [accept](Self::accept) or [reject](Self::reject) it.
@@ -272,7 +292,9 @@ impl UpgradeRequest {
     ///
     /// Those of [`Rejection::to_bytes`].
     pub fn reject(&self, rejection: &Rejection) -> Result<Vec<u8>, RejectError> {
-        rejection.to_bytes()
+        let response = rejection.to_bytes();
+        rejection.log(&response);
+        response
     }
 
     /// The parts of the target, which is valid since the request is.

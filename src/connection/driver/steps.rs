@@ -75,6 +75,7 @@ impl Driver {
                 self.outbound.abandon();
             }
             if self.outbound.ready_state() == ReadyState::Closed {
+                self.outbound.closing.log_end(true);
                 return self.write_step().unwrap_or(Step::Ended);
             }
             if let Some(step) = self.write_step() {
@@ -191,6 +192,7 @@ impl Driver {
     /// Gives the sending direction up if output stood still for too long, for a caller that does not read.
     fn judge_output(&mut self, now: Time) {
         if let Some((_, timer)) = self.deadlines.look_at_output(now, &self.outbound) {
+            self.outbound.log_deadline(timer);
             self.outbound.sever(match self.outbound.closing.at_end {
                 true => Severed::Failed,
                 false => Severed::Stalled(timer),

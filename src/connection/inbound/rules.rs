@@ -4,6 +4,8 @@ use super::Inbound;
 use crate::{
     connection::error::ProtocolError,
     frame::{Opcode, Rsv},
+    log,
+    role::Role,
 };
 
 impl Inbound {
@@ -23,6 +25,22 @@ impl Inbound {
     #[cold]
     fn is_compression(&self, opcode: Opcode, rsv: Rsv) -> bool {
         self.deflate.is_some() && rsv == Rsv::RSV1 && matches!(opcode, Opcode::Text | Opcode::Binary)
+    }
+
+    /// Logs the limit that what arrived is past, if that is what is wrong with it.
+    #[cold]
+    pub(super) fn log_limit(&self, error: ProtocolError) {
+        let (limit, max) = match error {
+            ProtocolError::FrameTooBig => ("max_frame_size", self.max_frame_size),
+            ProtocolError::MessageTooBig => ("max_message_size", self.max_message_size),
+            ProtocolError::TooManyFragments => ("max_fragments", self.max_fragments.into()),
+            _ => return,
+        };
+        let role = match self.mask_bit {
+            0 => Role::Client,
+            _ => Role::Server,
+        };
+        log::limit(role, limit, max);
     }
 
     #[inline]

@@ -1,8 +1,9 @@
-//! A transport that takes no more bytes, but may still deliver some.
+//! A transport that takes no more bytes, but may still deliver some; and what is logged about the end.
 
 use super::Outbound;
 use crate::{
-    connection::closing::Severed,
+    connection::{closing::Severed, time::Timer},
+    log,
     outgoing::{Content, Outgoing},
 };
 
@@ -20,5 +21,25 @@ impl Outbound {
         if let Content::Fragment(fragment) = &outgoing.content {
             self.message = (!fragment.is_last).then_some(fragment.data.kind());
         }
+    }
+}
+
+impl Outbound {
+    /// Logs a deadline that has passed.
+    pub(in crate::connection) fn log_deadline(&self, timer: Timer) {
+        let (role, timer) = (self.closing.role(), timer.name());
+        if self.closing.is_open() {
+            log::deadline(role, timer);
+        } else {
+            log::closing_deadline(role, timer);
+        }
+    }
+}
+
+/// A connection that is dropped before its end ends here.
+#[cfg(feature = "tracing")]
+impl Drop for Outbound {
+    fn drop(&mut self) {
+        self.closing.log_end(!self.can_stall());
     }
 }

@@ -58,7 +58,7 @@ impl<H: Handshake> Opening<H> {
         self.write = Side::Over;
         match self.stage {
             Stage::Exchange => self.begins = true,
-            Stage::Settled => self.outcome = Some(Err(HandshakeError::Eof)),
+            Stage::Settled => self.lose(HandshakeError::Eof),
             Stage::Refusal => {}
         }
     }

@@ -10,7 +10,9 @@ use crate::{
         Accept, AcceptError, ClientHandshake, ClientRequest, HandshakeError, RejectError, Rejection, RequestError,
         ServerHandshake, UpgradeRequest, UpgradeResponse, respond::error_head,
     },
+    log,
     negotiated::Negotiated,
+    role::Role,
 };
 
 /// The two sides of an opening handshake that an [`Opening`] drives: [`ServerHandshake`] and [`ClientHandshake`].
@@ -25,6 +27,8 @@ pub trait Exchange {
     /// The request or the response.
     type Received: core::fmt::Debug;
 
+    const ROLE: Role;
+
     fn receive(&mut self, bytes: &[u8]) -> Result<Option<Self::Received>, HandshakeError>;
     fn receive_eof(&mut self) -> HandshakeError;
     fn handle_timeout(&mut self) -> HandshakeError;
@@ -33,9 +37,11 @@ pub trait Exchange {
 }
 
 macro_rules! exchange {
-    ($handshake:ty, $received:ty, $refusal:expr) => {
+    ($handshake:ty, $received:ty, $role:expr, $refusal:expr) => {
         impl Exchange for $handshake {
             type Received = $received;
+
+            const ROLE: Role = $role;
 
             fn receive(&mut self, bytes: &[u8]) -> Result<Option<$received>, HandshakeError> {
                 self.receive(bytes)
@@ -56,9 +62,9 @@ macro_rules! exchange {
     };
 }
 
-exchange!(ServerHandshake, UpgradeRequest, HandshakeError::response);
+exchange!(ServerHandshake, UpgradeRequest, Role::Server, HandshakeError::response);
 // A client answers nothing, whatever the error.
-exchange!(ClientHandshake, UpgradeResponse, |_| None);
+exchange!(ClientHandshake, UpgradeResponse, Role::Client, |_| None);
 
 fn deadline(config: &Config, now: Time) -> Option<Time> {
     Millis::new(config.timers.handshake).map(|timeout| now + timeout)
@@ -84,6 +90,7 @@ impl Opening<ServerHandshake> {
                 Ok(negotiated.with_prelude(response))
             }
             Err(error) => {
+                log::refused_for_mistake(500, &error);
                 self.refuse(error_head(500));
                 Err(error)
             }
@@ -97,6 +104,7 @@ impl Opening<ServerHandshake> {
     /// Those of [`Rejection::to_bytes`]. The client is told 500 instead: drive on in this case as well.
     pub fn reject(&mut self, rejection: &Rejection) -> Result<(), RejectError> {
         let response = rejection.to_bytes();
+        rejection.log(&response);
         let outcome = response.as_ref().map(drop).map_err(|&error| error);
         self.refuse(response.unwrap_or_else(|_| error_head(500)));
         outcome

@@ -1,0 +1,202 @@
+//! What operators see of handshakes and connections: events of the crate `tracing`, with the feature of that name.
+//!
+//! Each fact is an event once, where it is decided. Without the feature the functions are empty, so that callers need no `cfg`.
+//! The names of targets, messages and fields are public: the guide lists them, and the suite `logging` checks them.
+//!
+//! What a peer can cause at will is `DEBUG`, or `INFO` if it takes an opening handshake that was accepted. No event has payload, a
+//! value of a header field or a close reason. The text of a peer that occurs, names of subprotocols and extensions, are tokens of
+//! HTTP, so that there is nothing to escape.
+#![cfg_attr(
+    not(feature = "tracing"),
+    allow(dead_code, unused_variables, reason = "without the feature nothing is done with it")
+)]
+
+use core::{
+    borrow::Borrow,
+    fmt::{self, Display},
+    marker::PhantomData,
+};
+
+use crate::{fields::Extension, role::Role};
+
+const HANDSHAKE: &str = "websocket_proto::handshake";
+const CONNECTION: &str = "websocket_proto::connection";
+
+#[cfg(feature = "tracing")]
+macro_rules! event {
+    ($target:expr, $level:ident, $($rest:tt)+) => {
+        tracing::event!(target: $target, tracing::Level::$level, $($rest)+)
+    };
+}
+
+#[cfg(not(feature = "tracing"))]
+macro_rules! event {
+    ($($any:tt)*) => {
+        ()
+    };
+}
+
+/// An opening handshake was accepted: by the application of a server, or by the server and the checks of a client.
+pub(crate) fn accepted<'a, I>(role: Role, status: u16, subprotocol: Option<&str>, extensions: I)
+where
+    I: Iterator<Item: Borrow<Extension<'a>>> + Clone,
+{
+    event!(
+        HANDSHAKE,
+        DEBUG,
+        role = name(role),
+        status,
+        subprotocol,
+        extensions = Names::new(extensions).map(tracing::field::display),
+        "handshake accepted"
+    );
+}
+
+/// An opening handshake ended without a connection. Anyone can make a server refuse one; what ends that of a client concerns the
+/// operator.
+pub(crate) fn refused(role: Role, status: Option<u16>, error: &dyn Display) {
+    match role {
+        Role::Server => event!(
+            HANDSHAKE,
+            DEBUG,
+            role = name(role),
+            status,
+            error = %error,
+            "handshake refused"
+        ),
+        Role::Client => event!(
+            HANDSHAKE,
+            INFO,
+            role = name(role),
+            status,
+            error = %error,
+            "handshake refused"
+        ),
+    }
+}
+
+/// The same, because the application decided what cannot be sent: it is the server that has to be corrected.
+pub(crate) fn refused_for_mistake(status: u16, error: &dyn Display) {
+    event!(
+        HANDSHAKE,
+        INFO,
+        role = name(Role::Server),
+        status,
+        error = %error,
+        "handshake refused"
+    );
+}
+
+/// The deadline of an opening handshake has passed.
+pub(crate) fn handshake_deadline(role: Role) {
+    event!(
+        HANDSHAKE,
+        DEBUG,
+        role = name(role),
+        timer = "handshake",
+        "deadline passed"
+    );
+}
+
+/// A head is past this limit of [`Limits`](crate::Limits).
+pub(crate) fn head_limit(role: Role, limit: &'static str, max: usize) {
+    event!(HANDSHAKE, DEBUG, role = name(role), limit, max, "limit exceeded");
+}
+
+/// A deadline of an open connection has passed.
+pub(crate) fn deadline(role: Role, timer: &'static str) {
+    event!(CONNECTION, INFO, role = name(role), timer, "deadline passed");
+}
+
+/// The same for one that closes, which is an everyday matter: many a peer leaves the end of the transport to the other side.
+pub(crate) fn closing_deadline(role: Role, timer: &'static str) {
+    event!(CONNECTION, DEBUG, role = name(role), timer, "deadline passed");
+}
+
+/// What the peer of a connection sent is past this limit of [`Limits`](crate::Limits).
+pub(crate) fn limit(role: Role, limit: &'static str, max: u64) {
+    event!(CONNECTION, INFO, role = name(role), limit, max, "limit exceeded");
+}
+
+/// The peer of a connection broke a rule of the protocol.
+pub(crate) fn violated(role: Role, error: &dyn Display) {
+    event!(CONNECTION, INFO, role = name(role), error = %error, "protocol violated");
+}
+
+/// The end of a connection.
+pub(crate) fn closed<E: Display>(closed: &Closed<E>) {
+    event!(
+        CONNECTION,
+        DEBUG,
+        role = name(closed.role),
+        clean = closed.clean,
+        initiator = closed.initiator,
+        sent = closed.sent,
+        received = closed.received,
+        reason_len = closed.reason_len,
+        error = closed.error.as_ref().map(tracing::field::display),
+        "connection closed"
+    );
+}
+
+/// How a connection ended.
+pub(crate) struct Closed<E> {
+    pub(crate) role: Role,
+    pub(crate) clean: bool,
+    /// `None` for a connection that was dropped while it was open.
+    pub(crate) initiator: Option<&'static str>,
+    /// Close codes; `None` if there was no Close.
+    pub(crate) sent: Option<u16>,
+    pub(crate) received: Option<u16>,
+    /// Bytes of the reason in the peer's Close. The text itself is the peer's.
+    pub(crate) reason_len: Option<usize>,
+    pub(crate) error: Option<E>,
+}
+
+/// Whether something was logged that is logged once.
+#[derive(Debug)]
+pub(crate) struct Once(#[cfg(feature = "tracing")] bool);
+
+impl Once {
+    pub(crate) const fn new() -> Self {
+        Self(
+            #[cfg(feature = "tracing")]
+            false,
+        )
+    }
+
+    /// Whether it is to be logged now: the first time only, and never without the feature.
+    pub(crate) fn is_first(&mut self) -> bool {
+        #[cfg(feature = "tracing")]
+        return !core::mem::replace(&mut self.0, true);
+        #[cfg(not(feature = "tracing"))]
+        return false;
+    }
+}
+
+const fn name(role: Role) -> &'static str {
+    match role {
+        Role::Client => "client",
+        Role::Server => "server",
+    }
+}
+
+/// The names of extensions, without their parameters.
+struct Names<'a, I>(I, PhantomData<&'a ()>);
+
+impl<'a, I: Iterator<Item: Borrow<Extension<'a>>> + Clone> Names<'a, I> {
+    /// `None` if there is no extension.
+    fn new(extensions: I) -> Option<Self> {
+        extensions.clone().next().map(|_| Self(extensions, PhantomData))
+    }
+}
+
+impl<'a, I: Iterator<Item: Borrow<Extension<'a>>> + Clone> Display for Names<'a, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, extension) in self.0.clone().enumerate() {
+            f.write_str(if index > 0 { ", " } else { "" })?;
+            f.write_str(extension.borrow().name())?;
+        }
+        Ok(())
+    }
+}
