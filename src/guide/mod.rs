@@ -10,6 +10,7 @@
 //! - [Closing](closing): who closes what and when, and how it is reported.
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
 //! - [Broadcasting](broadcasting): one message to many connections, some of which may be slow.
+//! - [Logging](logging): what operators see, with feature `tracing`.
 //! - [Memory](memory): what a connection holds at most, as a formula of the limits.
 //! - [Capacity](capacity): what a connection and a message cost, and how to use all cores.
 //! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
@@ -43,6 +44,9 @@ pub mod back_pressure {}
 
 #[doc = include_str!("broadcasting.md")]
 pub mod broadcasting {}
+
+#[doc = include_str!("logging.md")]
+pub mod logging {}
 
 #[doc = include_str!("memory.md")]
 pub mod memory {}
