@@ -9,7 +9,7 @@ use std::io;
 pub use self::connect::TlsError;
 pub use self::connect::{Phase, ProxyError, RedirectError};
 use crate::{
-    connection::{ProtocolError, SendError},
+    connection::{Event, ProtocolError, SendError},
     entropy::EntropyError,
     handshake::{AcceptError, HandshakeError, RejectError, RequestError, UriError},
     outgoing::Outgoing,
@@ -78,6 +78,10 @@ pub enum Error {
     /// `recv_event`.
     #[error("fragments are delivered as events")]
     FragmentDelivery,
+    /// `recv` delivers messages only; a frame for an [extension](crate::ExtensionFrame) of the application arrived, and is lost.
+    /// On a connection with claimed reserved bits, use `recv_event`.
+    #[error("a frame for an extension arrived: receive with `recv_event`")]
+    ExtensionFrame,
 }
 
 impl Error {
@@ -85,6 +89,14 @@ impl Error {
     #[must_use]
     pub fn is_would_block(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+
+    /// Why `recv` cannot return this event, which is neither a message nor a control frame.
+    pub(crate) const fn no_message(event: &Event<'_>) -> Self {
+        match event {
+            Event::Extension(_) => Self::ExtensionFrame,
+            _ => Self::FragmentDelivery,
+        }
     }
 }
 

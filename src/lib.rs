@@ -86,7 +86,7 @@ pub use crate::{
     deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},
     entropy::{Entropy, EntropyError, OsEntropy},
     frame::{CloseCode, CloseFrame},
-    message::{Fragment, Message, MessageKind, Payload, Text},
+    message::{ExtensionFrame, Fragment, Message, MessageKind, Payload, Text},
     negotiated::Negotiated,
     outgoing::Outgoing,
     prepared::PreparedMessage,

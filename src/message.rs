@@ -1,5 +1,6 @@
 //! Messages: one type for those that are lent from a connection's buffers and those that own their payload.
 
+mod extension;
 mod fragment;
 mod payload;
 mod text;
@@ -9,7 +10,7 @@ use core::ops::Range;
 
 use bytes::Bytes;
 
-pub use self::{fragment::Fragment, payload::Payload, text::Text};
+pub use self::{extension::ExtensionFrame, fragment::Fragment, payload::Payload, text::Text};
 
 /// Which of the two kinds of data a message carries ([RFC 6455 §5.6]).
 ///

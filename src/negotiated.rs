@@ -2,13 +2,15 @@
 
 use alloc::{boxed::Box, vec::Vec};
 
-use crate::{deflate::params::DeflateParams, role::Role, sync::Arc};
+use crate::{deflate::params::DeflateParams, frame::Rsv, role::Role, sync::Arc};
 
 /// What both sides agreed on, which a connection and its halves share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {
     pub(crate) subprotocol: Option<Box<str>>,
     pub(crate) deflate: Option<DeflateParams>,
+    /// The reserved bits of the application's extensions.
+    pub(crate) reserved_bits: Rsv,
 }
 
 /// The outcome of an opening handshake: everything a [`Connection`](crate::Connection) must know about it.
@@ -17,6 +19,7 @@ pub struct Negotiated {
     role: Role,
     subprotocol: Option<Box<str>>,
     deflate: Option<DeflateParams>,
+    reserved_bits: Rsv,
     leftover: Vec<u8>,
     prelude: Vec<u8>,
 }
@@ -29,6 +32,7 @@ impl Negotiated {
             role,
             subprotocol: None,
             deflate: None,
+            reserved_bits: Rsv::NONE,
             leftover: Vec::new(),
             prelude: Vec::new(),
         }
@@ -48,6 +52,18 @@ impl Negotiated {
     #[must_use]
     pub const fn with_deflate(mut self, params: DeflateParams) -> Self {
         self.deflate = Some(params);
+        self
+    }
+
+    /// Sets the reserved bits that extensions of the application give a meaning ([RFC 6455 §5.2]).
+    ///
+    /// The connection then delivers and sends frames that have them; see [`ExtensionFrame`](crate::ExtensionFrame). With
+    /// [`deflate`](Self::deflate), RSV1 says that a message is compressed and is left out here.
+    ///
+    /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    #[must_use]
+    pub const fn with_reserved_bits(mut self, bits: Rsv) -> Self {
+        self.reserved_bits = bits;
         self
     }
 
@@ -75,8 +91,10 @@ impl Negotiated {
         let agreed = Agreed {
             subprotocol: self.subprotocol.clone(),
             deflate: self.deflate,
+            reserved_bits: self.reserved_bits,
         };
-        (agreed.subprotocol.is_some() || agreed.deflate.is_some()).then(|| Arc::new(agreed))
+        let is_any = agreed.subprotocol.is_some() || agreed.deflate.is_some() || agreed.reserved_bits != Rsv::NONE;
+        is_any.then(|| Arc::new(agreed))
     }
 
     /// Which side of the connection this endpoint is.
@@ -98,6 +116,12 @@ impl Negotiated {
     #[must_use]
     pub const fn deflate(&self) -> Option<DeflateParams> {
         self.deflate
+    }
+
+    /// The reserved bits that extensions of the application give a meaning.
+    #[must_use]
+    pub const fn reserved_bits(&self) -> Rsv {
+        self.reserved_bits
     }
 
     /// The bytes that arrived behind the head.

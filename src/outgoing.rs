@@ -6,14 +6,14 @@ use bytes::Bytes;
 
 use crate::{
     frame::Opcode,
-    message::{Fragment, Message, Payload, Text},
+    message::{ExtensionFrame, Fragment, Message, Payload, Text},
     prepared::PreparedMessage,
 };
 
-/// What is sent: a message, a fragment of one, or a message that was encoded beforehand.
+/// What is sent: a message, a fragment of one, a message that was encoded beforehand, or a frame for an extension.
 ///
 /// Everything that sends takes whatever converts into it: `&str`, `String`, `&[u8]`, `Vec<u8>`, [`Bytes`], [`Message`],
-/// [`Fragment`] and `&`[`PreparedMessage`]. Make one by [`From`] to set an option:
+/// [`Fragment`], `&`[`PreparedMessage`] and [`ExtensionFrame`]. Make one by [`From`] to set an option:
 ///
 /// ```
 /// use websocket_proto::{Config, Connection, Fragment, Outgoing, PreparedMessage, Role};
@@ -42,6 +42,7 @@ pub(crate) enum Content<'a> {
     Message(Message<'a>),
     Fragment(Fragment<'a>),
     Prepared(&'a PreparedMessage),
+    Extension(ExtensionFrame<'a>),
     /// A Ping or a Pong.
     Control(Opcode, &'a [u8]),
 }
@@ -84,6 +85,7 @@ impl<'a> Outgoing<'a> {
             Content::Message(message) => message.as_bytes(),
             Content::Fragment(fragment) => fragment.data.as_bytes(),
             Content::Prepared(message) => message.as_bytes(),
+            Content::Extension(frame) => frame.payload,
             Content::Control(_, payload) => payload,
         }
     }
@@ -109,6 +111,13 @@ impl<'a> From<Fragment<'a>> for Outgoing<'a> {
     #[inline]
     fn from(fragment: Fragment<'a>) -> Self {
         Self::new(Content::Fragment(fragment))
+    }
+}
+
+impl<'a> From<ExtensionFrame<'a>> for Outgoing<'a> {
+    #[inline]
+    fn from(frame: ExtensionFrame<'a>) -> Self {
+        Self::new(Content::Extension(frame))
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::{BufMut, buf::Limit};
 
 use crate::{
     connection::{error::ProtocolError, inbound::Found},
-    frame::MaskingKey,
+    frame::{MaskingKey, Rsv},
     message::{Message, MessageKind, Payload, Text},
     utf8::CutCodePoint,
 };
@@ -36,6 +36,19 @@ pub(super) struct Assembly {
     filled: usize,
     /// Text: the code point that the last piece cut.
     cut: CutCodePoint,
+    /// The reserved bits of the application's extensions. They are here, as the frames are assembled here that have them, and take
+    /// no room of their own.
+    pub(super) claimed: Rsv,
+    /// What is assembled, if that is a frame for an extension.
+    pub(super) frame: Option<ExtensionHeader>,
+}
+
+/// What the header of a frame for an extension says.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ExtensionHeader {
+    pub(super) rsv: Rsv,
+    pub(super) kind: MessageKind,
+    pub(super) is_last: bool,
 }
 
 /// One allocation serves both kinds. Text is a `String` from its first byte, so that it is never checked twice.
@@ -52,6 +65,8 @@ impl Assembly {
             longest: 0,
             filled: 0,
             cut: CutCodePoint::EMPTY,
+            claimed: Rsv::NONE,
+            frame: None,
         }
     }
 
@@ -249,6 +264,14 @@ impl Assembly {
         Ok(())
     }
 
+    /// The bytes of what is assembled, if it is binary.
+    pub(super) fn bytes(&self) -> &[u8] {
+        match &self.store {
+            Store::Text(_) => &[],
+            Store::Binary(bytes) => &bytes[..self.filled],
+        }
+    }
+
     /// Lends the finished message.
     pub(super) fn lend(&mut self) -> Message<'_> {
         match &mut self.store {
@@ -261,6 +284,7 @@ impl Assembly {
     pub(super) fn release(&mut self) {
         *self = Self {
             longest: self.longest,
+            claimed: self.claimed,
             ..Self::new()
         };
     }

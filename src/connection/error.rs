@@ -147,6 +147,10 @@ pub enum SendError<T = ()> {
     /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
     #[error("close code {0} may not be sent")]
     InvalidCloseCode(CloseCode),
+    /// A frame for an [extension](crate::ExtensionFrame) has reserved bits that no negotiated extension claims
+    /// ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
+    #[error("reserved bits {:#05b} were not claimed in the handshake", .0.bits())]
+    ReservedBits(Rsv),
     /// No masking key is available ([`EntropyError`](crate::EntropyError)).
     #[cfg_attr(feature = "os-entropy", error("no entropy is available for a masking key"))]
     #[cfg_attr(
@@ -167,7 +171,7 @@ impl<T> SendError<T> {
             Self::Full(unsent) | Self::Closing(unsent) | Self::MessageOpen(unsent) | Self::NoEntropy(unsent) => {
                 Some(unsent)
             }
-            Self::ControlTooLong | Self::ReasonTooLong | Self::InvalidCloseCode(_) => None,
+            Self::ControlTooLong | Self::ReasonTooLong | Self::InvalidCloseCode(_) | Self::ReservedBits(_) => None,
         }
     }
 
@@ -181,6 +185,7 @@ impl<T> SendError<T> {
             Self::ControlTooLong => SendError::ControlTooLong,
             Self::ReasonTooLong => SendError::ReasonTooLong,
             Self::InvalidCloseCode(code) => SendError::InvalidCloseCode(code),
+            Self::ReservedBits(bits) => SendError::ReservedBits(bits),
             Self::NoEntropy(_) => SendError::NoEntropy(()),
         }
     }
@@ -202,6 +207,7 @@ impl SendError {
             Self::ControlTooLong => SendError::ControlTooLong,
             Self::ReasonTooLong => SendError::ReasonTooLong,
             Self::InvalidCloseCode(code) => SendError::InvalidCloseCode(code),
+            Self::ReservedBits(bits) => SendError::ReservedBits(bits),
             Self::NoEntropy(()) => SendError::NoEntropy(unsent),
         }
     }

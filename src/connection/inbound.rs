@@ -1,6 +1,7 @@
 //! The receiving direction: received bytes in, events out.
 
 mod ahead;
+mod extension;
 mod inflate;
 mod lend;
 mod payload;
@@ -418,7 +419,9 @@ impl Inbound {
 
     /// Whether it holds the buffer of a message that was delivered, for the next one.
     pub(crate) fn holds_spare(&self) -> bool {
-        self.message.is_none() && self.assembly.capacity() > 0
+        // A frame for an extension is delivered before its message ends.
+        let is_between = |message: OpenMessage| message.raw && !message.compressed && self.frame.is_none();
+        self.message.is_none_or(is_between) && self.assembly.capacity() > 0
     }
 
     #[inline]

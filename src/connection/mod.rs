@@ -22,7 +22,7 @@ use crate::{
         params::{ContextTakeover, DeflateParams},
     },
     frame::CloseFrame,
-    message::{Fragment, Message},
+    message::{ExtensionFrame, Fragment, Message},
     negotiated::Negotiated,
     outgoing::Outgoing,
     role::Role,
@@ -48,6 +48,8 @@ pub enum Event<'a> {
     Message(Message<'a>),
     /// A piece of a message, with [`Delivery::Fragments`](crate::Delivery::Fragments).
     Fragment(Fragment<'a>),
+    /// A data frame for an extension of the application, on a connection with claimed reserved bits.
+    Extension(ExtensionFrame<'a>),
     /// A Ping. Its Pong is already queued, unless that is left to the application.
     Ping(&'a [u8]),
     /// A Pong, whether it answers a Ping or not.
@@ -107,6 +109,7 @@ impl Connection {
         if let Some(params) = negotiated.deflate() {
             connection.set_deflate(params, negotiated.role(), config);
         }
+        connection.inbound.claim(negotiated.reserved_bits());
         if !negotiated.leftover().is_empty() {
             connection.receive(negotiated.leftover());
         }

@@ -2,6 +2,7 @@
 
 mod admit;
 mod compressed;
+mod extension;
 mod fragment;
 mod long;
 mod prepared;
@@ -394,29 +395,6 @@ impl Outbound {
             let _ = self.push_close(Some(code.into()));
         }
         error
-    }
-
-    /// Gives the transport up, with all that waits for it.
-    pub(crate) fn abandon(&mut self) {
-        self.closing.on_abandoned(self.output.queued());
-        self.output.clear();
-        self.unflushed = false;
-    }
-
-    /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's
-    /// Close, it does not matter to the application how the transport ends, only to whether it was clean.
-    pub(crate) fn on_lost(&mut self) -> bool {
-        self.on_eof();
-        self.abandon();
-        self.closing.is_handshake_done()
-    }
-
-    /// The transport delivers no more bytes.
-    pub(crate) fn on_eof(&mut self) {
-        self.closing.on_eof(!self.can_stall());
-        if self.closing.is_abandoned() {
-            self.abandon();
-        }
     }
 
     /// The common case in few steps: a message that is copied as it is, with nothing against it. Returns whether it was queued.

@@ -9,11 +9,13 @@ use super::{
     key::{ACCEPT_LEN, accept_value, encode_key},
     refusal::RefusalReader,
     request::{ClientRequest, Offers},
+    respond::Claims,
 };
 use crate::{
     config::Config,
     deflate::params::{DeflateOffer, DeflateParams},
     fields::{self, Extension},
+    frame::Rsv,
     log,
     negotiated::Negotiated,
     role::Role,
@@ -235,20 +237,26 @@ pub(super) fn log_refused(error: &HandshakeError) {
 pub(super) struct Selected {
     subprotocol: Option<Box<str>>,
     deflate: Option<DeflateParams>,
+    reserved_bits: Rsv,
 }
 
 impl Offers {
     /// Checks what the server selected (§4.1, response items 5 and 6).
     pub(super) fn check_answer(&self, headers: &Headers) -> Result<Selected, HandshakeError> {
-        let deflate = self.check_extensions(headers)?;
+        let (deflate, reserved_bits) = self.check_extensions(headers)?;
         let subprotocol = self.check_subprotocol(headers)?;
-        Ok(Selected { subprotocol, deflate })
+        Ok(Selected {
+            subprotocol,
+            deflate,
+            reserved_bits,
+        })
     }
 
-    /// Item 5: only extensions that were offered, each of them once. Returns what was agreed on about compression.
-    fn check_extensions(&self, headers: &Headers) -> Result<Option<DeflateParams>, HandshakeError> {
+    /// Item 5: only extensions that were offered, each of them once. Returns what was agreed on about compression, and
+    /// the reserved bits that the others claim.
+    fn check_extensions(&self, headers: &Headers) -> Result<(Option<DeflateParams>, Rsv), HandshakeError> {
         headers.check_extensions()?;
-        let mut deflate = None;
+        let (mut deflate, mut claims) = (None, Claims::default());
         let mut accepted: Vec<Extension<'_>> = Vec::new();
         for extension in headers.extensions() {
             if !self.extensions.iter().any(|offer| offer.name() == extension.name()) {
@@ -264,9 +272,14 @@ impl Offers {
                 }
                 _ => {}
             }
+            claims.add(self.claimed_by(extension.name()));
             accepted.push(extension);
         }
-        Ok(deflate)
+        // §5.2: a bit has one meaning.
+        if claims.repeated != Rsv::NONE {
+            return Err(HandshakeError::ReservedBits(claims.repeated));
+        }
+        Ok((deflate, claims.bits))
     }
 
     /// Item 6: one subprotocol that was offered, compared with regard to case, or none.
@@ -337,6 +350,7 @@ impl UpgradeResponse {
     #[must_use]
     pub fn into_negotiated(self) -> Negotiated {
         let mut negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);
+        negotiated = negotiated.with_reserved_bits(self.selected.reserved_bits);
         negotiated.set_deflate(self.selected.deflate);
         match self.selected.subprotocol {
             Some(subprotocol) => negotiated.with_subprotocol(subprotocol),

@@ -3,7 +3,7 @@
 use alloc::{boxed::Box, vec::Vec};
 
 use super::{headers::HandshakeField, refusal::Refusal, respond::error_head, uri::UriError};
-use crate::deflate::params::DeflateError;
+use crate::{deflate::params::DeflateError, frame::Rsv};
 
 /// Why an opening handshake failed.
 ///
@@ -86,6 +86,11 @@ pub enum HandshakeError {
     /// The server accepted the same extension twice.
     #[error("the server accepted an extension twice")]
     RepeatedExtension,
+    /// The server accepted extensions that give the same reserved bits a meaning ([RFC 6455 §5.2]).
+    ///
+    /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    #[error("the server accepted extensions that claim the same reserved bits ({:#05b})", .0.bits())]
+    ReservedBits(Rsv),
     /// The server's answer about permessage-deflate breaks a rule, or is not one to what the client offered.
     #[error("invalid answer about permessage-deflate: {0}")]
     Deflate(#[from] DeflateError),
@@ -126,6 +131,7 @@ impl HandshakeError {
             | Self::NoSubprotocol
             | Self::UnofferedExtension
             | Self::RepeatedExtension
+            | Self::ReservedBits(_)
             | Self::Deflate(_)
             | Self::Eof
             | Self::Ended => return None,
@@ -186,6 +192,9 @@ pub enum AcceptError {
     /// The same extension is accepted twice.
     #[error("the extension is accepted twice")]
     RepeatedExtension,
+    /// Two extensions claim the same reserved bits.
+    #[error("two extensions claim the same reserved bits ({:#05b})", .0.bits())]
+    ReservedBits(Rsv),
     /// An extension of the application's would take the reserved bit that permessage-deflate, which is in the
     /// configuration, has a use for.
     #[error("the extension conflicts with permessage-deflate of the configuration")]
@@ -235,6 +244,9 @@ pub enum RequestError {
     /// A subprotocol is offered twice.
     #[error("a subprotocol is offered twice")]
     RepeatedSubprotocol,
+    /// An extension is offered several times, and claims other reserved bits each time.
+    #[error("an extension is offered with different reserved bits")]
+    ReservedBits,
     /// An extension of the application's would take the reserved bit that permessage-deflate, which is in the
     /// configuration, has a use for.
     #[error("the extension conflicts with permessage-deflate of the configuration")]

@@ -13,6 +13,7 @@ use super::{
 use crate::{
     deflate::params::DeflateConfig,
     fields::{self, Extension},
+    frame::Rsv,
 };
 
 /// The upgrade request that a client sends ([RFC 6455 §4.1]).
@@ -46,6 +47,8 @@ pub(super) struct Offers {
     pub(super) subprotocols: Vec<Box<str>>,
     pub(super) requires_subprotocol: bool,
     pub(super) extensions: Vec<Extension<'static>>,
+    /// The reserved bits that each of them claims.
+    pub(super) claims: Vec<Rsv>,
     /// What permessage-deflate was offered with, if it was not the application that offered it.
     pub(super) deflate: Option<DeflateConfig>,
 }
@@ -87,9 +90,24 @@ impl ClientRequest {
 
     /// Offers an extension. Those offered first are preferred.
     ///
-    /// The application then must do what the extension demands if the server accepts it: a connection knows nothing of it.
+    /// The application then must do what the extension demands if the server accepts it: a connection knows nothing of it. One
+    /// that gives reserved bits a meaning needs [`extension_claiming`](Self::extension_claiming).
     #[must_use]
-    pub fn extension(mut self, extension: Extension<'_>) -> Self {
+    pub fn extension(self, extension: Extension<'_>) -> Self {
+        self.extension_claiming(extension, Rsv::NONE)
+    }
+
+    /// Offers an extension that gives these reserved bits a meaning ([RFC 6455 §5.2]).
+    ///
+    /// If the server accepts it, frames that have them reach the application as
+    /// [`Event::Extension`](crate::Event::Extension), and it can send such frames; see [`ExtensionFrame`](crate::ExtensionFrame).
+    /// Extensions that claim the same bits may be offered, of which the server then must choose one; but for RSV1 beside
+    /// permessage-deflate of the configuration.
+    ///
+    /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    #[must_use]
+    pub fn extension_claiming(mut self, extension: Extension<'_>, bits: Rsv) -> Self {
+        self.offers.claims.push(bits);
         self.offers.extensions.push(extension.into_owned());
         self
     }
@@ -182,9 +200,11 @@ impl Offers {
     /// Offers permessage-deflate as configured.
     fn add_deflate(&mut self, deflate: DeflateConfig) -> Result<(), RequestError> {
         // RFC 7692 §5.2: two extensions cannot both give RSV1 a meaning.
-        if self.extensions.iter().any(takes_rsv1) {
+        let is_claimed = self.claims.iter().any(|bits| bits.contains(Rsv::RSV1));
+        if is_claimed || self.extensions.iter().any(takes_rsv1) {
             return Err(RequestError::ConflictingExtension);
         }
+        self.claims.push(Rsv::NONE);
         self.extensions.push(deflate.offer());
         self.deflate = Some(deflate);
         Ok(())
@@ -213,8 +233,27 @@ impl Offers {
         if !self.extensions.iter().all(Extension::is_valid) {
             return Err(RequestError::InvalidExtension);
         }
+        // An answer names an extension, and must say by that which bits it claims.
+        let mut claims = self.claims();
+        if !claims.all(|(name, bits)| self.claimed_by(name) == bits) {
+            return Err(RequestError::ReservedBits);
+        }
         write_extensions(request, &self.extensions);
         Ok(())
+    }
+
+    /// The extensions offered, each with the bits that it claims.
+    fn claims(&self) -> impl Iterator<Item = (&str, Rsv)> {
+        let names = self.extensions.iter().map(Extension::name);
+        names.zip(self.claims.iter().copied())
+    }
+
+    /// The reserved bits that an extension claims which was offered.
+    pub(super) fn claimed_by(&self, name: &str) -> Rsv {
+        let mut claims = self.claims();
+        claims
+            .find(|&(offered, _)| offered == name)
+            .map_or(Rsv::NONE, |(_, bits)| bits)
     }
 }
 

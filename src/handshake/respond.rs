@@ -10,6 +10,7 @@ use super::{
 use crate::{
     deflate::params::{DeflateConfig, DeflateParams},
     fields::Extension,
+    frame::Rsv,
     log,
     negotiated::Negotiated,
     role::Role,
@@ -26,6 +27,7 @@ use crate::{
 pub struct Accept {
     subprotocol: Option<Box<str>>,
     extensions: Vec<Extension<'static>>,
+    claims: Claims,
     uncompressed: bool,
     fields: ExtraFields,
 }
@@ -46,9 +48,22 @@ impl Accept {
 
     /// Accepts an extension, which must be one that the client offers. Several are applied in this order.
     ///
-    /// The application then must do what the extension demands: a connection knows nothing of it.
+    /// The application then must do what the extension demands: a connection knows nothing of it. One that gives reserved bits a
+    /// meaning needs [`extension_claiming`](Self::extension_claiming).
     #[must_use]
-    pub fn extension(mut self, extension: Extension<'_>) -> Self {
+    pub fn extension(self, extension: Extension<'_>) -> Self {
+        self.extension_claiming(extension, Rsv::NONE)
+    }
+
+    /// Accepts an extension that gives these reserved bits a meaning ([RFC 6455 §5.2]).
+    ///
+    /// Frames that have them then reach the application as [`Event::Extension`](crate::Event::Extension), and it can send such frames;
+    /// see [`ExtensionFrame`](crate::ExtensionFrame). All others fail the connection, as ever. A bit belongs to one extension only.
+    ///
+    /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
+    #[must_use]
+    pub fn extension_claiming(mut self, extension: Extension<'_>, bits: Rsv) -> Self {
+        self.claims.add(bits);
         self.extensions.push(extension.into_owned());
         self
     }
@@ -103,6 +118,9 @@ impl Accept {
         for (index, extension) in self.extensions.iter().enumerate() {
             check_extension(extension, &self.extensions[..index], offered.extensions())?;
         }
+        if self.claims.repeated != Rsv::NONE {
+            return Err(AcceptError::ReservedBits(self.claims.repeated));
+        }
         let deflate = match deflate.filter(|_| !self.uncompressed) {
             Some(config) => config.answer(offered.extensions()),
             None => None,
@@ -110,7 +128,7 @@ impl Accept {
         let deflate = match deflate {
             Some((params, answer)) => {
                 // §5.2: two extensions cannot both give RSV1 a meaning.
-                if self.extensions.iter().any(takes_rsv1) {
+                if self.claims.bits.contains(Rsv::RSV1) || self.extensions.iter().any(takes_rsv1) {
                     return Err(AcceptError::ConflictingExtension);
                 }
                 self.extensions.push(answer);
@@ -132,6 +150,7 @@ impl Accept {
             bytes: response,
             subprotocol: self.subprotocol,
             deflate,
+            reserved_bits: self.claims.bits,
         })
     }
 }
@@ -141,6 +160,22 @@ pub(super) struct Response {
     pub(super) bytes: Vec<u8>,
     pub(super) subprotocol: Option<Box<str>>,
     pub(super) deflate: Option<DeflateParams>,
+    pub(super) reserved_bits: Rsv,
+}
+
+/// The reserved bits that extensions give a meaning.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Claims {
+    pub(super) bits: Rsv,
+    /// Those of which several extensions claim the same.
+    pub(super) repeated: Rsv,
+}
+
+impl Claims {
+    pub(super) fn add(&mut self, bits: Rsv) {
+        self.repeated = self.repeated | (self.bits & bits);
+        self.bits = self.bits | bits;
+    }
 }
 
 /// Whether this is an extension that gives RSV1 a meaning, as far as its name tells: those that transform messages

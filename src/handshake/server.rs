@@ -279,6 +279,7 @@ impl UpgradeRequest {
         if let Some(subprotocol) = response.subprotocol {
             negotiated = negotiated.with_subprotocol(subprotocol);
         }
+        negotiated = negotiated.with_reserved_bits(response.reserved_bits);
         negotiated.set_deflate(response.deflate);
         let via = self.key.map_or(Via::Connect, |_| Via::Upgrade);
         Ok(Accepted::new(via, response.bytes, negotiated))

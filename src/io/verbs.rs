@@ -197,7 +197,7 @@ Cancel safe: a message is either returned or still there for the next call.")])?
             let Some(found) = found else { return Ok(None) };
             let failed = match self.lend(found) {
                 Ok(Event::Message(message)) => return Ok(Some(message)),
-                Ok(_) => return Err(Error::FragmentDelivery),
+                Ok(event) => return Err(Error::no_message(&event)),
                 Err(failed) => failed,
             };
             Err(failed$(.$await)?)

@@ -180,7 +180,8 @@ impl From<&Error> for Verdict {
             | Error::Rejected(_)
             | Error::Entropy(_)
             | Error::TlsUnavailable
-            | Error::FragmentDelivery => Self::Fatal,
+            | Error::FragmentDelivery
+            | Error::ExtensionFrame => Self::Fatal,
             // A call was refused. That says nothing about the connection, whose closure would.
             Error::Send(_) => Self::RETRY,
             // Whatever is added to the enum and not named above.

@@ -20,6 +20,7 @@ mod closing;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod driver;
+mod extension;
 mod framing;
 mod hardening;
 mod limits;

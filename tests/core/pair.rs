@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use websocket_proto::{Config, Connection, Negotiated, ProtocolError, ReadyState, Role, Time};
+use websocket_proto::{Config, Connection, Negotiated, ProtocolError, ReadyState, Role, Time, frame::Rsv};
 
 use crate::{
     raw::{Cuts, Ended, Got, take_events, take_output},
@@ -21,6 +21,7 @@ pub struct End {
     /// Whether the write side of the transport was shut down.
     pub shut: bool,
     cuts: Cuts,
+    claimed: Rsv,
 }
 
 impl End {
@@ -33,12 +34,13 @@ impl End {
             written: Vec::new(),
             shut: false,
             cuts,
+            claimed: negotiated.reserved_bits(),
         }
     }
 
     /// The frames that were written, which are checked for what holds for all frames of that role.
     pub fn frames(&self) -> Vec<Sent> {
-        wire::parse_from(self.role, &self.written)
+        wire::parse_claiming(self.role, &self.written, self.claimed)
     }
 
     pub fn closure(&self) -> Option<Ended> {
@@ -88,7 +90,13 @@ pub struct Pair {
 
 impl Pair {
     pub fn new(client: &Config, server: &Config, cuts: Cuts) -> Self {
+        Self::claiming(client, server, Rsv::NONE, cuts)
+    }
+
+    /// A pair whose applications have an extension with these reserved bits.
+    fn claiming(client: &Config, server: &Config, bits: Rsv, cuts: Cuts) -> Self {
         let (for_client, for_server) = negotiate(client, server);
+        let [for_client, for_server] = [for_client, for_server].map(|negotiated| negotiated.with_reserved_bits(bits));
         Self {
             client: End::new(&for_client, client, cuts.clone()),
             server: End::new(&for_server, server, cuts),
@@ -107,10 +115,16 @@ impl Pair {
     /// As [`run`](Self::run), with settings for each end.
     #[track_caller]
     pub fn run_with(client: &Config, server: &Config, scenario: impl Fn(&mut Pair)) -> Pair {
+        Self::run_claiming(client, server, Rsv::NONE, scenario)
+    }
+
+    /// As [`run_with`](Self::run_with), with an extension of the applications that has these reserved bits.
+    #[track_caller]
+    pub fn run_claiming(client: &Config, server: &Config, bits: Rsv, scenario: impl Fn(&mut Pair)) -> Pair {
         let random = (1..4).map(|seed| Cuts::Random(Rng::new(seed)));
         let mut first: Option<Pair> = None;
         for cuts in [Cuts::Whole, Cuts::Bytes].into_iter().chain(random) {
-            let mut pair = Pair::new(client, server, cuts.clone());
+            let mut pair = Pair::claiming(client, server, bits, cuts.clone());
             scenario(&mut pair);
             if let Some(first) = &first {
                 for (end, first) in [(&pair.client, &first.client), (&pair.server, &first.server)] {

@@ -16,6 +16,8 @@ pub enum Got {
     Text(String),
     Binary(Vec<u8>),
     Piece(MessageKind, Vec<u8>, bool),
+    /// The reserved bits, the kind, whether the message ends, and the payload.
+    Extension(u8, MessageKind, bool, Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
     Close(Option<(u16, String)>),
@@ -51,6 +53,9 @@ impl From<Event<'_>> for Got {
                 None => Self::binary(message.as_bytes()),
             },
             Event::Fragment(piece) => Self::Piece(piece.data.kind(), piece.data.as_bytes().to_vec(), piece.is_last),
+            Event::Extension(frame) => {
+                Self::Extension(frame.rsv.bits(), frame.kind, frame.is_last, frame.payload.to_vec())
+            }
             Event::Ping(payload) => Self::ping(payload),
             Event::Pong(payload) => Self::pong(payload),
             Event::Close(frame) => Self::Close(frame.map(|frame| (frame.code.value(), frame.reason.into()))),
@@ -69,6 +74,7 @@ impl std::fmt::Debug for Got {
             Self::Text(text) => show("Text", text.as_bytes()),
             Self::Binary(payload) => show("Binary", payload),
             Self::Piece(kind, payload, is_last) => show(&format!("{kind:?}{is_last:?}"), payload),
+            Self::Extension(bits, kind, last, payload) => show(&format!("{bits:#05b} {kind:?} {last}"), payload),
             Self::Ping(payload) => show("Ping", payload),
             Self::Pong(payload) => show("Pong", payload),
             Self::Close(None) => f.write_str("Close"),
@@ -144,8 +150,14 @@ pub fn take_frames(role: Role, connection: &mut Connection) -> Vec<Sent> {
 /// was negotiated what knows of it; histories are gone with the connection.
 #[track_caller]
 pub fn assert_idle(role: Role, connection: &Connection) {
+    assert_idle_but_for(0, role, connection);
+}
+
+/// The same for a connection that held this many bytes when it began, of what was negotiated.
+#[track_caller]
+fn assert_idle_but_for(negotiated: usize, role: Role, connection: &Connection) {
     let keys = if role == Role::Client { 1100 } else { 0 };
-    let most = keys + if cfg!(feature = "deflate") { 200 } else { 0 };
+    let most = negotiated + keys + if cfg!(feature = "deflate") { 200 } else { 0 };
     assert!(
         connection.allocated() <= most,
         "{role:?} holds {} bytes",
@@ -281,6 +293,12 @@ impl<'a> Scenario<'a> {
         self
     }
 
+    /// The reserved bits that extensions of the application claim.
+    pub fn claim(mut self, bits: websocket_proto::frame::Rsv) -> Self {
+        self.negotiated = self.negotiated.with_reserved_bits(bits);
+        self
+    }
+
     /// What the application does before the first byte arrives.
     pub fn before(mut self, act: impl Fn(&mut Connection) + 'a) -> Self {
         self.before = Box::new(act);
@@ -350,14 +368,22 @@ struct Run {
     events: Vec<Got>,
     error: Option<ProtocolError>,
     written: Vec<u8>,
+    /// Bytes of what was negotiated, without the state of compression.
+    negotiated: usize,
 }
 
 impl Run {
     fn new(negotiated: &Negotiated, config: &Config, feed: Feed) -> Self {
+        let connection = Connection::from_negotiated(negotiated, config);
         Self {
+            negotiated: if negotiated.deflate().is_some() {
+                0
+            } else {
+                connection.allocated()
+            },
             role: negotiated.role(),
             delivery: config.delivery,
-            connection: Connection::from_negotiated(negotiated, config),
+            connection,
             feed,
             shared: Some(RecvBuffer::with_capacity(300)),
             events: Vec::new(),
@@ -447,7 +473,7 @@ impl Run {
         self.connection.abort();
         let _ = self.connection.next_event();
         self.connection.release();
-        assert_idle(self.role, &self.connection);
+        assert_idle_but_for(self.negotiated, self.role, &self.connection);
         let mut output = wire::parse_from(self.role, &self.written);
         output.iter_mut().for_each(|frame| frame.key = None);
         Outcome {

@@ -25,12 +25,16 @@ const WITHOUT_BYTES: &[(&str, &str)] = &[
     ),
     (
         "FR-07 FR-08 FR-10 FR-17 MSG-18 MSG-19 MSG-20 MSG-24 MSG-25 MSG-27 MSG-28 CL-10 CL-18 CL-25 CL-26 SEC-01 SEC-02 \
-         SEC-13",
+         SEC-13 EXT-13",
         "what this side sends by itself",
     ),
     (
         "CL-12 CL-13 CL-23 CL-24 CL-27 SEC-11",
         "the end of the transport, and time",
+    ),
+    (
+        "EXT-15",
+        "what is offered and accepted, which EXT-01 to EXT-06 show as bytes",
     ),
     ("CL-29", "what is done with a reason"),
     ("SEC-10 SEC-12", "what holds for all bytes there are"),

@@ -1,6 +1,8 @@
 //! Streams of frames.
 
-use websocket_proto::{CloseFrame, Config, Connection, Delivery, Limits, Negotiated, ProtocolError, ReadyState, Role};
+use websocket_proto::{
+    CloseFrame, Config, Connection, Delivery, Limits, Negotiated, ProtocolError, ReadyState, Role, frame::Rsv,
+};
 
 use crate::{
     Stream, every_cut,
@@ -31,7 +33,8 @@ fn run(role: Role, stream: &Stream, delivery: Delivery, pieces: &[&[u8]]) -> Out
         .limits(limits())
         .delivery(delivery)
         .entropy(std::sync::Arc::new(SeededEntropy::new(1)));
-    let mut connection = Connection::from_negotiated(&negotiated(role, stream), &config);
+    let mut connection =
+        Connection::from_negotiated(&negotiated(role, stream).with_reserved_bits(stream.claims), &config);
     if stream.closes_first {
         connection
             .close(CloseFrame::from(websocket_proto::CloseCode::GOING_AWAY))
@@ -125,6 +128,7 @@ fn stream(ids: &'static str, about: &'static str, bytes: impl Fn(Role) -> Vec<u8
         fails: None,
         closes_first: false,
         deflate: None,
+        claims: Rsv::NONE,
     }
 }
 
@@ -155,6 +159,8 @@ fn deflated(takeover: bool, stream: Stream) -> Stream {
 }
 
 const C: u8 = 0x40;
+/// The bit of an extension of the application.
+const X: u8 = 0x20;
 const HELLO: &[u8] = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
 
 pub(super) fn streams() -> Vec<Stream> {
@@ -338,7 +344,55 @@ pub(super) fn streams() -> Vec<Stream> {
         .fails(1002),
     ];
     streams.extend(compressed());
+    streams.extend(extended());
     streams
+}
+
+fn extended() -> Vec<Stream> {
+    let claimed = |stream: Stream| stream.claims(Rsv::RSV2);
+    vec![
+        claimed(many(
+            "EXT-10",
+            "frames of an extension, in one and in several, with and without their bit",
+            &[
+                (FIN | X | TEXT, b"\xff"),
+                (X | BINARY, b"one"),
+                (FIN | PING, b"?"),
+                (X, b""),
+                (FIN, b"\xff"),
+                (FIN | TEXT, b"plain"),
+            ],
+        )),
+        claimed(one("EXT-11", "a bit that nobody claims", FIN | X | 0x10 | TEXT, b"")).fails(1002),
+        claimed(one("EXT-11", "a claimed bit on a Ping", FIN | X | PING, b"")).fails(1002),
+        claimed(many(
+            "EXT-12",
+            "a message of an extension that is too big",
+            &[(X | BINARY, &[b'x'; 200]), (FIN | X, &[b'x'; 101])],
+        ))
+        .fails(1009),
+        claimed(deflated(
+            true,
+            many(
+                "EXT-14",
+                "an extension under compression",
+                &[
+                    (X | C | TEXT, b"\xf2\x48\xcd"),
+                    (FIN, b"\xc9\xc9\x07\x00"),
+                    (FIN | C | TEXT, b"\xf2\x00\x11\x00\x00"),
+                ],
+            ),
+        )),
+        claimed(deflated(
+            true,
+            many(
+                "EXT-14",
+                "a claimed bit inside of a compressed message",
+                &[(C | TEXT, HELLO), (FIN | X, b"")],
+            ),
+        ))
+        .fails(1002),
+    ]
 }
 
 fn compressed() -> Vec<Stream> {

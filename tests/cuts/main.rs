@@ -20,7 +20,7 @@ mod rng;
 #[allow(dead_code, reason = "shared with another test")]
 mod wire;
 
-use websocket_proto::Role;
+use websocket_proto::{Role, frame::Rsv};
 
 /// A stream of frames from a peer of either role.
 struct Stream {
@@ -34,6 +34,8 @@ struct Stream {
     closes_first: bool,
     /// Compression is agreed on, with context takeover or without.
     deflate: Option<bool>,
+    /// The reserved bits that extensions of the application claim.
+    claims: Rsv,
 }
 
 impl Stream {
@@ -42,6 +44,10 @@ impl Stream {
             fails: Some(code),
             ..self
         }
+    }
+
+    fn claims(self, claims: Rsv) -> Self {
+        Self { claims, ..self }
     }
 
     fn closes_first(self) -> Self {

@@ -5,10 +5,16 @@ use std::time::Instant;
 
 use websocket_proto::{
     Config, Limits,
-    handshake::{ClientRequest, Extension, HandshakeError, HandshakeField, ServerHandshake},
+    frame::Rsv,
+    handshake::{
+        Accept, AcceptError, ClientHandshake, ClientRequest, Extension, HandshakeError, HandshakeField, RequestError,
+        ServerHandshake,
+    },
 };
 
-use crate::support::{Head, connect_with, plain_request, serve};
+#[cfg(feature = "deflate")]
+use crate::support::serve_with;
+use crate::support::{Head, NONCE, connect_with, plain_request, serve};
 
 const MALFORMED: [&str; 26] = [
     "",
@@ -231,4 +237,89 @@ fn accepted_twice() {
     ));
     let lines = response("bar, foo").add("Sec-WebSocket-Extensions: bar");
     assert!(matches!(accepted(lines), Err(HandshakeError::RepeatedExtension)));
+}
+
+/// EXT-15: a reserved bit belongs to one extension, of the application or of the configuration; and both sides learn of it.
+#[test]
+fn reserved_bits_of_a_server() {
+    let claiming = |claims: &[(&'static str, Rsv)]| {
+        let (request, _) = serve(request("foo, bar")).expect("a valid request");
+        let accept = claims.iter().fold(Accept::new(), |accept, &(name, bits)| {
+            accept.extension_claiming(Extension::new(name), bits)
+        });
+        request.accept(accept)
+    };
+    for (claims, expected) in [
+        (&[("foo", Rsv::NONE), ("bar", Rsv::NONE)][..], Ok(Rsv::NONE)),
+        (&[("foo", Rsv::RSV1)], Ok(Rsv::RSV1)),
+        (
+            &[("foo", Rsv::RSV1 | Rsv::RSV3), ("bar", Rsv::RSV2)],
+            Ok(Rsv::from_bits(7)),
+        ),
+        (
+            &[("foo", Rsv::RSV2 | Rsv::RSV3), ("bar", Rsv::RSV2)],
+            Err(AcceptError::ReservedBits(Rsv::RSV2)),
+        ),
+    ] {
+        let bits = claiming(claims).map(|accepted| accepted.into_negotiated().reserved_bits());
+        assert_eq!(bits, expected, "{claims:?}");
+    }
+}
+
+/// EXT-15: what a client offers with the same bits is a choice for the server, which must not take all of it.
+#[test]
+fn reserved_bits_of_a_client() {
+    let offering = plain_request()
+        .extension_claiming(Extension::new("foo").flag("a"), Rsv::RSV2)
+        .extension_claiming(Extension::new("foo"), Rsv::RSV2)
+        .extension_claiming(Extension::new("bar"), Rsv::RSV2 | Rsv::RSV3)
+        .extension_claiming(Extension::new("baz"), Rsv::RSV1);
+    for (answer, expected) in [
+        ("foo", Some(Rsv::RSV2)),
+        ("baz, bar", Some(Rsv::from_bits(7))),
+        ("foo, baz", Some(Rsv::RSV1 | Rsv::RSV2)),
+        ("foo, bar", None),
+    ] {
+        match (connect_with(&Config::new(), &offering, response(answer)), expected) {
+            (Ok((response, _)), Some(bits)) => {
+                assert_eq!(response.into_negotiated().reserved_bits(), bits, "{answer}");
+            }
+            (Err(HandshakeError::ReservedBits(bits)), None) => assert_eq!(bits, Rsv::RSV2),
+            (result, _) => panic!("{answer}: {result:?}"),
+        }
+    }
+    let (response, _) = connect_with(&Config::new(), &offering, Head::response()).expect("a valid response");
+    assert_eq!(response.into_negotiated().reserved_bits(), Rsv::NONE);
+
+    // The answer would not say which of the two it is.
+    let unclear = offering.extension(Extension::new("bar"));
+    let refused = ClientHandshake::new(unclear, NONCE, &Config::new());
+    assert!(matches!(refused, Err(RequestError::ReservedBits)));
+}
+
+/// EXT-15: RSV1 is that of permessage-deflate, if the configuration has it.
+#[cfg(feature = "deflate")]
+#[test]
+fn the_reserved_bit_of_compression() {
+    let config = Config::new().deflate(websocket_proto::DeflateConfig::new());
+    let (request, _) = serve_with(&config, request("foo, permessage-deflate")).expect("a valid request");
+    let accept = |bits| Accept::new().extension_claiming(Extension::new("foo"), bits);
+    assert!(matches!(
+        request.accept(accept(Rsv::RSV1)),
+        Err(AcceptError::ConflictingExtension)
+    ));
+    assert!(request.accept(accept(Rsv::RSV1).uncompressed()).is_ok());
+    let negotiated = request
+        .accept(accept(Rsv::RSV2))
+        .expect("no conflict")
+        .into_negotiated();
+    assert_eq!(
+        (negotiated.reserved_bits(), negotiated.deflate().is_some()),
+        (Rsv::RSV2, true)
+    );
+
+    let offer = |bits| plain_request().extension_claiming(Extension::new("foo"), bits);
+    let refused = ClientHandshake::new(offer(Rsv::RSV1), NONCE, &config);
+    assert!(matches!(refused, Err(RequestError::ConflictingExtension)));
+    assert!(ClientHandshake::new(offer(Rsv::RSV3), NONCE, &config).is_ok());
 }

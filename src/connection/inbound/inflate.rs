@@ -28,7 +28,7 @@ impl Inbound {
 
     /// Starts a message whose first frame has these reserved bits, which were checked. Returns whether it is compressed.
     pub(super) fn begin_inflate(&mut self, rsv: Rsv) -> bool {
-        let Some(deflate) = self.deflate.as_mut().filter(|_| rsv == Rsv::RSV1) else {
+        let Some(deflate) = self.deflate.as_mut().filter(|_| rsv.contains(Rsv::RSV1)) else {
             return false;
         };
         deflate.begin();
@@ -41,6 +41,7 @@ impl Inbound {
             return Ok(Progress::FrameDone);
         };
         let progress = match self.delivery {
+            _ if message.raw => self.inflate_all(&mut frame, MessageKind::Binary),
             Delivery::Messages => self.inflate_all(&mut frame, message.kind),
             Delivery::Fragments => self.inflate_fragment(&mut frame, message.kind),
         }?;

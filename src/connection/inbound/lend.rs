@@ -88,7 +88,7 @@ impl Inbound {
         let (kind, payload, is_last) = match found {
             Found::Text(payload) => return self.lend(Found::Text(payload)),
             Found::Binary(payload) => return self.lend(Found::Binary(payload)),
-            Found::Assembled => return Ok(Event::Message(self.assembly.lend())),
+            Found::Assembled => return Ok(self.lend_assembled()),
             Found::Fragment(kind, payload, is_last) => (kind, self.buffer.slice(payload), is_last),
             Found::Inflated(kind, len, is_last) => (kind, inflated(self.deflate.as_deref(), len), is_last),
             Found::CodePoint(len, is_last) => {

@@ -29,6 +29,8 @@ pub(super) struct OpenMessage {
     fragments: u32,
     len: u64,
     pub(super) compressed: bool,
+    /// Whether its frames are delivered as they are, for an extension.
+    pub(super) raw: bool,
 }
 
 impl OpenFrame {
@@ -89,13 +91,18 @@ impl Inbound {
                     Opcode::Text => MessageKind::Text,
                     _ => MessageKind::Binary,
                 };
-                self.assembly.begin(kind);
                 let compressed = self.begin_inflate(header.rsv);
+                let raw = self.is_for_extension(header, compressed);
+                if !raw {
+                    self.assembly.begin(kind);
+                    self.assembly.frame = None;
+                }
                 OpenMessage {
                     kind,
                     fragments: 0,
                     len: 0,
                     compressed,
+                    raw,
                 }
             }
         };
@@ -107,6 +114,9 @@ impl Inbound {
         message.fragments = message.fragments.saturating_add(1);
         if message.fragments > self.max_fragments {
             return Err(ProtocolError::TooManyFragments);
+        }
+        if message.raw {
+            self.begin_extension(header, &message);
         }
         self.progress = self.progress.wrapping_add(1);
         self.message = Some(message);
@@ -130,7 +140,7 @@ impl Inbound {
         if n == 0 && frame.remaining > 0 {
             return Ok(Progress::NeedsBytes);
         }
-        let in_pieces = self.delivery == Delivery::Fragments;
+        let in_pieces = self.delivery == Delivery::Fragments && !message.raw;
         let missing = self.assembly.missing();
         if in_pieces && missing > 0 {
             // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
@@ -160,7 +170,7 @@ impl Inbound {
             }
         } else {
             self.assembly.push(piece, key, rest, self.max_message_size)?;
-            if message_done {
+            if message_done || (frame_done && message.raw) {
                 self.assembly.finish()?;
                 return Ok(Progress::Found(Found::Assembled));
             }

@@ -21,12 +21,6 @@ impl Inbound {
         }
     }
 
-    /// Whether these reserved bits say that a message is compressed.
-    #[cold]
-    fn is_compression(&self, opcode: Opcode, rsv: Rsv) -> bool {
-        self.deflate.is_some() && rsv == Rsv::RSV1 && matches!(opcode, Opcode::Text | Opcode::Binary)
-    }
-
     /// Logs the limit that what arrived is past, if that is what is wrong with it.
     #[cold]
     pub(super) fn log_limit(&self, error: ProtocolError) {
@@ -45,9 +39,8 @@ impl Inbound {
 
     #[inline]
     pub(super) fn check_rules(&self, opcode: Opcode, rsv: Rsv, masked: bool) -> Result<(), ProtocolError> {
-        // §5.2: reserved bits are 0 unless an extension was negotiated. RFC 7692 §6: RSV1 is for the first frame of a
-        // data message.
-        if rsv != Rsv::NONE && !self.is_compression(opcode, rsv) {
+        // §5.2: reserved bits are 0 unless an extension was negotiated that gives them a meaning.
+        if rsv != Rsv::NONE && !self.may_have(opcode, rsv) {
             return Err(ProtocolError::ReservedBits(rsv));
         }
         // §5.1: a client masks every frame, a server none.

@@ -18,6 +18,11 @@ impl Outbound {
                 return Err(SendError::ControlTooLong);
             }
             Content::Control(..) => {}
+            // §5.2 (FR-02): a bit is 0 unless an extension gives it a meaning.
+            Content::Extension(frame) if !self.claimed().contains(frame.rsv) => {
+                return Err(SendError::ReservedBits(frame.rsv.without(self.claimed())));
+            }
+            Content::Extension(frame) if self.continues(frame) => {}
             // §5.4: only fragments of its own kind may follow in a fragmented message.
             Content::Fragment(fragment) if self.message.is_none_or(|open| open == fragment.data.kind()) => {}
             _ if self.is_inside_message() => return Err(SendError::MessageOpen(())),

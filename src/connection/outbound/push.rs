@@ -19,6 +19,7 @@ impl Outbound {
             Content::Message(message) => self.push_message(message, masking_key, compress),
             Content::Fragment(fragment) => self.push_fragment(fragment, masking_key, compress),
             Content::Prepared(message) => self.push_prepared(message, masking_key, compress),
+            Content::Extension(frame) => self.push_extension(frame, masking_key),
             Content::Control(opcode, payload) => {
                 self.output
                     .push_frame(&control_header(opcode, masking_key, payload), payload);

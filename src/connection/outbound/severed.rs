@@ -16,10 +16,35 @@ impl Outbound {
     }
 
     /// Drops what is sent on a transport that takes no more bytes.
+    /// Gives the transport up, with all that waits for it.
+    pub(crate) fn abandon(&mut self) {
+        self.closing.on_abandoned(self.output.queued());
+        self.output.clear();
+        self.unflushed = false;
+    }
+
+    /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's
+    /// Close, it does not matter to the application how the transport ends, only to whether it was clean.
+    pub(crate) fn on_lost(&mut self) -> bool {
+        self.on_eof();
+        self.abandon();
+        self.closing.is_handshake_done()
+    }
+
+    /// The transport delivers no more bytes.
+    pub(crate) fn on_eof(&mut self) {
+        self.closing.on_eof(!self.can_stall());
+        if self.closing.is_abandoned() {
+            self.abandon();
+        }
+    }
+
     #[cold]
     pub(super) fn drop_unsent(&mut self, outgoing: &Outgoing<'_>) {
-        if let Content::Fragment(fragment) = &outgoing.content {
-            self.message = (!fragment.is_last).then_some(fragment.data.kind());
+        match &outgoing.content {
+            Content::Fragment(fragment) => self.message = (!fragment.is_last).then_some(fragment.data.kind()),
+            Content::Extension(frame) => self.message = (!frame.is_last).then_some(frame.kind),
+            _ => {}
         }
     }
 }

@@ -442,7 +442,7 @@ impl Receiving {
     ) -> Poll<Result<Option<Message<'static>>, Error>> {
         match self.lend(found) {
             Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
-            Ok(_) => return Poll::Ready(Err(Error::FragmentDelivery)),
+            Ok(event) => return Poll::Ready(Err(Error::no_message(&event))),
             Err(error) => link.driver.outbound().fail(error),
         };
         // This finds nothing but the failure, once the connection has ended.

@@ -98,7 +98,7 @@ impl<T: Transport> WebSocket<T> {
         let Some(found) = found else { return Ok(None) };
         let failing = match self.lend_split(found) {
             Ok((Event::Message(message), outbound)) => return Ok(Some((message, outbound))),
-            Ok(_) => return Err(Error::FragmentDelivery),
+            Ok((event, _)) => return Err(Error::no_message(&event)),
             Err(failing) => failing,
         };
         Err(failing.await)

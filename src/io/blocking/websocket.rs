@@ -158,7 +158,7 @@ impl<S: Stream> WebSocket<S> {
         };
         match self.lend(found)? {
             Event::Message(message) => Ok(Some(message.into_owned())),
-            _ => Err(Error::FragmentDelivery),
+            event => Err(Error::no_message(&event)),
         }
     }
 
@@ -189,7 +189,7 @@ impl<S: Stream> WebSocket<S> {
         };
         match self.lend_split(found)? {
             (Event::Message(message), outbound) => Ok(Some((message, outbound))),
-            _ => Err(Error::FragmentDelivery),
+            (event, _) => Err(Error::no_message(&event)),
         }
     }
 

@@ -49,7 +49,7 @@ impl<S: Stream> RecvHalf<S> {
         };
         match self.lend(found)? {
             Event::Message(message) => Ok(Some(message.into_owned())),
-            _ => Err(Error::FragmentDelivery),
+            event => Err(Error::no_message(&event)),
         }
     }
 
