@@ -1,7 +1,9 @@
 //! The settings that targets which take raw bytes read from the beginning of their input: few bytes at fixed places, so
 //! that seeds are easy to write and mutations stay small.
 
-use websocket_proto::{Config, ContextTakeover, DeflateParams, Delivery, Limits, Negotiated, PingPolicy, Role};
+use websocket_proto::{
+    Config, ContextTakeover, DeflateParams, Delivery, Limits, Negotiated, PingPolicy, Role, frame::Rsv,
+};
 
 use super::{
     raw::{Cuts, Feed, Scenario},
@@ -12,7 +14,8 @@ use super::{
 ///
 /// ```text
 ///   byte 0   1: client, 2: pieces are delivered, 4: Pings are left to the application, 8: the rest is a plan of frames,
-///            16: compression was negotiated, 32 and 64: without context takeover of the server and of the client
+///            16: compression was negotiated, 32 and 64: without context takeover of the server and of the client,
+///            128: extensions of the application claim the reserved bits
 ///   byte 1   how the bytes are fed, and the window bits
 ///   byte 2   the limits: none, or ones that are small enough to be met
 ///   byte 3   where the bytes are cut
@@ -22,6 +25,7 @@ pub struct Setup {
     pub role: Role,
     pub config: Config,
     pub deflate: Option<DeflateParams>,
+    pub claimed: Rsv,
     pub is_plan: bool,
     pub feed: Feed,
     pub cuts: Cuts,
@@ -54,6 +58,7 @@ impl Setup {
             config,
             // Without the codec, a connection knows nothing of compression.
             deflate: (is(16) && cfg!(feature = "deflate")).then_some(params),
+            claimed: Rsv::from_bits(if is(128) { 7 } else { 0 }),
             is_plan: is(8),
             feed: [Feed::Space, Feed::Receive, Feed::LentBuffer][usize::from(feed % 4 % 3)],
             cuts: match seed {
@@ -67,7 +72,7 @@ impl Setup {
 
     /// What the opening handshake settled.
     pub fn negotiated(&self) -> Negotiated {
-        let negotiated = Negotiated::new(self.role);
+        let negotiated = Negotiated::new(self.role).with_reserved_bits(self.claimed);
         #[cfg(feature = "deflate")]
         if let Some(params) = self.deflate {
             return negotiated.with_deflate(params);
@@ -77,7 +82,7 @@ impl Setup {
 
     /// A connection with these settings, and the bytes that it receives.
     pub fn scenario(&self, bytes: Vec<u8>) -> Scenario<'static> {
-        let scenario = Scenario::new(self.role, bytes).config(&self.config);
+        let scenario = Scenario::new(self.role, bytes).config(&self.config).claim(self.claimed);
         #[cfg(feature = "deflate")]
         if let Some(params) = self.deflate {
             return scenario.deflate(params);
