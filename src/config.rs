@@ -168,7 +168,7 @@ pub struct Limits {
     /// with 1009. A compressed message is measured twice: as it is on the wire, and as it becomes, byte by byte while
     /// it is decompressed. With [`Delivery::Messages`], a connection holds at most this much for a message that arrives, and
     /// twice as much for the moment in which its buffer grows; with [`Delivery::Fragments`] the limit still counts, but
-    /// nothing is held.
+    /// nothing is held except a frame for an [extension](crate::ExtensionFrame).
     pub max_message_size: u64,
     /// Fragments of one message, empty ones included. Default 131,072. A message past it fails the connection with
     /// 1008.

@@ -10,6 +10,7 @@
 //! - [Closing](closing): who closes what and when, and how it is reported.
 //! - [Back-pressure](back_pressure): what happens when a peer reads slowly.
 //! - [Broadcasting](broadcasting): one message to many connections, some of which may be slow.
+//! - [Extensions](extensions): your own, with and without reserved bits.
 //! - [Logging](logging): what operators see, with feature `tracing`.
 //! - [Memory](memory): what a connection holds at most, as a formula of the limits.
 //! - [Capacity](capacity): what a connection and a message cost, and how to use all cores.
@@ -44,6 +45,9 @@ pub mod back_pressure {}
 
 #[doc = include_str!("broadcasting.md")]
 pub mod broadcasting {}
+
+#[doc = include_str!("extensions.md")]
+pub mod extensions {}
 
 #[doc = include_str!("logging.md")]
 pub mod logging {}
