@@ -9,6 +9,7 @@ mod deadlines;
 #[cfg(feature = "deflate")]
 mod deflate;
 mod driving;
+mod extension;
 mod faults;
 mod handshake;
 mod idle;

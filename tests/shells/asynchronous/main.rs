@@ -10,6 +10,7 @@ mod deadlines;
 mod deflate;
 mod driving;
 mod duplex;
+mod extension;
 mod failure;
 mod fairness;
 mod futures_timers;
