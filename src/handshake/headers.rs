@@ -1,4 +1,4 @@
-//! Header fields: those of a received head, and those that the application adds to one that is sent.
+//! Header fields of a received head, and how a field is written.
 
 use alloc::{
     string::{String, ToString},
@@ -6,12 +6,8 @@ use alloc::{
 };
 use core::{fmt, slice};
 
-use super::error::{HandshakeError, HeaderError};
+use super::error::HandshakeError;
 use crate::fields::{self, Extension};
-
-/// Bounds on what the application adds, far above what any peer takes: with them, every HTTP stack can hold the fields.
-const MAX_NAME_LEN: usize = 65_535;
-const MAX_EXTRA_FIELDS: usize = 4096;
 
 /// A header field that the opening handshake itself reads or writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -106,22 +102,29 @@ pub(super) struct Field {
 }
 
 impl Headers {
-    /// The value of the first field of that name.
+    /// The value of the first field of that name, if there is one and its value is text in UTF-8.
+    ///
+    /// A client may repeat a field: where two values must not be confused, look at [`get_all`](Self::get_all).
+    ///
+    /// ```
+    /// # fn bearer(request: &websocket_proto::handshake::UpgradeRequest) -> Option<&str> {
+    /// request.headers().get("Authorization")?.strip_prefix("Bearer ")
+    /// # }
+    /// ```
     #[must_use]
-    pub fn first(&self, name: &str) -> Option<&[u8]> {
-        for (field, value) in self.iter() {
-            if field.eq_ignore_ascii_case(name) {
-                return Some(value);
-            }
-        }
-        None
+    pub fn get(&self, name: &str) -> Option<&str> {
+        core::str::from_utf8(self.get_bytes(name)?).ok()
+    }
+
+    /// The value of the first field of that name, whatever its bytes are.
+    #[must_use]
+    pub fn get_bytes(&self, name: &str) -> Option<&[u8]> {
+        self.values(name).next()
     }
 
     /// The values of all fields of that name, in their order.
-    pub fn all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
-        self.iter()
-            .filter(move |(field, _)| field.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+    pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.values(name)
     }
 
     /// All fields as pairs of name and value.
@@ -163,6 +166,14 @@ impl Headers {
 
     pub(super) fn text(&self, span: Span) -> &str {
         span.text(&self.bytes)
+    }
+
+    pub(super) const fn values<'n>(&self, name: &'n str) -> Values<'_, 'n> {
+        Values {
+            headers: self,
+            next: 0,
+            name,
+        }
     }
 
     /// The lines of a field that the handshake knows.
@@ -254,10 +265,33 @@ impl Headers {
     }
 }
 
-/// The lines of one field.
+/// The values of all fields of one name.
 ///
-/// This iterator and the two that follow are named types, since a chain of adapters is compiled again at every place that
+/// This iterator and the three that follow are named types, since a chain of adapters is compiled again at every place that
 /// uses it.
+#[derive(Clone)]
+pub(super) struct Values<'a, 'n> {
+    headers: &'a Headers,
+    next: usize,
+    name: &'n str,
+}
+
+impl<'a> Iterator for Values<'a, '_> {
+    type Item = &'a [u8];
+
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let Headers { bytes, fields } = self.headers;
+        while let Some(field) = fields.get(self.next) {
+            self.next += 1;
+            if field.name.text(bytes).eq_ignore_ascii_case(self.name) {
+                return Some(field.value.bytes(bytes));
+            }
+        }
+        None
+    }
+}
+
+/// The lines of one field that the handshake knows.
 #[derive(Clone)]
 pub(super) struct Lines<'a> {
     bytes: &'a [u8],
@@ -399,62 +433,6 @@ impl Span {
     }
 }
 
-/// Header fields that the application adds to a head. The first invalid one is remembered until the head is built.
-#[derive(Clone, Debug, Default)]
-pub(super) struct ExtraFields {
-    lines: Vec<u8>,
-    count: usize,
-    error: Option<HeaderError>,
-}
-
-impl ExtraFields {
-    pub(super) fn push(&mut self, name: &str, value: &[u8]) {
-        if let Err(error) = self.try_push(name, value) {
-            self.error.get_or_insert(error);
-        }
-    }
-
-    /// The lines, each with its line end.
-    pub(super) fn lines(&self) -> Result<&[u8], HeaderError> {
-        match self.error {
-            None => Ok(&self.lines),
-            Some(error) => Err(error),
-        }
-    }
-
-    /// Drops the fields whose name is not to be kept.
-    #[cfg(feature = "std")]
-    pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        // Neither names nor values have line ends in them.
-        let lines = core::mem::take(&mut self.lines);
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            let name_len = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
-            if core::str::from_utf8(&line[..name_len]).is_ok_and(&keep) {
-                self.lines.extend_from_slice(line);
-            }
-        }
-    }
-
-    fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
-        // RFC 9110 §5.1, §5.5: a line end inside a name or a value would inject fields or a whole message.
-        if !fields::is_token(name.as_bytes()) || name.len() > MAX_NAME_LEN {
-            return Err(HeaderError::Name);
-        }
-        if !fields::is_field_value(value) {
-            return Err(HeaderError::Value);
-        }
-        if HandshakeField::from_name(name).is_some() || is_websocket_field(name) {
-            return Err(HeaderError::Reserved);
-        }
-        if self.count == MAX_EXTRA_FIELDS {
-            return Err(HeaderError::TooMany);
-        }
-        self.count += 1;
-        write_field(&mut self.lines, name, value);
-        Ok(())
-    }
-}
-
 /// Writes a field with its line end.
 pub(super) fn write_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
@@ -477,7 +455,7 @@ pub(super) fn write_extensions(head: &mut Vec<u8>, extensions: &[Extension<'_>])
 }
 
 /// Whether a name is of those that only the protocol uses (§11.3).
-fn is_websocket_field(name: &str) -> bool {
+pub(super) fn is_websocket_field(name: &str) -> bool {
     const PREFIX: &[u8] = b"sec-websocket-";
     name.as_bytes()
         .get(..PREFIX.len())

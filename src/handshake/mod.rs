@@ -25,6 +25,7 @@
 //! Where another HTTP stack reads and writes the messages, feature `http` does the same with the types of the `http`
 //! crate, and over HTTP/2 with an extended CONNECT ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
 
+mod added;
 mod client;
 #[cfg(feature = "http")]
 mod connect;
@@ -36,6 +37,7 @@ mod http;
 mod key;
 mod opening;
 mod origin;
+mod pairs;
 mod refusal;
 mod request;
 mod respond;

@@ -4,8 +4,9 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::str::FromStr;
 
 use super::{
+    added::ExtraFields,
     error::RequestError,
-    headers::{ExtraFields, HandshakeField, write_extensions, write_field},
+    headers::{HandshakeField, write_extensions, write_field},
     key::KEY_LEN,
     respond::takes_rsv1,
     uri::{Uri, UriError},

@@ -3,8 +3,9 @@
 use alloc::{boxed::Box, format, string::ToString, vec::Vec};
 
 use super::{
+    added::ExtraFields,
     error::{AcceptError, RejectError},
-    headers::{Extensions, ExtraFields, HandshakeField, Headers, write_extensions, write_field},
+    headers::{Extensions, HandshakeField, Headers, write_extensions, write_field},
     key::ACCEPT_LEN,
 };
 use crate::{

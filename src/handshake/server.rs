@@ -1,6 +1,6 @@
 //! The server side of the opening handshake.
 
-use alloc::vec::Vec;
+use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     error::{AcceptError, HandshakeError, RejectError},
@@ -8,6 +8,7 @@ use super::{
     headers::{HandshakeField, Headers},
     key::{KEY_LEN, accept_value},
     origin::OriginPolicy,
+    pairs::{Cookies, QueryPairs},
     respond::{Accept, Accepted, Rejection, Via},
     rules,
     target::Target,
@@ -201,6 +202,24 @@ impl UpgradeRequest {
         self.resource().and_then(|resource| resource.query)
     }
 
+    /// The names and values of the query, decoded, in their order.
+    ///
+    /// They are read as forms are sent: `&` separates pairs and `=` a name from its value, `+` stands for a space, and what is
+    /// percent-encoded is decoded, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing) demands. Nothing is
+    /// malformed: a `%` without two hexadecimal digits stands for itself, a name without `=` has an empty value, and bytes
+    /// that are not UTF-8 become U+FFFD. A name may be repeated.
+    ///
+    /// ```
+    /// # fn room(request: &websocket_proto::handshake::UpgradeRequest) -> Option<String> {
+    /// // For the target `/chat?room=caf%C3%A9+bar`: `café bar`.
+    /// let (_, room) = request.query_pairs().find(|(name, _)| name == "room")?;
+    /// # Some(room.into_owned())
+    /// # }
+    /// ```
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> + Clone {
+        QueryPairs::new(self.query().unwrap_or_default())
+    }
+
     /// The host with an optional port that the client wants to reach.
     ///
     /// It comes from the target if that is an absolute URI, and otherwise from `Host` ([RFC 9112 §3.2.2]).
@@ -224,6 +243,24 @@ impl UpgradeRequest {
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.head.headers
+    }
+
+    /// The names and values of the cookies that the client sends ([RFC 6265 §4.2.1]), of all `Cookie` fields, in their order.
+    ///
+    /// Values are as they were sent, in quotes if they were. Skipped are cookies without a name, without `=`, or with bytes
+    /// that are not UTF-8. Of several with one name, browsers send the one with the longest path first. Any page can make a
+    /// browser send its cookies here: [check the origin](Self::check_origin) before you trust one.
+    ///
+    /// ```
+    /// # fn session(request: &websocket_proto::handshake::UpgradeRequest) -> Option<&str> {
+    /// let (_, session) = request.cookies().find(|(name, _)| *name == "session")?;
+    /// # Some(session)
+    /// # }
+    /// ```
+    ///
+    /// [RFC 6265 §4.2.1]: https://www.rfc-editor.org/rfc/rfc6265#section-4.2.1
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        Cookies::new(self.head.headers.values("Cookie"))
     }
 
     /// The subprotocols that the client offers, the preferred one first.

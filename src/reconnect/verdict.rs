@@ -194,8 +194,7 @@ impl From<&Error> for Verdict {
 /// The seconds that `Retry-After` asks for. A date cannot be compared with anything, since there is no clock here; it counts
 /// as no field.
 fn retry_after(refusal: &Refusal) -> Option<Duration> {
-    let value = refusal.headers().first("retry-after")?;
-    let digits = core::str::from_utf8(value).ok()?;
+    let digits = refusal.headers().get("retry-after")?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }

@@ -241,8 +241,8 @@ fn fields() {
         });
     });
     let (response, _) = connect(response).expect("a valid response");
-    assert_eq!(response.headers().first("x-any"), Some(&b"\xff"[..]));
-    assert_eq!(response.headers().first("UpGrade"), Some(&b"websocket"[..]));
+    assert_eq!(response.headers().get_bytes("x-any"), Some(&b"\xff"[..]));
+    assert_eq!(response.headers().get("UpGrade"), Some("websocket"));
 }
 
 /// HS-C-37: bytes that are not ASCII and control characters in fields that are interpreted are errors.

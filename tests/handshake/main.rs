@@ -11,6 +11,7 @@ mod opening;
 mod origin;
 mod properties;
 mod refusal;
+mod request_data;
 mod server_answer;
 mod server_fields;
 mod server_head;

@@ -198,7 +198,7 @@ fn check_head(config: &Config, request: &UpgradeRequest, head: &[u8]) {
 
 /// Each way to accept gives an answer that the client which sent this key and these offers takes.
 fn check_answers(config: &Config, request: &UpgradeRequest) {
-    let key = request.headers().first("sec-websocket-key").expect("a key");
+    let key = request.headers().get_bytes("sec-websocket-key").expect("a key");
     let nonce = decode_key(key);
     for subprotocol in [None, request.subprotocols().next()] {
         let mut accept = Accept::new().header("x-server", "fuzz");

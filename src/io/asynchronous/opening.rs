@@ -32,8 +32,8 @@ const READ: usize = 2 << 10;
 ///
 /// let mut acceptor = Acceptor::new(Io::new(stream), &Config::new());
 /// let request = acceptor.recv_request().await?;
-/// # async fn is_known_user(_: Option<&[u8]>) -> bool { true }
-/// if !is_known_user(request.headers().first("cookie")).await {
+/// # async fn is_known_user(_: Option<&str>) -> bool { true }
+/// if !is_known_user(request.headers().get("Authorization")).await {
 ///     return Err(acceptor.reject(&request, &Rejection::new(403)).await);
 /// }
 /// let mut websocket = acceptor.accept(&request, Accept::new()).await?;

@@ -57,7 +57,7 @@ pub fn connect_with(request: ClientRequest, config: &Config) -> Result<WebSocket
 ///
 /// let request: ClientRequest = "ws://example.com/chat".parse()?;
 /// let (websocket, response) = Connect::new(request).redirects(5).connect()?;
-/// println!("{:?}", response.headers().first("server"));
+/// println!("{:?}", response.headers().get("server"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

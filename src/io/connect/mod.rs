@@ -66,7 +66,7 @@ impl Plan {
         if self.max_redirects == 0 || !matches!(refusal.status(), 301 | 302 | 303 | 307 | 308) {
             return Err(error);
         }
-        let Some(location) = refusal.headers().first("Location") else {
+        let Some(location) = refusal.headers().get_bytes("Location") else {
             return Err(error);
         };
         if self.redirects == self.max_redirects {

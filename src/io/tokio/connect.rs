@@ -76,7 +76,7 @@ pub async fn connect_with(request: ClientRequest, config: &Config) -> Result<Web
 ///     .redirects(5)
 ///     .connect()
 ///     .await?;
-/// println!("{:?}", response.headers().first("server"));
+/// println!("{:?}", response.headers().get("server"));
 /// # Ok(())
 /// # }
 /// ```

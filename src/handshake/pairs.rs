@@ -1,0 +1,112 @@
+//! Cookies, and the pairs of a query.
+
+use alloc::{borrow::Cow, string::String, vec::Vec};
+use core::str;
+
+use super::headers::Values;
+use crate::fields;
+
+/// The cookies of all `Cookie` fields ([RFC 6265 §4.2.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.2.1)).
+#[derive(Clone)]
+pub(super) struct Cookies<'a> {
+    lines: Values<'a, 'static>,
+    rest: &'a [u8],
+}
+
+impl<'a> Cookies<'a> {
+    pub(super) const fn new(lines: Values<'a, 'static>) -> Self {
+        Self { lines, rest: &[] }
+    }
+}
+
+impl<'a> Iterator for Cookies<'a> {
+    type Item = (&'a str, &'a str);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if self.rest.is_empty() {
+                self.rest = self.lines.next()?;
+            }
+            let (pair, rest) = split_at_byte(self.rest, b';');
+            self.rest = rest.unwrap_or_default();
+            let (name, value) = split_at_byte(pair, b'=');
+            let name = fields::trim_ows(name);
+            // Parsers disagree about cookies without a name or without `=`, and so about which cookie they are.
+            if let (false, Some(value)) = (name.is_empty(), value) {
+                if let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(fields::trim_ows(value))) {
+                    return Some((name, value));
+                }
+            }
+        }
+    }
+}
+
+/// The pairs of a query as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing) parses
+/// `application/x-www-form-urlencoded`.
+#[derive(Clone)]
+pub(super) struct QueryPairs<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> QueryPairs<'a> {
+    pub(super) const fn new(query: &'a str) -> Self {
+        Self { rest: query.as_bytes() }
+    }
+}
+
+impl<'a> Iterator for QueryPairs<'a> {
+    type Item = (Cow<'a, str>, Cow<'a, str>);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while !self.rest.is_empty() {
+            let (pair, rest) = split_at_byte(self.rest, b'&');
+            self.rest = rest.unwrap_or_default();
+            if !pair.is_empty() {
+                let (name, value) = split_at_byte(pair, b'=');
+                return Some((decoded(name), decoded(value.unwrap_or_default())));
+            }
+        }
+        None
+    }
+}
+
+/// What precedes the first such byte, and what follows it.
+fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
+    match bytes.iter().position(|&byte| byte == separator) {
+        Some(index) => (&bytes[..index], Some(&bytes[index + 1..])),
+        None => (bytes, None),
+    }
+}
+
+/// Turns `+` into a space and decodes what is percent-encoded. A `%` without two digits stands for itself.
+fn decoded(bytes: &[u8]) -> Cow<'_, str> {
+    if !bytes.iter().any(|byte| matches!(byte, b'+' | b'%')) {
+        return String::from_utf8_lossy(bytes);
+    }
+    let mut plain = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let [first, following @ ..] = rest {
+        let byte;
+        (byte, rest) = match (first, following) {
+            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                (hex(*high) << 4 | hex(*low), rest)
+            }
+            (b'+', _) => (b' ', following),
+            _ => (*first, following),
+        };
+        plain.push(byte);
+    }
+    Cow::Owned(match String::from_utf8(plain) {
+        Ok(text) => text,
+        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
+    })
+}
+
+/// The value of a hexadecimal digit.
+const fn hex(digit: u8) -> u8 {
+    match digit {
+        b'0'..=b'9' => digit - b'0',
+        b'a'..=b'f' => digit - b'a' + 10,
+        _ => digit.wrapping_sub(b'A').wrapping_add(10),
+    }
+}
