@@ -88,7 +88,7 @@ async fn run(options: &Options) -> std::io::Result<()> {
     let chat = Arc::new(Chat::new(options));
     let shutdown = chat.shutdown.clone();
     tokio::select! {
-        () = shutdown.serve(listener, |stream, guard| serve(Arc::clone(&chat), stream, guard)) => {}
+        () = shutdown.serve(listener, |stream, _, guard| serve(Arc::clone(&chat), stream, guard)) => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }

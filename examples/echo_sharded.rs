@@ -111,7 +111,7 @@ impl Shard {
     /// Serves until it is to end, and lets its connections end.
     fn run(self, config: &Arc<Config>) {
         self.runtime.block_on(async {
-            let accepted = |stream, guard| run(stream, Arc::clone(config), guard);
+            let accepted = |stream, _, guard| run(stream, Arc::clone(config), guard);
             self.shutdown.serve(self.listener, accepted).await;
             // A little longer than a closing handshake may take.
             let outcome = self.shutdown.finish(Duration::from_secs(6)).await;

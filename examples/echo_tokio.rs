@@ -77,7 +77,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let shutdown = Shutdown::new();
     let config = Arc::new(arguments.echo.config());
     tokio::select! {
-        () = shutdown.serve(listener, |stream, guard| serve_one(stream, tls.clone(), Arc::clone(&config), guard)) => {}
+        () = shutdown.serve(listener, |stream, _, guard| serve_one(stream, tls.clone(), Arc::clone(&config), guard)) => {}
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }

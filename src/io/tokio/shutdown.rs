@@ -10,6 +10,7 @@ use core::{
 use std::{
     collections::HashMap,
     io,
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
@@ -50,9 +51,9 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// let listener = TcpListener::bind("127.0.0.1:9001").await?;
 /// let shutdown = Shutdown::new();
 /// tokio::select! {
-///     () = shutdown.serve(listener, |stream, guard| async {
+///     () = shutdown.serve(listener, |stream, peer, guard| async move {
 ///         if let Err(error) = echo(stream, guard).await {
-///             eprintln!("{error}");
+///             eprintln!("{peer}: {error}");
 ///         }
 ///     }) => {}
 ///     _ = tokio::signal::ctrl_c() => {}
@@ -121,6 +122,8 @@ impl Shutdown {
 
     /// Accepts connections, and runs a task for each, until the shutdown is requested. Then the listener is closed.
     ///
+    /// `handle` makes the task, from the stream, the address of the peer, and the guard that tells the task when to end.
+    ///
     /// A connection that fails before it is accepted is no concern of the others. When the system is short of something,
     /// such as file descriptors, it tries again a little later.
     ///
@@ -134,14 +137,14 @@ impl Shutdown {
     /// shutdown.
     pub async fn serve<H, T>(&self, listener: TcpListener, mut handle: H)
     where
-        H: FnMut(TcpStream, ShutdownGuard) -> T,
+        H: FnMut(TcpStream, SocketAddr, ShutdownGuard) -> T,
         T: Future<Output = ()> + Send + 'static,
     {
         let mut guard = self.guard();
         while let Some(accepted) = guard.unless_requested(listener.accept()).await {
             match accepted {
-                Ok((stream, _)) => {
-                    self.spawn(|guard| handle(stream, guard));
+                Ok((stream, peer)) => {
+                    self.spawn(|guard| handle(stream, peer, guard));
                 }
                 Err(error) if is_of_connection(&error) => {}
                 Err(_) => {

@@ -316,7 +316,7 @@ async fn serve_ends_with_the_request() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("an address");
     let server = shutdown.clone();
-    let serving = tokio::spawn(async move { server.serve(listener, echo).await });
+    let serving = tokio::spawn(async move { server.serve(listener, |stream, _, guard| echo(stream, guard)).await });
     let mut peers = Vec::new();
     for _ in 0..10 {
         let stream = TcpStream::connect(addr).await.expect("the server listens");
@@ -345,7 +345,7 @@ async fn serve_can_be_dropped() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let addr = listener.local_addr().expect("an address");
     let mut websocket = tokio::select! {
-        () = shutdown.serve(listener, echo) => panic!("nobody asked for an end"),
+        () = shutdown.serve(listener, |stream, _, guard| echo(stream, guard)) => panic!("nobody asked for an end"),
         websocket = async { client(TcpStream::connect(addr).await.expect("the server listens")).await } => websocket,
     };
     assert!(TcpStream::connect(addr).await.is_err(), "nobody listens");
@@ -354,6 +354,34 @@ async fn serve_can_be_dropped() {
     let peer = drain(websocket);
     assert!(shutdown.finish(GRACE).await.is_graceful());
     assert_went_away(peer.await.expect("no panic").1.as_ref());
+}
+
+/// Each handler gets the address of its own peer.
+#[tokio::test]
+async fn serve_tells_who_has_connected() {
+    let shutdown = Shutdown::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    let server = shutdown.clone();
+    let serving = tokio::spawn(async move {
+        let greet = |stream, peer: std::net::SocketAddr, _| async move {
+            let mut websocket = WebSocket::accept(stream).await.expect("a valid request");
+            websocket.send(peer.to_string()).await.expect("it is open");
+            let _ = websocket.close(CloseCode::NORMAL).await;
+        };
+        server.serve(listener, greet).await;
+    });
+    for _ in 0..3 {
+        let stream = TcpStream::connect(addr).await.expect("the server listens");
+        let own = stream.local_addr().expect("an address").to_string();
+        let mut websocket = client(stream).await;
+        let told = websocket.recv().await.expect("it is open").expect("a message");
+        assert_eq!(told.as_text(), Some(own.as_str()));
+        assert!(websocket.recv().await.expect("a clean close").is_none());
+    }
+    shutdown.request();
+    serving.await.expect("no panic");
+    assert!(shutdown.finish(GRACE).await.is_graceful());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
