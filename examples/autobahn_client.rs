@@ -93,7 +93,8 @@ impl Shell {
                 .build()?
                 .block_on(async {
                     let stream = tokio::net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
-                    let mut websocket = websocket_proto::tokio::WebSocket::client_with(stream, request, config).await?;
+                    let (mut websocket, _) =
+                        websocket_proto::tokio::WebSocket::client_with(stream, request, config).await?;
                     while let Some((message, outbound)) = websocket.recv_split().await? {
                         message.as_text().into_iter().for_each(&mut *show);
                         outbound.feed(message)?;
@@ -102,7 +103,8 @@ impl Shell {
                 })?,
             Self::Futures => smol::block_on(async {
                 let stream = async_net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
-                let mut websocket = websocket_proto::futures::WebSocket::client_with(stream, request, config).await?;
+                let (mut websocket, _) =
+                    websocket_proto::futures::WebSocket::client_with(stream, request, config).await?;
                 while let Some((message, outbound)) = websocket.recv_split().await? {
                     message.as_text().into_iter().for_each(&mut *show);
                     outbound.feed(message)?;

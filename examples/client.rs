@@ -20,13 +20,12 @@ use clap::Parser;
 use tokio::sync::mpsc;
 use websocket_proto::{
     CloseCode, Closure, Config, Event, Limits, Message, Proxy, Timers,
-    asynchronous::Connector,
     handshake::ClientRequest,
     tls::{
         TlsConfig,
         rustls::pki_types::{CertificateDer, pem::PemObject},
     },
-    tokio::{Connect, Io, MaybeTls, RecvHalf, SendHalf, WebSocket},
+    tokio::{Connect, Connector, MaybeTls, RecvHalf, SendHalf, WebSocket},
 };
 
 /// Talks to a WebSocket server: sends each line of standard input as a text message, prints what it receives.
@@ -143,7 +142,7 @@ async fn open(options: &Options) -> Result<WebSocket<MaybeTls>, Box<dyn Error>> 
     let began = Instant::now();
     let stream = connect.open_stream().await?;
     let connected = Instant::now();
-    let mut connector = Connector::new(Io::new(stream), request, &config)?;
+    let mut connector = Connector::new(stream, request, &config)?;
     let response = connector.recv_response().await?;
     if options.timing {
         eprintln!("connect: {:.1?}", connected - began);

@@ -169,7 +169,7 @@ fn accept_all(listener: &TcpListener, config: &Config, peers: &Peers) {
 
 fn echo(id: usize, stream: TcpStream, config: &Config, peers: &Peers) -> Result<(), Error> {
     stream.set_nodelay(true)?;
-    let websocket = WebSocket::accept_with(stream, config, |request| Ok(accept(request)))?;
+    let (websocket, _) = WebSocket::accept_with(stream, config, |request| Ok(accept(request)))?;
     let (mut send, mut recv) = websocket.split()?;
     let _entry = peers.enter(id, send.clone());
     // The messages are lent, and `recv` writes what was fed before it waits.

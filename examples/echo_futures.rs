@@ -75,7 +75,8 @@ async fn serve_one(stream: TcpStream, config: Config, ended: Receiver<()>) {
 
 async fn echo(stream: TcpStream, config: &Config, ended: &Receiver<()>) -> Result<(), Error> {
     stream.set_nodelay(true)?;
-    let mut websocket = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request))).await?;
+    let (mut websocket, _) =
+        WebSocket::accept_with(stream, config, async |request| Ok(support::accept(request))).await?;
     loop {
         // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
         let received = async { websocket.recv_split().await.map(Some) };

@@ -16,11 +16,11 @@ pub(crate) async fn echo(
     config: &Config,
     mut guard: ShutdownGuard,
 ) -> Result<(), websocket_proto::Error> {
-    let opening = WebSocket::accept_with(stream, config, |request| Ok(support::accept(request)));
+    let opening = WebSocket::accept_with(stream, config, async |request| Ok(support::accept(request)));
     let Some(opened) = guard.unless_requested(opening).await else {
         return Ok(());
     };
-    let mut websocket = opened?;
+    let (mut websocket, _) = opened?;
     let mut requested = pin!(guard.requested());
     loop {
         // The message is lent, and what was sent leaves before the next wait. A peer that always has something to say

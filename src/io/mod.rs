@@ -7,6 +7,7 @@ pub mod blocking;
 pub(crate) mod connect;
 #[cfg(feature = "futures-io")]
 pub mod futures;
+mod opener;
 pub(crate) mod reunite;
 #[cfg(feature = "rustls")]
 pub mod tls;

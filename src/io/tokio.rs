@@ -70,12 +70,51 @@ pub type SendHalf<S> = asynchronous::SendHalf<Io<S>>;
 /// The receiving half of a [`WebSocket`].
 pub type RecvHalf<S> = asynchronous::RecvHalf<Io<S>>;
 
-asynchronous::shell!(AsyncRead, AsyncWrite);
+/// The opening handshake of a server, step by step. See [`asynchronous::Acceptor`] for what it does.
+pub type Acceptor<S> = asynchronous::Acceptor<Io<S>>;
+
+/// The opening handshake of a client, step by step. See [`asynchronous::Connector`] for what it does.
+pub type Connector<S> = asynchronous::Connector<Io<S>>;
+
+/// The stream of a WebSocket.
+impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
+    /// The stream.
+    #[must_use]
+    pub const fn stream(&self) -> &S {
+        &self.transport().stream
+    }
+
+    /// The stream. Reading from it or writing to it breaks the connection.
+    #[must_use]
+    pub const fn stream_mut(&mut self) -> &mut S {
+        &mut self.transport_mut().stream
+    }
+}
 
 /// A stream of tokio as a [`Transport`].
 #[derive(Debug)]
 pub struct Io<S> {
     stream: S,
+}
+
+impl<S> Io<S> {
+    /// The stream as a transport.
+    #[must_use]
+    pub const fn new(stream: S) -> Self {
+        Self { stream }
+    }
+
+    /// The stream.
+    #[must_use]
+    pub fn into_stream(self) -> S {
+        self.stream
+    }
+}
+
+impl<S> From<S> for Io<S> {
+    fn from(stream: S) -> Self {
+        Self::new(stream)
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {

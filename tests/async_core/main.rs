@@ -18,7 +18,7 @@ use std::{
 
 use websocket_proto::{
     CloseCode, Config, Error, Message, ProtocolError, Time, Timers,
-    asynchronous::{Acceptor, Connector, Timer, Transport, WebSocket},
+    asynchronous::{Acceptor, Timer, Transport, WebSocket},
     handshake::{Accept, ClientRequest, HandshakeError},
 };
 
@@ -162,13 +162,12 @@ fn poll_once<F: Future>(future: Pin<&mut F>) -> Poll<F::Output> {
 
 async fn client(end: End, config: &Config) -> Result<WebSocket<End>, Error> {
     let request: ClientRequest = "ws://localhost/chat".parse().unwrap();
-    let mut connector = Connector::new(end, request, config)?;
-    let response = connector.recv_response().await?;
-    Ok(connector.open(response))
+    let (websocket, _) = WebSocket::<End>::client_with(end, request, config).await?;
+    Ok(websocket)
 }
 
 async fn server(end: End, config: &Config) -> Result<WebSocket<End>, Error> {
-    let mut acceptor = Acceptor::new(end, config);
+    let mut acceptor = Acceptor::<End>::new(end, config);
     let request = acceptor.recv_request().await?;
     assert_eq!(request.target(), "/chat");
     acceptor.accept(&request, Accept::new()).await

@@ -38,7 +38,7 @@ fn both_ends_agree() -> Result<(), Error> {
     let address = listener.local_addr()?;
     let echo = thread::spawn(move || -> Result<(), Error> {
         let (stream, _) = listener.accept()?;
-        let mut websocket =
+        let (mut websocket, _) =
             blocking::WebSocket::accept_with(stream, &server, |_| Ok(websocket_proto::handshake::Accept::new()))?;
         assert_agreed(websocket.deflate());
         while let Some((message, outbound)) = websocket.recv_split()? {
@@ -47,7 +47,7 @@ fn both_ends_agree() -> Result<(), Error> {
         Ok(())
     });
     let request = format!("ws://{address}/").parse()?;
-    let mut websocket = blocking::WebSocket::client_with(TcpStream::connect(address)?, request, &client)?;
+    let (mut websocket, _) = blocking::WebSocket::client_with(TcpStream::connect(address)?, request, &client)?;
     assert_agreed(websocket.deflate());
     for _ in 0..3 {
         websocket.feed(text())?;

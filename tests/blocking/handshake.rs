@@ -32,7 +32,7 @@ fn open(
         let (near, far) = tcp();
         let server = thread::spawn(move || WebSocket::accept_with(far, &Config::new(), decide));
         let client = WebSocket::client(near, request);
-        (client, server.join().unwrap())
+        (client, server.join().unwrap().map(|(websocket, _)| websocket))
     })
 }
 
@@ -292,7 +292,11 @@ fn frames_behind_the_head_are_delivered() {
             });
             let mut websocket = match endpoint {
                 Endpoint::Server => WebSocket::accept(near).unwrap(),
-                Endpoint::Client => WebSocket::client_with(near, request(), &crate::script::config()).unwrap(),
+                Endpoint::Client => {
+                    WebSocket::client_with(near, request(), &crate::script::config())
+                        .unwrap()
+                        .0
+                }
             };
             for n in 0..500 {
                 let message = websocket.recv().unwrap().expect("a message");

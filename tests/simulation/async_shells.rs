@@ -43,12 +43,12 @@ pub async fn open<T: Transport + 'static>(
 ) -> Result<Box<dyn Shell>, Error> {
     let websocket = match role {
         Role::Client => {
-            let mut connector = Connector::new(transport, request(), &config)?;
+            let mut connector = Connector::<T>::new(transport, request(), &config)?;
             let response = connector.recv_response().await?;
             connector.open(response)
         }
         Role::Server => {
-            let mut acceptor = Acceptor::new(transport, &config);
+            let mut acceptor = Acceptor::<T>::new(transport, &config);
             let request = acceptor.recv_request().await?;
             acceptor.accept(&request, Accept::new()).await?
         }

@@ -9,22 +9,21 @@
 //! is in the [`WebSocket`] (or [`Acceptor`], [`Connector`], half). A future that is dropped, at any point, loses nothing in
 //! either direction; the next call goes on where it was.
 
+mod constructors;
 mod engine;
 mod opening;
 mod pool;
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
-mod shell;
 mod split;
 mod tasks;
 mod traits;
 mod transport;
 mod websocket;
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(crate) use self::transport::end_without_notice;
 pub use self::{
     opening::{Acceptor, Connector},
     split::{RecvHalf, SendHalf},
     transport::{Timer, Transport},
     websocket::WebSocket,
 };
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
-pub(crate) use self::{shell::shell, transport::end_without_notice};

@@ -11,26 +11,27 @@ use std::io::{self, IoSlice};
 use super::{Timer, Transport, WebSocket};
 use crate::{
     config::Config,
-    connection::{Connection, Step},
+    connection::Step,
     error::Error,
     handshake::{
-        Accept, ClientHandshake, ClientRequest, Handshake, HandshakeError, Opening, Rejection, ServerHandshake,
-        UpgradeRequest, UpgradeResponse,
+        Accept, ClientHandshake, ClientRequest, Handshake, Opening, Rejection, ServerHandshake, UpgradeRequest,
+        UpgradeResponse,
     },
+    io::opener::{Calls, Opener},
     negotiated::Negotiated,
 };
 
-/// Bytes of one read. A browser's request has about 600.
-const READ: usize = 2 << 10;
-
-/// The opening handshake of a server over a transport, step by step, so that the decision may take its time.
+/// The opening handshake of a server, step by step: the request, and then the decision about it.
+///
+/// Use it as [`tokio::Acceptor`](crate::tokio::Acceptor) or [`futures::Acceptor`](crate::futures::Acceptor).
+/// [`WebSocket::accept_with`] takes all steps at once.
 ///
 /// ```
 /// # #[cfg(feature = "tokio")]
 /// # async fn serve(stream: tokio::net::TcpStream) -> Result<(), websocket_proto::Error> {
-/// use websocket_proto::{Config, asynchronous::Acceptor, handshake::{Accept, Rejection}, tokio::Io};
+/// use websocket_proto::{Config, handshake::{Accept, Rejection}, tokio::Acceptor};
 ///
-/// let mut acceptor = Acceptor::new(Io::new(stream), &Config::new());
+/// let mut acceptor = Acceptor::new(stream, &Config::new());
 /// let request = acceptor.recv_request().await?;
 /// # async fn is_known_user(_: Option<&str>) -> bool { true }
 /// if !is_known_user(request.headers().get("Authorization")).await {
@@ -46,13 +47,15 @@ pub struct Acceptor<T: Transport> {
 }
 
 impl<T: Transport> Acceptor<T> {
-    /// A handshake over a transport of which nothing was read. Its time begins now.
+    /// A handshake over a stream of which nothing was read. Its time begins now.
+    ///
+    /// The stream is whatever converts into the transport; see [`WebSocket::accept`].
     #[must_use]
-    pub fn new(transport: T, config: &Config) -> Self {
+    pub fn new(stream: impl Into<T>, config: &Config) -> Self {
         let timer = T::Timer::new();
         let opening = Opening::server(config, timer.now());
         Self {
-            link: Link::new(transport, timer, opening, config),
+            link: Link::new(stream.into(), timer, opening, config),
         }
     }
 
@@ -80,7 +83,7 @@ impl<T: Transport> Acceptor<T> {
     ///
     /// Dropped before it completes, the connection is dropped with it.
     pub async fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<T>, Error> {
-        match self.link.opening.accept(request, accept) {
+        match self.link.opener.opening.accept(request, accept) {
             Ok(negotiated) => {
                 let mut websocket = self.link.into_websocket(&negotiated);
                 websocket.flush().await?;
@@ -103,7 +106,7 @@ impl<T: Transport> Acceptor<T> {
     ///
     /// Dropped before it completes, the connection is dropped with it.
     pub async fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
-        let rejected = self.link.opening.reject(rejection);
+        let rejected = self.link.opener.opening.reject(rejection);
         self.link.drive().await;
         match rejected {
             Ok(()) => Error::Rejected(rejection.status()),
@@ -112,23 +115,28 @@ impl<T: Transport> Acceptor<T> {
     }
 }
 
-/// The opening handshake of a client over a transport, step by step.
+/// The opening handshake of a client, step by step.
+///
+/// Use it as [`tokio::Connector`](crate::tokio::Connector) or [`futures::Connector`](crate::futures::Connector).
+/// [`WebSocket::client_with`] takes all steps at once.
 #[derive(Debug)]
 pub struct Connector<T: Transport> {
     link: Link<T, T::Timer, ClientHandshake>,
 }
 
 impl<T: Transport> Connector<T> {
-    /// A handshake over a transport that leads to the server of the request. Its time begins now.
+    /// A handshake over a stream that leads to the server of the request. Its time begins now.
+    ///
+    /// The stream is whatever converts into the transport; see [`WebSocket::accept`].
     ///
     /// # Errors
     ///
     /// [`Error::Request`] for a request that cannot be sent; [`Error::Entropy`].
-    pub fn new(transport: T, request: ClientRequest, config: &Config) -> Result<Self, Error> {
+    pub fn new(stream: impl Into<T>, request: ClientRequest, config: &Config) -> Result<Self, Error> {
         let timer = T::Timer::new();
         let opening = Opening::client(request, config.nonce()?, config, timer.now())?;
         Ok(Self {
-            link: Link::new(transport, timer, opening, config),
+            link: Link::new(stream.into(), timer, opening, config),
         })
     }
 
@@ -136,7 +144,7 @@ impl<T: Transport> Connector<T> {
     #[cfg(feature = "tokio")]
     pub(crate) fn set_time_left(&mut self, left: Duration) {
         let deadline = self.link.timer.now() + left;
-        self.link.opening.set_deadline(Some(deadline));
+        self.link.opener.opening.set_deadline(Some(deadline));
     }
 
     /// Sends the request, and returns the server's response.
@@ -164,10 +172,8 @@ impl<T: Transport> Connector<T> {
 struct Link<T, C, H: Handshake> {
     transport: T,
     timer: C,
-    opening: Opening<H>,
+    opener: Opener<H>,
     config: Config,
-    /// Why the transport failed.
-    error: Option<io::Error>,
 }
 
 impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
@@ -175,25 +181,19 @@ impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
         Self {
             transport,
             timer,
-            opening,
+            opener: Opener::new(opening),
             config: config.clone(),
-            error: None,
         }
     }
 
     fn into_websocket(self, negotiated: &Negotiated) -> WebSocket<T> {
-        WebSocket::from_parts(self.transport, Connection::from_negotiated(negotiated, &self.config))
+        WebSocket::from_negotiated(self.transport, negotiated, &self.config)
     }
 
     /// The peer's head.
     async fn recv(&mut self) -> Result<H::Received, Error> {
         self.drive().await;
-        self.opening
-            .outcome()
-            .map_err(|error| match (error, self.error.take()) {
-                (HandshakeError::Eof, Some(cause)) => cause.into(),
-                (error, _) => error.into(),
-            })
+        self.opener.outcome()
     }
 
     async fn drive(&mut self) {
@@ -204,47 +204,16 @@ impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
         let Self {
             transport,
             timer,
-            opening,
-            error,
+            opener,
             ..
         } = self;
-        let mut buffer = [0; READ];
-        opening.turn();
+        opener.opening.turn();
         loop {
-            match opening.next_step() {
-                Step::Write => match transport.poll_write(cx, &[IoSlice::new(opening.chunk())]) {
-                    Poll::Ready(Ok(n)) if n > 0 => opening.wrote(n),
-                    Poll::Ready(written) => {
-                        error.get_or_insert(written.err().unwrap_or(io::ErrorKind::WriteZero.into()));
-                        opening.write_failed();
-                    }
-                    Poll::Pending => opening.write_blocked(),
-                },
-                Step::Flush => match transport.poll_flush(cx) {
-                    Poll::Ready(Ok(())) => opening.flushed(),
-                    Poll::Ready(Err(cause)) => {
-                        error.get_or_insert(cause);
-                        opening.write_failed();
-                    }
-                    Poll::Pending => opening.write_blocked(),
-                },
-                Step::Shutdown => match transport.poll_shutdown(cx) {
-                    Poll::Ready(_) => opening.shut_down(),
-                    Poll::Pending => opening.write_blocked(),
-                },
-                Step::Read | Step::Discard => match transport.poll_read(cx, &mut buffer) {
-                    Poll::Ready(Ok(0)) => opening.read_ended(),
-                    Poll::Ready(Ok(n)) => opening.read(&buffer[..n]),
-                    Poll::Ready(Err(cause)) => {
-                        error.get_or_insert(cause);
-                        opening.read_failed();
-                    }
-                    Poll::Pending => opening.read_blocked(),
-                },
-                Step::Time => opening.at(timer.now()),
+            match opener.opening.next_step() {
+                Step::Time => opener.opening.at(timer.now()),
                 Step::Wait(Some(due)) => {
                     ready!(timer.poll_until(due, cx));
-                    opening.at(timer.now().max(due));
+                    opener.opening.at(timer.now().max(due));
                 }
                 Step::Wait(None) => return Poll::Pending,
                 Step::Yield => {
@@ -252,7 +221,32 @@ impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
                     return Poll::Pending;
                 }
                 Step::Written | Step::Ended => return Poll::Ready(()),
+                step => drop(opener.perform(step, &mut Polled { transport, cx })),
             }
         }
+    }
+}
+
+/// The calls of a transport, polled once each.
+struct Polled<'a, 'c, T> {
+    transport: &'a mut T,
+    cx: &'a mut Context<'c>,
+}
+
+impl<T: Transport> Calls for Polled<'_, '_, T> {
+    fn read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.transport.poll_read(self.cx, buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.transport.poll_write(self.cx, &[IoSlice::new(bytes)])
+    }
+
+    fn flush(&mut self) -> Poll<io::Result<()>> {
+        self.transport.poll_flush(self.cx)
+    }
+
+    fn shutdown(&mut self) -> Poll<io::Result<()>> {
+        self.transport.poll_shutdown(self.cx)
     }
 }

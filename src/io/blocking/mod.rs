@@ -26,6 +26,7 @@
 //! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
 
 mod connect;
+mod constructors;
 mod drive;
 mod limit;
 mod opening;

@@ -1,27 +1,27 @@
 //! The opening handshake over a stream: steps of an [`Opening`], performed.
 
-use core::time::Duration;
+use core::{task::Poll, time::Duration};
 use std::{
     io::{self, ErrorKind},
     net::Shutdown,
     time::Instant,
 };
 
-use super::{Stream, WebSocket};
+use super::{Stream, WebSocket, transport::uninterrupted};
 use crate::{
     config::Config,
     connection::{Step, Time},
     error::Error,
     handshake::{
-        Accept, ClientHandshake, ClientRequest, Handshake, HandshakeError, Opening, Rejection, ServerHandshake,
-        UpgradeRequest, UpgradeResponse,
+        Accept, ClientHandshake, ClientRequest, Handshake, Opening, Rejection, ServerHandshake, UpgradeRequest,
+        UpgradeResponse,
     },
-    io::SHORTEST,
+    io::{
+        SHORTEST,
+        opener::{Calls, Opener},
+    },
     negotiated::Negotiated,
 };
-
-/// Bytes of one read. A browser's request has about 600.
-const READ: usize = 4 << 10;
 
 /// The opening handshake of a server over a stream, step by step.
 ///
@@ -59,7 +59,7 @@ impl<S: Stream> Acceptor<S> {
     ///
     /// [`Error::Accept`] if the request cannot be accepted so, in which case the client was told 500; [`Error::Io`].
     pub fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<S>, Error> {
-        match self.link.opening.accept(request, accept) {
+        match self.link.opener.opening.accept(request, accept) {
             Ok(negotiated) => self.link.open(&negotiated),
             Err(error) => {
                 // That there was something to refuse is what counts.
@@ -75,7 +75,7 @@ impl<S: Stream> Acceptor<S> {
     /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected so, in which case the client was told
     /// 500.
     pub fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
-        let rejected = self.link.opening.reject(rejection);
+        let rejected = self.link.opener.opening.reject(rejection);
         let _ = self.link.drive();
         match rejected {
             Ok(()) => Error::Rejected(rejection.status()),
@@ -110,7 +110,7 @@ impl<S: Stream> Connector<S> {
     pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
         let origin = self.link.origin;
         let due = deadline.map(|deadline| Time::from_origin(deadline.saturating_duration_since(origin)));
-        self.link.opening.set_deadline(due);
+        self.link.opener.opening.set_deadline(due);
     }
 
     /// Sends the request, and returns the server's response.
@@ -138,12 +138,10 @@ impl<S: Stream> Connector<S> {
 struct Link<S, H: Handshake> {
     stream: S,
     origin: Instant,
-    opening: Opening<H>,
+    opener: Opener<H>,
     config: Config,
     /// Whether reads of the stream were bounded.
     bounded: bool,
-    /// Why the stream failed.
-    error: Option<io::Error>,
 }
 
 impl<S: Stream, H: Handshake> Link<S, H> {
@@ -151,22 +149,16 @@ impl<S: Stream, H: Handshake> Link<S, H> {
         Self {
             stream,
             origin: Instant::now(),
-            opening,
+            opener: Opener::new(opening),
             config: config.clone(),
             bounded: false,
-            error: None,
         }
     }
 
     /// The peer's head.
     fn recv(&mut self) -> Result<H::Received, Error> {
         self.drive()?;
-        self.opening
-            .outcome()
-            .map_err(|error| match (error, self.error.take()) {
-                (HandshakeError::Eof, Some(cause)) => cause.into(),
-                (error, _) => error.into(),
-            })
+        self.opener.outcome()
     }
 
     /// Starts the connection, and writes what must go out first. What a stream does not take yet goes out later.
@@ -187,48 +179,35 @@ impl<S: Stream, H: Handshake> Link<S, H> {
     ///
     /// `WouldBlock`, if the stream is not ready before it must be.
     fn drive(&mut self) -> io::Result<()> {
-        let mut buffer = [0; READ];
         // Whether output waits, and until when the calls of a whole turn have waited.
         let (mut is_full, mut waited) = (false, None);
-        self.opening.turn();
+        self.opener.opening.turn();
         loop {
-            match self.opening.next_step() {
-                Step::Write => match self.write() {
-                    Ok(n) if n > 0 => self.opening.wrote(n),
-                    written => is_full |= self.not_written(written.err()),
-                },
-                Step::Flush => match self.stream.flush() {
-                    Ok(()) => self.opening.flushed(),
-                    Err(error) => is_full |= self.not_written(Some(error)),
-                },
-                Step::Shutdown => {
-                    let _ = self.stream.shutdown(Shutdown::Write);
-                    self.opening.shut_down();
+            let step = self.opener.opening.next_step();
+            let patience = self.opener.opening.patience();
+            match step {
+                Step::Time => self.opener.opening.at(self.now()),
+                Step::Wait(Some(due)) if self.now() + SHORTEST >= due => {
+                    self.opener.opening.at(self.now().max(due));
                 }
-                // Nothing would end this read, though the peer may wait for the rest of the request.
-                Step::Read if is_full && self.opening.patience().is_none() => return Err(ErrorKind::WouldBlock.into()),
-                Step::Read | Step::Discard => match self.read(&mut buffer) {
-                    Ok(0) => self.opening.read_ended(),
-                    Ok(n) => self.opening.read(&buffer[..n]),
-                    Err(error) => match error.kind() {
-                        ErrorKind::Interrupted => {}
-                        ErrorKind::WouldBlock | ErrorKind::TimedOut => self.opening.read_blocked(),
-                        _ => {
-                            self.error.get_or_insert(error);
-                            self.opening.read_failed();
-                        }
-                    },
-                },
-                Step::Time => self.opening.at(self.now()),
-                Step::Wait(Some(due)) if self.now() + SHORTEST >= due => self.opening.at(self.now().max(due)),
                 // A stream that blocks has waited until then, and another is not ready.
                 Step::Wait(due) if due.is_none() || due == waited => return Err(ErrorKind::WouldBlock.into()),
                 Step::Wait(due) => {
                     (is_full, waited) = (false, due);
-                    self.opening.turn();
+                    self.opener.opening.turn();
                 }
                 Step::Yield => {}
                 Step::Written | Step::Ended => return Ok(()),
+                // Nothing would end this read, though the peer may wait for the rest of the request.
+                Step::Read if is_full && patience.is_none() => return Err(ErrorKind::WouldBlock.into()),
+                step => {
+                    let mut calls = Bounded {
+                        patience: patience.map(|due| due.since(self.now()).max(SHORTEST)),
+                        stream: &mut self.stream,
+                        bounded: &mut self.bounded,
+                    };
+                    is_full |= self.opener.perform(step, &mut calls);
+                }
             }
         }
     }
@@ -236,41 +215,49 @@ impl<S: Stream, H: Handshake> Link<S, H> {
     fn now(&self) -> Time {
         Time::from_origin(self.origin.elapsed())
     }
+}
 
-    /// How long a call may block.
-    fn patience(&self) -> Option<Duration> {
-        let due = self.opening.patience()?;
-        Some(due.since(self.now()).max(SHORTEST))
-    }
+/// The calls of a stream, each of which may block for a time.
+struct Bounded<'a, S> {
+    stream: &'a mut S,
+    patience: Option<Duration>,
+    bounded: &'a mut bool,
+}
 
-    fn write(&mut self) -> io::Result<usize> {
-        if let patience @ Some(_) = self.patience() {
-            self.stream.set_write_timeout(patience)?;
-        }
-        self.stream.write(self.opening.chunk())
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if let patience @ Some(_) = self.patience() {
-            self.bounded = true;
-            self.stream.set_read_timeout(patience)?;
-        }
-        self.stream.read(buffer)
-    }
-
-    /// Reports a write that failed or took nothing. Returns whether the stream is not ready.
-    fn not_written(&mut self, error: Option<io::Error>) -> bool {
-        let error = error.unwrap_or(ErrorKind::WriteZero.into());
-        match error.kind() {
-            ErrorKind::Interrupted => return false,
-            ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-                self.opening.write_blocked();
-                return true;
+impl<S: Stream> Calls for Bounded<'_, S> {
+    fn read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        ready(|| {
+            if self.patience.is_some() {
+                *self.bounded = true;
+                self.stream.set_read_timeout(self.patience)?;
             }
-            _ => {}
-        }
-        self.error.get_or_insert(error);
-        self.opening.write_failed();
-        false
+            self.stream.read(buffer)
+        })
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        ready(|| {
+            if self.patience.is_some() {
+                self.stream.set_write_timeout(self.patience)?;
+            }
+            self.stream.write(bytes)
+        })
+    }
+
+    fn flush(&mut self) -> Poll<io::Result<()>> {
+        ready(|| self.stream.flush())
+    }
+
+    /// It is not waited for, since the end of the stream is a sign as well.
+    fn shutdown(&mut self) -> Poll<io::Result<()>> {
+        Poll::Ready(self.stream.shutdown(Shutdown::Write))
+    }
+}
+
+/// Makes a call, for which the stream may not be ready.
+fn ready<V>(call: impl FnMut() -> io::Result<V>) -> Poll<io::Result<V>> {
+    match uninterrupted(call) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,
+        done => Poll::Ready(done),
     }
 }

@@ -3,17 +3,14 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use super::{Acceptor, Connector, RecvHalf, SendHalf, SplitStream, Stream, split, whole::Sides};
+use super::{RecvHalf, SendHalf, SplitStream, Stream, split, whole::Sides};
 use crate::{
-    config::Config,
     connection::{Closure, Connection, Event, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
-    handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
     io::verbs::{Wanted, recv_verbs, send_verbs, state_verbs},
     message::Message,
-    negotiated::Negotiated,
     outgoing::Outgoing,
 };
 
@@ -31,87 +28,6 @@ pub struct WebSocket<S> {
 }
 
 impl<S: Stream> WebSocket<S> {
-    /// Accepts the upgrade request of a client, with default settings and no subprotocol.
-    ///
-    /// A server that is meant for certain web sites should check the origin of browsers: see
-    /// [`accept_with`](Self::accept_with).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] for a request that is not valid, which was then answered; [`Error::Io`].
-    pub fn accept(stream: S) -> Result<Self, Error> {
-        Self::accept_with(stream, &Config::new(), |_| Ok(Accept::new()))
-    }
-
-    /// Accepts or rejects the upgrade request of a client, as `decide` says.
-    ///
-    /// ```no_run
-    /// use websocket_proto::{Config, blocking::WebSocket, handshake::{Accept, OriginPolicy, Rejection}};
-    ///
-    /// # fn serve(stream: std::net::TcpStream) -> Result<(), websocket_proto::Error> {
-    /// let origins = OriginPolicy::same_origin();
-    /// let websocket = WebSocket::accept_with(stream, &Config::new(), |request| {
-    ///     if request.check_origin(&origins).is_err() {
-    ///         return Err(Rejection::new(403));
-    ///     }
-    ///     if request.path() != "/chat" {
-    ///         return Err(Rejection::new(404).body("There is only /chat here.\n"));
-    ///     }
-    ///     Ok(match request.select_subprotocol(&["chat.v2", "chat.v1"]) {
-    ///         Some(subprotocol) => Accept::new().subprotocol(subprotocol),
-    ///         None => Accept::new(),
-    ///     })
-    /// })?;
-    /// # Ok(())
-    /// # }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] for a request that is not valid, which was then answered; [`Error::Rejected`] if `decide`
-    /// said so; [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, in which case the client was
-    /// told 500; [`Error::Io`].
-    pub fn accept_with(
-        stream: S,
-        config: &Config,
-        decide: impl FnOnce(&UpgradeRequest) -> Result<Accept, Rejection>,
-    ) -> Result<Self, Error> {
-        let mut acceptor = Acceptor::new(stream, config);
-        let request = acceptor.recv_request()?;
-        match decide(&request) {
-            Ok(accept) => acceptor.accept(&request, accept),
-            Err(rejection) => Err(acceptor.reject(&request, &rejection)),
-        }
-    }
-
-    /// Opens a connection over a stream that leads to the server, with default settings.
-    ///
-    /// To connect the stream as well, see [`blocking::connect`](super::connect).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] if the server refuses or its answer is not valid; [`Error::Request`]; [`Error::Io`].
-    pub fn client(stream: S, request: ClientRequest) -> Result<Self, Error> {
-        Self::client_with(stream, request, &Config::new())
-    }
-
-    /// Opens a connection over a stream that leads to the server.
-    ///
-    /// # Errors
-    ///
-    /// As for [`client`](Self::client).
-    pub fn client_with(stream: S, request: ClientRequest, config: &Config) -> Result<Self, Error> {
-        let mut connector = Connector::new(stream, request, config)?;
-        let response = connector.recv_response()?;
-        connector.open(response)
-    }
-
-    /// A WebSocket whose opening handshake was done elsewhere.
-    #[must_use]
-    pub fn from_negotiated(stream: S, negotiated: &Negotiated, config: &Config) -> Self {
-        Self::from_parts(stream, Connection::from_negotiated(negotiated, config))
-    }
-
     /// A WebSocket from a stream and a connection, after an opening handshake that was done elsewhere or
     /// [`into_parts`](Self::into_parts).
     #[must_use]

@@ -9,13 +9,13 @@ use ::tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::{Io, MaybeTls, WebSocket, dial};
+use super::{Connector, Io, MaybeTls, WebSocket, dial};
 use crate::{
     config::Config,
     error::{Error, Phase, ProxyError},
     handshake::{ClientRequest, UpgradeResponse},
     io::{
-        asynchronous::{Connector, Transport},
+        asynchronous::Transport,
         connect::{Plan, Proxy, Tunnel, builder},
     },
 };
@@ -124,7 +124,7 @@ impl Connect {
             let deadline = deadline(&plan);
             loop {
                 let stream = open_stream(&plan, deadline).await?;
-                let mut connector = Connector::new(Io::new(stream), plan.request.clone(), &plan.config)?;
+                let mut connector = Connector::new(stream, plan.request.clone(), &plan.config)?;
                 if let Some(deadline) = deadline {
                     connector.set_time_left(deadline.saturating_duration_since(Instant::now()));
                 }
@@ -139,7 +139,7 @@ impl Connect {
 
     /// Makes the stream to the host of the request, with TLS for `wss`, and sends nothing of the opening handshake.
     ///
-    /// For [`WebSocket::client_with`] or a [`Connector`](crate::asynchronous::Connector).
+    /// For [`WebSocket::client_with`] or a [`Connector`].
     ///
     /// # Errors
     ///

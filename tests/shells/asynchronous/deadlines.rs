@@ -397,7 +397,7 @@ async fn the_longest_deadline_is_never() {
     let config = Config::new().timers(timers);
     let accepted = timeout(
         secs(1000),
-        WebSocket::accept_with(ours, &config, |_| Ok(Default::default())),
+        WebSocket::accept_with(ours, &config, async |_| Ok(Default::default())),
     )
     .await;
     assert!(accepted.is_err(), "it waits");
@@ -447,14 +447,14 @@ fn without_deadlines_no_timer_is_needed() {
         let (ours, theirs) = duplex(100);
         let request = ClientRequest::new("ws://localhost/".parse().unwrap());
         let serving = async {
-            let mut server = WebSocket::accept_with(theirs, &config, |_| Ok(Default::default())).await?;
+            let (mut server, _) = WebSocket::accept_with(theirs, &config, async |_| Ok(Default::default())).await?;
             while let Some((message, outbound)) = server.recv_split().await? {
                 outbound.feed(message)?;
             }
             Ok::<_, Error>(())
         };
         let asking = async {
-            let mut client = WebSocket::client_with(ours, request, &config).await?;
+            let (mut client, _) = WebSocket::client_with(ours, request, &config).await?;
             client.send(vec![1; 1000]).await?;
             assert_eq!(client.recv().await?.unwrap().len(), 1000);
             client.close(None).await

@@ -32,8 +32,8 @@ fn both_ends_agree() -> Result<(), Error> {
     runtime.block_on(async {
         let (near, far) = tokio::io::duplex(1000);
         let serve = async {
-            let mut websocket =
-                WebSocket::accept_with(far, &server, |_| Ok(websocket_proto::handshake::Accept::new())).await?;
+            let (mut websocket, _) =
+                WebSocket::accept_with(far, &server, async |_| Ok(websocket_proto::handshake::Accept::new())).await?;
             assert_agreed(websocket.deflate());
             while let Some((message, outbound)) = websocket.recv_split().await? {
                 outbound.feed(message)?;
@@ -42,7 +42,7 @@ fn both_ends_agree() -> Result<(), Error> {
         };
         let talk = async {
             let request = "ws://localhost/".parse()?;
-            let mut websocket = WebSocket::client_with(near, request, &client).await?;
+            let (mut websocket, _) = WebSocket::client_with(near, request, &client).await?;
             assert_agreed(websocket.deflate());
             for _ in 0..3 {
                 websocket.feed(text()).await?;

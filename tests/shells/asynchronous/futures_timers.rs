@@ -37,7 +37,7 @@ fn a_silent_client_is_told_408() {
     let (ours, mut theirs) = UnixStream::pair().unwrap();
     let config = Config::new().timers(Timers::new().handshake(SHORT));
     within_bounds(async {
-        let accepting = WebSocket::accept_with(ours, &config, |_| Ok(Default::default()));
+        let accepting = WebSocket::accept_with(ours, &config, async |_| Ok(Default::default()));
         let mut response = String::new();
         let (accepted, read) = futures_util::future::join(accepting, async {
             let read = theirs.read_to_string(&mut response).await;

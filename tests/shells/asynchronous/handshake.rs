@@ -32,7 +32,7 @@ fn a_request_survives_dropped_futures() {
         script.trickle(&[REQUEST, &behind].concat(), 20);
         script.write_width(7);
         script.write_pauses();
-        let mut acceptor = Acceptor::new(pipe, &Config::new());
+        let mut acceptor = Acceptor::<Pipe>::new(pipe, &Config::new());
         let mut driver = Driver::new(&script, cut);
         let request = driver.repeat(|driver| driver.run(acceptor.recv_request())).unwrap();
         assert_eq!(request.path(), "/chat");
@@ -54,7 +54,7 @@ fn a_refusal_survives_dropped_futures() {
         script.push(Step::Eof);
         script.write_width(20);
         script.write_pauses();
-        let mut acceptor = Acceptor::new(pipe, &Config::new());
+        let mut acceptor = Acceptor::<Pipe>::new(pipe, &Config::new());
         let mut driver = Driver::new(&script, cut);
         let error = driver.repeat(|driver| driver.run(acceptor.recv_request())).unwrap_err();
         assert!(matches!(error, Error::Handshake(HandshakeError::Method)), "{error:?}");
@@ -75,7 +75,7 @@ fn a_response_survives_dropped_futures() {
         script.write_pauses();
         script.trickle(b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\n\r\ngone", 7);
         let request = ClientRequest::new("ws://example.com/chat".parse().unwrap());
-        let mut connector = Connector::new(pipe, request, &Config::new()).unwrap();
+        let mut connector = Connector::<Pipe>::new(pipe, request, &Config::new()).unwrap();
         let mut driver = Driver::new(&script, cut);
         let error = driver
             .repeat(|driver| driver.run(connector.recv_response()))
@@ -101,7 +101,7 @@ fn a_response_survives_dropped_futures() {
 fn a_refusal_ends_with_the_clients_end() {
     let (pipe, script) = Pipe::new();
     script.bytes(REQUEST);
-    let mut acceptor = Acceptor::new(pipe, &Config::new());
+    let mut acceptor = Acceptor::<Pipe>::new(pipe, &Config::new());
     let request = block_on(&script, acceptor.recv_request()).unwrap();
     let rejection = Rejection::new(403);
     let mut rejected = Task::new(acceptor.reject(&request, &rejection));
@@ -121,7 +121,7 @@ fn a_refusal_that_cannot_be_sent_ends_at_once() {
     let (pipe, script) = Pipe::new();
     script.bytes(b"BREW / HTTP/1.1\r\n\r\n".as_slice());
     script.fail_writes_after(0);
-    let error = block_on(&script, Acceptor::new(pipe, &Config::new()).recv_request()).unwrap_err();
+    let error = block_on(&script, Acceptor::<Pipe>::new(pipe, &Config::new()).recv_request()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -139,7 +139,7 @@ fn a_refused_client_cannot_hog_the_thread() {
     for _ in 0..10_000 {
         script.bytes([0; 16].as_slice());
     }
-    let mut acceptor = Acceptor::new(pipe, &Config::new());
+    let mut acceptor = Acceptor::<Pipe>::new(pipe, &Config::new());
     let mut refused = Task::new(acceptor.recv_request());
     assert!(refused.poll().is_pending());
     assert!(script.reads() < 100, "{} reads in one poll", script.reads());
@@ -154,7 +154,9 @@ fn an_end_in_the_response_is_told() {
     let request = ClientRequest::new("ws://example.com/".parse().unwrap());
     let error = block_on(
         &script,
-        Connector::new(pipe, request, &Config::new()).unwrap().recv_response(),
+        Connector::<Pipe>::new(pipe, request, &Config::new())
+            .unwrap()
+            .recv_response(),
     )
     .unwrap_err();
     assert!(matches!(error, Error::Handshake(HandshakeError::Eof)), "{error:?}");
@@ -166,7 +168,7 @@ fn errors_of_the_stream_are_returned() {
     let (pipe, script) = Pipe::new();
     script.bytes(b"GET ".as_slice());
     script.push(Step::Error(std::io::ErrorKind::ConnectionReset));
-    let error = block_on(&script, Acceptor::new(pipe, &Config::new()).recv_request()).unwrap_err();
+    let error = block_on(&script, Acceptor::<Pipe>::new(pipe, &Config::new()).recv_request()).unwrap_err();
     assert!(
         matches!(&error, Error::Io(error) if error.kind() == std::io::ErrorKind::ConnectionReset),
         "{error:?}"
@@ -178,7 +180,9 @@ fn errors_of_the_stream_are_returned() {
     let request = ClientRequest::new("ws://example.com/".parse().unwrap());
     let error = block_on(
         &script,
-        Connector::new(pipe, request, &Config::new()).unwrap().recv_response(),
+        Connector::<Pipe>::new(pipe, request, &Config::new())
+            .unwrap()
+            .recv_response(),
     )
     .unwrap_err();
     assert!(
@@ -194,7 +198,7 @@ fn a_refusal_counts_more_than_a_failed_write() {
     script.fail_writes_after(10);
     script.bytes(b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n".as_slice());
     let request = ClientRequest::new("ws://example.com/".parse().unwrap());
-    let mut connector = Connector::new(pipe, request, &Config::new()).unwrap();
+    let mut connector = Connector::<Pipe>::new(pipe, request, &Config::new()).unwrap();
     let error = block_on(&script, connector.recv_response()).unwrap_err();
     assert!(
         matches!(&error, Error::Handshake(HandshakeError::Refused(refusal)) if refusal.status() == 503),
@@ -250,7 +254,7 @@ fn a_request_that_is_there_needs_no_timer() {
     script.bytes(REQUEST);
     script.bytes(masked(FIN | TEXT, b"at once"));
     block_on(&script, async {
-        let mut acceptor = Acceptor::new(Untimed(pipe), &Config::new());
+        let mut acceptor = Acceptor::<Untimed>::new(Untimed(pipe), &Config::new());
         let request = acceptor.recv_request().await.unwrap();
         let mut websocket = acceptor.accept(&request, Accept::new()).await.unwrap();
         let message = websocket.recv().await.unwrap().unwrap();

@@ -22,3 +22,4 @@ mod sink;
 mod split;
 mod storm;
 mod stress;
+mod upgrade;

@@ -64,7 +64,7 @@ fn futures_are_small() {
         size_of_val(&websocket.send("x"))
     );
     let (pipe, _script) = Pipe::new();
-    let mut acceptor = asynchronous::Acceptor::new(pipe, &Config::new());
+    let mut acceptor = asynchronous::Acceptor::<Pipe>::new(pipe, &Config::new());
     let size = size_of_val(&acceptor.recv_request());
     assert!(size <= 64, "{size}");
     let whole = size_of_val(&WebSocket::accept(tokio::io::empty()));

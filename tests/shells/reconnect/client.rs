@@ -320,13 +320,13 @@ async fn server(stream: tokio::io::DuplexStream, number: usize) {
         Config,
         handshake::{Accept, Rejection},
     };
-    let accepted = WebSocket::accept_with(stream, &Config::new(), |_| match number {
+    let accepted = WebSocket::accept_with(stream, &Config::new(), async |_| match number {
         0 => Err(Rejection::new(503).header("Retry-After", "30")),
         2 => Err(Rejection::new(500)),
         _ => Ok(Accept::new()),
     })
     .await;
-    let Ok(mut websocket) = accepted else { return };
+    let Ok((mut websocket, _)) = accepted else { return };
     websocket
         .send(format!("connection {number}"))
         .await

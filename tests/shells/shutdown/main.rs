@@ -160,8 +160,8 @@ async fn silent_peers_are_dropped_at_the_deadline() {
     let (mut silent, far) = duplex(64 << 10);
     shutdown.spawn(|mut guard| async move {
         let config = Config::new().timers(Timers::new().close(None));
-        let accepted = WebSocket::accept_with(far, &config, |_| Ok(Default::default())).await;
-        let mut websocket = accepted.expect("a valid request");
+        let accepted = WebSocket::accept_with(far, &config, async |_| Ok(Default::default())).await;
+        let (mut websocket, _) = accepted.expect("a valid request");
         guard.requested().await;
         let _ = websocket.close(CloseCode::GOING_AWAY).await;
         unreachable!("the peer never answers");

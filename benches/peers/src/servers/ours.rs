@@ -24,7 +24,7 @@ pub fn config(deflate: bool, is_wide: bool) -> Config {
 pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
     let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
     let config = Config::new().limits(limits).delivery(Delivery::Fragments);
-    let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
+    let (mut websocket, _) = WebSocket::accept_with(stream, &config, async |_| Ok(Accept::new())).await?;
     while let Some(event) = websocket.recv_event().await? {
         if let Event::Fragment(fragment) = event {
             let data = fragment.data.into_owned();
@@ -35,7 +35,7 @@ pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
 }
 
 pub async fn echo(stream: TcpStream, config: Arc<Config>) -> Result<(), Error> {
-    let mut websocket = WebSocket::accept_with(stream, &config, |_| Ok(Accept::new())).await?;
+    let (mut websocket, _) = WebSocket::accept_with(stream, &config, async |_| Ok(Accept::new())).await?;
     while let Some((message, outbound)) = websocket.recv_split().await? {
         outbound.feed(message)?;
     }

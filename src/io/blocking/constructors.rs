@@ -1,0 +1,98 @@
+//! Opening a WebSocket over a stream that there is.
+
+use super::{Acceptor, Connector, Stream, WebSocket};
+use crate::{
+    config::Config,
+    connection::Connection,
+    error::Error,
+    handshake::{Accept, ClientRequest, Rejection, UpgradeRequest, UpgradeResponse},
+    negotiated::Negotiated,
+};
+
+/// Opening a WebSocket.
+impl<S: Stream> WebSocket<S> {
+    /// Accepts the upgrade request of a client, with default settings and no subprotocol.
+    ///
+    /// A server that is meant for certain web sites should check the origin of browsers: see
+    /// [`accept_with`](Self::accept_with).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for an invalid request, which was then answered; [`Error::Io`].
+    pub fn accept(stream: S) -> Result<Self, Error> {
+        let (websocket, _) = Self::accept_with(stream, &Config::new(), |_| Ok(Accept::new()))?;
+        Ok(websocket)
+    }
+
+    /// Accepts or rejects the upgrade request of a client, as `decide` says. Returns the request with the connection.
+    ///
+    /// ```no_run
+    /// use websocket_proto::{Config, blocking::WebSocket, handshake::{Accept, OriginPolicy, Rejection}};
+    ///
+    /// # fn serve(stream: std::net::TcpStream) -> Result<(), websocket_proto::Error> {
+    /// let origins = OriginPolicy::same_origin();
+    /// let (websocket, request) = WebSocket::accept_with(stream, &Config::new(), |request| {
+    ///     if request.check_origin(&origins).is_err() {
+    ///         return Err(Rejection::new(403));
+    ///     }
+    ///     if request.path() != "/chat" {
+    ///         return Err(Rejection::new(404).body("There is only /chat here.\n"));
+    ///     }
+    ///     Ok(match request.select_subprotocol(&["chat.v2", "chat.v1"]) {
+    ///         Some(subprotocol) => Accept::new().subprotocol(subprotocol),
+    ///         None => Accept::new(),
+    ///     })
+    /// })?;
+    /// println!("{:?} has joined", request.cookies().find(|(name, _)| *name == "user"));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] for an invalid request, which was then answered; [`Error::Rejected`] if `decide`
+    /// said so; [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, in which case the client was
+    /// told 500; [`Error::Io`].
+    pub fn accept_with(
+        stream: S,
+        config: &Config,
+        decide: impl FnOnce(&UpgradeRequest) -> Result<Accept, Rejection>,
+    ) -> Result<(Self, UpgradeRequest), Error> {
+        let mut acceptor = Acceptor::new(stream, config);
+        let request = acceptor.recv_request()?;
+        match decide(&request) {
+            Ok(accept) => Ok((acceptor.accept(&request, accept)?, request)),
+            Err(rejection) => Err(acceptor.reject(&request, &rejection)),
+        }
+    }
+
+    /// Opens a connection over a stream that leads to the server, with default settings.
+    ///
+    /// To connect the stream as well, see [`blocking::connect`](super::connect).
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Handshake`] if the server refuses or its response is invalid; [`Error::Request`] for a request that cannot be
+    /// sent; [`Error::Entropy`]; [`Error::Io`].
+    pub fn client(stream: S, request: ClientRequest) -> Result<Self, Error> {
+        let (websocket, _) = Self::client_with(stream, request, &Config::new())?;
+        Ok(websocket)
+    }
+
+    /// Opens a connection over a stream that leads to the server. Returns the server's response with the connection.
+    ///
+    /// # Errors
+    ///
+    /// As for [`client`](Self::client).
+    pub fn client_with(stream: S, request: ClientRequest, config: &Config) -> Result<(Self, UpgradeResponse), Error> {
+        let mut connector = Connector::new(stream, request, config)?;
+        let response = connector.recv_response()?;
+        Ok((connector.open(response.clone())?, response))
+    }
+
+    /// A WebSocket whose opening handshake was done elsewhere.
+    #[must_use]
+    pub fn from_negotiated(stream: S, negotiated: &Negotiated, config: &Config) -> Self {
+        Self::from_parts(stream, Connection::from_negotiated(negotiated, config))
+    }
+}
