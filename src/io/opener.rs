@@ -17,7 +17,7 @@ pub(super) trait Calls {
     fn read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
     fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>>;
     fn flush(&mut self) -> Poll<io::Result<()>>;
-    /// Errors are ignored: the peer may be gone already.
+    /// [`Unsupported`](ErrorKind::Unsupported) ends the stream; other errors are ignored, since the peer may be gone already.
     fn shutdown(&mut self) -> Poll<io::Result<()>>;
 }
 
@@ -42,8 +42,12 @@ impl<H: Handshake> Opener<H> {
                 written => written.map_ok(|n| opening.wrote(n)),
             },
             Step::Flush => calls.flush().map_ok(|()| opening.flushed()),
-            Step::Shutdown => calls.shutdown().map(|_| {
+            Step::Shutdown => calls.shutdown().map(|shut_down| {
                 opening.shut_down();
+                if shut_down.is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
+                    // The peer sees no end before the stream is dropped, so its own is not waited for.
+                    opening.read_ended();
+                }
                 Ok(())
             }),
             _ => {

@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "tests are exempt")]
 
+mod boxed;
 mod closing;
 mod conversation;
 mod deadlines;

@@ -11,7 +11,28 @@ use std::{
 /// Beyond [`Read`] and [`Write`], a stream says how it is shut down and how the time of a read or write is bounded.
 /// All of it has a default that does nothing, so that `impl Stream for MyStream {}` is enough; [`Plain`] does that for a
 /// stream of another crate. Without bounded times, deadlines only pass when the stream returns, and a write that waits for the
-/// peer does not read meanwhile.
+/// peer does not read meanwhile. Without a shutdown, a connection ends without waiting for the peer to read what was sent last.
+///
+/// # Streams whose type is not known
+///
+/// A `Box<dyn Stream + Send>` is a stream, with all that the boxed one can do. If only [`Read`] and [`Write`] are known, the stream
+/// goes into [`Plain`], and can neither be shut down nor bounded. A second handle is lost with either, so a boxed stream
+/// cannot be [split](super::WebSocket::split).
+///
+/// ```no_run
+/// use std::{io::{Read, Write}, net::TcpStream};
+/// use websocket_proto::blocking::{Plain, Stream, WebSocket};
+///
+/// let stream: Box<dyn Stream + Send> = Box::new(TcpStream::connect("localhost:9001")?);
+/// let websocket = WebSocket::client(stream, "ws://localhost:9001/".parse()?)?;
+///
+/// // A trait object has one trait besides `Send` and its like, so two need one of your own.
+/// trait ReadWrite: Read + Write {}
+/// impl<S: Read + Write> ReadWrite for S {}
+/// let stream: Box<dyn ReadWrite + Send> = Box::new(TcpStream::connect("localhost:9001")?);
+/// let websocket = WebSocket::client(Plain(stream), "ws://localhost:9001/".parse()?)?;
+/// # Ok::<(), websocket_proto::Error>(())
+/// ```
 ///
 /// # Time limits of the application
 ///
@@ -25,12 +46,14 @@ pub trait Stream: Read + Write {
     ///
     /// # Errors
     ///
-    /// Those of the stream. They are ignored: the stream is about to be dropped.
+    /// [`Unsupported`](io::ErrorKind::Unsupported), as the default returns after a flush, if the other side sees the end only when the
+    /// stream is dropped. A WebSocket that has nothing more to say then does not wait for the other side. Other errors are
+    /// ignored: the stream is about to be dropped.
     fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
-        match how {
-            Shutdown::Read => Ok(()),
-            Shutdown::Write | Shutdown::Both => self.flush(),
+        if how != Shutdown::Read {
+            self.flush()?;
         }
+        Err(io::ErrorKind::Unsupported.into())
     }
 
     /// Bounds how long one read may block; it then returns [`io::ErrorKind::WouldBlock`] or

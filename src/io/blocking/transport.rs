@@ -173,6 +173,7 @@ pub(super) enum Wrote {
     Blocked {
         has_waited: bool,
     },
+    CannotShutDown,
     Failed(io::Error),
 }
 
@@ -197,13 +198,14 @@ impl Writing {
         let done = uninterrupted(|| match &mut self.output {
             Some(output) => write(stream, output),
             None if self.step == Step::Flush => stream.flush(),
-            None => {
+            None => match stream.shutdown(Shutdown::Write) {
+                Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(error),
                 // The peer may be gone already; the end of the stream will tell.
-                let _ = stream.shutdown(Shutdown::Write);
-                Ok(())
-            }
+                _ => Ok(()),
+            },
         });
         match done {
+            Err(_) if self.step == Step::Shutdown => Wrote::CannotShutDown,
             Ok(()) => {
                 limit.restart();
                 Wrote::Done
@@ -226,6 +228,11 @@ impl Writing {
             (Wrote::Done, Step::Shutdown) => driver.shut_down(),
             (Wrote::Done, _) => {}
             (Wrote::Blocked { .. }, _) => driver.write_blocked(),
+            (Wrote::CannotShutDown, _) => {
+                // The peer sees no end before the stream is dropped, so its own is not waited for.
+                driver.shut_down();
+                driver.read_ended();
+            }
             (Wrote::Failed(_), _) => driver.write_failed(),
         }
         is_complete

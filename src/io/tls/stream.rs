@@ -181,7 +181,11 @@ impl<S: Stream> Stream for TlsStream<S> {
             Shutdown::Write => drop(self.session.end(&mut self.stream)),
             Shutdown::Both => self.session.end_briefly(&mut self.stream),
         }
-        self.stream.shutdown(how)
+        match self.stream.shutdown(how) {
+            // The notice is the end of the stream.
+            Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
+            shut_down => shut_down,
+        }
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
