@@ -6,7 +6,7 @@ mod program;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use websocket_proto::{Config, Error, Limits, blocking, handshake::ClientRequest};
+use websocket_proto::{Config, ConnectOptions, Error, Limits, blocking, futures, handshake::ClientRequest, tokio};
 
 /// Runs all cases of an Autobahn fuzzing server.
 #[derive(Parser)]
@@ -80,21 +80,20 @@ impl Shell {
     /// Echoes until the server closes the connection, and shows what it sends as text.
     fn run(self, url: &str, config: &Config, show: &mut dyn FnMut(&str)) -> Result<(), Error> {
         let request: ClientRequest = url.parse()?;
+        let options = ConnectOptions::new().config(config);
         match self {
             Self::Blocking => {
-                let mut websocket = blocking::connect_with(request, config)?;
+                let (mut websocket, _) = blocking::connect_with(request, &options)?;
                 while let Some((message, outbound)) = websocket.recv_split()? {
                     message.as_text().into_iter().for_each(&mut *show);
                     outbound.feed(message)?;
                 }
             }
-            Self::Tokio => tokio::runtime::Builder::new_current_thread()
+            Self::Tokio => ::tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?
                 .block_on(async {
-                    let stream = tokio::net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
-                    let (mut websocket, _) =
-                        websocket_proto::tokio::WebSocket::client_with(stream, request, config).await?;
+                    let (mut websocket, _) = tokio::connect_with(request, &options).await?;
                     while let Some((message, outbound)) = websocket.recv_split().await? {
                         message.as_text().into_iter().for_each(&mut *show);
                         outbound.feed(message)?;
@@ -102,9 +101,7 @@ impl Shell {
                     Ok::<(), Error>(())
                 })?,
             Self::Futures => smol::block_on(async {
-                let stream = async_net::TcpStream::connect((request.uri().host(), request.uri().port())).await?;
-                let (mut websocket, _) =
-                    websocket_proto::futures::WebSocket::client_with(stream, request, config).await?;
+                let (mut websocket, _) = futures::connect_with(request, &options).await?;
                 while let Some((message, outbound)) = websocket.recv_split().await? {
                     message.as_text().into_iter().for_each(&mut *show);
                     outbound.feed(message)?;

@@ -19,13 +19,13 @@ use std::{
 use clap::Parser;
 use tokio::sync::mpsc;
 use websocket_proto::{
-    CloseCode, Closure, Config, Event, Limits, Message, Proxy, Timers,
+    CloseCode, Closure, Config, ConnectOptions, Event, Limits, Message, Proxy, Timers,
     handshake::ClientRequest,
     tls::{
         TlsConfig,
         rustls::pki_types::{CertificateDer, pem::PemObject},
     },
-    tokio::{Connect, Connector, MaybeTls, RecvHalf, SendHalf, WebSocket},
+    tokio::{Connector, MaybeTls, RecvHalf, SendHalf, WebSocket, open_stream},
 };
 
 /// Talks to a WebSocket server: sends each line of standard input as a text message, prints what it receives.
@@ -133,14 +133,14 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 async fn open(options: &Options) -> Result<WebSocket<MaybeTls>, Box<dyn Error>> {
     let request = request(options)?;
     let config = config(options);
-    let connect = Connect::new(request.clone())
+    let connecting = ConnectOptions::new()
         .config(&config)
         .tls(tls(options)?)
         .proxy(options.proxy.clone());
 
-    // `connect.connect()` would do all of it. These are its steps, between which the time is taken.
+    // `connect_with` would do all of it. These are its steps, between which the time is taken.
     let began = Instant::now();
-    let stream = connect.open_stream().await?;
+    let stream = open_stream(request.uri(), &connecting).await?;
     let connected = Instant::now();
     let mut connector = Connector::new(stream, request, &config)?;
     let response = connector.recv_response().await?;

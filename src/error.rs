@@ -71,8 +71,9 @@ pub enum Error {
     #[cfg(feature = "rustls")]
     #[error("TLS: {0}")]
     Tls(#[source] Box<TlsError>),
-    /// `wss://` requires the `rustls` feature in the blocking shell, and `tokio-rustls` in the tokio shell.
-    #[error("`wss://` requires the `rustls` feature, or `tokio-rustls` in the tokio shell")]
+    /// `wss://` requires the `rustls` feature in the blocking shell, `tokio-rustls` in the tokio shell, and `futures-rustls` in the
+    /// futures-io shell.
+    #[error("`wss://` requires the `rustls` feature, or `tokio-rustls` or `futures-rustls` in the shell of that name")]
     TlsUnavailable,
     /// `recv` delivers whole messages only; with [`Delivery::Fragments`](crate::Delivery::Fragments), take
     /// `recv_event`.
@@ -140,7 +141,7 @@ mod tests {
         let message = Error::TlsUnavailable.to_string();
         assert_eq!(
             message,
-            "`wss://` requires the `rustls` feature, or `tokio-rustls` in the tokio shell"
+            "`wss://` requires the `rustls` feature, or `tokio-rustls` or `futures-rustls` in the shell of that name"
         );
         let message = Error::from(ProxyError::SocksUnavailable).to_string();
         assert_eq!(message, "proxy: a SOCKS proxy requires the `socks` feature");

@@ -95,5 +95,9 @@ pub use crate::{
 #[cfg(feature = "std")]
 pub use crate::{
     error::{Error, Phase, ProxyError, RedirectError},
-    io::{blocking, connect::Proxy, reunite::ReuniteError},
+    io::{
+        blocking,
+        connect::{ConnectOptions, Proxy},
+        reunite::ReuniteError,
+    },
 };

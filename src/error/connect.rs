@@ -39,8 +39,8 @@ pub enum ProxyError {
     /// A SOCKS proxy requires the `socks` feature.
     #[error("a SOCKS proxy requires the `socks` feature")]
     SocksUnavailable,
-    /// The blocking shell does not support SOCKS proxies, whatever the features.
-    #[error("the blocking shell does not support SOCKS proxies")]
+    /// The blocking shell and the futures-io shell do not support SOCKS proxies, whatever the features.
+    #[error("only the tokio shell supports SOCKS proxies")]
     SocksUnsupported,
     /// The user name or the password cannot be sent: a control character, a colon in the user name, or too long for
     /// SOCKS (255 bytes).

@@ -22,6 +22,9 @@
 //! # }
 //! ```
 
+mod connect;
+mod stream;
+
 use core::{
     future::Future,
     pin::Pin,
@@ -35,6 +38,10 @@ use std::{
 use async_io::Timer as Sleep;
 use futures_io::{AsyncRead, AsyncWrite};
 
+pub use self::{
+    connect::{connect, connect_with, open_stream},
+    stream::MaybeTls,
+};
 use crate::{
     connection::Time,
     io::asynchronous::{self, Timer, Transport},

@@ -106,7 +106,7 @@ impl TlsConfig {
     }
 
     /// Whether nothing has to be read for the next connection.
-    #[cfg(feature = "tokio-rustls")]
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(super) fn is_ready(&self) -> bool {
         self.ready.get().is_some()
     }

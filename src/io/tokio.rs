@@ -28,7 +28,6 @@
 
 mod broadcast;
 mod connect;
-mod dial;
 mod reconnect;
 mod shutdown;
 #[cfg(feature = "socks")]
@@ -51,7 +50,7 @@ use bytes::buf::Limit;
 
 pub use self::{
     broadcast::{Broadcast, BroadcastOutcome, Subscription, SubscriptionEnd, WhenSlow},
-    connect::{Connect, connect, connect_with},
+    connect::{connect, connect_with, open_stream},
     reconnect::{GaveUp, Reconnect},
     shutdown::{Shutdown, ShutdownGuard, ShutdownOutcome},
     stream::MaybeTls,

@@ -1,6 +1,6 @@
 //! The opening handshake over an async transport: steps of an [`Opening`], performed.
 
-#[cfg(feature = "tokio")]
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 use core::time::Duration;
 use core::{
     future::poll_fn,
@@ -141,7 +141,7 @@ impl<T: Transport> Connector<T> {
     }
 
     /// Sets the time that is left for the handshake, of which some was used to get here.
-    #[cfg(feature = "tokio")]
+    #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(crate) fn set_time_left(&mut self, left: Duration) {
         let deadline = self.link.timer.now() + left;
         self.link.opener.opening.set_deadline(Some(deadline));

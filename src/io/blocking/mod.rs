@@ -25,7 +25,6 @@
 //! [`Connector`], which keep its state. For a server of many connections the bare
 //! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
 
-mod connect;
 mod constructors;
 mod drive;
 mod limit;
@@ -38,12 +37,14 @@ mod websocket;
 mod whole;
 
 pub use self::{
-    connect::{Connect, connect, connect_with},
     opening::{Acceptor, Connector},
     split::{RecvHalf, SendHalf},
     stream::{Plain, SplitStream, Stream},
     websocket::WebSocket,
 };
-pub use super::connect::maybe_tls::MaybeTls;
+pub use super::connect::{
+    MaybeTls,
+    blocking::{connect, connect_with, open_stream},
+};
 #[cfg(feature = "rustls")]
 pub use super::tls::stream::TlsStream;

@@ -107,7 +107,7 @@ impl<S: Stream> Connector<S> {
     }
 
     /// Sets the end of the handshake, which began before it got here.
-    pub(super) fn set_deadline(&mut self, deadline: Option<Instant>) {
+    pub(in crate::io) fn set_deadline(&mut self, deadline: Option<Instant>) {
         let origin = self.link.origin;
         let due = deadline.map(|deadline| Time::from_origin(deadline.saturating_duration_since(origin)));
         self.link.opener.opening.set_deadline(due);

@@ -1,75 +1,59 @@
-//! The way to the server: what the shells that make their own streams have in common, without a byte of I/O.
+//! The way to the server: options, the steps, and the calls of each kind of shell.
 
-mod builder;
-pub(super) mod maybe_tls;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+pub(super) mod asynchronous;
+pub(super) mod blocking;
+mod maybe_tls;
+mod options;
 mod proxy;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+mod race;
 mod redirect;
 
-#[cfg(feature = "rustls")]
-use super::tls::TlsConfig;
+use self::proxy::Tunnel;
+pub use self::{maybe_tls::MaybeTls, options::ConnectOptions, proxy::Proxy};
 use crate::{
-    config::Config,
-    error::{Error, RedirectError},
-    handshake::{ClientHandshake, ClientRequest, HandshakeError, UriError},
+    error::{Error, ProxyError, RedirectError},
+    handshake::{ClientHandshake, ClientRequest, HandshakeError, Uri, UriError},
 };
 
-pub use self::proxy::Proxy;
-pub(super) use self::{builder::builder, proxy::Tunnel};
-
-/// What to connect to, and how.
-#[derive(Clone, Debug)]
-pub(super) struct Plan {
-    pub(super) request: ClientRequest,
-    pub(super) config: Config,
-    pub(super) proxy: Option<Proxy>,
-    #[cfg(feature = "rustls")]
-    pub(super) tls: TlsConfig,
-    pub(super) max_redirects: u32,
+/// A request on its way to a server, which redirects may change.
+#[derive(Debug)]
+struct Plan {
+    request: ClientRequest,
+    options: ConnectOptions,
     redirects: u32,
 }
 
 impl Plan {
-    pub(super) fn new(request: ClientRequest) -> Self {
-        Self {
+    /// Fails for a request that cannot be sent, so that no connection is made for it.
+    fn new(request: ClientRequest, options: &ConnectOptions) -> Result<Self, Error> {
+        let plan = Self {
             request,
-            config: Config::new(),
-            proxy: None,
-            #[cfg(feature = "rustls")]
-            tls: TlsConfig::new(),
-            max_redirects: 0,
+            options: options.clone(),
             redirects: 0,
-        }
+        };
+        plan.check()?;
+        Ok(plan)
     }
 
-    /// Fails for a request that cannot be sent, so that no connection is made for it.
-    pub(super) fn check(&self) -> Result<(), Error> {
-        ClientHandshake::new(self.request.clone(), [0; 16], &self.config)?;
-        if self.request.uri().is_secure() && !cfg!(feature = "rustls") {
-            return Err(Error::TlsUnavailable);
-        }
+    fn check(&self) -> Result<(), Error> {
+        ClientHandshake::new(self.request.clone(), [0; 16], &self.options.config)?;
         Ok(())
     }
 
-    /// Host and port that TCP connects to.
-    pub(super) fn first_hop(&self) -> (&str, u16) {
-        match &self.proxy {
-            Some(proxy) => (proxy.host(), proxy.port()),
-            None => (self.request.uri().host(), self.request.uri().port()),
-        }
-    }
-
     /// Turns to where a refusal redirects to, if that is asked for; everything else is the error it was.
-    pub(super) fn redirect(&mut self, error: Error) -> Result<(), Error> {
+    fn redirect(&mut self, error: Error) -> Result<(), Error> {
         let Error::Handshake(HandshakeError::Refused(refusal)) = &error else {
             return Err(error);
         };
-        if self.max_redirects == 0 || !matches!(refusal.status(), 301 | 302 | 303 | 307 | 308) {
+        if self.options.max_redirects == 0 || !matches!(refusal.status(), 301 | 302 | 303 | 307 | 308) {
             return Err(error);
         }
         let Some(location) = refusal.headers().get_bytes("Location") else {
             return Err(error);
         };
-        if self.redirects == self.max_redirects {
+        if self.redirects == self.options.max_redirects {
             return Err(RedirectError::TooMany.into());
         }
         let location = core::str::from_utf8(location).map_err(|_| RedirectError::Location(UriError::Character))?;
@@ -81,5 +65,26 @@ impl Plan {
         self.redirects += 1;
         self.request.redirect(target);
         self.check()
+    }
+}
+
+impl ConnectOptions {
+    /// Host and port that TCP connects to, on the way to a URI.
+    fn first_hop<'a>(&'a self, uri: &'a Uri) -> (&'a str, u16) {
+        match &self.proxy {
+            Some(proxy) => (proxy.host(), proxy.port()),
+            None => (uri.host(), uri.port()),
+        }
+    }
+
+    /// Fails for a way that a shell cannot go, so that no connection is made.
+    fn check(&self, uri: &Uri, has_tls: bool, socks: Result<(), ProxyError>) -> Result<(), Error> {
+        if uri.is_secure() && !has_tls {
+            return Err(Error::TlsUnavailable);
+        }
+        match &self.proxy {
+            Some(proxy) if proxy.is_socks() => Ok(socks?),
+            _ => Ok(()),
+        }
     }
 }

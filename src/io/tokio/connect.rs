@@ -1,22 +1,22 @@
 //! From a URI to a connection.
 
 use alloc::boxed::Box;
-use core::future::{Future, poll_fn};
-use std::io::{self, IoSlice};
+#[cfg(feature = "rustls")]
+use alloc::sync::Arc;
+use core::net::SocketAddr;
+use std::io;
 
-use ::tokio::{
-    net::TcpStream,
-    time::{Instant, timeout_at},
-};
+use ::tokio::{net::TcpStream, task::spawn_blocking};
+#[cfg(feature = "rustls")]
+use rustls::{ClientConfig, pki_types::ServerName};
 
-use super::{Connector, Io, MaybeTls, WebSocket, dial};
+use super::{Io, MaybeTls, WebSocket};
 use crate::{
-    config::Config,
-    error::{Error, Phase, ProxyError},
-    handshake::{ClientRequest, UpgradeResponse},
-    io::{
-        asynchronous::Transport,
-        connect::{Plan, Proxy, Tunnel, builder},
+    error::{Error, ProxyError},
+    handshake::{ClientRequest, UpgradeResponse, Uri},
+    io::connect::{
+        ConnectOptions, Proxy,
+        asynchronous::{self, Attempt, Runtime},
     },
 };
 
@@ -39,44 +39,26 @@ use crate::{
 ///
 /// # Errors
 ///
-/// As for [`Connect::connect`], and [`Error::Uri`].
+/// As for [`connect_with`], and [`Error::Uri`].
 ///
 /// # Cancel safety
 ///
 /// Dropped before it completes, the connection is dropped with it.
 pub async fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
-    connect_with(uri.parse::<ClientRequest>()?, &Config::new()).await
-}
-
-/// Connects to the host of the request and opens a connection. For everything else that can be chosen, see [`Connect`].
-///
-/// # Errors
-///
-/// As for [`Connect::connect`].
-///
-/// # Cancel safety
-///
-/// Dropped before it completes, the connection is dropped with it.
-pub async fn connect_with(request: ClientRequest, config: &Config) -> Result<WebSocket<MaybeTls>, Error> {
-    let (websocket, _) = Connect::new(request).config(config).connect().await?;
+    let (websocket, _) = connect_with(uri.parse()?, &ConnectOptions::new()).await?;
     Ok(websocket)
 }
 
-/// How to get to a server: limits, trust, a proxy, redirects.
+/// Connects to the host of the request and opens a connection. Returns the response of the server with it.
 ///
 /// ```no_run
-/// use core::time::Duration;
-/// use websocket_proto::{Config, Timers, handshake::ClientRequest, tokio::Connect};
+/// use websocket_proto::{ConnectOptions, handshake::ClientRequest, tokio::connect_with};
 ///
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let request: ClientRequest = "ws://example.com/chat".parse()?;
-/// let (websocket, response) = Connect::new(request.header("Authorization", "Bearer c2VjcmV0"))
-///     .config(&Config::new().timers(Timers::new().handshake(Duration::from_secs(20))))
-///     .proxy("http://proxy.example:3128".parse::<websocket_proto::Proxy>()?)
-///     .redirects(5)
-///     .connect()
-///     .await?;
-/// println!("{:?}", response.headers().get("server"));
+/// let request = request.header("Authorization", "Bearer c2VjcmV0");
+/// let (websocket, response) = connect_with(request, &ConnectOptions::new().redirects(5)).await?;
+/// println!("{:?}", response.headers().get("Server"));
 /// # Ok(())
 /// # }
 /// ```
@@ -85,185 +67,94 @@ pub async fn connect_with(request: ClientRequest, config: &Config) -> Result<Web
 /// itself before the next one is tried beside it ([RFC 8305]). `TCP_NODELAY` is set. [RFC 6455 §4.1] allows one connection
 /// being opened per address at a time: a client that opens many to one host should open them one after the other.
 ///
+/// # Errors
+///
+/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the feature `tokio-rustls`, and the
+/// look-up of a name has an end in time as well.
+///
+/// # Cancel safety
+///
+/// Dropped before it completes, the connection is dropped with it.
+///
 /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
-#[derive(Clone, Debug)]
-pub struct Connect {
-    plan: Plan,
+pub fn connect_with(
+    request: ClientRequest,
+    options: &ConnectOptions,
+) -> impl Future<Output = Result<(WebSocket<MaybeTls>, UpgradeResponse), Error>> + use<> {
+    let attempt = Attempt::new(request, options);
+    // Boxed, or all that connecting takes would be part of the caller's future for as long as the connection lasts.
+    Box::pin(async move { attempt?.connect::<Tokio>().await })
 }
 
-builder!();
-
-impl Connect {
-    /// Connects, and opens a connection. Returns the response of the server with it.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss://` without the
-    ///   `tokio-rustls` feature: no connection is made then;
-    /// - [`Error::Lookup`] for a name that is unknown, [`Error::Connect`] if no address can be reached;
-    /// - [`Error::Proxy`] if the proxy does not lead to the host;
-    #[cfg_attr(
-        feature = "tokio-rustls",
-        doc = "- [`Error::Tls`] for a server that is not to be trusted or does not speak TLS;"
-    )]
-    /// - [`Error::Handshake`] if the server refuses, with its status, header fields and the beginning of the body
-    ///   ([`HandshakeError::Refused`](crate::handshake::HandshakeError::Refused)), or if its answer is not valid;
-    /// - [`Error::Redirect`] for a redirect that is not followed, of those that are to be;
-    /// - [`Error::TimedOut`] or [`HandshakeError::TimedOut`](crate::handshake::HandshakeError::TimedOut) if all of it
-    ///   took longer than [`Timers::handshake`](crate::Timers::handshake);
-    /// - [`Error::Io`] if the stream fails behind that; [`Error::Entropy`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it completes, the connection is dropped with it.
-    pub async fn connect(self) -> Result<(WebSocket<MaybeTls>, UpgradeResponse), Error> {
-        // Boxed, or all that connecting takes would be part of the caller's future for as long as the connection lasts.
-        Box::pin(async move {
-            let mut plan = self.plan;
-            let deadline = deadline(&plan);
-            loop {
-                let stream = open_stream(&plan, deadline).await?;
-                let mut connector = Connector::new(stream, plan.request.clone(), &plan.config)?;
-                if let Some(deadline) = deadline {
-                    connector.set_time_left(deadline.saturating_duration_since(Instant::now()));
-                }
-                match connector.recv_response().await {
-                    Ok(response) => return Ok((connector.open(response.clone()), response)),
-                    Err(error) => plan.redirect(error)?,
-                }
-            }
-        })
-        .await
-    }
-
-    /// Makes the stream to the host of the request, with TLS for `wss`, and sends nothing of the opening handshake.
-    ///
-    /// For [`WebSocket::client_with`] or a [`Connector`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`connect`](Self::connect) that come before the opening handshake.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it completes, the stream is dropped with it.
-    pub async fn open_stream(&self) -> Result<MaybeTls, Error> {
-        open_stream(&self.plan, deadline(&self.plan)).await
-    }
+/// Makes the stream to the host of a URI, with TLS for `wss`, and sends nothing of the opening handshake.
+///
+/// For [`WebSocket::client_with`](crate::asynchronous::WebSocket::client_with) or a [`Connector`](super::Connector).
+///
+/// # Errors
+///
+/// Those of [`connect_with`] that come before the opening handshake.
+///
+/// # Cancel safety
+///
+/// Dropped before it completes, the stream is dropped with it.
+pub async fn open_stream(uri: &Uri, options: &ConnectOptions) -> Result<MaybeTls, Error> {
+    Box::pin(asynchronous::open_stream::<Tokio>(uri, options)).await
 }
 
-fn deadline(plan: &Plan) -> Option<Instant> {
-    // A time that is too long to be reached is no bound.
-    plan.config
-        .timers
-        .handshake
-        .and_then(|timeout| Instant::now().checked_add(timeout))
-}
+struct Tokio;
 
-/// Takes a step, for at most until the deadline.
-async fn within<V>(
-    deadline: Option<Instant>,
-    phase: Phase,
-    step: impl Future<Output = Result<V, Error>>,
-) -> Result<V, Error> {
-    match deadline {
-        None => step.await,
-        Some(deadline) => match timeout_at(deadline, step).await {
-            Ok(done) => done,
-            Err(_) => Err(Error::TimedOut(phase)),
-        },
-    }
-}
+impl Runtime for Tokio {
+    type Tcp = TcpStream;
+    type Hop = Io<TcpStream>;
+    type Stream = MaybeTls;
+    type Transport = Io<MaybeTls>;
 
-async fn open_stream(plan: &Plan, deadline: Option<Instant>) -> Result<MaybeTls, Error> {
-    plan.check()?;
-    if plan.proxy.as_ref().is_some_and(Proxy::is_socks) && !cfg!(feature = "socks") {
-        return Err(ProxyError::SocksUnavailable.into());
-    }
-    // Settings are validated before connecting.
-    #[cfg(not(feature = "tokio-rustls"))]
-    if plan.request.uri().is_secure() {
-        return Err(Error::TlsUnavailable);
-    }
-    #[cfg(feature = "tokio-rustls")]
-    let tls = match plan.request.uri().is_secure() {
-        true => Some(within(deadline, Phase::Tls, tls_connector(plan)).await?),
-        false => None,
+    const HAS_TLS: bool = cfg!(feature = "tokio-rustls");
+
+    const SOCKS: Result<(), ProxyError> = match cfg!(feature = "socks") {
+        true => Ok(()),
+        false => Err(ProxyError::SocksUnavailable),
     };
-    let (host, port) = plan.first_hop();
-    let addresses = within(deadline, Phase::Lookup, dial::lookup(host, port)).await?;
-    let stream = within(deadline, Phase::Connect, dial::race(addresses)).await?;
-    // Messages are written as a whole, so nothing is gained by holding them back.
-    stream.set_nodelay(true)?;
-    let stream = match &plan.proxy {
-        None => stream,
-        Some(proxy) => within(deadline, Phase::Proxy, through(proxy, stream, plan)).await?,
-    };
-    #[cfg(feature = "tokio-rustls")]
-    if let Some((connector, name)) = tls {
-        return within(deadline, Phase::Tls, async {
-            let stream = connector.connect(name, stream).await.map_err(tls_error)?;
-            Ok(MaybeTls::Tls(alloc::boxed::Box::new(stream)))
-        })
-        .await;
-    }
-    Ok(MaybeTls::Plain(stream))
-}
 
-/// Has the proxy connect to the host (RFC 6455 §4.1 item 3).
-async fn through(proxy: &Proxy, stream: TcpStream, plan: &Plan) -> Result<TcpStream, Error> {
+    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        Ok(stream)
+    }
+
+    fn plain(tcp: TcpStream) -> MaybeTls {
+        MaybeTls::plain(tcp)
+    }
+
+    fn into_tcp(hop: Io<TcpStream>) -> TcpStream {
+        hop.into_stream()
+    }
+
+    async fn unblock<V: Send + 'static>(work: impl FnOnce() -> V + Send + 'static) -> io::Result<V> {
+        spawn_blocking(work).await.map_err(io::Error::other)
+    }
+
     #[cfg(feature = "socks")]
-    if proxy.is_socks() {
-        return super::socks::through(proxy, stream, plan.request.uri()).await;
+    async fn through_socks(proxy: &Proxy, tcp: TcpStream, uri: &Uri) -> Result<TcpStream, Error> {
+        super::socks::through(proxy, tcp, uri).await
     }
-    let mut tunnel = Tunnel::new(proxy, plan.request.uri(), &plan.config.limits)?;
-    let mut transport = Io::new(stream);
-    let mut rest = tunnel.request();
-    while !rest.is_empty() {
-        match poll_fn(|cx| transport.poll_write(cx, &[IoSlice::new(rest)])).await? {
-            0 => return Err(io::Error::from(io::ErrorKind::WriteZero).into()),
-            n => rest = &rest[n..],
-        }
+
+    #[cfg(not(feature = "socks"))]
+    async fn through_socks(_: &Proxy, _: TcpStream, _: &Uri) -> Result<TcpStream, Error> {
+        Err(ProxyError::SocksUnavailable.into())
     }
-    poll_fn(|cx| transport.poll_flush(cx)).await?;
-    let mut buffer = [0; 1024];
-    loop {
-        match poll_fn(|cx| transport.poll_read(cx, &mut buffer)).await? {
-            0 => return Err(ProxyError::Eof.into()),
-            n if tunnel.receive(&buffer[..n])? => return Ok(transport.into_stream()),
-            _ => {}
-        }
+
+    #[cfg(feature = "tokio-rustls")]
+    async fn secure(tcp: TcpStream, name: ServerName<'static>, config: Arc<ClientConfig>) -> io::Result<MaybeTls> {
+        let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await?;
+        Ok(MaybeTls::tls(stream))
     }
-}
 
-#[cfg(feature = "tokio-rustls")]
-type TlsConnector = (
-    tokio_rustls::TlsConnector,
-    crate::tls::rustls::pki_types::ServerName<'static>,
-);
-
-#[cfg(feature = "tokio-rustls")]
-async fn tls_connector(plan: &Plan) -> Result<TlsConnector, Error> {
-    let name = crate::io::tls::server_name(plan.request.uri().host())?;
-    let config = if plan.tls.is_ready() {
-        plan.tls.client_config()?
-    } else {
-        // This reads files.
-        let tls = plan.tls.clone();
-        let read = ::tokio::task::spawn_blocking(move || tls.client_config());
-        read.await.map_err(std::io::Error::other)??
-    };
-    Ok((config.into(), name))
-}
-
-/// What tokio-rustls wraps into an I/O error.
-#[cfg(feature = "tokio-rustls")]
-fn tls_error(error: std::io::Error) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(inner) => inner.clone().into(),
-        None => error.into(),
+    /// `rustls` without `tokio-rustls`: that there is no TLS is found before.
+    #[cfg(all(feature = "rustls", not(feature = "tokio-rustls")))]
+    async fn secure(_: TcpStream, _: ServerName<'static>, _: Arc<ClientConfig>) -> io::Result<MaybeTls> {
+        Err(io::ErrorKind::Unsupported.into())
     }
 }
 

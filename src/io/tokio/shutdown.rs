@@ -3,6 +3,7 @@
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
     future::{Future, poll_fn},
+    net::SocketAddr,
     pin::pin,
     task::Poll,
     time::Duration,
@@ -10,7 +11,6 @@ use core::{
 use std::{
     collections::HashMap,
     io,
-    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 

@@ -15,40 +15,49 @@ use ::tokio::{
 
 /// A TCP stream, with TLS if the scheme is `wss`.
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum MaybeTls {
-    /// `ws`: plain TCP.
+pub struct MaybeTls(Inner);
+
+#[derive(Debug)]
+enum Inner {
     Plain(TcpStream),
-    /// `wss`: TLS over TCP.
     #[cfg(feature = "tokio-rustls")]
     Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
 }
 
 impl MaybeTls {
+    pub(super) const fn plain(stream: TcpStream) -> Self {
+        Self(Inner::Plain(stream))
+    }
+
+    #[cfg(feature = "tokio-rustls")]
+    pub(super) fn tls(stream: tokio_rustls::client::TlsStream<TcpStream>) -> Self {
+        Self(Inner::Tls(Box::new(stream)))
+    }
+
     /// The TCP stream, which may lead to a proxy. With TLS, only its addresses and options are of use.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
+        match &self.0 {
+            Inner::Plain(stream) => stream,
             #[cfg(feature = "tokio-rustls")]
-            Self::Tls(stream) => stream.get_ref().0,
+            Inner::Tls(stream) => stream.get_ref().0,
         }
     }
 
     /// Whether it is encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        !matches!(self, Self::Plain(_))
+        !matches!(self.0, Inner::Plain(_))
     }
 }
 
 /// Calls a method of the stream that it is.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
-        match $self.get_mut() {
-            MaybeTls::Plain(stream) => Pin::new(stream).$method($($argument),*),
+        match &mut $self.get_mut().0 {
+            Inner::Plain(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tokio-rustls")]
-            MaybeTls::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Inner::Tls(stream) => Pin::new(stream).$method($($argument),*),
         }
     };
 }
@@ -73,10 +82,10 @@ impl AsyncWrite for MaybeTls {
     }
 
     fn is_write_vectored(&self) -> bool {
-        match self {
-            Self::Plain(stream) => stream.is_write_vectored(),
+        match &self.0 {
+            Inner::Plain(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tokio-rustls")]
-            Self::Tls(stream) => stream.is_write_vectored(),
+            Inner::Tls(stream) => stream.is_write_vectored(),
         }
     }
 

@@ -15,7 +15,7 @@ const TIME: Duration = Duration::from_millis(400);
 
 async fn outlasts(client: Client, is_expected: impl Fn(&Error) -> bool) {
     let client = client.within(TIME);
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let began = Instant::now();
         let error = client.run(shell).await.expect_err("too late");
         assert!(is_expected(&error), "{shell:?}: {error:?}");

@@ -1,6 +1,7 @@
-//! Connecting: TLS, proxies, redirects, deadlines, over the tokio shell and the blocking one.
+//! Connecting: TLS, proxies, redirects, deadlines, over the shells of tokio and futures-io, and the blocking one.
 
 mod deadline;
+mod options;
 mod provider;
 mod proxy;
 mod redirect;

@@ -12,7 +12,7 @@ async fn a_missing_provider_is_an_error() {
     let port = serve_tls(&certificate).await;
     let mut client = Client::new(&format!("wss://localhost:{port}/"));
     client.tls = client.tls.add_root(certificate.der());
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let outcome = client.run(shell).await;
         if cfg!(any(feature = "rustls-ring", feature = "rustls-aws-lc")) {
             outcome.unwrap_or_else(|error| panic!("{shell:?}: {error}"));

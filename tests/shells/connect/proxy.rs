@@ -49,7 +49,7 @@ async fn serve_answer(answer: Vec<u8>) -> u16 {
 async fn the_way_leads_through_the_proxy() {
     let (proxy, heads) = serve_proxy(serve(echo).await).await;
     let client = Client::new("ws://server.invalid/chat").through(&format!("http://127.0.0.1:{proxy}"));
-    for shell in SHELLS {
+    for &shell in SHELLS {
         client
             .run(shell)
             .await
@@ -70,7 +70,7 @@ async fn tls_runs_through_the_proxy() {
     let client = Client::new("wss://localhost/chat")
         .trusting(&certificate)
         .through(&format!("http://Aladdin:open%20sesame@localhost:{proxy}/"));
-    for shell in SHELLS {
+    for &shell in SHELLS {
         client
             .run(shell)
             .await
@@ -123,7 +123,7 @@ async fn a_proxy_that_does_not_lead_on_is_an_error() {
     for (answer, is_expected) in cases {
         let proxy = serve_answer(answer.to_vec()).await;
         let client = Client::new("ws://server.invalid/").through(&format!("http://127.0.0.1:{proxy}"));
-        for shell in SHELLS {
+        for &shell in SHELLS {
             let error = client.run(shell).await.expect_err("refused");
             assert!(
                 matches!(&error, Error::Proxy(error) if is_expected(error)),

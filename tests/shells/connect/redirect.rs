@@ -58,7 +58,7 @@ async fn redirects_are_followed_on_demand() {
         (307, "/to?x=1"),
         (308, "/to?x=1"),
     ] {
-        for shell in SHELLS {
+        for &shell in SHELLS {
             let (port, heads) = serve_redirect(status, location.into()).await;
             let client = Client::new(&format!("ws://127.0.0.1:{port}/from"))
                 .redirects(1)
@@ -81,7 +81,7 @@ async fn redirects_are_not_followed_by_default() {
     for (status, redirects) in [(302, 0), (300, 5), (304, 5)] {
         let (port, _) = serve_redirect(status, "/to".into()).await;
         let client = Client::new(&format!("ws://127.0.0.1:{port}/from")).redirects(redirects);
-        for shell in SHELLS {
+        for &shell in SHELLS {
             let error = client.run(shell).await.expect_err("refused");
             assert!(
                 matches!(&error, Error::Handshake(HandshakeError::Refused(refusal)) if refusal.status() == status),
@@ -94,7 +94,7 @@ async fn redirects_are_not_followed_by_default() {
 /// HS-C-43: another host or port gets neither credentials nor anything else that may be one.
 #[tokio::test]
 async fn credentials_stay_with_their_host() {
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let (target, heads) = serve_redirect(302, String::new()).await;
         // Another port; and another host with the port that it has, which is another address only.
         for host in ["127.0.0.1", "localhost"] {
@@ -127,7 +127,7 @@ async fn credentials_stay_with_their_host() {
 /// HS-C-43: a loop ends at the limit.
 #[tokio::test]
 async fn loops_are_limited() {
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let (port, heads) = serve_redirect(302, "/from".into()).await;
         let client = Client::new(&format!("ws://127.0.0.1:{port}/from")).redirects(3);
         let error = client.run(shell).await.expect_err("a loop");
@@ -158,7 +158,7 @@ async fn a_downgrade_is_refused() {
         let client = Client::new(&format!("wss://localhost:{port}/"))
             .trusting(&certificate)
             .redirects(1);
-        for shell in SHELLS {
+        for &shell in SHELLS {
             let error = client.run(shell).await.expect_err("a downgrade");
             assert!(
                 matches!(error, Error::Redirect(RedirectError::Insecure)),
@@ -179,7 +179,7 @@ async fn the_target_is_validated() {
     ] {
         let (port, _) = serve_redirect(302, location.into()).await;
         let client = Client::new(&format!("ws://127.0.0.1:{port}/from")).redirects(1);
-        for shell in SHELLS {
+        for &shell in SHELLS {
             let error = client.run(shell).await.expect_err("invalid");
             assert!(
                 matches!(error, Error::Redirect(RedirectError::Location(found)) if found == cause),

@@ -19,7 +19,7 @@ async fn a_refusal_reaches_the_caller() {
     })
     .await;
     let client = Client::new(&format!("ws://127.0.0.1:{port}/")).redirects(3);
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("refused");
         let Error::Handshake(HandshakeError::Refused(refusal)) = error else {
             panic!("{shell:?}: {error:?}")
@@ -34,7 +34,7 @@ async fn a_refusal_reaches_the_caller() {
 #[tokio::test]
 async fn all_addresses_of_a_host_are_tried() {
     let port = serve(echo).await;
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let client = Client::new(&format!("ws://localhost:{port}/"));
         client
             .run(shell)
@@ -49,7 +49,7 @@ async fn all_addresses_of_a_host_are_tried() {
                 tokio::spawn(echo(stream));
             }
         });
-        for shell in SHELLS {
+        for &shell in SHELLS {
             let client = Client::new(&format!("ws://[::1]:{port}/"));
             client
                 .run(shell)
@@ -65,7 +65,7 @@ async fn hosts_that_are_not_there_are_told_apart() {
     let unused = StdListener::bind("127.0.0.1:0").expect("bound");
     let port = unused.local_addr().expect("bound").port();
     drop(unused);
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = Client::new(&format!("ws://127.0.0.1:{port}/")).run(shell).await;
         assert!(
             matches!(&error, Err(Error::Connect(error)) if error.kind() == io::ErrorKind::ConnectionRefused),
@@ -81,7 +81,7 @@ async fn hosts_that_are_not_there_are_told_apart() {
 async fn nothing_is_connected_for_an_invalid_request() {
     let port = serve(|_| async { panic!("connected") }).await;
     let client = Client::new(&format!("ws://127.0.0.1:{port}/")).header("Bad name", "x");
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await;
         assert!(matches!(error, Err(Error::Request(_))), "{shell:?}: {error:?}");
     }

@@ -9,7 +9,7 @@ use tokio::{
     task::spawn_blocking,
 };
 use websocket_proto::{
-    CloseCode, Config, Error, Proxy, Timers, blocking,
+    CloseCode, Config, ConnectOptions, Error, Proxy, Timers, blocking,
     handshake::ClientRequest,
     tls::{
         TlsConfig,
@@ -36,9 +36,16 @@ pub(crate) struct Client {
 pub(crate) enum Shell {
     Tokio,
     Blocking,
+    #[cfg(feature = "futures-rustls")]
+    Futures,
 }
 
-pub(crate) const SHELLS: [Shell; 2] = [Shell::Tokio, Shell::Blocking];
+pub(crate) const SHELLS: &[Shell] = &[
+    Shell::Tokio,
+    Shell::Blocking,
+    #[cfg(feature = "futures-rustls")]
+    Shell::Futures,
+];
 
 impl Client {
     pub(crate) fn new(uri: &str) -> Self {
@@ -82,16 +89,33 @@ impl Client {
         match shell {
             Shell::Tokio => client.run_tokio().await,
             Shell::Blocking => spawn_blocking(move || client.run_blocking()).await.expect("no panic"),
+            // On this runtime, which it knows nothing of.
+            #[cfg(feature = "futures-rustls")]
+            Shell::Futures => client.run_futures().await,
         }
     }
 
-    async fn run_tokio(self) -> Result<(), Error> {
-        let connect = shell::Connect::new(self.request)
+    pub(crate) fn options(&self) -> ConnectOptions {
+        ConnectOptions::new()
             .config(&self.config)
-            .tls(self.tls)
-            .proxy(self.proxy)
-            .redirects(self.redirects);
-        let (mut websocket, _) = connect.connect().await?;
+            .tls(self.tls.clone())
+            .proxy(self.proxy.clone())
+            .redirects(self.redirects)
+    }
+
+    #[cfg(feature = "futures-rustls")]
+    async fn run_futures(self) -> Result<(), Error> {
+        let (mut websocket, _) = websocket_proto::futures::connect_with(self.request.clone(), &self.options()).await?;
+        for text in [String::from("hello"), "x".repeat(300_000)] {
+            websocket.send(text.as_str()).await?;
+            let echoed = websocket.recv().await?.expect("an echo");
+            assert_eq!(echoed.as_text(), Some(text.as_str()));
+        }
+        websocket.close(CloseCode::NORMAL).await
+    }
+
+    async fn run_tokio(self) -> Result<(), Error> {
+        let (mut websocket, _) = shell::connect_with(self.request.clone(), &self.options()).await?;
         // Larger than what TLS buffers, so that it is written and read in pieces.
         for text in [String::from("hello"), "x".repeat(300_000)] {
             websocket.send(text.as_str()).await?;
@@ -102,12 +126,7 @@ impl Client {
     }
 
     fn run_blocking(self) -> Result<(), Error> {
-        let connect = blocking::Connect::new(self.request)
-            .config(&self.config)
-            .tls(self.tls)
-            .proxy(self.proxy)
-            .redirects(self.redirects);
-        let (mut websocket, _) = connect.connect()?;
+        let (mut websocket, _) = blocking::connect_with(self.request.clone(), &self.options())?;
         for text in [String::from("hello"), "x".repeat(300_000)] {
             websocket.send(text.as_str())?;
             let echoed = websocket.recv()?.expect("an echo");

@@ -7,7 +7,7 @@ use tokio::{
     task::spawn_blocking,
 };
 use websocket_proto::{
-    Error, Message, blocking,
+    ConnectOptions, Error, Message, blocking,
     tls::{TlsConfig, TlsError, rustls},
     tokio as shell,
 };
@@ -20,7 +20,7 @@ async fn wss_works_from_end_to_end() {
     let certificate = Certificate::of("localhost");
     let port = serve_tls(&certificate).await;
     let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
-    for shell in SHELLS {
+    for &shell in SHELLS {
         client
             .run(shell)
             .await
@@ -47,7 +47,7 @@ async fn a_blocking_server_speaks_tls() {
     });
     let mut client = Client::new(&format!("wss://localhost:{port}/"));
     client.tls = certificate.trusted().client_config().expect("valid").into();
-    for shell in SHELLS {
+    for &shell in SHELLS {
         client
             .run(shell)
             .await
@@ -85,8 +85,8 @@ async fn halves_of_an_async_stream_do_not_hold_each_other_up() {
     })
     .await;
     let request = format!("wss://localhost:{port}/").parse().expect("valid");
-    let connect = shell::Connect::new(request).tls(certificate.trusted());
-    let (websocket, _) = connect.connect().await.expect("open");
+    let options = ConnectOptions::new().tls(certificate.trusted());
+    let (websocket, _) = shell::connect_with(request, &options).await.expect("open");
     tokio::time::timeout(Duration::from_secs(60), both(websocket))
         .await
         .expect("both directions go on");
@@ -98,7 +98,7 @@ async fn a_wrong_host_name_is_refused() {
     let certificate = Certificate::of("other.example");
     let port = serve_tls(&certificate).await;
     let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("refused");
         let Error::Tls(error) = error else {
             panic!("{shell:?}: {error:?}")
@@ -112,7 +112,7 @@ async fn a_wrong_host_name_is_refused() {
 async fn an_untrusted_certificate_is_refused() {
     let port = serve_tls(&Certificate::of("localhost")).await;
     let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&Certificate::of("localhost"));
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("refused");
         let Error::Tls(error) = error else {
             panic!("{shell:?}: {error:?}")
@@ -140,7 +140,7 @@ async fn nothing_of_the_handshake_is_sent_before_tls() {
     let client = Client::new(&format!("wss://localhost:{port}/secret"))
         .trusting(&certificate)
         .within(Duration::from_millis(300));
-    for shell in SHELLS {
+    for &shell in SHELLS {
         client.run(shell).await.expect_err("no TLS");
     }
     let received = received.lock().expect("no panic");
@@ -160,7 +160,7 @@ async fn a_server_without_tls_is_refused() {
     })
     .await;
     let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&Certificate::of("localhost"));
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("no TLS");
         assert!(
             matches!(&error, Error::Tls(error) if matches!(**error, TlsError::Failed(_))),
@@ -176,7 +176,7 @@ async fn no_roots_are_an_error() {
     client.tls = TlsConfig::new()
         .without_platform_roots()
         .provider(Arc::new(rustls::crypto::ring::default_provider()));
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("no roots");
         assert!(
             matches!(&error, Error::Tls(error) if matches!(**error, TlsError::NoRoots)),
@@ -191,11 +191,8 @@ async fn an_async_stream_can_be_split() {
     let certificate = Certificate::of("localhost");
     let port = serve_tls(&certificate).await;
     let request = format!("wss://localhost:{port}/").parse().expect("valid");
-    let (websocket, response) = shell::Connect::new(request)
-        .tls(certificate.trusted())
-        .connect()
-        .await
-        .expect("open");
+    let options = ConnectOptions::new().tls(certificate.trusted());
+    let (websocket, response) = shell::connect_with(request, &options).await.expect("open");
     assert_eq!(response.subprotocol(), None);
     assert!(websocket.stream().is_tls());
     let (mut send, mut recv) = websocket.split();
@@ -218,7 +215,7 @@ async fn an_end_without_notice_is_an_end() {
     })
     .await;
     let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
-    for shell in SHELLS {
+    for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("ended");
         // A write may find out first.
         let is_end = match &error {

@@ -8,7 +8,8 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, Closure, Config, Error, Message, ProtocolError, Role, Timer, Timers, blocking, frame::Opcode,
+    CloseCode, Closure, Config, ConnectOptions, Error, Message, ProtocolError, Role, Timer, Timers, blocking,
+    frame::Opcode,
 };
 
 use crate::{
@@ -36,8 +37,9 @@ async fn a_client_can_be_split() {
     let plain = serve(echo).await;
     tokio::task::spawn_blocking(move || {
         for uri in [format!("wss://localhost:{tls}/"), format!("ws://localhost:{plain}/")] {
-            let connect = blocking::Connect::new(uri.parse().expect("valid")).tls(certificate.trusted());
-            let (websocket, _) = connect.connect().expect("open");
+            let options = ConnectOptions::new().tls(certificate.trusted());
+            let request = uri.parse().expect("valid");
+            let (websocket, _) = blocking::connect_with(request, &options).expect("open");
             assert_eq!(websocket.stream().is_tls(), uri.starts_with("wss"));
             let (mut send, mut recv) = websocket.split().expect("split");
             send.send("hello").expect("sent");

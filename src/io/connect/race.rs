@@ -1,34 +1,17 @@
 //! The first hop: TCP to whichever address of a host answers first.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::{future::poll_fn, net::SocketAddr, pin::Pin, task::Poll, time::Duration};
+use core::{future::poll_fn, net::SocketAddr, task::Poll, time::Duration};
 use std::io;
 
-use ::tokio::{
-    net::{TcpStream, lookup_host},
-    time::sleep,
-};
-
-use crate::error::Error;
+use crate::{error::Error, io::asynchronous::Timer};
 
 /// How long an attempt has to itself (RFC 8305 §8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-type Attempt = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;
-
-/// All addresses of a host, of which there is one at least, in the order in which they are tried.
-pub(super) async fn lookup(host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
-    let found = lookup_host((host, port)).await.map_err(Error::Lookup)?;
-    let addresses = in_turns(found.collect());
-    if addresses.is_empty() {
-        return Err(Error::Lookup(io::ErrorKind::NotFound.into()));
-    }
-    Ok(addresses)
-}
-
 /// The two families of addresses in turns, beginning with the one that the system prefers (RFC 8305 §4), so that one
 /// that leads nowhere does not hold up the other.
-fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+pub(super) fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let prefers_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) = addresses
         .iter()
@@ -47,17 +30,21 @@ fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the first address that answers. The next one is tried when the one before has failed, or has not answered
 /// for a while; what has not answered then goes on beside it. No address is tried twice, as RFC 6455 §4.1 item 2 demands.
-pub(super) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
+pub(super) async fn race<S, C: Timer, A: Future<Output = io::Result<S>>>(
+    addresses: Vec<SocketAddr>,
+    connect: impl Fn(SocketAddr) -> A,
+) -> Result<S, Error> {
+    let mut timer = C::new();
     let mut waiting = addresses.into_iter();
-    let mut attempts: Vec<Attempt> = Vec::new();
+    let mut attempts = Vec::new();
     let mut failure = io::Error::from(io::ErrorKind::NotFound);
     loop {
         match waiting.next() {
-            Some(address) => attempts.push(Box::pin(TcpStream::connect(address))),
+            Some(address) => attempts.push(Box::pin(connect(address))),
             None if attempts.is_empty() => return Err(Error::Connect(failure)),
             None => {}
         }
-        let mut delay = (waiting.len() > 0).then(|| Box::pin(sleep(ATTEMPT_DELAY)));
+        let delay = (waiting.len() > 0).then(|| timer.now() + ATTEMPT_DELAY);
         let ended = poll_fn(|cx| {
             for index in 0..attempts.len() {
                 if let Poll::Ready(ended) = attempts[index].as_mut().poll(cx) {
@@ -65,8 +52,8 @@ pub(super) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error>
                     return Poll::Ready(Some(ended));
                 }
             }
-            match &mut delay {
-                Some(delay) => delay.as_mut().poll(cx).map(|()| None),
+            match delay {
+                Some(due) => timer.poll_until(due, cx).map(|()| None),
                 None => Poll::Pending,
             }
         })
@@ -79,9 +66,16 @@ pub(super) async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error>
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "tokio"))]
 mod tests {
+    use ::tokio::net::TcpStream;
+
     use super::*;
+    use crate::io::tokio::TokioTimer;
+
+    async fn race(addresses: Vec<SocketAddr>) -> Result<TcpStream, Error> {
+        super::race::<_, TokioTimer, _>(addresses, TcpStream::connect).await
+    }
 
     #[test]
     fn families_take_turns() {

@@ -1,0 +1,80 @@
+//! How to get to a server.
+
+use super::Proxy;
+use crate::config::Config;
+#[cfg(feature = "rustls")]
+use crate::io::tls::TlsConfig;
+
+/// How to get to a server, for [`blocking::connect_with`](crate::blocking::connect_with) and those of the async shells: limits and
+/// timers, TLS, a proxy, redirects.
+///
+/// By default: directly, without redirects, and with TLS that trusts what the platform trusts. One value serves any number of
+/// connections.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use websocket_proto::{Config, ConnectOptions, Proxy, Timers, blocking, handshake::ClientRequest};
+///
+/// let options = ConnectOptions::new()
+///     .config(&Config::new().timers(Timers::new().handshake(Duration::from_secs(20))))
+///     .proxy("http://proxy.example:3128".parse::<Proxy>()?)
+///     .redirects(5);
+/// let request: ClientRequest = "ws://example.com/chat".parse()?;
+/// let (websocket, response) = blocking::connect_with(request, &options)?;
+/// println!("{:?}", response.headers().get("Server"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ConnectOptions {
+    pub(super) config: Config,
+    #[cfg(feature = "rustls")]
+    pub(super) tls: TlsConfig,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) max_redirects: u32,
+}
+
+impl ConnectOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets limits and timers. [`Timers::handshake`](crate::Timers::handshake) bounds all of it together: the look-up of the
+    /// name, connecting, TLS, the proxy, redirects and the opening handshake.
+    #[must_use]
+    pub fn config(mut self, config: &Config) -> Self {
+        self.config = config.clone();
+        self
+    }
+
+    /// Sets whom a client trusts with `wss`.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(mut self, tls: impl Into<TlsConfig>) -> Self {
+        self.tls = tls.into();
+        self
+    }
+
+    /// Connects through a proxy. By default there is none, whatever the environment says; see
+    /// [`Proxy::from_env`].
+    ///
+    /// All shells can use proxies that speak HTTP. SOCKS5 requires the tokio shell and the feature `socks`.
+    #[must_use]
+    pub fn proxy(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
+        self.proxy = proxy.into();
+        self
+    }
+
+    /// Follows at most this many redirects (301, 302, 303, 307, 308). By default none is followed, and a redirect is
+    /// [`HandshakeError::Refused`](crate::handshake::HandshakeError::Refused) like every other refusal.
+    ///
+    /// `Location` may be relative; `http` and `https` in it stand for `ws` and `wss`. What leads from `wss` to `ws` is not
+    /// followed. To another host or port go neither the origin nor the added header fields but `User-Agent` and
+    /// `Accept-Language`: any other might be a credential.
+    #[must_use]
+    pub const fn redirects(mut self, limit: u32) -> Self {
+        self.max_redirects = limit;
+        self
+    }
+}
