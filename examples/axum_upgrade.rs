@@ -1,20 +1,18 @@
 //! An axum server with a page at `/` and an echo at `/ws`, on the same port.
 
 mod support;
+#[path = "support/axum.rs"]
+mod upgrade;
 
 use std::{process::ExitCode, time::Duration};
 
 use axum::{
     Router,
-    body::Body,
-    extract::{Request, State},
-    http::StatusCode,
-    response::{Html, IntoResponse, Response},
+    extract::State,
+    response::{Html, Response},
     routing::{any, get},
     serve::ListenerExt,
 };
-use hyper::upgrade::OnUpgrade;
-use hyper_util::rt::TokioIo;
 use support::{Options, listen::cannot_listen, program};
 use tokio::{
     net::TcpListener,
@@ -22,7 +20,8 @@ use tokio::{
     sync::watch,
     time::timeout,
 };
-use websocket_proto::{CloseCode, Config, Error, Negotiated, handshake::UpgradeRequest, tokio::WebSocket};
+use upgrade::{Upgrade, WebSocket};
+use websocket_proto::{CloseCode, Config, Error};
 
 const PAGE: &str = r#"<!doctype html>
 <title>Echo</title>
@@ -61,14 +60,14 @@ async fn run(options: &Options) -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
 
     let (shutdown, mut watch) = watch::channel(());
-    let echo = Echo {
+    let state = Echo {
         config: options.config(),
         shutdown: watch.clone(),
     };
     let router = Router::new()
         .route("/", get(async || Html(PAGE)))
-        .route("/ws", any(upgrade))
-        .with_state(echo);
+        .route("/ws", any(echo))
+        .with_state(state);
     // Frames are written at once, and should leave at once.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
@@ -85,41 +84,19 @@ async fn run(options: &Options) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Accepts, and echoes on the stream that there is once the response has been sent.
-async fn upgrade(State(echo): State<Echo>, mut request: Request) -> Response {
-    let upgrade_request = match UpgradeRequest::from_http(&request) {
-        Ok(upgrade_request) => upgrade_request.configured(&echo.config),
-        Err(error) => {
-            return match error.response_http(request.version()) {
-                Some(response) => response.map(|()| Body::empty()),
-                None => StatusCode::BAD_REQUEST.into_response(),
-            };
-        }
-    };
-    let accepted = match upgrade_request.accept(support::accept(&upgrade_request)) {
-        Ok(accepted) => accepted,
-        Err(error) => return (StatusCode::INTERNAL_SERVER_ERROR, error.to_string()).into_response(),
-    };
-    let response = accepted.response_http().map(|()| Body::empty());
-    let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        if let Err(error) = serve(upgraded, &accepted.into_negotiated(), echo).await {
-            eprintln!("{error}");
-        }
-    });
-    response
+async fn echo(State(echo): State<Echo>, upgrade: Upgrade) -> Response {
+    let accept = support::accept(&upgrade.request);
+    upgrade.on_upgrade(echo.config, Ok(accept), |websocket| serve(websocket, echo.shutdown))
 }
 
-async fn serve(upgraded: OnUpgrade, negotiated: &Negotiated, mut echo: Echo) -> Result<(), Error> {
-    let stream = TokioIo::new(upgraded.await.map_err(std::io::Error::other)?);
-    let mut websocket = WebSocket::from_negotiated(stream, negotiated, &echo.config);
+async fn serve(mut websocket: WebSocket, mut shutdown: watch::Receiver<()>) -> Result<(), Error> {
     loop {
         tokio::select! {
             received = websocket.recv_split() => match received? {
                 Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
-            _ = echo.shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,
+            _ = shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,
         }
     }
 }

@@ -38,7 +38,7 @@ use tokio::{
 };
 use websocket_proto::{
     CloseCode, Config, DeflateConfig, Error, Limits, Negotiated, PreparedMessage, Timers,
-    handshake::{Accept, HandshakeError, OriginPolicy, Rejection, UpgradeRequest},
+    handshake::{Accept, OriginPolicy, Rejection, UpgradeRequest},
     tokio::{Broadcast, Shutdown, ShutdownGuard, Subscription, SubscriptionEnd, WebSocket, WhenSlow},
 };
 
@@ -206,22 +206,20 @@ fn answer(chat: &Arc<Chat>, mut request: Request<Incoming>) -> Response<Body> {
     let room = room.to_owned();
     let upgrade_request = match UpgradeRequest::from_http(&request) {
         Ok(upgrade_request) => upgrade_request.configured(&chat.config),
-        Err(error) => return refuse(&request, &error),
+        Err(error) => return error.response_http(request.version()),
     };
     if !is_room(&room) {
-        return reject(
-            &request,
-            &Rejection::new(404).body("Rooms are named with a-z, 0-9 and -.\n"),
-        );
+        let rejection = Rejection::new(404).body("Rooms are named with a-z, 0-9 and -.\n");
+        return rejection.response_http(request.version());
     }
     // Other web sites must not speak with the browsers of this one's users.
     if upgrade_request.check_origin(&OriginPolicy::same_origin()).is_err() {
-        return reject(&request, &Rejection::new(403));
+        return Rejection::new(403).response_http(request.version());
     }
     let Ok(accepted) = upgrade_request.accept(Accept::new()) else {
-        return reject(&request, &Rejection::new(500));
+        return Rejection::new(500).response_http(request.version());
     };
-    let response = accepted.response_http().map(|()| Body::default());
+    let response = accepted.response_http();
     let upgraded = hyper::upgrade::on(&mut request);
     let chat = Arc::clone(chat);
     chat.shutdown.clone().spawn(|guard| async move {
@@ -310,27 +308,16 @@ async fn talk(
 /// The ordinary routes.
 fn page(request: &Request<Incoming>) -> Response<Body> {
     if request.uri().path() != "/" {
-        return reject(request, &Rejection::new(404));
+        return Rejection::new(404).response_http(request.version());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return reject(request, &Rejection::new(405).header("Allow", "GET, HEAD"));
+        return Rejection::new(405)
+            .header("Allow", "GET, HEAD")
+            .response_http(request.version());
     }
     let mut response = Response::new(Body::from(PAGE));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
     headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
     response
-}
-
-/// The answer to a request that breaks a rule of the handshake.
-fn refuse(request: &Request<Incoming>, error: &HandshakeError) -> Response<Body> {
-    let response = error.response_http(request.version());
-    response.map_or_else(Response::default, |response| response.map(|()| Body::default()))
-}
-
-fn reject(request: &Request<Incoming>, rejection: &Rejection) -> Response<Body> {
-    match rejection.response_http(request.version()) {
-        Ok(response) => response.map(Body::new),
-        Err(error) => unreachable!("a rejection of this program is invalid: {error}"),
-    }
 }

@@ -28,7 +28,7 @@ use tokio::{
 };
 use websocket_proto::{
     CloseCode, Config, Error, Negotiated,
-    handshake::{Accepted, HandshakeError, Rejection, UpgradeRequest},
+    handshake::{Accepted, Rejection, UpgradeRequest},
     tokio::WebSocket,
 };
 
@@ -113,10 +113,10 @@ fn answer(mut request: Request<Incoming>, config: &Config, shutdown: &watch::Rec
             Ok(accepted) => upgrade(&mut request, accepted, config, shutdown),
             Err(error) => {
                 eprintln!("{error}");
-                reject(&request, &Rejection::new(500))
+                error.response_http(request.version())
             }
         },
-        Err(error) => refuse(&request, &error),
+        Err(error) => error.response_http(request.version()),
     }
 }
 
@@ -127,7 +127,7 @@ fn upgrade(
     config: &Config,
     shutdown: &watch::Receiver<()>,
 ) -> Response<Body> {
-    let response = accepted.response_http().map(|()| Body::default());
+    let response = accepted.response_http();
     let upgraded = hyper::upgrade::on(request);
     let (config, shutdown) = (config.clone(), shutdown.clone());
     tokio::spawn(async move {
@@ -160,26 +160,15 @@ async fn echo(
 /// The ordinary routes.
 fn page(request: &Request<Incoming>) -> Response<Body> {
     if request.uri().path() != "/" {
-        return reject(request, &Rejection::new(404));
+        return Rejection::new(404).response_http(request.version());
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
-        return reject(request, &Rejection::new(405).header("Allow", "GET, HEAD"));
+        return Rejection::new(405)
+            .header("Allow", "GET, HEAD")
+            .response_http(request.version());
     }
     let mut response = Response::new(Body::from(PAGE));
     let html = HeaderValue::from_static("text/html; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, html);
     response
-}
-
-/// The answer to a request that breaks a rule of the handshake.
-fn refuse(request: &Request<Incoming>, error: &HandshakeError) -> Response<Body> {
-    let response = error.response_http(request.version());
-    response.map_or_else(Response::default, |response| response.map(|()| Body::default()))
-}
-
-fn reject(request: &Request<Incoming>, rejection: &Rejection) -> Response<Body> {
-    match rejection.response_http(request.version()) {
-        Ok(response) => response.map(Body::new),
-        Err(error) => unreachable!("a rejection of this program is invalid: {error}"),
-    }
 }

@@ -14,6 +14,7 @@
 //! - [Logging](logging): what operators see, with feature `tracing`.
 //! - [Memory](memory): what a connection holds at most, as a formula of the limits.
 //! - [Capacity](capacity): what a connection and a message cost, and how to use all cores.
+//! - [HTTP servers](http_servers): WebSockets beside the routes of axum or hyper.
 //! - [Moving from tungstenite](moving_from_tungstenite): their calls and ours.
 
 #[doc = include_str!("choosing_a_shell.md")]
@@ -57,6 +58,9 @@ pub mod memory {}
 
 #[doc = include_str!("capacity.md")]
 pub mod capacity {}
+
+#[doc = include_str!("http_servers.md")]
+pub mod http_servers {}
 
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}

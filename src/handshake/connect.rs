@@ -2,7 +2,7 @@
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
-use ::http::{Method, Request, Response, Uri, Version, uri::InvalidUri};
+use ::http::{HeaderMap, Method, Request, Response, Uri, Version, request::Parts, uri::InvalidUri};
 
 use super::{
     client::{UpgradeResponse, log_accepted, log_refused},
@@ -39,7 +39,7 @@ impl UpgradeRequest {
     /// let request = UpgradeRequest::from_connect(&request, "websocket")?;
     /// assert_eq!((request.host(), request.path()), ("example.com", "/chat"));
     /// let accepted = request.accept(Accept::new())?;
-    /// assert_eq!(accepted.response_http().status(), 200);
+    /// assert_eq!(accepted.response_http::<websocket_proto::Bytes>().status(), 200);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -69,24 +69,40 @@ impl UpgradeRequest {
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
     /// [RFC 9220]: https://www.rfc-editor.org/rfc/rfc9220
     pub fn from_connect<B>(request: &Request<B>, protocol: &str) -> Result<Self, HandshakeError> {
-        Self::check_connect(request, protocol).inspect_err(log_request_refused)
+        let (method, uri) = (request.method(), request.uri());
+        Self::from_connect_http(method, uri, request.version(), request.headers(), protocol)
+            .inspect_err(log_request_refused)
     }
 
-    fn check_connect<B>(request: &Request<B>, protocol: &str) -> Result<Self, HandshakeError> {
-        if !is_multiplexed(request.version()) {
+    /// The same for the head of an extended CONNECT, as extractors of axum get it (feature `http`).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`from_connect`](Self::from_connect).
+    pub fn from_connect_parts(head: &Parts, protocol: &str) -> Result<Self, HandshakeError> {
+        Self::from_connect_http(&head.method, &head.uri, head.version, &head.headers, protocol)
+            .inspect_err(log_request_refused)
+    }
+
+    fn from_connect_http(
+        method: &Method,
+        uri: &Uri,
+        version: Version,
+        headers: &HeaderMap,
+        protocol: &str,
+    ) -> Result<Self, HandshakeError> {
+        if !is_multiplexed(version) {
             return Err(HandshakeError::HttpVersion);
         }
         // RFC 8441 §4: no other method has a protocol.
-        if request.method() != Method::CONNECT {
+        if method != Method::CONNECT {
             return Err(HandshakeError::Method);
         }
         // RFC 8441 §4, §5. RFC 9110 §16.7: the names of protocols compare without regard to case.
         if !protocol.eq_ignore_ascii_case(PROTOCOL) {
             return Err(HandshakeError::Protocol);
         }
-        let target = request.uri().to_string();
-        let fields = received_fields(request.headers());
-        let head = RequestHead::from_parts(request.method().as_str(), &target, 1, fields);
+        let head = RequestHead::from_parts(method.as_str(), &uri.to_string(), 1, received_fields(headers));
         Self::from_connect_head(head.ok_or(HandshakeError::HeadTooLarge)?)
     }
 }

@@ -6,11 +6,12 @@ use alloc::string::ToString;
 use ::http::{
     HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{ALLOW, CONNECTION, UPGRADE},
+    request::Parts,
 };
 use bytes::Bytes;
 
 use super::{
-    error::{HandshakeError, RejectError, RequestError},
+    error::{AcceptError, HandshakeError, RejectError, RequestError},
     headers::HandshakeField,
     request::ClientRequest,
     respond::{Accepted, Rejection, Via, error_head},
@@ -27,8 +28,9 @@ impl UpgradeRequest {
     /// the bytes of the head is up to the stack that has read them: its grammar, its limits, its deadline. Where the
     /// stack puts what arrives behind the head into the upgraded stream, as hyper does, there are no leftover bytes.
     ///
-    /// A server answers with [`Accepted::response_http`], [`Rejection::response_http`] or
-    /// [`HandshakeError::response_http`], and takes the stream over after the first.
+    /// A server answers with [`Accepted::response_http`], [`Rejection::response_http`], [`HandshakeError::response_http`] or
+    /// [`AcceptError::response_http`], and takes the stream over after the first. All have the same shape: a response with the
+    /// body of the HTTP stack, whichever that is, as long as it can be made from [`Bytes`].
     ///
     /// ```
     /// use websocket_proto::handshake::{Accept, UpgradeRequest};
@@ -41,7 +43,7 @@ impl UpgradeRequest {
     ///     .header("Sec-WebSocket-Version", "13")
     ///     .body(())?;
     /// let accepted = UpgradeRequest::from_http(&request)?.accept(Accept::new())?;
-    /// let response = accepted.response_http();
+    /// let response: http::Response<websocket_proto::Bytes> = accepted.response_http();
     /// assert_eq!(response.status(), 101);
     /// assert_eq!(response.headers()["Sec-WebSocket-Accept"], "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
     /// let negotiated = accepted.into_negotiated();
@@ -55,27 +57,54 @@ impl UpgradeRequest {
     /// [`HandshakeError::MissingField`] for [`HandshakeField::Upgrade`], unless it breaks another rule first: a server that
     /// has other things to offer looks for that field before.
     pub fn from_http<B>(request: &Request<B>) -> Result<Self, HandshakeError> {
-        let minor_version = u8::from(request.version() == Version::HTTP_11);
-        let target = request.uri().to_string();
+        Self::from_http_head(request.method(), request.uri(), request.version(), request.headers())
+    }
+
+    fn from_http_head(
+        method: &Method,
+        uri: &::http::Uri,
+        version: Version,
+        headers: &HeaderMap,
+    ) -> Result<Self, HandshakeError> {
+        let minor_version = u8::from(version == Version::HTTP_11);
         Self::from_parts(
-            request.method().as_str(),
-            &target,
+            method.as_str(),
+            &uri.to_string(),
             minor_version,
-            received_fields(request.headers()),
+            received_fields(headers),
         )
         .inspect_err(log_refused)
     }
 }
 
+/// Checks an upgrade request of which another HTTP stack has the head (feature `http`), as extractors of axum get it; see
+/// [`from_http`](UpgradeRequest::from_http).
+///
+/// The head of an extended CONNECT goes to [`from_connect_parts`](UpgradeRequest::from_connect_parts).
+impl TryFrom<&Parts> for UpgradeRequest {
+    type Error = HandshakeError;
+
+    /// # Errors
+    ///
+    /// Those of [`from_http`](UpgradeRequest::from_http).
+    fn try_from(head: &Parts) -> Result<Self, HandshakeError> {
+        Self::from_http_head(&head.method, &head.uri, head.version, &head.headers)
+    }
+}
+
 impl Accepted {
-    /// The response as a type of the `http` crate (feature `http`): 101, or 200 for an extended CONNECT.
+    /// The response as a type of the `http` crate (feature `http`): 101, or 200 for an extended CONNECT. The body is empty.
     ///
     /// It has the fields of [`response`](Self::response). For an extended CONNECT, only those that HTTP/2 has are left:
     /// the subprotocol, the extensions, and what the application added ([RFC 8441 §5]).
     ///
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
     #[must_use]
-    pub fn response_http(&self) -> Response<()> {
+    pub fn response_http<B: From<Bytes>>(&self) -> Response<B> {
+        self.bare_response().map(|()| Bytes::new().into())
+    }
+
+    fn bare_response(&self) -> Response<()> {
         let (via, head) = self.head();
         let mut response = Response::new(());
         *response.headers_mut() = written_fields(head);
@@ -98,23 +127,25 @@ impl Rejection {
     /// use websocket_proto::handshake::Rejection;
     ///
     /// let rejection = Rejection::new(403).body("Not you.");
-    /// let response = rejection.response_http(http::Version::HTTP_2)?;
+    /// let response: http::Response<Vec<u8>> = rejection.response_http(http::Version::HTTP_2);
     /// assert_eq!((response.status().as_u16(), &response.body()[..]), (403, &b"Not you."[..]));
     /// assert_eq!(response.headers()["Content-Length"], "8");
-    /// # Ok::<(), websocket_proto::handshake::RejectError>(())
     /// ```
     ///
-    /// # Errors
-    ///
-    /// Those of [`to_bytes`](Self::to_bytes).
+    /// A rejection that cannot be sent becomes status 500, without body, as in the shells. [`to_bytes`](Self::to_bytes) says what is
+    /// wrong with it.
     ///
     /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
-    pub fn response_http(&self, version: Version) -> Result<Response<Bytes>, RejectError> {
+    #[must_use]
+    pub fn response_http<B: From<Bytes>>(&self, version: Version) -> Response<B> {
         let response = self
             .head()
             .and_then(|head| refusal(self.status(), &head, version).ok_or(RejectError::Status));
         self.log(&response);
-        Ok(response?.map(|()| Bytes::copy_from_slice(self.body_bytes())))
+        match response {
+            Ok(response) => response.map(|()| Bytes::copy_from_slice(self.body_bytes()).into()),
+            Err(_) => server_error(version).map(|()| Bytes::new().into()),
+        }
     }
 }
 
@@ -123,21 +154,38 @@ impl HandshakeError {
     /// request of this version of HTTP.
     ///
     /// With HTTP/1.1 it is [`response`](Self::response). HTTP/2 and HTTP/3 have neither `Connection` nor `Upgrade`
-    /// ([RFC 9113 §8.2.2]), so these are left out, and status 426, which would need them, becomes 400. `None` where there
-    /// is nothing to answer.
+    /// ([RFC 9113 §8.2.2]), so these are left out, and status 426, which would need them, becomes 400. The body is empty.
+    ///
+    /// An error without a [status](Self::status), which no request of another stack causes, becomes 500.
     ///
     /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
     #[must_use]
-    pub fn response_http(&self, version: Version) -> Option<Response<()>> {
-        let status = self.status()?;
-        let mut response = refusal(status, &error_head(status), version)?;
+    pub fn response_http<B: From<Bytes>>(&self, version: Version) -> Response<B> {
+        self.bare_response(version).map(|()| Bytes::new().into())
+    }
+
+    fn bare_response(&self, version: Version) -> Response<()> {
+        let status = self.status().unwrap_or(500);
+        let Some(mut response) = refusal(status, &error_head(status), version) else {
+            return server_error(version);
+        };
         if matches!(self, Self::Method) && is_multiplexed(version) {
             // RFC 8441 §4: the method is another one there.
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("CONNECT"));
         }
-        Some(response)
+        response
+    }
+}
+
+impl AcceptError {
+    /// The response to a request that the server could not accept as the application has asked for, as a type of the `http`
+    /// crate (feature `http`): 500 with an empty body, as the shells send it. The error is the server's own, and nothing that a
+    /// client should see.
+    #[must_use]
+    pub fn response_http<B: From<Bytes>>(&self, version: Version) -> Response<B> {
+        server_error(version).map(|()| Bytes::new().into())
     }
 }
 
@@ -296,6 +344,13 @@ fn refusal(status: u16, head: &[u8], version: Version) -> Option<Response<()>> {
         *response.version_mut() = version;
     }
     Some(response)
+}
+
+/// The response of a server that could not do what it wanted to.
+fn server_error(version: Version) -> Response<()> {
+    let mut response = refusal(500, &error_head(500), version).unwrap_or_default();
+    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+    response
 }
 
 /// Whether one connection carries many requests at once, as with HTTP/2 and HTTP/3.

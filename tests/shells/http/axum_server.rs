@@ -1,19 +1,26 @@
-//! Connections through a router of axum.
+//! Connections through a router of axum, with the extractor of the examples.
+
+#[path = "../../../examples/support/axum.rs"]
+pub(crate) mod upgrade;
 
 use std::net::SocketAddr;
 
-use axum::{Router, body::Body, extract::Request, response::Response, routing::get};
-use hyper_util::rt::TokioIo;
-use tokio::{
+use ::tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
+use axum::{
+    Router,
+    response::Response,
+    routing::{any, get},
+};
 use websocket_proto::{
     CloseCode, Config, Error,
-    handshake::{Accept, ClientRequest, HandshakeError, UpgradeRequest},
-    tokio::WebSocket,
+    handshake::{Accept, ClientRequest, HandshakeError, Rejection},
+    tokio,
 };
 
+use self::upgrade::{Upgrade, WebSocket};
 use crate::support::{Draft, parts_of, run};
 
 async fn serve() -> SocketAddr {
@@ -21,41 +28,47 @@ async fn serve() -> SocketAddr {
     let addr = listener.local_addr().expect("an address");
     let router = Router::new()
         .route("/", get(async || "a page"))
-        .route("/ws", get(upgrade));
-    tokio::spawn(axum::serve(listener, router).into_future());
+        .route("/ws", any(echo))
+        .route("/private", any(private));
+    ::tokio::spawn(axum::serve(listener, router).into_future());
     addr
 }
 
-async fn upgrade(mut request: Request) -> Response {
-    let upgrade_request = match UpgradeRequest::from_http(&request) {
-        Ok(upgrade_request) => upgrade_request,
-        Err(error) => {
-            let response = error.response_http(request.version()).expect("an answer");
-            return response.map(|()| Body::empty());
-        }
-    };
-    let accepted = upgrade_request.accept(Accept::new()).expect("a valid answer");
-    let response = accepted.response_http().map(|()| Body::empty());
-    let upgraded = hyper::upgrade::on(&mut request);
-    tokio::spawn(async move {
-        let stream = TokioIo::new(upgraded.await.expect("the response was sent"));
-        let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &Config::new());
+async fn echo(upgrade: Upgrade) -> Response {
+    upgrade.on_upgrade(Config::new(), Ok(Accept::new()), async |mut websocket: WebSocket| {
         while let Some((message, outbound)) = websocket.recv_split().await? {
             outbound.feed(message)?;
         }
-        Ok::<(), Error>(())
-    });
-    response
+        Ok(())
+    })
+}
+
+/// Tells users their names, and lets nobody else in.
+async fn private(upgrade: Upgrade) -> Response {
+    let user = upgrade.request.cookies().find(|(name, _)| *name == "user");
+    let user = user.map(|(_, user)| user.to_owned());
+    let decision = match &user {
+        Some(user) if user == "eve" => Err(Rejection::new(403).body("Not you.")),
+        // What cannot be sent, neither as an acceptance nor as a rejection.
+        Some(user) if user == "fault" => Ok(Accept::new().subprotocol("not offered")),
+        Some(user) if user == "failure" => Err(Rejection::new(101)),
+        Some(_) => Ok(Accept::new()),
+        None => Err(Rejection::new(401).header("WWW-Authenticate", "Basic")),
+    };
+    upgrade.on_upgrade(Config::new(), decision, async |mut websocket: WebSocket| {
+        websocket.send(user.unwrap_or_default()).await?;
+        websocket.close(CloseCode::NORMAL).await
+    })
 }
 
 /// HS-S-42: an axum handler upgrades and echoes.
 #[test]
-fn echo() {
+fn messages_are_echoed() {
     run(async {
         let addr = serve().await;
         let request: ClientRequest = format!("ws://{addr}/ws").parse().expect("a URI");
         let stream = TcpStream::connect(addr).await.expect("a connection");
-        let mut websocket = WebSocket::client(stream, request).await.expect("a connection");
+        let mut websocket = tokio::WebSocket::client(stream, request).await.expect("a connection");
         websocket.send("hello").await.expect("sent");
         let message = websocket.recv().await.expect("received").expect("a message");
         assert_eq!(message.as_text(), Some("hello"));
@@ -73,7 +86,7 @@ fn refused() {
         let addr = serve().await;
         let request: ClientRequest = format!("ws://{addr}/other").parse().expect("a URI");
         let stream = TcpStream::connect(addr).await.expect("a connection");
-        match WebSocket::client(stream, request).await {
+        match tokio::WebSocket::client(stream, request).await {
             Err(Error::Handshake(HandshakeError::Refused(refusal))) => assert_eq!(refusal.status(), 404),
             other => panic!("{other:?}"),
         }
@@ -94,6 +107,43 @@ fn refused() {
             let mut received = Vec::new();
             stream.read_to_end(&mut received).await.expect("read to the end");
             assert_eq!(parts_of(&received).0, status, "{draft:?}");
+        }
+    });
+}
+
+/// HS-S-44, HS-S-54: a handler decides by what the request says, and what cannot be sent is a 500.
+#[test]
+fn decisions() {
+    run(async {
+        let addr = serve().await;
+        let open = async |cookie: Option<&str>| {
+            let mut request: ClientRequest = format!("ws://{addr}/private").parse().expect("a URI");
+            if let Some(cookie) = cookie {
+                request = request.header("Cookie", cookie);
+            }
+            let stream = TcpStream::connect(addr).await.expect("a connection");
+            tokio::WebSocket::client(stream, request).await
+        };
+        let mut websocket = open(Some("theme=dark; user=ann")).await.expect("a connection");
+        let name = websocket.recv().await.expect("received").expect("a message");
+        assert_eq!(name.as_text(), Some("ann"));
+        assert!(websocket.recv().await.expect("closed").is_none());
+        for (cookie, status, body) in [
+            (None, 401, ""),
+            (Some("user=eve"), 403, "Not you."),
+            (Some("user=fault"), 500, ""),
+            (Some("user=failure"), 500, ""),
+        ] {
+            match open(cookie).await {
+                Err(Error::Handshake(HandshakeError::Refused(refusal))) => {
+                    assert_eq!(
+                        (refusal.status(), refusal.body()),
+                        (status, body.as_bytes()),
+                        "{cookie:?}"
+                    );
+                }
+                other => panic!("{other:?}"),
+            }
         }
     });
 }

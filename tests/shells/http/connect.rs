@@ -1,5 +1,6 @@
 //! Extended CONNECT, as it is without a connection of HTTP/2.
 
+use bytes::Bytes;
 use http::{Method, Response, Version};
 use websocket_proto::{
     Role,
@@ -12,7 +13,12 @@ use websocket_proto::{
 use crate::support::{Draft, http_fields};
 
 fn from(draft: &Draft) -> Result<UpgradeRequest, HandshakeError> {
-    UpgradeRequest::from_connect(&draft.http().expect("a request"), "websocket")
+    let request = draft.http().expect("a request");
+    let from_request = UpgradeRequest::from_connect(&request, "websocket");
+    // The head alone says the same.
+    let from_head = UpgradeRequest::from_connect_parts(&request.into_parts().0, "websocket");
+    assert_eq!(format!("{from_request:?}"), format!("{from_head:?}"));
+    from_request
 }
 
 fn client(uri: &str) -> ClientRequest {
@@ -106,7 +112,7 @@ fn fields_of_the_handshake() {
         assert_eq!(format!("{over_2:?}"), format!("{over_1:?}"));
     }
     let error = from(&Draft::connect().without("sec-websocket-version")).expect_err("no version");
-    let response = error.response_http(Version::HTTP_2).expect("an answer");
+    let response: Response<Bytes> = error.response_http(Version::HTTP_2);
     assert_eq!(response.status(), 400);
     assert_eq!(response.headers()["sec-websocket-version"], "13");
 }
@@ -119,15 +125,15 @@ fn accepted() {
         .add("sec-websocket-extensions", "foo");
     let request = from(&draft).expect("a valid request");
     let accepted = request.accept(Accept::new()).expect("a valid answer");
-    assert_eq!(accepted.response_http().status(), 200);
-    assert!(accepted.response_http().headers().is_empty());
+    assert_eq!(accepted.response_http::<Bytes>().status(), 200);
+    assert!(accepted.response_http::<Bytes>().headers().is_empty());
 
     let accept = Accept::new()
         .subprotocol("superchat")
         .extension(Extension::new("foo"))
         .header("Set-Cookie", "a=1");
     let accepted = request.accept(accept).expect("a valid answer");
-    let response = accepted.response_http();
+    let response: Response<Bytes> = accepted.response_http();
     assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
     assert_eq!(
         http_fields(response.headers()),
@@ -159,7 +165,7 @@ fn unknown_protocols() {
     for protocol in ["", "connect-udp", "websockets", "web\u{17f}ocket"] {
         let error = UpgradeRequest::from_connect(&request, protocol).expect_err(protocol);
         assert!(matches!(error, HandshakeError::Protocol));
-        let response = error.response_http(Version::HTTP_2).expect("an answer");
+        let response: Response<Bytes> = error.response_http(Version::HTTP_2);
         assert_eq!(response.status(), 501);
     }
     UpgradeRequest::from_connect(&request, "WebSocket").expect("names of protocols have no case");
@@ -290,8 +296,7 @@ fn invalid_client_responses() {
 /// HS-S-44, H2-04: a rejection has no field that concerns the connection.
 #[test]
 fn rejected() {
-    let response = Rejection::new(403).body("no").response_http(Version::HTTP_2);
-    let response = response.expect("a valid rejection");
+    let response: Response<Bytes> = Rejection::new(403).body("no").response_http(Version::HTTP_2);
     assert_eq!(
         http_fields(response.headers()),
         [("content-length".into(), b"2".to_vec())]

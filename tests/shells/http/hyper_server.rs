@@ -56,25 +56,20 @@ fn answer(mut request: Request<Incoming>) -> Response<Body> {
     };
     let upgrade_request = match upgrade_request {
         Ok(upgrade_request) => upgrade_request,
-        Err(error) => {
-            return error
-                .response_http(version)
-                .expect("an answer")
-                .map(|()| Body::default());
-        }
+        Err(error) => return error.response_http(version),
     };
     if upgrade_request.path() == "/private" {
         let rejection = Rejection::new(401)
             .header("WWW-Authenticate", "Basic")
             .body("Who are you?");
-        return rejection.response_http(version).expect("valid").map(Body::from);
+        return rejection.response_http(version);
     }
     let mut accept = Accept::new().header("X-Path", upgrade_request.path());
     if let Some(subprotocol) = upgrade_request.select_subprotocol(&["chat"]) {
         accept = accept.subprotocol(subprotocol);
     }
     let accepted = upgrade_request.accept(accept).expect("a valid answer");
-    let response = accepted.response_http().map(|()| Body::default());
+    let response = accepted.response_http();
     let upgraded = hyper::upgrade::on(&mut request);
     tokio::spawn(async move {
         let stream = TokioIo::new(upgraded.await.expect("the response was sent"));

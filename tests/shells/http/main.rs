@@ -2,6 +2,7 @@
 
 mod support;
 
+mod axum_both;
 mod axum_server;
 mod client_request;
 mod connect;

@@ -85,14 +85,14 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     let upgrade_request = match UpgradeRequest::from_connect(&request, protocol.as_str()) {
         Ok(upgrade_request) => upgrade_request,
         Err(error) => {
-            let response = error.response_http(version).expect("an answer");
-            respond.send_response(response, true).expect("sent");
+            let response: Response<Bytes> = error.response_http(version);
+            respond.send_response(response.map(drop), true).expect("sent");
             return;
         }
     };
     if upgrade_request.path() == "/private" {
         let rejection = Rejection::new(401).header("WWW-Authenticate", "Basic").body("Who?");
-        let (head, body) = rejection.response_http(version).expect("valid").into_parts();
+        let (head, body) = rejection.response_http::<Bytes>(version).into_parts();
         let mut stream = respond
             .send_response(Response::from_parts(head, ()), false)
             .expect("sent");
@@ -104,7 +104,8 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
         accept = accept.subprotocol(subprotocol);
     }
     let accepted = upgrade_request.accept(accept).expect("a valid answer");
-    let send = respond.send_response(accepted.response_http(), false).expect("sent");
+    let response: Response<Bytes> = accepted.response_http();
+    let send = respond.send_response(response.map(drop), false).expect("sent");
     let stream = H2Stream::new(send, request.into_body());
     let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &Config::new());
     let error = echo(&mut websocket).await.err();

@@ -40,6 +40,13 @@ fn check(draft: &Draft) -> bool {
     let result = UpgradeRequest::from_http(&request);
     let is_valid = result.is_ok();
     assert_eq!(describe(result), describe(raw(draft)), "{draft:?}");
+    // The head alone says the same.
+    let (head, ()) = request.into_parts();
+    assert_eq!(
+        describe(UpgradeRequest::try_from(&head)),
+        describe(raw(draft)),
+        "{draft:?}"
+    );
     is_valid
 }
 

@@ -1,8 +1,9 @@
 //! What a server answers is the same in both forms.
 
-use http::{StatusCode, Version};
+use bytes::Bytes;
+use http::{Response, StatusCode, Version};
 use websocket_proto::handshake::{
-    Accept, Extension, HandshakeError, HandshakeField, RejectError, Rejection, UpgradeRequest,
+    Accept, AcceptError, Extension, HandshakeError, HandshakeField, RejectError, Rejection, UpgradeRequest,
 };
 
 use crate::support::{ACCEPT, Draft, Field, http_fields, parts_of};
@@ -27,7 +28,8 @@ fn accepted() {
         .header("X-Obs", b"\xff: \xe9");
     for accept in [Accept::new(), full] {
         let accepted = request().accept(accept).expect("a valid answer");
-        let response = accepted.response_http();
+        let response: Response<Bytes> = accepted.response_http();
+        assert!(response.body().is_empty());
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(response.version(), Version::HTTP_11);
         assert_eq!(response.headers()["sec-websocket-accept"], ACCEPT);
@@ -57,19 +59,34 @@ fn rejections() {
         Rejection::new(999),
     ] {
         let (status, fields, body) = parts_of(&rejection.to_bytes().expect("a valid rejection"));
-        let response = rejection.response_http(Version::HTTP_11).expect("a valid rejection");
+        let response: Response<Bytes> = rejection.response_http(Version::HTTP_11);
         assert_eq!(response.status(), status);
         assert_eq!(http_fields(response.headers()), fields);
         assert_eq!(response.body(), &body);
 
-        let response = rejection.response_http(Version::HTTP_2).expect("a valid rejection");
+        let response: Response<Vec<u8>> = rejection.response_http(Version::HTTP_2);
         assert_eq!(response.status(), if status == 426 { 400 } else { status });
         assert_eq!(http_fields(response.headers()), of_http2(fields));
         assert_eq!(response.body(), &body);
     }
 }
 
-/// HS-S-54: what cannot be sent is refused in this form as well.
+/// The server's own fault: a bare 500.
+fn assert_server_error(response: &Response<Bytes>, version: Version) {
+    assert_eq!(
+        (response.status(), response.version()),
+        (StatusCode::INTERNAL_SERVER_ERROR, version)
+    );
+    assert!(response.body().is_empty());
+    let mut expected = vec![("content-length".to_owned(), b"0".to_vec())];
+    if version == Version::HTTP_11 {
+        expected.push(("connection".to_owned(), b"close".to_vec()));
+        expected.sort();
+    }
+    assert_eq!(http_fields(response.headers()), expected);
+}
+
+/// HS-S-54: what cannot be sent is not sent in this form either.
 #[test]
 fn invalid_rejections() {
     for (rejection, error) in [
@@ -77,7 +94,10 @@ fn invalid_rejections() {
         (Rejection::new(1000), RejectError::Status),
         (Rejection::new(304).body("x"), RejectError::Body),
     ] {
-        assert_eq!(rejection.response_http(Version::HTTP_11).expect_err("invalid"), error);
+        assert_eq!(rejection.to_bytes().expect_err("invalid"), error);
+        for version in [Version::HTTP_11, Version::HTTP_2] {
+            assert_server_error(&rejection.response_http(version), version);
+        }
     }
     let long_name = "x".repeat(65_536);
     let many = (0..4097).fold(Rejection::new(400), |rejection, _| rejection.header("x", ""));
@@ -88,15 +108,16 @@ fn invalid_rejections() {
         Rejection::new(400).header(&long_name, ""),
         many,
     ] {
-        let error = rejection.response_http(Version::HTTP_2).expect_err("invalid");
+        let error = rejection.to_bytes().expect_err("invalid");
         assert!(matches!(error, RejectError::Header(_)), "{error:?}");
+        assert_server_error(&rejection.response_http(Version::HTTP_11), Version::HTTP_11);
     }
     // At the bounds, the http crate still can hold the fields.
     let name = "x".repeat(65_535);
     let rejection = (1..4096).fold(Rejection::new(400).header(&name, "1"), |rejection, index| {
         rejection.header(&format!("x-{index}"), "")
     });
-    let response = rejection.response_http(Version::HTTP_2).expect("valid");
+    let response: Response<Bytes> = rejection.response_http(Version::HTTP_2);
     assert_eq!(response.headers().len(), 4097);
 }
 
@@ -119,12 +140,12 @@ fn errors() {
         HandshakeError::HttpVersion,
     ] {
         let (status, mut fields, _) = parts_of(&error.response().expect("an answer"));
-        let response = error.response_http(Version::HTTP_11).expect("an answer");
+        let response: Response<Bytes> = error.response_http(Version::HTTP_11);
         assert_eq!(response.status(), status);
         assert_eq!(http_fields(response.headers()), fields);
 
         for version in [Version::HTTP_2, Version::HTTP_3] {
-            let response = error.response_http(version).expect("an answer");
+            let response: Response<Bytes> = error.response_http(version);
             assert_eq!(response.version(), version);
             assert_eq!(response.status(), if status == 426 { 400 } else { status });
             for (name, value) in &mut fields {
@@ -135,7 +156,18 @@ fn errors() {
             assert_eq!(http_fields(response.headers()), of_http2(fields.clone()));
         }
     }
-    assert!(HandshakeError::Eof.response_http(Version::HTTP_11).is_none());
+    // Errors that are no answers to a request.
+    for error in [
+        HandshakeError::Eof,
+        HandshakeError::Ended,
+        HandshakeError::AcceptMismatch,
+    ] {
+        assert_server_error(&error.response_http(Version::HTTP_2), Version::HTTP_2);
+    }
+    assert_server_error(
+        &AcceptError::UnofferedSubprotocol.response_http(Version::HTTP_11),
+        Version::HTTP_11,
+    );
 }
 
 /// What is left of the fields of HTTP/1.1.
