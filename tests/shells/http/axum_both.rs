@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 
 use ::tokio::net::{TcpListener, TcpStream};
 use websocket_proto::{
-    CloseCode, Error, Message,
+    CloseCode, Config, Error, Message,
     handshake::{ClientRequest, HandshakeError},
     tokio,
 };
 
-use crate::support::run;
+use crate::{h2_stream::H2Stream, over_h2, support::run};
 
 /// axum's own: the feature `ws` of axum.
 mod theirs {
@@ -107,6 +107,27 @@ fn only_one_looks_at_the_origin() {
         match open(addr, "ours", "https://evil.example").await {
             Err(Error::Handshake(HandshakeError::Refused(refusal))) => assert_eq!(refusal.status(), 403),
             other => panic!("{other:?}"),
+        }
+    });
+}
+
+/// H2-02: and over HTTP/2, both handlers take an extended CONNECT.
+#[test]
+fn both_handlers_echo_over_http2() {
+    run(async {
+        let addr = serve().await;
+        let mut client = over_h2::client(TcpStream::connect(addr).await.expect("a connection")).await;
+        over_h2::until_enabled(&client).await;
+        for path in ["theirs", "ours"] {
+            let (request, handshake) = over_h2::request(&format!("ws://{addr}/{path}"));
+            let (response, stream) = over_h2::send(&mut client, request, "websocket").await.expect(path);
+            let negotiated = handshake.receive(&response).expect(path).into_negotiated();
+            assert_eq!(negotiated.subprotocol(), Some("chat"), "{path}");
+            let stream = H2Stream::new(stream, response.into_body());
+            let mut websocket = tokio::WebSocket::from_negotiated(stream, &negotiated, &Config::new());
+            websocket.send("hello").await.expect(path);
+            assert_eq!(websocket.recv().await.expect(path), Some(Message::from("hello")));
+            websocket.close(CloseCode::NORMAL).await.expect(path);
         }
     });
 }

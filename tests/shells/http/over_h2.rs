@@ -6,7 +6,7 @@ use bytes::Bytes;
 use h2::{Reason, RecvStream, SendStream, client::SendRequest, ext::Protocol, server::SendResponse};
 use http::{Request, Response};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, duplex},
     sync::mpsc,
 };
 use websocket_proto::{
@@ -45,7 +45,7 @@ where
     client(near).await
 }
 
-async fn client(stream: DuplexStream) -> SendRequest<Bytes> {
+pub(crate) async fn client(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> SendRequest<Bytes> {
     let (client, connection) = h2::client::handshake(stream).await.expect("a connection");
     tokio::spawn(connection);
     client.ready().await.expect("ready for a request")
@@ -69,7 +69,7 @@ async fn echo_server() -> (SendRequest<Bytes>, mpsc::UnboundedReceiver<End>) {
 }
 
 /// Waits for the settings of the server.
-async fn until_enabled(client: &SendRequest<Bytes>) {
+pub(crate) async fn until_enabled(client: &SendRequest<Bytes>) {
     while !client.is_extended_connect_protocol_enabled() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
@@ -121,7 +121,7 @@ async fn echo(websocket: &mut WebSocket<H2Stream>) -> Result<(), Error> {
 }
 
 /// Sends an extended CONNECT.
-async fn send(
+pub(crate) async fn send(
     client: &mut SendRequest<Bytes>,
     mut request: Request<()>,
     protocol: &'static str,
@@ -131,7 +131,7 @@ async fn send(
     Ok((response.await?, stream))
 }
 
-fn request(uri: &str) -> (Request<()>, ConnectHandshake) {
+pub(crate) fn request(uri: &str) -> (Request<()>, ConnectHandshake) {
     let request: ClientRequest = uri.parse().expect("a URI");
     let request = request.subprotocol("other").subprotocol("chat");
     request.into_connect().expect("a valid request")
