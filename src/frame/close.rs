@@ -118,7 +118,16 @@ impl<'a> CloseFrame<'a> {
     /// Bytes of the longest reason: a control payload of 125 less the code.
     pub const MAX_REASON_LEN: usize = FrameHeader::MAX_CONTROL_LEN - 2;
 
-    /// A close payload.
+    /// A close payload. It borrows the reason.
+    ///
+    /// ```
+    /// use websocket_proto::{CloseCode, CloseFrame};
+    ///
+    /// let seconds = 30;
+    /// let reason = format!("come back in {seconds} s");
+    /// let frame = CloseFrame::new(CloseCode::TRY_AGAIN_LATER, &reason);
+    /// # assert_eq!(frame.reason, "come back in 30 s");
+    /// ```
     #[must_use]
     pub const fn new(code: CloseCode, reason: &'a str) -> Self {
         Self { code, reason }
