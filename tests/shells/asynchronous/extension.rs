@@ -4,7 +4,7 @@ use tokio::io::DuplexStream;
 use websocket_proto::{
     CloseCode, Config, Error, Event, ExtensionFrame, MessageKind, SendError,
     frame::Rsv,
-    handshake::{Accept, ClientRequest, Extension},
+    handshake::{Accept, ClientRequest, Extension, UpgradeRequest},
     tokio::WebSocket,
 };
 
@@ -30,12 +30,12 @@ async fn connected() -> Result<(WebSocket<DuplexStream>, WebSocket<DuplexStream>
     let request = request.extension_claiming(extension(), Rsv::RSV2);
     let (client, server) = tokio::join!(
         WebSocket::client_with(near, request, &config),
-        WebSocket::accept_with(far, &config, |request| {
+        WebSocket::accept_with(far, &config, async |request: &UpgradeRequest| {
             assert!(request.extensions().any(|offer| offer.name() == "x-invert"));
             Ok(Accept::new().extension_claiming(extension(), Rsv::RSV2))
         })
     );
-    Ok((client?, server?))
+    Ok((client?.0, server?.0))
 }
 
 /// Puts the message of the next frames together.

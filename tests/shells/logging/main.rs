@@ -69,9 +69,11 @@ fn handshakes_of_other_http_stacks_are_logged() {
         let (request, client) = request.into_connect().expect("a valid request");
         let request = UpgradeRequest::from_connect(&request, "websocket").expect("a valid request");
         let accepted = request.accept(Accept::new()).expect("nothing is selected");
-        client.receive(&accepted.response_http()).expect("a valid response");
-        let rejection = Rejection::new(404).response_http(http::Version::HTTP_2);
-        assert_eq!(rejection.expect("a valid rejection").status(), 404);
+        client
+            .receive(&accepted.response_http::<Vec<u8>>())
+            .expect("a valid response");
+        let rejection: http::Response<Vec<u8>> = Rejection::new(404).response_http(http::Version::HTTP_2);
+        assert_eq!(rejection.status(), 404);
     });
     assert_eq!(
         lines,

@@ -30,8 +30,11 @@ pub(crate) fn blocking(scenario: &Scenario) {
         });
         let (stream, _) = listener.accept().expect("the peer connects");
         let websocket = match &scenario.side {
-            Side::Server(decide) => blocking::WebSocket::accept_with(stream, &scenario.config, decide),
-            Side::Client(request) => blocking::WebSocket::client_with(stream, (**request).clone(), &scenario.config),
+            Side::Server(decide) => {
+                blocking::WebSocket::accept_with(stream, &scenario.config, decide).map(|(websocket, _)| websocket)
+            }
+            Side::Client(request) => blocking::WebSocket::client_with(stream, (**request).clone(), &scenario.config)
+                .map(|(websocket, _)| websocket),
         };
         if let Ok(websocket) = websocket {
             let _ = converse(websocket, scenario);
@@ -68,9 +71,14 @@ pub(crate) fn tokio(scenario: &Scenario) {
         };
         let endpoint = async {
             let websocket = match &scenario.side {
-                Side::Server(decide) => ws::WebSocket::accept_with(stream, &scenario.config, decide).await,
+                Side::Server(decide) => {
+                    let accepted =
+                        ws::WebSocket::accept_with(stream, &scenario.config, async |request| decide(request));
+                    accepted.await.map(|(websocket, _)| websocket)
+                }
                 Side::Client(request) => {
-                    ws::WebSocket::client_with(stream, (**request).clone(), &scenario.config).await
+                    let opened = ws::WebSocket::client_with(stream, (**request).clone(), &scenario.config);
+                    opened.await.map(|(websocket, _)| websocket)
                 }
             };
             if let Ok(websocket) = websocket {
