@@ -1,4 +1,7 @@
 //! From a URI to a connection, with calls that block.
+//!
+//! What returns a connection is `#[inline]`: it is compiled in the program, as the rest of the generic shell over its stream is.
+//! Otherwise that shell would be compiled here as well, for every program.
 
 use core::{net::SocketAddr, time::Duration};
 use std::{
@@ -38,6 +41,7 @@ use crate::{
 /// # Errors
 ///
 /// As for [`connect_with`], and [`Error::Uri`].
+#[inline]
 pub fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
     let (websocket, _) = connect_with(uri.parse()?, &ConnectOptions::new())?;
     Ok(websocket)
@@ -68,6 +72,7 @@ pub fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
 /// - [`Error::Io`] if the stream fails after that; [`Error::Entropy`].
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
+#[inline]
 pub fn connect_with(
     request: ClientRequest,
     options: &ConnectOptions,
