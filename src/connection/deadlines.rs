@@ -130,17 +130,13 @@ impl Deadlines {
 
     /// The shortest of the timeouts that can begin during a read.
     pub(super) fn shortest_to_begin(&self) -> Option<Duration> {
-        let all = [self.close, self.output.timeout, self.message.timeout];
-        all.into_iter().flatten().min().map(Millis::duration)
+        earlier(self.close, earlier(self.output.timeout, self.message.timeout)).map(Millis::duration)
     }
 
     /// The shorter of the timeouts for silence, which says in which steps it is watched.
     #[inline]
     fn shortest_silence(&self) -> Option<Millis> {
-        match (self.silence.timeout, self.keepalive) {
-            (Some(idle), Some(keepalive)) => Some(idle.min(keepalive)),
-            (idle, keepalive) => idle.or(keepalive),
-        }
+        earlier(self.silence.timeout, self.keepalive)
     }
 
     /// How long output may stand still, and whose time that is: while the connection closes, it is no longer than the closing
@@ -150,8 +146,7 @@ impl Deadlines {
         let write = self.output.timeout.map(|timeout| (timeout, Timer::Write));
         let close = close.map(|timeout| (timeout, Timer::Close));
         let gone = outbound.closing.at_end.then_some((GONE, Timer::Write));
-        let all = write.into_iter().chain(close).chain(gone);
-        all.min_by_key(|&(timeout, _)| timeout)
+        due_first(due_first(write, close), gone)
     }
 
     /// Arms what is unarmed, notes what has moved, and sends a Ping that is due. Returns the earliest deadline that has passed,
@@ -176,7 +171,7 @@ impl Deadlines {
         if self.closing {
             let close = self.close.filter(|_| !outbound.can_stall());
             let close = close.map(|timeout| *self.until.get_or_insert(now + timeout));
-            return earlier(output, close.and_then(|close| passed(now, close, Timer::Close)));
+            return due_first(output, close.and_then(|close| passed(now, close, Timer::Close)));
         }
         let peer = received.and_then(|received| {
             let silence = self.look_at_silence(now, outbound, received.bytes);
@@ -185,9 +180,9 @@ impl Deadlines {
                 let still = self.message.look(now, timeout.step(), progress);
                 passed(now, still + timeout, Timer::Message)
             });
-            earlier(silence, message)
+            due_first(silence, message)
         });
-        earlier(output, peer)
+        due_first(output, peer)
     }
 
     /// The same for one who only writes, and does not know what the peer sends.
@@ -209,7 +204,7 @@ impl Deadlines {
             .keepalive
             .and_then(|interval| self.keep_alive(now, still + interval, interval, outbound));
         let idle = self.silence.timeout;
-        earlier(dead, idle.and_then(|timeout| passed(now, still + timeout, Timer::Idle)))
+        due_first(dead, idle.and_then(|timeout| passed(now, still + timeout, Timer::Idle)))
     }
 
     /// DRV-04: sends a Ping whenever the peer was silent for the interval, which is no judgement.
@@ -270,26 +265,19 @@ fn passed(now: Time, due: Time, timer: Timer) -> Option<Passed> {
     (now >= due).then_some((due, timer))
 }
 
+/// The smaller of two times, if both are there. A chain of iterators says the same, and is many times as much to compile.
 #[inline]
-pub(super) fn earlier<T: Earlier>(one: Option<T>, other: Option<T>) -> Option<T> {
+pub(crate) fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
-        (Some(one), Some(other)) => Some(if other.time() < one.time() { other } else { one }),
+        (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
 }
 
-pub(super) trait Earlier {
-    fn time(&self) -> Time;
-}
-
-impl Earlier for Time {
-    fn time(&self) -> Time {
-        *self
-    }
-}
-
-impl Earlier for Passed {
-    fn time(&self) -> Time {
-        self.0
+/// The same with the timers that the times belong to.
+fn due_first<T: Ord>(one: Option<(T, Timer)>, other: Option<(T, Timer)>) -> Option<(T, Timer)> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),
+        (one, other) => one.or(other),
     }
 }

@@ -28,6 +28,8 @@ use crate::{
     role::Role,
 };
 
+#[cfg(feature = "std")]
+pub(crate) use self::deadlines::earlier;
 pub use self::{
     closing::{Closure, ReadyState, Side},
     driver::{Driver, Step, Wakes},

@@ -105,9 +105,11 @@ impl Segments {
     }
 
     /// Hands all segments over, in order.
-    pub(super) fn for_each(self, take: impl FnMut(Segment)) {
-        let others = self.others.map(|others| *others).unwrap_or_default();
-        self.single.into_iter().chain(others).for_each(take);
+    pub(super) fn for_each(mut self, mut take: impl FnMut(Segment)) {
+        self.single.into_iter().for_each(&mut take);
+        while let Some(segment) = self.others.as_mut().and_then(|others| others.pop_front()) {
+            take(segment);
+        }
     }
 
     /// Follows the arena, which has dropped its first `n` bytes.

@@ -13,7 +13,7 @@ use super::{
     transport::{Clock, Reader, Received, Writing, Wrote},
 };
 use crate::{
-    connection::{Driver, Found, Inbound, ProtocolError, Step, Time},
+    connection::{Driver, Found, Inbound, ProtocolError, Step, Time, earlier},
     error::Error,
     io::SHORTEST,
 };
@@ -282,8 +282,4 @@ fn read<H: Hold>(
         }
     });
     waited
-}
-
-fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
-    one.into_iter().chain(other).min()
 }

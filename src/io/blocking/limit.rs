@@ -3,7 +3,10 @@
 use core::time::Duration;
 
 use super::{Stream, transport::Clock};
-use crate::{connection::Time, io::SHORTEST};
+use crate::{
+    connection::{Time, earlier},
+    io::SHORTEST,
+};
 
 /// Which calls a limit is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +51,7 @@ impl Limit {
 
     /// What a call is bounded to.
     fn bound(&self) -> Option<Duration> {
-        self.own.into_iter().chain(self.shells).min()
+        earlier(self.own, self.shells)
     }
 
     /// Sets the shell's limit.

@@ -14,7 +14,7 @@ use super::{
     limit::{Calls, Limit, fitting},
     pool,
 };
-use crate::connection::{Driver, Inbound, OwnedOutput, Step, Time};
+use crate::connection::{Driver, Inbound, OwnedOutput, Step, Time, earlier};
 
 /// Bytes that a connection without buffer reads into first, on the stack.
 const FIRST_READ: usize = 4 << 10;
@@ -101,17 +101,13 @@ impl Reader {
         clock: Clock,
     ) -> Received {
         let holds_buffers = self.busy || inbound.as_ref().is_some_and(|inbound| inbound.holds_spare());
-        let most = [
-            most,
-            self.most,
-            (self.is_blocked || ahead).then_some(SOON),
-            holds_buffers.then_some(IDLE),
-        ];
-        let most = most.into_iter().flatten().min();
+        let soon = (self.is_blocked || ahead).then_some(SOON);
+        let idle = holds_buffers.then_some(IDLE);
+        let most = earlier(earlier(most, self.most), earlier(soon, idle));
         let is_bounded = most.is_some() || until.is_some() || self.limit.own().is_some();
         let began = is_bounded.then(|| clock.now());
         let left = until.zip(began).map(|(until, began)| until.since(began));
-        self.limit.set(stream, most.into_iter().chain(left).min().map(fitting));
+        self.limit.set(stream, earlier(most, left).map(fitting));
         let read = match &mut inbound {
             Some(inbound) if self.busy || ahead => {
                 pool::lend(inbound);

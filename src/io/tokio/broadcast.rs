@@ -34,7 +34,10 @@ use ::tokio::{
 
 use self::receiver::{Pushed, Receiver};
 pub use self::subscription::{Subscription, SubscriptionEnd};
-use crate::{connection::SendError, prepared::PreparedMessage};
+use crate::{
+    connection::{SendError, earlier},
+    prepared::PreparedMessage,
+};
 
 /// Sends messages to all connections that have subscribed.
 ///
@@ -260,7 +263,7 @@ impl Shared {
                     continue;
                 }
                 blocked = true;
-                until = [until, due].into_iter().flatten().min();
+                until = earlier(until, due);
             }
             place += 1;
         }
