@@ -84,21 +84,26 @@ class Browser:
         self.work.mkdir(parents=True)
         self.trusted, self.untrusted = (Certificate(self.work, name) for name in ("trusted", "untrusted"))
         self.process = None
+        self.lock = threading.Lock()
 
     def play(self, title, url, deflate, meanwhile=lambda: None):
-        """Have the page play a check; at its halt, if it makes one, do something. Returns complaints, or None."""
-        complaint = None
-        self._start()
-        try:
-            answer = self._turn({"check": title, "url": url, "deflate": deflate})
-            if answer == "ready":
-                complaint = meanwhile()
-                answer = self._turn({})
-        except queue.Empty:
-            status = self.process.wait(0)
-            self._end()  # the next check gets a new one
-            answer = f"timeout: no answer from the browser in {PATIENCE} s" if status is None else \
-                f"the browser ended with status {status}"
+        """Have the page play a check; at its halt, if it makes one, do something. Returns complaints, or None.
+
+        It plays one at a time.
+        """
+        with self.lock:
+            complaint = None
+            self._start()
+            try:
+                answer = self._turn({"check": title, "url": url, "deflate": deflate})
+                if answer == "ready":
+                    complaint = meanwhile()
+                    answer = self._turn({})
+            except queue.Empty:
+                status = self.process.wait(0)
+                self._end()  # the next check gets a new one
+                answer = f"timeout: no answer from the browser in {PATIENCE} s" if status is None else \
+                    f"the browser ended with status {status}"
         return "; ".join(filter(None, [answer, complaint])) or None
 
     def _turn(self, task):

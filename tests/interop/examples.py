@@ -1,6 +1,7 @@
 """The crate's examples as processes: build them, start one, stop it. Shared by tests/interop/run and tests/autobahn/run."""
 
 import argparse
+import concurrent.futures
 import json
 import os
 import queue
@@ -76,7 +77,12 @@ def commands(names, bins):
 class Process:
     """A child process that leads a process group, with its output collected line by line."""
 
+    # Those that were started, until they are killed; None while the tests are being ended.
+    started = set()
+
     def __init__(self, command, **options):
+        if Process.started is None:
+            raise CannotRun("the tests are being ended")
         try:
             self.child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
                                           errors="replace", start_new_session=True,
@@ -90,6 +96,7 @@ class Process:
         for reader in self.readers:
             reader.daemon = True
             reader.start()
+        Process.started.add(self)
 
     @staticmethod
     def _read(stream, lines, fresh):
@@ -120,8 +127,17 @@ class Process:
             reader.join(1)
         return status
 
+    @classmethod
+    def kill_all(cls):
+        """End all processes, and start no more."""
+        started, cls.started = cls.started, None
+        for process in started or ():
+            process.kill()
+
     def kill(self):
         """End it and all that it started. Killing an ended group is no error."""
+        if Process.started:
+            Process.started.discard(self)
         try:
             os.killpg(self.child.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -167,6 +183,17 @@ class Server(Process):
 
     def last_words(self):
         return f": {self.stderr[-1]}" if self.stderr else ""
+
+
+def at_once(jobs, function, *arguments):
+    """Call a function for each set of arguments, `jobs` calls at a time; yield the results in the order of the arguments."""
+    with concurrent.futures.ThreadPoolExecutor(jobs) as executor:
+        try:
+            yield from executor.map(function, *arguments)
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            Process.kill_all()  # so that the other calls end soon
+            raise
 
 
 def main(run):
