@@ -1,9 +1,9 @@
 //! CL: the closing handshake.
 
-use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Fragment, ProtocolError, ReadyState, Role, SendError, Side,
-    frame::ClosePayloadError,
-};
+mod codes;
+mod failures;
+
+use websocket_proto::{CloseCode, CloseFrame, Config, Connection, Fragment, ReadyState, Role, SendError, Side};
 
 use crate::{
     pair::{Pair, seconds},
@@ -13,11 +13,6 @@ use crate::{
 
 fn normal() -> CloseFrame<'static> {
     CloseFrame::new(CloseCode::NORMAL, "bye")
-}
-
-/// Codes that an endpoint may put on the wire.
-fn is_valid(code: u16) -> bool {
-    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }
 
 /// CL-01, CL-09, CL-20: a Close without a body is 1005, and is answered with one without a body.
@@ -49,117 +44,6 @@ fn an_empty_close_is_answered_with_an_empty_one() {
                 })
             )
         );
-    }
-}
-
-/// CL-02: a body of one byte fails the connection.
-#[test]
-fn a_close_body_of_one_byte_fails_the_connection() {
-    for role in ROLES {
-        let error = receive(role, wire::frame(role.peer(), FIN | CLOSE, b"\x03")).assert_failed(&[], 1002);
-        assert_eq!(error, ProtocolError::ClosePayload(ClosePayloadError::Truncated));
-    }
-}
-
-/// CL-03: a reason that is not UTF-8 fails the connection with 1007.
-#[test]
-fn a_close_reason_must_be_utf8() {
-    for role in ROLES {
-        for reason in [&b"\xff"[..], b"bye \xc3", b"\xed\xa0\x80"] {
-            let payload = [b"\x03\xe8", reason].concat();
-            let error = receive(role, wire::frame(role.peer(), FIN | CLOSE, &payload)).assert_failed(&[], 1007);
-            assert_eq!(error, ProtocolError::ClosePayload(ClosePayloadError::InvalidUtf8));
-        }
-    }
-}
-
-/// CL-04: the longest reason is 123 bytes, in both directions.
-#[test]
-fn the_longest_reason_passes() {
-    let reason = "é".repeat(61) + "!";
-    assert_eq!(reason.len(), CloseFrame::MAX_REASON_LEN);
-    for role in ROLES {
-        let outcome = receive(role, wire::close(role.peer(), 1000, &reason));
-        assert_eq!(outcome.events, [Got::close(1000, &reason)]);
-        assert_eq!(outcome.closure.expect("closing").reason, reason);
-        let longer = wire::close(role.peer(), 1000, &(reason.clone() + "!"));
-        receive(role, longer).assert_failed(&[], 1002);
-
-        let mut connection = Connection::new(role, &Config::new());
-        let longer = reason.clone() + "!";
-        let refused = connection.close(CloseFrame::new(CloseCode::NORMAL, &longer));
-        assert_eq!(refused, Err(SendError::ReasonTooLong));
-        connection.close(CloseFrame::new(CloseCode::NORMAL, &reason)).unwrap();
-        assert_eq!(
-            take_frames(role, &mut connection)[0].payload,
-            wire::close_payload(1000, &reason)
-        );
-    }
-}
-
-/// CL-05, CL-06, CL-07, CL-08, CL-09: of all codes, those that may be sent are reported and echoed, without the reason; the others
-/// fail the connection.
-#[test]
-fn every_close_code_is_judged() {
-    for role in ROLES {
-        for code in 0..=u16::MAX {
-            let mut connection = Connection::new(role, &Config::new());
-            connection.receive(&wire::close(role.peer(), code, "why"));
-            let mut events = Vec::new();
-            let result = take_events(&mut connection, &mut events);
-            let frames = take_frames(role, &mut connection);
-            assert_eq!(frames.len(), 1, "{code}");
-            if is_valid(code) {
-                assert_eq!((result, events), (Ok(()), vec![Got::close(code, "why")]));
-                assert_eq!(frames[0].payload, code.to_be_bytes());
-            } else {
-                let error = ProtocolError::ClosePayload(ClosePayloadError::InvalidCode(code.into()));
-                assert_eq!((result, events), (Err(error), vec![]));
-                assert_eq!(frames[0].payload, 1002u16.to_be_bytes());
-            }
-        }
-        for code in [
-            1000,
-            1014,
-            3000,
-            4999,
-            0,
-            999,
-            1004,
-            1005,
-            1006,
-            1015,
-            1016,
-            2999,
-            5000,
-            u16::MAX,
-        ] {
-            let outcome = receive(role, wire::close(role.peer(), code, "why"));
-            assert_eq!(outcome.close_sent(), Some(if is_valid(code) { code } else { 1002 }));
-        }
-    }
-}
-
-/// CL-06, CL-07, CL-08, CL-25: of all codes, only those that may be sent are, and 1010 by clients only; a refused close changes
-/// nothing.
-#[test]
-fn every_close_code_is_judged_when_sent() {
-    for role in ROLES {
-        for code in 0..=u16::MAX {
-            let mut connection = Connection::new(role, &Config::new());
-            let result = connection.close(CloseFrame::new(code.into(), "why"));
-            if is_valid(code) && (code != 1010 || role == Role::Client) {
-                assert_eq!(result, Ok(()));
-                assert_eq!(
-                    take_frames(role, &mut connection)[0].payload,
-                    wire::close_payload(code, "why")
-                );
-            } else {
-                assert_eq!(result, Err(SendError::InvalidCloseCode(code.into())));
-                assert!(!connection.wants_write());
-                assert_eq!(connection.ready_state(), ReadyState::Open);
-            }
-        }
     }
 }
 
@@ -391,92 +275,6 @@ fn a_close_ends_an_incoming_fragmented_message() {
     }
 }
 
-/// CL-20, CL-22: without a Close the code is 1006, and the end is a failure.
-#[test]
-fn a_lost_transport_is_not_clean() {
-    for role in ROLES {
-        for close_first in [false, true] {
-            let mut connection = Connection::new(role, &Config::new());
-            if close_first {
-                connection.close(normal()).unwrap();
-            }
-            connection.receive(&wire::text(role.peer(), "last"));
-            connection.receive_eof();
-            let mut events = Vec::new();
-            let result = take_events(&mut connection, &mut events);
-            assert_eq!(
-                (events, result),
-                (vec![Got::text("last")], Err(ProtocolError::ConnectionLost))
-            );
-            let expected = Ended {
-                initiator: if close_first { Side::Local } else { Side::Peer },
-                code: 1006,
-                reason: String::new(),
-                sent: close_first.then_some(1000),
-                failure: Some(ProtocolError::ConnectionLost),
-                clean: false,
-            };
-            assert_eq!(connection.closure().map(Ended::from), Some(expected));
-            assert_eq!(connection.ready_state(), ReadyState::Closed);
-            assert!(!connection.wants_write() && !connection.wants_read());
-        }
-    }
-}
-
-/// CL-21: a failure sends the fitting Close behind what is queued, and the peer's Close does not count any more.
-#[test]
-fn a_failure_sends_its_close_and_ends_input() {
-    let cases: [(Vec<u8>, u16); 3] = [
-        (wire::frame(Role::Client, FIN | 0x3, b""), 1002),
-        (wire::frame(Role::Client, FIN | TEXT, b"\xff"), 1007),
-        (wire::header(FIN | BINARY, 1 << 40, Some([0; 4])), 1009),
-    ];
-    for (fault, code) in cases {
-        let bytes = [fault, wire::close(Role::Client, 1000, "")].concat();
-        let scenario = Scenario::new(Role::Server, bytes).before(|connection| {
-            connection.feed("queued before").unwrap();
-        });
-        let outcome = scenario.run();
-        outcome.assert_failed(&[], code);
-        assert_eq!(outcome.sent()[0], (FIN | TEXT, &b"queued before"[..]));
-        let closure = outcome.closure.expect("failed");
-        assert_eq!(
-            (closure.initiator, closure.code, closure.sent),
-            (Side::Local, 1006, Some(code))
-        );
-    }
-}
-
-/// CL-21, CL-24: the end that is failed by its peer sees a Close and answers it, but neither end calls that clean in vain.
-#[test]
-fn a_failure_reaches_the_peer() {
-    for faulty in ROLES {
-        let pair = Pair::run(&Config::new(), |pair| {
-            let end = if faulty == Role::Client {
-                &mut pair.server
-            } else {
-                &mut pair.client
-            };
-            end.connection.receive(&wire::frame(faulty, FIN | 0x7, b""));
-            end.poll();
-            assert_eq!(pair.run_to_end(), seconds(0));
-        });
-        let (judge, judged) = match faulty {
-            Role::Client => (&pair.server, &pair.client),
-            Role::Server => (&pair.client, &pair.server),
-        };
-        assert_eq!(judged.events, [Got::close(1002, "")]);
-        assert_eq!(
-            judged.closure().map(|closure| (closure.code, closure.clean)),
-            Some((1002, true))
-        );
-        assert_eq!(
-            judge.closure().map(|closure| (closure.code, closure.clean)),
-            Some((1006, false))
-        );
-    }
-}
-
 /// CL-23: everything that is queued is written before the write side is shut down, the Close last.
 #[test]
 fn output_is_written_before_the_shutdown() {
@@ -490,56 +288,6 @@ fn output_is_written_before_the_shutdown() {
     assert_eq!(pair.client.events.len(), 51);
     assert_eq!(pair.client.events.last(), Some(&Got::close(1000, "bye")));
     assert!(pair.client.closure().expect("closed").clean);
-}
-
-/// CL-23: a Close under way is not destroyed: after a failure reads go on until the transport ends.
-#[test]
-fn input_is_drained_behind_a_failure() {
-    for role in ROLES {
-        let mut connection = Connection::new(role, &Config::new());
-        connection.receive(&wire::frame(role.peer(), FIN | 0x3, b""));
-        take_events(&mut connection, &mut Vec::new()).unwrap_err();
-        assert!(!connection.wants_shutdown(), "the Close goes first");
-        take_frames(role, &mut connection);
-        assert!(connection.wants_shutdown());
-        for _ in 0..100 {
-            assert!(connection.wants_read());
-            let n = connection.space().len();
-            assert!(n > 0);
-            connection.advance(n);
-            take_events(&mut connection, &mut Vec::new()).unwrap_err();
-        }
-        assert!(connection.allocated() <= 64 << 10);
-        connection.receive_eof();
-        assert_eq!(
-            connection.ready_state(),
-            ReadyState::Closing,
-            "not known before it is asked for"
-        );
-        take_events(&mut connection, &mut Vec::new()).unwrap_err();
-        assert_eq!(connection.ready_state(), ReadyState::Closed);
-    }
-}
-
-/// CL-24: a connection that is given up while its Close still waits to be written was not closed clean.
-#[test]
-fn a_close_that_was_not_written_is_not_clean() {
-    for role in ROLES {
-        let mut connection = Connection::new(role, &Config::new());
-        connection.receive(&wire::close(role.peer(), 1000, "bye"));
-        take_events(&mut connection, &mut Vec::new()).unwrap();
-        connection.abort();
-        let closure = connection.closure().expect("closed");
-        assert_eq!((closure.code, closure.clean), (CloseCode::NORMAL, false));
-
-        // Written, it was.
-        let mut connection = Connection::new(role, &Config::new());
-        connection.receive(&wire::close(role.peer(), 1000, "bye"));
-        take_events(&mut connection, &mut Vec::new()).unwrap();
-        take_frames(role, &mut connection);
-        connection.abort();
-        assert!(connection.closure().expect("closed").clean);
-    }
 }
 
 /// CL-24: a peer that ends its side right behind its Close gets the answer all the same.
@@ -557,44 +305,6 @@ fn the_answer_is_written_behind_the_end_of_input() {
         assert_eq!(take_frames(role, &mut connection).len(), 2);
         assert_eq!(connection.ready_state(), ReadyState::Closed);
         assert!(connection.closure().expect("closed").clean);
-    }
-}
-
-/// CL-22, FR-22: the transport ends at every byte of a conversation: what was whole before is delivered, the rest is not,
-/// and the end is clean exactly behind the whole Close.
-#[test]
-fn the_transport_may_end_at_every_byte() {
-    for role in ROLES {
-        let from = role.peer();
-        let parts = [
-            (wire::text(from, "é one"), Some(Got::text("é one"))),
-            (wire::frame(from, BINARY, &sample(130)), None),
-            (wire::ping(from, b"two"), Some(Got::ping(b"two"))),
-            (wire::frame(from, CONTINUATION, b""), None),
-            (
-                wire::frame(from, FIN | CONTINUATION, b"three"),
-                Some(Got::Binary([&sample(130)[..], b"three"].concat())),
-            ),
-            (wire::close(from, 1000, "bye"), Some(Got::close(1000, "bye"))),
-        ];
-        let bytes: Vec<u8> = parts.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
-        for end in 0..=bytes.len() {
-            let mut left = end;
-            let whole = parts.iter().take_while(|(bytes, _)| {
-                let fits = bytes.len() <= left;
-                left = left.saturating_sub(bytes.len());
-                fits
-            });
-            let expected: Vec<Got> = whole.filter_map(|(_, event)| event.clone()).collect();
-            let clean = end == bytes.len();
-            let outcome = Scenario::new(role, &bytes[..end]).run();
-            assert_eq!(outcome.events, expected, "{end} bytes");
-            let (state, closure) = outcome.at_eof;
-            let closure = closure.expect("closed");
-            assert_eq!((state, closure.clean), (ReadyState::Closed, clean), "{end} bytes");
-            assert_eq!(closure.code, if clean { 1000 } else { 1006 });
-            assert_eq!(closure.failure, (!clean).then_some(ProtocolError::ConnectionLost));
-        }
     }
 }
 
@@ -616,35 +326,6 @@ fn pending_pongs_go_before_the_close() {
             pongs.last().expect("a Pong").payload,
             [99],
             "the latest Ping is answered"
-        );
-    }
-}
-
-/// A code is shown as its number, alone and in the errors that it is a part of.
-#[test]
-fn codes_are_shown_as_numbers() {
-    let code = CloseCode::new(4321);
-    assert_eq!(
-        (code.to_string(), format!("{code:?}")),
-        ("4321".into(), "CloseCode(4321)".into())
-    );
-    assert_eq!(format!("{code:>6}"), "  4321");
-    assert_eq!((u16::from(code), CloseCode::from(4321)), (4321, code));
-    let error = ClosePayloadError::InvalidCode(CloseCode::ABNORMAL);
-    assert_eq!(error.to_string(), "close code 1006 may not be sent");
-}
-
-/// CL-29: what the peer gave as a reason is at most 123 bytes, and no error repeats it.
-#[test]
-fn errors_do_not_repeat_the_reason() {
-    for role in ROLES {
-        let outcome = receive(role, wire::close(role.peer(), 1006, "<script>"));
-        let error = outcome.error.expect("1006 is not for the wire");
-        assert!(!format!("{error} {error:?}").contains("script"));
-        assert_eq!(
-            outcome.closure.expect("failed").reason,
-            "",
-            "the reason of a bad Close is not kept"
         );
     }
 }

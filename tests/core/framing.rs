@@ -1,8 +1,10 @@
 //! FR: frames on the wire.
 
+mod lengths;
+mod masks;
+
 use websocket_proto::{
-    CloseCode, CloseFrame, Config, Connection, Delivery, Event, Fragment, Limits, Message, ProtocolError, ReadyState,
-    Role, SendError,
+    CloseCode, CloseFrame, Config, Connection, Event, Limits, Message, ProtocolError, ReadyState, Role, SendError,
     frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
 };
 
@@ -10,9 +12,6 @@ use crate::{
     raw::{Got, Scenario, receive, take_events, take_frames},
     wire::{self, BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, ROLES, TEXT, sample},
 };
-
-/// The longest message that is assembled in memory: with 32 bits shorter than the longest frame.
-const LONGEST: u64 = isize::MAX as u64;
 
 /// FR-01, FR-04, FR-13: the examples of §5.7, as they are printed there.
 #[test]
@@ -31,18 +30,6 @@ fn the_examples_of_the_rfc_are_understood() {
     receive(Role::Client, short).assert_open(&[Got::Binary(sample(256))]);
     let long = [b"\x82\x7f\x00\x00\x00\x00\x00\x01\x00\x00".to_vec(), sample(65_536)].concat();
     receive(Role::Client, long).assert_open(&[Got::Binary(sample(65_536))]);
-}
-
-/// FR-01, FR-04: lengths at both sides of each form are read in network byte order, by both roles.
-#[test]
-fn every_length_form_is_read() {
-    for role in ROLES {
-        for len in [0, 1, 125, 126, 127, 255, 256, 257, 1000, 65_535, 65_536, 65_537, 70_000] {
-            let payload = sample(len);
-            let bytes = [wire::binary(role.peer(), &payload), wire::text(role.peer(), "next")].concat();
-            receive(role, bytes).assert_open(&[Got::Binary(payload), Got::text("next")]);
-        }
-    }
 }
 
 /// FR-02: each reserved bit fails the connection, on frames of every opcode.
@@ -72,189 +59,6 @@ fn reserved_opcodes_fail_the_connection() {
                 assert_eq!(error, ProtocolError::Frame(FrameError::ReservedOpcode(opcode)));
             }
         }
-    }
-}
-
-/// FR-05: a length of 2^63 or more fails the connection, before the key or payload is there.
-#[test]
-fn the_top_bit_of_the_length_must_be_zero() {
-    for role in ROLES {
-        for len in [1 << 63, 1 << 63 | 1000, u64::MAX] {
-            let mut header = wire::header(FIN | BINARY, len, (role == Role::Server).then_some(KEY));
-            header.truncate(10);
-            let error = receive(role, header).assert_failed(&[], 1002);
-            assert_eq!(error, ProtocolError::Frame(FrameError::LengthTopBit));
-        }
-    }
-}
-
-/// FR-06: a length that is not in its shortest form fails the connection.
-#[test]
-fn overlong_lengths_fail_the_connection() {
-    for role in ROLES {
-        let key = (role == Role::Server).then_some(KEY);
-        for (len, form) in [(0, 2), (1, 2), (125, 2), (0, 8), (125, 8), (126, 8), (65_535, 8)] {
-            for opcode in [TEXT, BINARY] {
-                let header = wire::header_in_form(FIN | opcode, len, form, key);
-                let error = receive(role, header).assert_failed(&[], 1002);
-                assert_eq!(error, ProtocolError::Frame(FrameError::OverlongLength));
-            }
-        }
-    }
-}
-
-/// FR-07, FR-08, FR-10: what is sent has the shortest length form, and a mask exactly if a client sends it.
-#[test]
-fn what_is_sent_takes_the_shortest_form() {
-    for role in ROLES {
-        for (len, form) in [
-            (0, 0),
-            (1, 0),
-            (125, 0),
-            (126, 2),
-            (65_535, 2),
-            (65_536, 8),
-            (100_000, 8),
-        ] {
-            let mut connection = Connection::new(role, &Config::new());
-            connection.feed(&sample(len)).unwrap();
-            connection.feed(sample(len)).unwrap();
-            connection.feed("x".repeat(len)).unwrap();
-            connection.feed(Fragment::more(sample(len))).unwrap();
-            connection.feed(Fragment::last(&sample(len))).unwrap();
-            // `take_frames` asserts that every frame has the mask and the form that it must have.
-            let frames = take_frames(role, &mut connection);
-            let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();
-            assert_eq!(
-                firsts,
-                [FIN | BINARY, FIN | BINARY, FIN | TEXT, BINARY, FIN | CONTINUATION]
-            );
-            assert!(
-                frames
-                    .iter()
-                    .all(|frame| frame.form == form && frame.payload.len() == len)
-            );
-            assert!(
-                frames
-                    .iter()
-                    .all(|frame| frame.first == FIN | TEXT || frame.payload == sample(len))
-            );
-        }
-    }
-}
-
-/// FR-08, FR-10: control frames and empty frames are no exception to masking.
-#[test]
-fn control_frames_and_empty_frames_are_masked_as_others() {
-    for role in ROLES {
-        let mut connection = Connection::new(role, &Config::new());
-        connection.feed("").unwrap();
-        connection.ping(b"").unwrap();
-        connection.pong(b"").unwrap();
-        connection.receive(&wire::ping(role.peer(), b""));
-        take_events(&mut connection, &mut Vec::new()).unwrap();
-        connection.close(None).unwrap();
-        let frames = take_frames(role, &mut connection);
-        let opcodes: Vec<u8> = frames.iter().map(|frame| frame.opcode()).collect();
-        assert_eq!(opcodes, [TEXT, PING, PONG, PONG, CLOSE]);
-        assert!(frames.iter().all(|frame| frame.key.is_some() == (role == Role::Client)));
-    }
-}
-
-/// FR-09: an unmasked frame of any opcode from a client fails the connection.
-#[test]
-fn a_server_refuses_unmasked_frames() {
-    for opcode in [TEXT, BINARY, CLOSE, PING, PONG] {
-        for payload in [&b""[..], b"\x03\xe8"] {
-            let error =
-                receive(Role::Server, wire::frame(Role::Server, FIN | opcode, payload)).assert_failed(&[], 1002);
-            assert_eq!(error, ProtocolError::UnmaskedFrame);
-        }
-    }
-    let first = wire::frame(Role::Client, TEXT, b"a");
-    let bad = wire::frame(Role::Server, FIN | CONTINUATION, b"b");
-    receive(Role::Server, [first, bad].concat()).assert_failed(&[], 1002);
-}
-
-/// FR-11: a masked frame of any opcode from a server fails the connection.
-#[test]
-fn a_client_refuses_masked_frames() {
-    for opcode in [TEXT, BINARY, CLOSE, PING, PONG] {
-        for payload in [&b""[..], b"\x03\xe8"] {
-            let error =
-                receive(Role::Client, wire::frame(Role::Client, FIN | opcode, payload)).assert_failed(&[], 1002);
-            assert_eq!(error, ProtocolError::MaskedFrame);
-        }
-    }
-    let first = wire::frame(Role::Server, TEXT, b"a");
-    let bad = wire::frame(Role::Client, FIN | CONTINUATION, b"b");
-    receive(Role::Client, [first, bad].concat()).assert_failed(&[], 1002);
-}
-
-/// FR-12: a payload is unmasked right wherever the reads and the fragments cut it, in both kinds of delivery.
-#[test]
-fn unmasking_does_not_depend_on_cuts() {
-    for delivery in [Delivery::Messages, Delivery::Fragments] {
-        let config = Config::new().delivery(delivery);
-        for len in [1, 5, 64, 131, 300] {
-            let bytes = wire::binary(Role::Client, &sample(len));
-            let outcome = Scenario::new(Role::Server, bytes).config(&config).run();
-            outcome.assert_open(&[Got::Binary(sample(len))]);
-        }
-        // Fragments of all lengths modulo 4: the key begins anew in each.
-        let payload = sample(28);
-        let (mut bytes, mut at) = (Vec::new(), 0);
-        for (i, len) in [1, 2, 3, 4, 5, 6, 7].into_iter().enumerate() {
-            let first = if i == 0 { BINARY } else { CONTINUATION } | if i == 6 { FIN } else { 0 };
-            bytes.extend(wire::frame(Role::Client, first, &payload[at..at + len]));
-            at += len;
-        }
-        let outcome = Scenario::new(Role::Server, bytes).config(&config).run();
-        outcome.assert_open(&[Got::Binary(payload)]);
-    }
-}
-
-/// FR-12: a long payload, which is read straight into its message, is unmasked right wherever the reads cut it.
-#[test]
-fn long_payloads_are_unmasked_at_every_alignment() {
-    let payload = sample(200_000);
-    let outcome = receive(Role::Server, wire::binary(Role::Client, &payload));
-    outcome.assert_open(&[Got::Binary(payload)]);
-}
-
-/// FR-13, FR-14, FR-18: an empty frame has its key, any key will do, and every opcode may be empty.
-#[test]
-fn empty_frames_of_every_opcode_and_any_key_are_accepted() {
-    for key in [[0; 4], [0xff; 4], KEY] {
-        let frame = |first, payload: &[u8]| {
-            [
-                wire::header(first, payload.len() as u64, Some(key)),
-                wire::masked(payload, Some(key)),
-            ]
-            .concat()
-        };
-        let bytes = [
-            frame(FIN | TEXT, b""),
-            frame(FIN | BINARY, b""),
-            frame(TEXT, b""),
-            frame(FIN | PING, b""),
-            frame(CONTINUATION, b""),
-            frame(FIN | PONG, b""),
-            frame(FIN | CONTINUATION, b""),
-            frame(FIN | TEXT, b"key"),
-            frame(FIN | CLOSE, b""),
-        ];
-        let outcome = receive(Role::Server, bytes.concat());
-        let expected = [
-            Got::text(""),
-            Got::binary(b""),
-            Got::ping(b""),
-            Got::pong(b""),
-            Got::text(""),
-            Got::text("key"),
-            Got::Close(None),
-        ];
-        assert_eq!((outcome.events.as_slice(), outcome.error), (&expected[..], None));
     }
 }
 
@@ -417,99 +221,6 @@ fn a_partial_frame_is_not_delivered_at_the_end() {
                 assert_eq!((closure.code.value(), closure.clean), (1006, false));
                 assert_eq!(connection.ready_state(), ReadyState::Closed);
                 assert!(!connection.wants_write());
-            }
-        }
-    }
-}
-
-/// FR-23, FR-24: announced lengths up to 2^63 - 1 are refused from the header, or cost nothing if limits allow them.
-#[test]
-fn huge_announced_lengths_neither_overflow_nor_allocate() {
-    let unlimited = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
-    for role in ROLES {
-        let key = (role == Role::Server).then_some(KEY);
-        for len in [(16 << 20) + 1, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 62, (1 << 63) - 1] {
-            let header = wire::header(FIN | BINARY, len, key);
-            let error = receive(role, header).assert_failed(&[], 1009);
-            assert_eq!(error, ProtocolError::FrameTooBig);
-
-            // Behind a fragment, where lengths are summed up.
-            let fragment = wire::frame(role.peer(), TEXT, &[b'a'; 100]);
-            let bytes = [fragment, wire::header(FIN | CONTINUATION, len, key)].concat();
-            receive(role, bytes).assert_failed(&[], 1009);
-        }
-        for (delivery, len) in [(Delivery::Messages, LONGEST), (Delivery::Fragments, (1 << 63) - 1)] {
-            let config = Config::new().limits(unlimited).delivery(delivery);
-            for opcode in [TEXT, BINARY] {
-                let mut connection = Connection::new(role, &config);
-                connection.receive(&wire::header(FIN | opcode, len, key));
-                connection.receive(&[b'a' ^ KEY[0]; 1]);
-                let mut events = Vec::new();
-                take_events(&mut connection, &mut events).unwrap();
-                assert!(connection.space().len() <= 1 << 16);
-                assert!(connection.allocated() <= 1 << 16, "{} bytes", connection.allocated());
-            }
-        }
-    }
-}
-
-/// FR-23: without a limit, a message is refused from its header if it is longer than an address space of 32 bits can hold.
-#[test]
-fn messages_past_the_address_space_are_refused() {
-    let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
-    let config = Config::new().limits(limits);
-    for role in ROLES {
-        let key = (role == Role::Server).then_some(KEY);
-        for len in [(1 << 31) - 1, 1 << 31, 1 << 40, (1 << 63) - 1] {
-            let header = wire::header(FIN | BINARY, len, key);
-            let outcome = Scenario::new(role, header).config(&config).run();
-            if len <= LONGEST {
-                outcome.assert_open(&[]);
-            } else {
-                assert_eq!(outcome.assert_failed(&[], 1009), ProtocolError::MessageTooBig, "{len}");
-            }
-        }
-    }
-}
-
-/// FR-23: the sum of fragments that is one past the largest message fails, and does not wrap.
-#[test]
-fn sums_of_huge_fragments_do_not_wrap() {
-    let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX >> 1);
-    let config = Config::new().limits(limits);
-    let bytes = [
-        wire::frame(Role::Server, BINARY, b"x"),
-        wire::header(FIN | CONTINUATION, (1 << 63) - 1, None),
-    ];
-    let outcome = Scenario::new(Role::Client, bytes.concat()).config(&config).run();
-    assert_eq!(outcome.assert_failed(&[], 1009), ProtocolError::MessageTooBig);
-}
-
-/// FR-24: memory follows the bytes that were received, whatever was announced.
-#[test]
-fn memory_grows_with_received_bytes_only() {
-    for opcode in [TEXT, BINARY] {
-        for role in ROLES {
-            let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
-            let mut connection = Connection::new(role, &Config::new().limits(limits));
-            connection.receive(&wire::header(
-                FIN | opcode,
-                LONGEST.min(1 << 40),
-                (role == Role::Server).then_some([0; 4]),
-            ));
-            let mut received = 0;
-            while received < 2_000_000 {
-                let space = connection.space();
-                let n = space.len().min(10_000);
-                space[..n].fill(b'a');
-                connection.advance(n);
-                received += n;
-                assert_eq!(connection.next_event(), Ok(None));
-                let allocated = connection.allocated();
-                assert!(
-                    allocated <= 2 * received + (32 << 10),
-                    "{allocated} bytes for {received}"
-                );
             }
         }
     }
