@@ -19,7 +19,7 @@ use std::{
 use clap::Parser;
 use tokio::sync::mpsc;
 use websocket_proto::{
-    CloseCode, Closure, Config, ConnectOptions, Event, Limits, Message, Proxy, Timers,
+    CloseCode, CloseInfo, Config, ConnectOptions, Event, Limits, Message, Proxy, Timers,
     handshake::ClientRequest,
     tls::{
         TlsConfig,
@@ -115,7 +115,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         while let Some((message, outbound)) = websocket.recv_split().await? {
             outbound.feed(message).map_err(websocket_proto::Error::from)?;
         }
-        report(options, websocket.closure());
+        report(options, websocket.close_info());
         return Ok(());
     }
     let sent = Arc::default();
@@ -248,12 +248,12 @@ async fn print_messages(options: &Options, mut recv: RecvHalf<MaybeTls>, sent: &
             Some(_) => {}
         }
     }
-    report(options, recv.closure());
+    report(options, recv.close_info());
     Ok(())
 }
 
-fn report(options: &Options, closure: Option<Closure>) {
-    if let Some(closure) = closure.filter(|_| options.verbose) {
-        eprintln!("closed with code {} {:?}", closure.code, closure.reason);
+fn report(options: &Options, info: Option<CloseInfo>) {
+    if let Some(info) = info.filter(|_| options.verbose) {
+        eprintln!("closed with code {} {:?}", info.code, info.reason);
     }
 }

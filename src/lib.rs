@@ -80,7 +80,7 @@ pub use crate::io::tokio;
 pub use crate::{
     config::{Config, Delivery, Limits, PingPolicy, Timers},
     connection::{
-        Closure, Connection, Driver, Event, Inbound, Outbound, Output, OwnedOutput, ProtocolError, ReadyState,
+        CloseInfo, Connection, Driver, Event, Inbound, Outbound, Output, OwnedOutput, ProtocolError, ReadyState,
         RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,
     },
     deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},

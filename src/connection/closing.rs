@@ -17,6 +17,7 @@
 //! [RFC 6455 §7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
 
 use alloc::{boxed::Box, string::String};
+use core::fmt;
 
 use crate::{
     connection::{error::ProtocolError, time::Timer},
@@ -54,7 +55,7 @@ pub enum Side {
 /// [RFC 6455 §7.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Closure {
+pub struct CloseInfo {
     /// Who sent a Close first, or failed the connection. When the transport just ended, that was the peer.
     pub initiator: Side,
     /// The code of the peer's Close: 1005 if it had none, 1006 if there was no Close (so far).
@@ -63,12 +64,50 @@ pub struct Closure {
     pub reason: String,
     /// The code of the Close that was sent: `None` if none was, 1005 if it had none.
     pub sent: Option<CloseCode>,
+    /// The reason of the Close that was sent.
+    pub sent_reason: String,
     /// Why this endpoint failed the connection, if it did.
     pub failure: Option<ProtocolError>,
-    /// Whether the transport ended behind a completed closing handshake ([RFC 6455 §7.1.4]).
+    /// Whether the transport ended after a completed closing handshake ([RFC 6455 §7.1.4]).
     ///
     /// [RFC 6455 §7.1.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.4
     pub clean: bool,
+}
+
+/// In words, for a log: whether it was clean, who began, and why or with what codes.
+///
+/// ```
+/// # use websocket_proto::{CloseCode, CloseFrame, Config, Connection, Role};
+/// # let mut connection = Connection::new(Role::Server, &Config::new());
+/// connection.close(CloseFrame::new(CloseCode::GOING_AWAY, "restart"))?;
+/// let info = connection.close_info().expect("it is closing");
+/// assert_eq!(info.to_string(), "not closed cleanly, begun by this side: sent 1001 \"restart\", received nothing");
+/// # Ok::<(), websocket_proto::SendError>(())
+/// ```
+impl fmt::Display for CloseInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.clean {
+            "closed cleanly"
+        } else {
+            "not closed cleanly"
+        })?;
+        f.write_str(match self.initiator {
+            Side::Local => ", begun by this side: ",
+            Side::Peer => ", begun by the peer: ",
+        })?;
+        if let Some(failure) = self.failure {
+            write!(f, "{failure}; ")?;
+        }
+        // Text of the peer is escaped.
+        match self.sent {
+            Some(code) => write!(f, "sent {} {:?}, ", code.value(), self.sent_reason)?,
+            None => f.write_str("sent nothing, ")?,
+        }
+        match self.code {
+            CloseCode::ABNORMAL => f.write_str("received nothing"),
+            code => write!(f, "received {} {:?}", code.value(), self.reason),
+        }
+    }
 }
 
 /// The state of the closing handshake. It holds no frames and no time, only what happened.
@@ -77,7 +116,8 @@ pub(crate) struct Closing {
     role: Role,
     initiator: Option<Side>,
     sent: Option<CloseCode>,
-    received: Option<Box<Received>>,
+    /// In a box, since most connections have none yet.
+    said: Option<Box<Said>>,
     failure: Option<ProtocolError>,
     /// The transport delivers no more bytes, and all were looked at.
     eof: bool,
@@ -103,11 +143,12 @@ pub(super) enum Severed {
     Stalled(Timer),
 }
 
-/// What the peer's Close said. In a box, since most connections have none yet.
-#[derive(Debug)]
-struct Received {
-    code: CloseCode,
-    reason: String,
+/// What the Close frames said, as far as it is not in their codes alone.
+#[derive(Debug, Default)]
+struct Said {
+    /// The code and the reason of the peer's Close, if it was received.
+    received: Option<(CloseCode, String)>,
+    sent_reason: String,
 }
 
 impl Closing {
@@ -116,7 +157,7 @@ impl Closing {
             role,
             initiator: None,
             sent: None,
-            received: None,
+            said: None,
             failure: None,
             eof: false,
             at_end: false,
@@ -130,20 +171,24 @@ impl Closing {
 
     // What happened.
 
-    /// A Close with this code (1005 for none) was queued.
-    pub(super) fn on_sent(&mut self, code: CloseCode) {
+    /// A Close was queued. There is one at most.
+    pub(super) fn on_sent(&mut self, frame: Option<CloseFrame<'_>>) {
         self.initiator = self.initiator.or(Some(Side::Local));
-        self.sent = self.sent.or(Some(code));
+        self.sent = Some(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
+        let reason = frame.map_or("", |frame| frame.reason);
+        if !reason.is_empty() {
+            self.said.get_or_insert_default().sent_reason = reason.into();
+        }
     }
 
     /// The peer's Close arrived.
     pub(super) fn on_received(&mut self, frame: Option<CloseFrame<'_>>) {
         self.initiator = self.initiator.or(Some(Side::Peer));
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, ""), |frame| (frame.code, frame.reason));
-        self.received.get_or_insert_with(|| {
-            let reason = reason.into();
-            Box::new(Received { code, reason })
-        });
+        let said = self.said.get_or_insert_default();
+        if said.received.is_none() {
+            said.received = Some((code, reason.into()));
+        }
     }
 
     /// The connection failed. The first failure is the one that counts.
@@ -161,7 +206,7 @@ impl Closing {
     /// The transport delivers no more bytes, which without the peer's Close is a failure of its own (§7.1.5: 1006).
     pub(super) fn on_eof(&mut self, flushed: bool) {
         self.eof = true;
-        if self.received.is_none() && self.failure.is_none() {
+        if !self.is_received() && self.failure.is_none() {
             self.initiator = self.initiator.or(Some(Side::Peer));
             self.failure = Some(self.stalled().unwrap_or(ProtocolError::ConnectionLost));
             self.abandoned = true;
@@ -205,13 +250,18 @@ impl Closing {
     /// and dropped then, so that a caller that answers what still arrives gets to the peer's Close (DRV-02).
     #[inline]
     pub(super) fn is_deaf(&self) -> bool {
-        let is_closed = || self.sent.is_some() || self.received.is_some() || self.failure.is_some();
+        let is_closed = || self.sent.is_some() || self.is_received() || self.failure.is_some();
         self.severed.is_some() && !is_closed() && !self.abandoned
     }
 
     /// Whether the peer's Close was received.
     pub(super) fn is_received(&self) -> bool {
-        self.received.is_some()
+        self.received().is_some()
+    }
+
+    /// The code and the reason of the peer's Close, if it was received.
+    fn received(&self) -> Option<&(CloseCode, String)> {
+        self.said.as_ref()?.received.as_ref()
     }
 
     /// Whether nothing has happened yet: messages may be sent.
@@ -226,7 +276,7 @@ impl Closing {
 
     /// Whether both Close frames were exchanged.
     pub(crate) fn is_handshake_done(&self) -> bool {
-        self.sent.is_some() && self.received.is_some()
+        self.sent.is_some() && self.is_received()
     }
 
     /// Whether output was given up unwritten.
@@ -275,7 +325,7 @@ impl Closing {
         if !self.end_logged.is_first() {
             return;
         }
-        let received = self.received.as_ref();
+        let received = self.received();
         log::closed(&log::Closed {
             role: self.role,
             clean: self.is_clean(flushed),
@@ -284,8 +334,8 @@ impl Closing {
                 Side::Peer => "peer",
             }),
             sent: self.sent.map(CloseCode::value),
-            received: received.map(|received| received.code.value()),
-            reason_len: received.map(|received| received.reason.len()),
+            received: received.map(|(code, _)| code.value()),
+            reason_len: received.map(|(_, reason)| reason.len()),
             error: self.failure.or(self.stalled()),
         });
     }
@@ -295,17 +345,19 @@ impl Closing {
         ended && self.is_handshake_done() && self.failure.is_none() && !self.cut
     }
 
-    pub(super) fn closure(&self, flushed: bool) -> Option<Closure> {
+    pub(super) fn close_info(&self, flushed: bool) -> Option<CloseInfo> {
         let initiator = self.initiator?;
-        let (code, reason) = match &self.received {
-            Some(received) => (received.code, received.reason.clone()),
+        let (code, reason) = match self.received() {
+            Some((code, reason)) => (*code, reason.clone()),
             None => (CloseCode::ABNORMAL, String::new()),
         };
-        Some(Closure {
+        let sent_reason = self.said.as_ref().map(|said| said.sent_reason.clone());
+        Some(CloseInfo {
             initiator,
             code,
             reason,
             sent: self.sent,
+            sent_reason: sent_reason.unwrap_or_default(),
             failure: self.failure.or(self.stalled()),
             clean: self.is_clean(flushed),
         })

@@ -31,7 +31,7 @@ use crate::{
 #[cfg(feature = "std")]
 pub(crate) use self::deadlines::earlier;
 pub use self::{
-    closing::{Closure, ReadyState, Side},
+    closing::{CloseInfo, ReadyState, Side},
     driver::{Driver, Step, Wakes},
     error::{ProtocolError, SendError},
     inbound::Inbound,
@@ -268,8 +268,8 @@ impl Connection {
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
-    pub fn closure(&self) -> Option<Closure> {
-        self.driver.outbound.closure()
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.driver.outbound.close_info()
     }
 
     /// The subprotocol that both sides agreed on, if any.

@@ -16,7 +16,7 @@ use self::push::{control_header, opcode};
 use crate::{
     config::{Config, PingPolicy},
     connection::{
-        closing::{Closing, Closure, ReadyState},
+        closing::{CloseInfo, Closing, ReadyState},
         error::{ProtocolError, SendError},
         mask_keys::MaskKeys,
         output::{MAX_INLINE, Output},
@@ -317,8 +317,8 @@ impl Outbound {
 
     /// How the connection ended or is ending; `None` while it is open.
     #[must_use]
-    pub fn closure(&self) -> Option<Closure> {
-        self.closing.closure(!self.can_stall())
+    pub fn close_info(&self) -> Option<CloseInfo> {
+        self.closing.close_info(!self.can_stall())
     }
 
     /// Whether something is on its way to the peer that did not leave, as far as is known.

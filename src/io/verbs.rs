@@ -244,8 +244,8 @@ macro_rules! state_verbs {
 
         /// How the connection ended or is ending; `None` while it is open.
         #[must_use]
-        pub fn closure(&self) -> Option<Closure> {
-            self.state(Outbound::closure)
+        pub fn close_info(&self) -> Option<CloseInfo> {
+            self.state(Outbound::close_info)
         }
 
         /// Queues a Ping whose answer is timed, unless one is under way; see [`latency`](Self::latency).

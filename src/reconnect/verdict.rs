@@ -10,7 +10,7 @@ use std::io;
 #[cfg(feature = "std")]
 use crate::error::Error;
 use crate::{
-    connection::{Closure, ProtocolError, Side, Timer},
+    connection::{CloseInfo, ProtocolError, Side, Timer},
     frame::CloseCode,
     handshake::{HandshakeError, Refusal},
 };
@@ -39,12 +39,12 @@ use crate::{
 /// An application that knows better, such as what its codes from 4000 on mean, decides first and leaves the rest to this:
 ///
 /// ```
-/// use websocket_proto::{Closure, reconnect::{Verdict, Wait}};
+/// use websocket_proto::{CloseInfo, reconnect::{Verdict, Wait}};
 ///
-/// fn verdict(closure: &Closure) -> Verdict {
-///     match closure.code.value() {
+/// fn verdict(info: &CloseInfo) -> Verdict {
+///     match info.code.value() {
 ///         4001 => Verdict::Retry(Wait::Backoff), // our servers say so when a session has moved
-///         _ => Verdict::from(closure),
+///         _ => Verdict::from(info),
 ///     }
 /// }
 /// ```
@@ -119,25 +119,25 @@ impl From<CloseCode> for Verdict {
     }
 }
 
-impl From<&Closure> for Verdict {
+impl From<&CloseInfo> for Verdict {
     /// The verdict on a connection that was open. This is all that is needed, however it ended.
-    fn from(closure: &Closure) -> Self {
-        match (closure.initiator, closure.failure) {
+    fn from(info: &CloseInfo) -> Self {
+        match (info.initiator, info.failure) {
             // This side wanted to close, whether the peer played its part or not.
             (Side::Local, None | Some(ProtocolError::ConnectionLost | ProtocolError::TimedOut(Timer::Close))) => {
                 Self::Finished
             }
-            (_, Some(failure)) if closure.code == CloseCode::ABNORMAL => failure.into(),
-            _ => closure.code.into(),
+            (_, Some(failure)) if info.code == CloseCode::ABNORMAL => failure.into(),
+            _ => info.code.into(),
         }
     }
 }
 
-impl From<Option<Closure>> for Verdict {
-    /// The verdict on what the `closure` method of a connection returns. Without a closure, the connection was given up
+impl From<Option<CloseInfo>> for Verdict {
+    /// The verdict on what the `close_info` method of a connection returns. Without one, the connection was given up
     /// while it was open, which is worth a retry.
-    fn from(closure: Option<Closure>) -> Self {
-        closure.as_ref().map_or(Self::RETRY, Self::from)
+    fn from(info: Option<CloseInfo>) -> Self {
+        info.as_ref().map_or(Self::RETRY, Self::from)
     }
 }
 
@@ -182,7 +182,7 @@ impl From<&Error> for Verdict {
             | Error::TlsUnavailable
             | Error::FragmentDelivery
             | Error::ExtensionFrame => Self::Fatal,
-            // A call was refused. That says nothing about the connection, whose closure would.
+            // A call was refused. That says nothing about the connection, whose close information would.
             Error::Send(_) => Self::RETRY,
             // Whatever is added to the enum and not named above.
             #[allow(unreachable_patterns, reason = "at the moment, all are named")]

@@ -30,7 +30,7 @@ fn talk(near: impl Stream, far: impl Stream + Send + 'static) {
     websocket.send("hello").unwrap();
     assert_eq!(websocket.recv().unwrap(), Some(Message::from("hello")));
     websocket.close(CloseCode::NORMAL).unwrap();
-    assert!(websocket.closure().unwrap().clean);
+    assert!(websocket.close_info().unwrap().clean);
     server.join().unwrap().unwrap();
 }
 

@@ -8,14 +8,14 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Closure, Config, Error, Limits, Message, ProtocolError, Role, Side, blocking::WebSocket,
+    CloseCode, CloseFrame, CloseInfo, Config, Error, Limits, Message, ProtocolError, Role, Side, blocking::WebSocket,
     frame::Opcode,
 };
 
 use crate::support::{connected, millis, with_raw_peer, within_seconds};
 
 /// Receives until the end, and returns how the connection ended.
-fn recv_all(mut websocket: WebSocket<TcpStream>) -> (Result<Vec<String>, Error>, Option<Closure>) {
+fn recv_all(mut websocket: WebSocket<TcpStream>) -> (Result<Vec<String>, Error>, Option<CloseInfo>) {
     let mut texts = Vec::new();
     let end = loop {
         match websocket.recv() {
@@ -28,10 +28,10 @@ fn recv_all(mut websocket: WebSocket<TcpStream>) -> (Result<Vec<String>, Error>,
         Ok(_) => assert!(matches!(websocket.recv(), Ok(None))),
         Err(_) => assert!(matches!(websocket.recv(), Err(Error::Protocol(_)))),
     }
-    (end, websocket.closure())
+    (end, websocket.close_info())
 }
 
-fn clean(initiator: Side, code: CloseCode, reason: &str, sent: CloseCode) -> impl Fn(&Closure) -> bool {
+fn clean(initiator: Side, code: CloseCode, reason: &str, sent: CloseCode) -> impl Fn(&CloseInfo) -> bool {
     let reason = reason.to_string();
     move |closure| {
         (closure.initiator, closure.code, &closure.reason, closure.sent) == (initiator, code, &reason, Some(sent))
@@ -66,7 +66,7 @@ fn either_side_closes_with_code_and_reason() {
                 clean(Side::Peer, CloseCode::GOING_AWAY, "maintenance", CloseCode::GOING_AWAY)(&closure),
                 "{closure:?}"
             );
-            let closure = closer.closure().expect("an end");
+            let closure = closer.close_info().expect("an end");
             assert!(
                 clean(Side::Local, CloseCode::GOING_AWAY, "", CloseCode::GOING_AWAY)(&closure),
                 "{closure:?}"
@@ -100,11 +100,11 @@ fn both_sides_close_at_once() {
         let (client_code, server_code) = (CloseCode::new(3001), CloseCode::new(3002));
         let closing = thread::spawn(move || {
             server.close(server_code).unwrap();
-            server.closure()
+            server.close_info()
         });
         client.close(client_code).unwrap();
         for (closure, own, peers) in [
-            (client.closure(), client_code, server_code),
+            (client.close_info(), client_code, server_code),
             (closing.join().unwrap(), server_code, client_code),
         ] {
             let closure = closure.expect("an end");
@@ -148,7 +148,7 @@ fn a_client_waits_for_the_server_to_shut_down() {
             }
             let closing = thread::spawn(move || {
                 client.close(CloseCode::NORMAL)?;
-                Ok::<_, Error>(client.closure())
+                Ok::<_, Error>(client.close_info())
             });
             assert_eq!(peer.recv(), Some((Opcode::Close, b"\x03\xe8".to_vec())));
             if client_begins {
@@ -170,7 +170,7 @@ fn close_passes_over_what_was_under_way() {
         let (mut server, mut peer) = with_raw_peer(Role::Server, &Config::new());
         peer.send(Opcode::Text, b"under way");
         peer.send(Opcode::Ping, b"under way");
-        let closing = thread::spawn(move || server.close(CloseCode::NORMAL).map(|()| server.closure()));
+        let closing = thread::spawn(move || server.close(CloseCode::NORMAL).map(|()| server.close_info()));
         assert_eq!(peer.recv(), Some((Opcode::Close, b"\x03\xe8".to_vec())));
         peer.send(Opcode::Binary, &[0; 100_000]);
         peer.send(Opcode::Close, b"\x03\xe8");
@@ -279,6 +279,6 @@ fn what_the_peer_sent_before_it_left_is_received() {
             assert_eq!(server.recv().unwrap(), Some(Message::from(format!("{n}"))));
         }
         assert_eq!(server.recv().unwrap(), None);
-        assert_eq!(server.closure().expect("an end").code, CloseCode::NORMAL);
+        assert_eq!(server.close_info().expect("an end").code, CloseCode::NORMAL);
     });
 }

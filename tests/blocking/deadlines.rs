@@ -110,7 +110,7 @@ fn a_peer_that_never_answers_a_close_is_given_up() {
             });
             assert_timed_out(&websocket.close(CloseCode::NORMAL), Timer::Close);
             assert_took_about(began, SHORT);
-            let closure = websocket.closure().expect("an end");
+            let closure = websocket.close_info().expect("an end");
             assert_eq!((closure.code, closure.clean), (CloseCode::ABNORMAL, false));
             assert_timed_out(&websocket.recv(), Timer::Close);
             drop(websocket);
@@ -128,7 +128,7 @@ fn a_server_that_never_shuts_down_is_left() {
         let began = Instant::now();
         assert_eq!(client.recv().unwrap(), None);
         assert_took_about(began, SHORT);
-        assert_eq!(client.closure().expect("an end").code, CloseCode::NORMAL);
+        assert_eq!(client.close_info().expect("an end").code, CloseCode::NORMAL);
         assert_eq!(peer.recv(), Some((Opcode::Close, b"\x03\xe8".to_vec())));
         assert_eq!(peer.recv(), None, "the client has left");
     });
@@ -261,7 +261,7 @@ fn a_peer_that_never_reads_is_given_up() {
         assert_timed_out(&server.recv(), Timer::Write);
         assert!(matches!(server.send("more"), Err(Error::Send(_))));
         assert_eq!(
-            server.closure().and_then(|closure| closure.failure),
+            server.close_info().and_then(|closure| closure.failure),
             Some(ProtocolError::TimedOut(Timer::Write))
         );
     });

@@ -34,7 +34,7 @@ fn last_words(peer: &RawPeer) -> Vec<u8> {
 fn assert_last_words<S: Stream>(websocket: &mut WebSocket<S>) {
     assert_eq!(websocket.recv().unwrap(), Some(Message::from("last words")));
     assert_eq!(websocket.recv().unwrap(), None);
-    let closure = websocket.closure().expect("an end");
+    let closure = websocket.close_info().expect("an end");
     assert_eq!((closure.code.value(), closure.reason.as_str()), (4001, "banned"));
     assert!(!closure.clean);
 }
@@ -204,7 +204,7 @@ fn a_steady_reader_gets_everything_before_the_close() {
             peer.send(Opcode::Close, b"\x03\xe8");
         });
         server.close(CloseCode::NORMAL).unwrap();
-        assert!(server.closure().expect("an end").clean);
+        assert!(server.close_info().expect("an end").clean);
         reading.join().unwrap();
     });
 }
@@ -369,7 +369,7 @@ fn two_ends_that_send_at_once_do_not_block_each_other() {
                 assert_eq!(websocket.recv().unwrap().expect("a message").as_bytes().len(), HUGE);
                 assert_eq!(websocket.recv().unwrap(), Some(Message::from("and another")));
                 websocket.close(CloseCode::NORMAL).unwrap();
-                assert!(websocket.closure().expect("an end").clean);
+                assert!(websocket.close_info().expect("an end").clean);
             })
         });
         for end in ends {
@@ -409,7 +409,7 @@ fn the_peers_close_ends_a_send() {
                 words += 1;
             }
             assert_eq!(words, usize::from(words_before));
-            assert_eq!(server.closure().expect("an end").code, CloseCode::new(1011));
+            assert_eq!(server.close_info().expect("an end").code, CloseCode::new(1011));
             server.close(CloseCode::NORMAL).unwrap();
             assert_took_about(began, millis(500));
             drop(closing.join().unwrap());

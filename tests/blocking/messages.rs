@@ -86,7 +86,7 @@ fn messages_of_every_size_and_kind_are_echoed() {
             while let Some((message, outbound)) = server.recv_split()? {
                 outbound.feed(message)?;
             }
-            Ok(server.closure())
+            Ok(server.close_info())
         });
         for len in [0, 1, 125, 126, 4000, 65_535, 65_536, 300_000, 3_000_000] {
             let text = "ä".repeat(len / 2);
@@ -318,7 +318,7 @@ fn what_may_not_be_sent_leaves_the_connection_as_it_was() {
             client.close(frame),
             Err(Error::Send(SendError::ReasonTooLong))
         ));
-        assert_eq!(client.closure(), None);
+        assert_eq!(client.close_info(), None);
         client.send("still open").unwrap();
         assert_eq!(server.recv().unwrap(), Some(Message::from("still open")));
     });

@@ -7,7 +7,7 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, CloseFrame, Closure, Config, Entropy, EntropyError, Error, Event, Timers,
+    CloseCode, CloseFrame, CloseInfo, Config, Entropy, EntropyError, Error, Event, Timers,
     blocking::{Acceptor, Connector, Stream, WebSocket},
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
     handshake::{Accept, ClientRequest},
@@ -253,7 +253,7 @@ pub(crate) struct Run {
     pub(crate) events: Vec<String>,
     /// The first error of a call, if there was one.
     pub(crate) end: Result<(), Error>,
-    pub(crate) closure: Option<Closure>,
+    pub(crate) closure: Option<CloseInfo>,
     pub(crate) log: Log,
 }
 
@@ -268,7 +268,7 @@ pub(crate) fn run(endpoint: Endpoint, input: &[u8], plan: impl FnMut(Op, usize) 
         Ok(mut websocket) => {
             let (sent, received) = echo(&mut websocket, &mut events);
             check_the_end(&mut websocket, sent.is_ok(), received.is_ok());
-            (sent.and(received), websocket.closure())
+            (sent.and(received), websocket.close_info())
         }
         Err(error) => (Err(error), None),
     };
@@ -335,7 +335,7 @@ fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> (Result<
 
 /// A connection that ended without an error was closed, if not always clean; and nothing comes behind the end.
 fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) {
-    let closure = websocket.closure().expect("an end");
+    let closure = websocket.close_info().expect("an end");
     assert!((sent && received) || !closure.clean);
     for _ in 0..2 {
         match retry(|| {
@@ -359,6 +359,6 @@ fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) 
     }
     let closed = retry(|| websocket.close(CloseFrame::new(CloseCode::NORMAL, "again")));
     assert_eq!(closed.is_ok(), received, "{closed:?}");
-    assert_eq!(websocket.closure(), Some(closure), "the end has changed");
+    assert_eq!(websocket.close_info(), Some(closure), "the end has changed");
     assert_eq!(websocket.poll_timeout(), None);
 }

@@ -357,7 +357,7 @@ fn a_close_of_the_sending_half_finishes_through_the_receiving_half() {
         let (texts, end, recv) = at_server.join().unwrap();
         assert_eq!(texts, ["last words"]);
         end.unwrap();
-        let closure = recv.closure().expect("an end");
+        let closure = recv.close_info().expect("an end");
         assert_eq!(
             (closure.initiator, closure.code, closure.clean),
             (Side::Peer, CloseCode::GOING_AWAY, true)
@@ -366,8 +366,8 @@ fn a_close_of_the_sending_half_finishes_through_the_receiving_half() {
         let (_, end, mut recv) = at_client.join().unwrap();
         end.unwrap();
         assert_took_about(began, Duration::ZERO);
-        assert_eq!(recv.closure(), send.closure());
-        let closure = send.closure().expect("an end");
+        assert_eq!(recv.close_info(), send.close_info());
+        let closure = send.close_info().expect("an end");
         assert_eq!(
             (closure.initiator, closure.code, closure.clean),
             (Side::Local, CloseCode::GOING_AWAY, true)
@@ -422,7 +422,7 @@ fn a_peer_that_closes_while_a_sender_is_blocked_gets_its_answer_and_the_end() {
             sending.join().unwrap().unwrap();
             let (_, end, recv) = receiving.join().unwrap();
             end.unwrap();
-            assert!(recv.closure().expect("an end").clean);
+            assert!(recv.close_info().expect("an end").clean);
             assert_took_about(began, Duration::ZERO);
         }
     });
@@ -446,7 +446,7 @@ fn a_peer_that_closes_and_never_reads_is_left_at_the_deadline() {
             let (_, end, recv) = receiving.join().unwrap();
             // DRV-20: the peer's Close counts, also if the answer to it was not written.
             end.unwrap();
-            assert!(!recv.closure().expect("an end").clean, "the answer was not written");
+            assert!(!recv.close_info().expect("an end").clean, "the answer was not written");
             assert_took_about(began, 2 * SHORT);
             assert!(sending.join().unwrap().is_err());
             assert_took_about(began, 2 * SHORT);
@@ -597,7 +597,7 @@ fn a_pong_that_waits_for_a_slow_reader_does_not_end_the_connection() {
             peer.stream.read_exact(&mut part).expect("the connection lives");
         }
         let send = sending.join().unwrap().unwrap();
-        assert_eq!(send.closure(), None);
+        assert_eq!(send.close_info(), None);
         drop(peer);
         assert!(receiving.join().unwrap().1.is_err());
     });

@@ -89,7 +89,7 @@ fn a_failed_write_leaves_what_has_arrived() {
         assert_eq!(errors, 1);
         assert_eq!(recv.recv().unwrap(), Some(Message::from("last words")));
         assert_eq!(recv.recv().unwrap(), None);
-        assert_eq!(recv.closure().expect("an end").code, CloseCode::new(4001));
+        assert_eq!(recv.close_info().expect("an end").code, CloseCode::new(4001));
     });
 }
 
@@ -181,7 +181,7 @@ fn the_peers_close_ends_a_sender() {
         peer.stream.shutdown(Shutdown::Write).unwrap();
         assert_eq!(recv.recv().unwrap(), Some(Message::from("words")));
         assert_eq!(recv.recv().unwrap(), None);
-        let closure = recv.closure().expect("an end");
+        let closure = recv.close_info().expect("an end");
         assert_eq!((closure.code.value(), closure.clean), (1011, false));
         assert!(sending.join().unwrap().is_err());
         assert_took_about(began, millis(500));

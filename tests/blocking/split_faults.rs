@@ -164,7 +164,7 @@ fn run(fault: Fault, at: usize) -> bool {
     let sending = thread::spawn(move || (send_all(&mut send), send));
     let (received, ended) = recv_all(&mut recv);
     let (sent, mut send) = sending.join().unwrap();
-    let closure = recv.closure().expect("an end");
+    let closure = recv.close_info().expect("an end");
 
     let is_io = |result: &Result<(), Error>| matches!(result, Err(Error::Io(_)));
     assert!(!is_io(&sent) || !is_io(&ended), "told twice: {sent:?} {ended:?}");
@@ -191,7 +191,7 @@ fn run(fault: Fault, at: usize) -> bool {
         (Ok(None), Ok(())) | (Err(Error::Protocol(_)), Err(_)) => {}
         (again, _) => panic!("{again:?} behind {ended:?}"),
     }
-    assert_eq!(recv.closure(), Some(closure));
+    assert_eq!(recv.close_info(), Some(closure));
     drop((send, recv));
     echoing.join().unwrap();
     done.load(Ordering::Relaxed) >= at

@@ -73,7 +73,7 @@ fn the_closing_handshake_ends_clean_at_both_ends() {
                 failure: None,
                 clean: true,
             };
-            assert_eq!(end.closure(), Some(expected));
+            assert_eq!(end.close_info(), Some(expected));
             assert_eq!(end.error, None, "a clean close is no error");
             let closes = end.frames().iter().filter(|frame| frame.opcode() == CLOSE).count();
             assert_eq!(closes, 1);
@@ -129,11 +129,11 @@ fn a_client_waits_for_the_server() {
         assert!(!client.wants_shutdown());
         assert!(client.wants_read());
         assert_eq!(client.ready_state(), ReadyState::Closing);
-        assert!(!client.closure().expect("closing").clean);
+        assert!(!client.close_info().expect("closing").clean);
         client.receive_eof();
         assert_eq!(client.next_event(), Ok(None));
         assert_eq!(client.ready_state(), ReadyState::Closed);
-        assert!(client.closure().expect("closed").clean);
+        assert!(client.close_info().expect("closed").clean);
     }
 }
 
@@ -149,7 +149,7 @@ fn simultaneous_closes_complete_the_handshake() {
         assert_eq!(pair.run_to_end(), seconds(0));
     });
     for (end, code, sent) in [(&pair.client, 1001, 1000), (&pair.server, 1000, 1001)] {
-        let closure = end.closure().expect("closed");
+        let closure = end.close_info().expect("closed");
         assert_eq!(
             (closure.initiator, closure.code, closure.sent),
             (Side::Local, code, Some(sent))
@@ -287,7 +287,7 @@ fn output_is_written_before_the_shutdown() {
     });
     assert_eq!(pair.client.events.len(), 51);
     assert_eq!(pair.client.events.last(), Some(&Got::close(1000, "bye")));
-    assert!(pair.client.closure().expect("closed").clean);
+    assert!(pair.client.close_info().expect("closed").clean);
 }
 
 /// CL-24: a peer that ends its side right behind its Close gets the answer all the same.
@@ -301,10 +301,10 @@ fn the_answer_is_written_behind_the_end_of_input() {
         take_events(&mut connection, &mut Vec::new()).unwrap();
         assert_eq!(connection.ready_state(), ReadyState::Closing);
         assert!(connection.wants_write());
-        assert!(!connection.closure().expect("closing").clean);
+        assert!(!connection.close_info().expect("closing").clean);
         assert_eq!(take_frames(role, &mut connection).len(), 2);
         assert_eq!(connection.ready_state(), ReadyState::Closed);
-        assert!(connection.closure().expect("closed").clean);
+        assert!(connection.close_info().expect("closed").clean);
     }
 }
 

@@ -217,7 +217,7 @@ fn a_partial_frame_is_not_delivered_at_the_end() {
                 let result = take_events(&mut connection, &mut events);
                 assert_eq!(result, Err(ProtocolError::ConnectionLost));
                 assert_eq!(events, [Got::text("whole")], "cut at {cut}");
-                let closure = connection.closure().expect("closed");
+                let closure = connection.close_info().expect("closed");
                 assert_eq!((closure.code.value(), closure.clean), (1006, false));
                 assert_eq!(connection.ready_state(), ReadyState::Closed);
                 assert!(!connection.wants_write());

@@ -245,7 +245,7 @@ fn random_calls(seed: u64) {
         let (queued, full) = (connection.output().len(), connection.split_mut().1.is_full());
         assert!(!full || queued > 0);
         assert_eq!(
-            connection.closure().is_none(),
+            connection.close_info().is_none(),
             connection.ready_state() == ReadyState::Open
         );
     }

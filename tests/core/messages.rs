@@ -444,7 +444,7 @@ fn applications_close_for_reasons_of_their_own() {
         });
         assert_eq!(pair.client.events, [Got::close(code.value(), "")]);
         assert_eq!(
-            pair.client.closure().map(|closure| (closure.code, closure.clean)),
+            pair.client.close_info().map(|closure| (closure.code, closure.clean)),
             Some((code.value(), true))
         );
     }

@@ -43,8 +43,8 @@ impl End {
         wire::parse_claiming(self.role, &self.written, self.claimed)
     }
 
-    pub fn closure(&self) -> Option<Ended> {
-        self.connection.closure().map(Ended::from)
+    pub fn close_info(&self) -> Option<Ended> {
+        self.connection.close_info().map(Ended::from)
     }
 
     pub fn is_closed(&self) -> bool {
@@ -134,7 +134,7 @@ impl Pair {
                     };
                     assert_eq!(end.events, first.events, "{:?} with {cuts:?}", end.role);
                     assert_eq!(payloads(end), payloads(first), "{:?} with {cuts:?}", end.role);
-                    assert_eq!(end.closure(), first.closure(), "{:?} with {cuts:?}", end.role);
+                    assert_eq!(end.close_info(), first.close_info(), "{:?} with {cuts:?}", end.role);
                     assert_eq!(end.error, first.error, "{:?} with {cuts:?}", end.role);
                 }
             }
@@ -201,7 +201,11 @@ impl Pair {
             }
             self.pass(Duration::from_millis(500));
         }
-        panic!("still {:?} and {:?}", self.client.closure(), self.server.closure());
+        panic!(
+            "still {:?} and {:?}",
+            self.client.close_info(),
+            self.server.close_info()
+        );
     }
 }
 

@@ -1,8 +1,8 @@
 //! One connection, fed with literal bytes under every segmentation.
 
 use websocket_proto::{
-    Buf, Closure, Config, Connection, Delivery, Event, MessageKind, Negotiated, ProtocolError, ReadyState, RecvBuffer,
-    Role, Side,
+    Buf, CloseInfo, Config, Connection, Delivery, Event, MessageKind, Negotiated, ProtocolError, ReadyState,
+    RecvBuffer, Role, Side,
 };
 
 use crate::{
@@ -83,7 +83,7 @@ impl std::fmt::Debug for Got {
     }
 }
 
-/// A [`Closure`], owned.
+/// A [`CloseInfo`], owned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     pub initiator: Side,
@@ -94,8 +94,8 @@ pub struct Ended {
     pub clean: bool,
 }
 
-impl From<Closure> for Ended {
-    fn from(closure: Closure) -> Self {
+impl From<CloseInfo> for Ended {
+    fn from(closure: CloseInfo) -> Self {
         Self {
             initiator: closure.initiator,
             code: closure.code.value(),
@@ -443,7 +443,7 @@ impl Run {
     fn finish(mut self) -> Outcome {
         take_output(&mut self.connection, usize::MAX, &mut self.written);
         let state = self.connection.ready_state();
-        let closure = self.connection.closure().map(Ended::from);
+        let closure = self.connection.close_info().map(Ended::from);
         assert_eq!(state == ReadyState::Open, closure.is_none());
         assert!(
             self.connection.wants_read(),
@@ -468,7 +468,7 @@ impl Run {
         assert!(!self.connection.wants_read());
         let at_eof = (
             self.connection.ready_state(),
-            self.connection.closure().map(Ended::from),
+            self.connection.close_info().map(Ended::from),
         );
         self.connection.abort();
         let _ = self.connection.next_event();
@@ -490,7 +490,7 @@ impl Run {
     /// Behind a failure or the peer's Close, nothing that arrives has an effect (FR-21, CL-14, CL-21).
     fn assert_deaf(&mut self) {
         let (events, written) = (self.events.len(), self.written.len());
-        let closure = self.connection.closure().map(Ended::from);
+        let closure = self.connection.close_info().map(Ended::from);
         let from = self.role.peer();
         let late = [
             wire::text(from, "late"),
@@ -506,7 +506,7 @@ impl Run {
             "{:?}",
             self.events
         );
-        assert_eq!(self.connection.closure().map(Ended::from), closure);
+        assert_eq!(self.connection.close_info().map(Ended::from), closure);
     }
 }
 

@@ -154,7 +154,7 @@ fn without_entropy_nothing_is_sent() {
     client.receive_eof();
     assert_eq!(client.next_event(), Ok(None));
     assert_eq!(client.ready_state(), ReadyState::Closed);
-    let closure = client.closure().expect("closed");
+    let closure = client.close_info().expect("closed");
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1000, None, false));
 }
 
@@ -166,7 +166,7 @@ fn without_entropy_a_failure_has_no_close() {
     take_events(&mut client, &mut Vec::new()).unwrap_err();
     assert_eq!(take_frames(Role::Client, &mut client), []);
     assert!(client.wants_shutdown());
-    assert_eq!(client.closure().expect("failed").sent, None);
+    assert_eq!(client.close_info().expect("failed").sent, None);
 }
 
 /// SEC-01: a source that fails later ends sending where its last batch ends, and its scribbles are not used as keys.

@@ -94,7 +94,7 @@ fn the_wait_for_the_close_of_the_peer_is_bounded() {
         assert_eq!((time, error), (5.0, Some(ProtocolError::TimedOut(Timer::Close))));
         assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
         assert_eq!(clock.connection.poll_timeout(), None);
-        let closure = clock.connection.closure().expect("closed");
+        let closure = clock.connection.close_info().expect("closed");
         assert_eq!((closure.code.value(), closure.clean), (1006, false));
         assert!(!clock.connection.wants_read());
     }
@@ -116,7 +116,7 @@ fn the_wait_for_the_end_of_the_transport_is_bounded() {
             (clock.error, clock.connection.ready_state()),
             (None, ReadyState::Closed)
         );
-        assert_eq!(clock.connection.closure().expect("closed").code.value(), 1001);
+        assert_eq!(clock.connection.close_info().expect("closed").code.value(), 1001);
     }
 }
 
@@ -170,7 +170,7 @@ fn nothing_counts_behind_the_close_deadline() {
         let mut events = Vec::new();
         assert_eq!(take_events(&mut clock.connection, &mut events).err(), error);
         assert_eq!(events, []);
-        assert_eq!(clock.connection.closure().expect("closed").code.value(), 1006);
+        assert_eq!(clock.connection.close_info().expect("closed").code.value(), 1006);
     }
 }
 
@@ -190,7 +190,7 @@ fn a_stalled_write_ends_the_connection() {
             assert!(taken == 0 || time >= 30.0, "30 s without one byte");
             assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
             assert!(!clock.connection.wants_write(), "what waits is given up");
-            assert_eq!(clock.connection.closure().expect("closed").code.value(), 1006);
+            assert_eq!(clock.connection.close_info().expect("closed").code.value(), 1006);
         }
     }
 }
@@ -226,7 +226,7 @@ fn a_close_that_cannot_be_written_ends_in_time() {
         // What the peer has said counts, so this is no failure; but clean it is not.
         assert_eq!(clock.until_failure(5.0), (5.0, None));
         assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
-        let closure = clock.connection.closure().expect("closed");
+        let closure = clock.connection.close_info().expect("closed");
         assert_eq!(
             (closure.code.value(), closure.clean, closure.failure),
             (1000, false, None)

@@ -54,7 +54,7 @@ fn run(role: Role, stream: &Stream, delivery: Delivery, pieces: &[&[u8]]) -> Out
         take_output(&mut connection, usize::MAX, &mut written);
     }
     let (state, wants_shutdown) = (connection.ready_state(), connection.wants_shutdown());
-    let closure = connection.closure().map(Ended::from);
+    let closure = connection.close_info().map(Ended::from);
     connection.receive_eof();
     let last = take_events(&mut connection, &mut events).err();
     Outcome {
@@ -64,7 +64,7 @@ fn run(role: Role, stream: &Stream, delivery: Delivery, pieces: &[&[u8]]) -> Out
         state,
         wants_shutdown,
         closure,
-        at_end: (last, connection.closure().map(Ended::from)),
+        at_end: (last, connection.close_info().map(Ended::from)),
     }
 }
 

@@ -7,8 +7,8 @@ use std::{fmt::Debug, os::unix::net::UnixStream, thread, time::Duration};
 use bytes::Bytes;
 use tokio_util::compat::TokioAsyncReadCompatExt;
 use websocket_proto::{
-    Buf, CloseCode, Closure, Config, Connection, DeflateParams, Error, Event, Fragment, Message, Negotiated, Outgoing,
-    PreparedMessage, Role, SendError, blocking, futures, tokio as shell,
+    Buf, CloseCode, CloseInfo, Config, Connection, DeflateParams, Error, Event, Fragment, Message, Negotiated,
+    Outgoing, PreparedMessage, Role, SendError, blocking, futures, tokio as shell,
 };
 
 /// What the peer receives from each walk.
@@ -79,7 +79,7 @@ macro_rules! walk_receiving {
 /// What all of them know.
 macro_rules! walk_state {
     ($side:ident) => {{
-        let closure: Option<Closure> = $side.closure();
+        let closure: Option<CloseInfo> = $side.close_info();
         assert_eq!(closure, None);
         let subprotocol: Option<&str> = $side.subprotocol();
         assert_eq!(subprotocol, Some("chat"));
@@ -129,7 +129,7 @@ macro_rules! walk {
         walk_sending!(client $(.$await)?);
         walk_closing!(client $(.$await)?);
         assert_eq!(client.recv()$(.$await)?.unwrap(), None);
-        let closure = client.closure().unwrap();
+        let closure = client.close_info().unwrap();
         assert!(closure.clean, "{closure:?}");
     }};
 }
@@ -141,8 +141,8 @@ macro_rules! walk_halves_to_the_end {
         walk_sending!(send $(.$await)?);
         walk_closing!(send $(.$await)?);
         while recv.recv()$(.$await)?.unwrap().is_some() {}
-        assert!(recv.closure().unwrap().clean);
-        assert!(send.closure().unwrap().clean);
+        assert!(recv.close_info().unwrap().clean);
+        assert!(send.close_info().unwrap().clean);
     }};
 }
 
@@ -205,7 +205,7 @@ fn the_core() {
     connection.pong(b"pong").unwrap();
     assert_eq!(connection.latency(), None);
     assert_eq!(connection.deflate(), None);
-    assert_eq!(connection.closure(), None);
+    assert_eq!(connection.close_info(), None);
     connection.close(CloseCode::NORMAL).unwrap();
     assert!(connection.output().has_remaining());
 }

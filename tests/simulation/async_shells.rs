@@ -9,7 +9,7 @@ use std::{
 use futures_core::Stream;
 use futures_sink::Sink;
 use websocket_proto::{
-    Closure, Config, Error, Event, Fragment, Role,
+    CloseInfo, Config, Error, Event, Fragment, Role,
     asynchronous::{Acceptor, Connector, RecvHalf, SendHalf, Transport, WebSocket},
     handshake::Accept,
 };
@@ -119,8 +119,8 @@ impl<T: Transport> Shell for Whole<T> {
         })
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.websocket.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.websocket.close_info()
     }
 
     fn queued(&mut self) -> Option<usize> {
@@ -171,8 +171,8 @@ impl<T: Transport> Shell for Halves<T> {
         })
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.recv.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.recv.close_info()
     }
 }
 
@@ -222,8 +222,8 @@ impl<T: Transport> Shell for StreamAndSink<T> {
         )
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.0.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.0.close_info()
     }
 
     fn queued(&mut self) -> Option<usize> {

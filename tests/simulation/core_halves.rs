@@ -5,7 +5,7 @@ use std::{
     task::{Context, Poll, Wake, Waker, ready},
 };
 
-use websocket_proto::{Closure, Config, Connection, Driver, Error, Inbound, Role, Step};
+use websocket_proto::{CloseInfo, Config, Connection, Driver, Error, Inbound, Role, Step};
 
 use crate::{
     application::Op,
@@ -162,8 +162,8 @@ impl Shell for Halves {
         received
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.driver.outbound_ref().closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.driver.outbound_ref().close_info()
     }
 
     fn queued(&mut self) -> Option<usize> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use websocket_proto::{Buf, Closure, Config, Connection, Error, ReadyState, Role, Time};
+use websocket_proto::{Buf, CloseInfo, Config, Connection, Error, ReadyState, Role, Time};
 
 use crate::{
     application::Op,
@@ -140,8 +140,8 @@ impl Shell for Core {
         }
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.connection.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.connection.close_info()
     }
 
     fn queued(&mut self) -> Option<usize> {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use websocket_proto::{Closure, Config, Connection, Driver, Error, Inbound, Role, Step, Time};
+use websocket_proto::{CloseInfo, Config, Connection, Driver, Error, Inbound, Role, Step, Time};
 
 use crate::{
     application::Op,
@@ -193,8 +193,8 @@ impl Shell for Plain {
         }
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.connection.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.connection.close_info()
     }
 
     fn queued(&mut self) -> Option<usize> {
@@ -371,8 +371,8 @@ impl Shell for Completing {
         self.go_on(false, cx)
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.plain.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.plain.close_info()
     }
 
     fn queued(&mut self) -> Option<usize> {

@@ -14,7 +14,7 @@ use std::{
 };
 
 use allocation_counter::{measure, opt_out};
-use websocket_proto::{Closure, Config, Delivery, Error, Role, SendError};
+use websocket_proto::{CloseInfo, Config, Delivery, Error, Role, SendError};
 
 use crate::{
     application::{Application, Op},
@@ -172,7 +172,7 @@ pub struct Endpoint {
     pub observer: Observer,
     /// The most output that waited.
     pub queued: usize,
-    pub closure: Option<Closure>,
+    pub closure: Option<CloseInfo>,
     /// Bytes of heap that are held, and that were held at most.
     held: i64,
     pub peak: i64,
@@ -308,7 +308,7 @@ impl Endpoint {
                     }
                 }
                 let observer = &mut self.observer;
-                opt_out(|| observer.observe(shell.closure().as_ref(), has_drained));
+                opt_out(|| observer.observe(shell.close_info().as_ref(), has_drained));
                 // Of two tasks, the one that sends finds out by itself if it waits for something.
                 if application.ended && (!splits || application.is_idle()) {
                     self.finish();
@@ -320,9 +320,9 @@ impl Endpoint {
     /// Checks what is left of a connection that ended, and drops it with its stream.
     fn finish(&mut self) {
         if let State::Open(shell) = &mut self.state {
-            let closure = shell.closure();
+            let closure = shell.close_info();
             check_the_end(&mut **shell, &self.application);
-            assert_eq!(shell.closure(), closure, "the end has changed");
+            assert_eq!(shell.close_info(), closure, "the end has changed");
             // The application's copy.
             opt_out(|| self.closure = closure.clone());
         }
@@ -391,7 +391,7 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
             Poll::Ready(Err(Error::Protocol(_))) => assert!(!clean, "a proper end has become a failure"),
             other => panic!(
                 "{other:?} after the end, way {way}: {:?}, {:?}",
-                shell.closure(),
+                shell.close_info(),
                 application.error
             ),
         }
@@ -407,6 +407,6 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
     assert!(
         shell.flush(&mut cx).is_ready(),
         "{:?} still has to write",
-        shell.closure()
+        shell.close_info()
     );
 }

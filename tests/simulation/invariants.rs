@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use websocket_proto::{CloseCode, Closure, Config, Error, MessageKind, ProtocolError, Side, Timers};
+use websocket_proto::{CloseCode, CloseInfo, Config, Error, MessageKind, ProtocolError, Side, Timers};
 
 use crate::{
     application::Application,
@@ -14,7 +14,7 @@ use crate::{
 
 /// Delivery order: what an application got are the messages that the other one sent, from the first on, each of them
 /// whole; and if the other end's Close came, all of them. Nothing comes behind that Close.
-pub fn messages_arrive_in_order(application: &Application, peer: &Application, closure: Option<&Closure>) {
+pub fn messages_arrive_in_order(application: &Application, peer: &Application, closure: Option<&CloseInfo>) {
     let events = &application.events;
     let close = events.iter().position(|event| matches!(event, Got::Close(_)));
     assert!(
@@ -86,7 +86,7 @@ pub fn closes(frames: &[Sent]) -> usize {
     frames.iter().filter(|frame| frame.opcode() == CLOSE).count()
 }
 
-/// `closure()` tells the truth: it has the error that was told, and what it says was sent is what was written.
+/// `close_info()` tells the truth: it has the error that was told, and what it says was sent is what was written.
 pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent]) {
     let Some(closure) = &endpoint.closure else { return };
     if let Some(Error::Protocol(error)) = &endpoint.application.error {
@@ -107,7 +107,7 @@ pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent]) {
 }
 
 /// Two clean ends agree on both codes and on who began.
-pub fn closures_agree(one: &Closure, other: &Closure) {
+pub fn closures_agree(one: &CloseInfo, other: &CloseInfo) {
     assert_eq!(Some(one.code), other.sent);
     assert_eq!(one.sent, Some(other.code));
     assert_ne!(

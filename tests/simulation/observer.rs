@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
-use websocket_proto::{Closure, ProtocolError, Timer, Timers};
+use websocket_proto::{CloseInfo, ProtocolError, Timer, Timers};
 
 use crate::{
     clock,
@@ -88,7 +88,7 @@ impl Observer {
     }
 
     /// Looks at a connection after a poll. `has_drained` is whether it was asked for events until there were no more.
-    pub fn observe(&mut self, closure: Option<&Closure>, has_drained: bool) {
+    pub fn observe(&mut self, closure: Option<&CloseInfo>, has_drained: bool) {
         let now = clock::now();
         self.opened.get_or_insert(now);
         let Some(closure) = closure else { return };

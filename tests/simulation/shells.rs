@@ -9,7 +9,7 @@ use std::{
 
 use allocation_counter::opt_out;
 use websocket_proto::{
-    Closure, Config, Error, Event, Fragment, Outbound, Role, blocking,
+    CloseInfo, Config, Error, Event, Fragment, Outbound, Role, blocking,
     handshake::{Accept, ClientRequest},
 };
 
@@ -36,7 +36,7 @@ pub trait Shell {
     /// The next event, in one of the ways to receive; `None` is the end.
     fn receive(&mut self, way: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Got>, Error>>;
 
-    fn closure(&self) -> Option<Closure>;
+    fn close_info(&self) -> Option<CloseInfo>;
 
     /// Bytes of output that wait, if that is told.
     fn queued(&mut self) -> Option<usize> {
@@ -169,7 +169,7 @@ impl Shell for Blocking {
         ready_only(received)
     }
 
-    fn closure(&self) -> Option<Closure> {
-        self.websocket.closure()
+    fn close_info(&self) -> Option<CloseInfo> {
+        self.websocket.close_info()
     }
 }

@@ -140,8 +140,8 @@ fn conversation(plan: &Plan<'_>, drops: bool) -> Outcome {
         websocket.close(CloseFrame::from(CloseCode::NORMAL)).await
     });
     run.log.push(describe(end));
-    assert!(run.websocket.closure().is_some());
-    let ended = run.websocket.closure().map(Ended::from);
+    assert!(run.websocket.close_info().is_some());
+    let ended = run.websocket.close_info().map(Ended::from);
     let written = std::mem::take(&mut run.state.borrow_mut().written);
     let (_, connection) = run.websocket.into_parts();
     assert_ne!(connection.ready_state(), ReadyState::Open);

@@ -171,7 +171,7 @@ impl Talk {
                 self.fair &= !matches!(end.error, Some(ProtocolError::TimedOut(_)));
             }
             // A deadline that passes behind the Close is no failure, but may cut what was still to be written.
-            self.fair &= !end.is_closed() || end.connection.closure().is_some_and(|closure| closure.clean);
+            self.fair &= !end.is_closed() || end.connection.close_info().is_some_and(|closure| closure.clean);
         }
     }
 
@@ -209,7 +209,7 @@ impl Talk {
         }
         panic!(
             "no end in sight: {:?}",
-            self.ends.each_ref().map(|end| end.connection.closure())
+            self.ends.each_ref().map(|end| end.connection.close_info())
         );
     }
 
@@ -223,7 +223,7 @@ impl Talk {
             check_messages(end, peer);
             check_pings(end, peer);
             check_pongs(end, peer, &frames);
-            let closure = end.connection.closure().expect("closed");
+            let closure = end.connection.close_info().expect("closed");
             assert_eq!(closure.failure, end.error);
             if let Some(error) = end.error {
                 let lost = matches!(error, ProtocolError::ConnectionLost | ProtocolError::TimedOut(_));
@@ -232,7 +232,7 @@ impl Talk {
             assert!(!self.fair || closure.clean, "{:?}: {closure:?}", end.role);
             assert!(end.connection.poll_timeout().is_none(), "a deadline behind the end");
         }
-        let [client, server] = [client, server].map(|end| Ended::from(end.connection.closure().expect("closed")));
+        let [client, server] = [client, server].map(|end| Ended::from(end.connection.close_info().expect("closed")));
         if client.clean && server.clean {
             assert_eq!((Some(client.code), client.sent), (server.sent, Some(server.code)));
             assert_ne!(

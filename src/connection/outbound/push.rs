@@ -6,7 +6,7 @@ use super::Outbound;
 use crate::{
     connection::output::MAX_INLINE,
     entropy::EntropyError,
-    frame::{CloseCode, CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
+    frame::{CloseFrame, FrameHeader, MaskingKey, Opcode, Rsv},
     message::{Message, MessageKind},
     outgoing::{Content, Outgoing},
 };
@@ -69,8 +69,7 @@ impl Outbound {
         }
         let header = control_header(Opcode::Close, self.next_key()?, &payload);
         self.output.push_frame(&header, &payload);
-        self.closing
-            .on_sent(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
+        self.closing.on_sent(frame);
         Ok(())
     }
 }

@@ -17,7 +17,7 @@ use super::{
     tasks::Tasks,
 };
 use crate::{
-    connection::{Closure, Event, Found, Outbound, SendError},
+    connection::{CloseInfo, Event, Found, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,

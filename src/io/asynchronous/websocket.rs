@@ -15,7 +15,7 @@ use super::{
     tasks::Tasks,
 };
 use crate::{
-    connection::{Closure, Connection, Event, Found, Outbound, ProtocolError, SendError},
+    connection::{CloseInfo, Connection, Event, Found, Outbound, ProtocolError, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::{RecvHalf, SendHalf, SplitStream, Stream, split, whole::Sides};
 use crate::{
-    connection::{Closure, Connection, Event, Outbound, SendError},
+    connection::{CloseInfo, Connection, Event, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,

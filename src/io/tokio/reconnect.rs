@@ -42,7 +42,7 @@ const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 ///     while let Ok(Some(message)) = websocket.recv().await {
 ///         println!("{message:?}");
 ///     }
-///     reconnect.ended(websocket.closure());
+///     reconnect.ended(websocket.close_info());
 /// }
 /// # Ok(())
 /// # }
@@ -165,7 +165,7 @@ where
         }
     }
 
-    /// Takes how the connection ended: what its `closure` method returns, an [`Error`], or a [`Verdict`] of the
+    /// Takes how the connection ended: what its `close_info` method returns, an [`Error`], or a [`Verdict`] of the
     /// application's own. Without a connection, this has no effect.
     ///
     /// The time to the next attempt is counted from this call.

@@ -56,6 +56,8 @@ fn the_longest_reason_passes() {
             take_frames(role, &mut connection)[0].payload,
             wire::close_payload(1000, &reason)
         );
+        let info = connection.close_info().expect("closing");
+        assert_eq!((info.sent, info.sent_reason), (Some(CloseCode::NORMAL), reason.clone()));
     }
 }
 

@@ -34,7 +34,7 @@ fn a_lost_transport_is_not_clean() {
                 failure: Some(ProtocolError::ConnectionLost),
                 clean: false,
             };
-            assert_eq!(connection.closure().map(Ended::from), Some(expected));
+            assert_eq!(connection.close_info().map(Ended::from), Some(expected));
             assert_eq!(connection.ready_state(), ReadyState::Closed);
             assert!(!connection.wants_write() && !connection.wants_read());
         }
@@ -85,11 +85,11 @@ fn a_failure_reaches_the_peer() {
         };
         assert_eq!(judged.events, [Got::close(1002, "")]);
         assert_eq!(
-            judged.closure().map(|closure| (closure.code, closure.clean)),
+            judged.close_info().map(|closure| (closure.code, closure.clean)),
             Some((1002, true))
         );
         assert_eq!(
-            judge.closure().map(|closure| (closure.code, closure.clean)),
+            judge.close_info().map(|closure| (closure.code, closure.clean)),
             Some((1006, false))
         );
     }
@@ -132,7 +132,7 @@ fn a_close_that_was_not_written_is_not_clean() {
         connection.receive(&wire::close(role.peer(), 1000, "bye"));
         take_events(&mut connection, &mut Vec::new()).unwrap();
         connection.abort();
-        let closure = connection.closure().expect("closed");
+        let closure = connection.close_info().expect("closed");
         assert_eq!((closure.code, closure.clean), (CloseCode::NORMAL, false));
 
         // Written, it was.
@@ -141,7 +141,7 @@ fn a_close_that_was_not_written_is_not_clean() {
         take_events(&mut connection, &mut Vec::new()).unwrap();
         take_frames(role, &mut connection);
         connection.abort();
-        assert!(connection.closure().expect("closed").clean);
+        assert!(connection.close_info().expect("closed").clean);
     }
 }
 

@@ -30,7 +30,7 @@ fn the_end_of_the_transport_ends_the_wait() {
         assert_eq!(ended(&mut world), 500);
         assert_eq!(world.until(60_000), Some(500));
         assert_eq!(world.got, got);
-        let code = world.connection.closure().unwrap().code.value();
+        let code = world.connection.close_info().unwrap().code.value();
         assert_eq!(code, if got.len() > 1 { 4001 } else { 1006 });
     }
 }

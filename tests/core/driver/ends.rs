@@ -47,7 +47,7 @@ fn a_failed_write_ends_one_direction() {
         world.ended = Some(ended);
         assert_eq!(world.until(100), Some(0));
         assert_eq!(world.got[0], "last words");
-        let closure = world.connection.closure().unwrap();
+        let closure = world.connection.close_info().unwrap();
         assert_eq!(closure.code.value(), if closes { 4001 } else { 1006 });
         assert_eq!(
             (closure.initiator, closure.sent, closure.clean),
@@ -87,7 +87,7 @@ fn after_a_failed_write_reading_is_bounded() {
     assert_eq!((connection.output().len(), connection.wants_shutdown()), (0, false));
     assert_eq!(world.until(60_000), Some(5000));
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Close)));
-    let closure = world.connection.closure().unwrap();
+    let closure = world.connection.close_info().unwrap();
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
 }
 
@@ -118,7 +118,7 @@ fn to_shut_down_is_told_once() {
         assert_eq!(world.until(10), Some(0));
         assert_eq!(world.turn(), Step::Ended);
         assert_eq!(shutdowns(&world), 1);
-        assert!(world.connection.closure().unwrap().clean);
+        assert!(world.connection.close_info().unwrap().clean);
     }
 }
 
@@ -163,7 +163,7 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
         world.take_events();
         assert_eq!(world.got, ["close Some(1011)"]);
         assert_eq!(world.until(60_000), Some(world.now), "nothing is left to wait for");
-        assert_eq!(world.connection.closure().unwrap().code.value(), 1011);
+        assert_eq!(world.connection.close_info().unwrap().code.value(), 1011);
     }
 }
 
@@ -214,7 +214,7 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     for _ in 0..20 {
         world.waiting = wire::frame(Role::Client, wire::CONTINUATION, b"goes on ");
         assert!(matches!(flush(&mut world), Step::Wait(_)));
-        assert_eq!(world.connection.closure(), None, "at {}", world.now);
+        assert_eq!(world.connection.close_info(), None, "at {}", world.now);
         world.now += 500;
     }
     // The end of the message is progress, too, however long nobody looks at it.
@@ -231,7 +231,7 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     world.turn();
     let begun = world.now;
     world.until(begun + 5000);
-    let failure = world.connection.closure().and_then(|closure| closure.failure);
+    let failure = world.connection.close_info().and_then(|closure| closure.failure);
     assert_eq!(failure, Some(ProtocolError::TimedOut(Timer::Message)));
 }
 

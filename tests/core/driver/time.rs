@@ -62,7 +62,7 @@ fn a_close_that_has_arrived_is_in_time() {
         world.now = 60_000;
         assert_eq!(world.until(60_001), Some(60_000));
         assert_eq!(world.outcome(), Ok(()));
-        assert!(world.connection.closure().unwrap().clean);
+        assert!(world.connection.close_info().unwrap().clean);
     }
 }
 
@@ -280,7 +280,7 @@ fn a_writer_alone_keeps_its_deadline() {
     assert_eq!(world.until(600), Some(500));
     assert_eq!(world.got, ["last words"]);
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Write)));
-    let closure = world.connection.closure().unwrap();
+    let closure = world.connection.close_info().unwrap();
     assert_eq!(closure.failure, Some(ProtocolError::TimedOut(Timer::Write)));
 }
 

@@ -143,7 +143,7 @@ fn a_write_under_way_is_waited_for() {
             driver.shut_down();
         }
         assert_eq!(driver.next(inbound), Step::Ended);
-        assert_eq!(connection.closure().unwrap().clean, !gives_up);
+        assert_eq!(connection.close_info().unwrap().clean, !gives_up);
     }
 }
 

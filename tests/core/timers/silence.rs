@@ -70,7 +70,7 @@ fn keepalive_finds_a_dead_peer() {
             ReadyState::Closed,
             "a dead peer is not waited for"
         );
-        assert_eq!(clock.connection.closure().expect("closed").code.value(), 1006);
+        assert_eq!(clock.connection.close_info().expect("closed").code.value(), 1006);
         assert_eq!(clock.connection.poll_timeout(), None);
     }
 }

@@ -321,7 +321,7 @@ fn other_frames_are_sent_once() {
             reason: "bye",
         };
         driver.repeat(|driver| driver.run(websocket.close(frame))).unwrap();
-        assert!(websocket.closure().unwrap().clean);
+        assert!(websocket.close_info().unwrap().clean);
         (script.written(), driver.polls)
     });
     assert_eq!(written, other_frames());
@@ -354,7 +354,7 @@ fn other_frames_of_the_half_are_sent_once() {
         script.trickle(&close(1000), 2);
         script.push(Step::Eof);
         assert_eq!(driver.repeat(|driver| driver.run(recv.recv())).unwrap(), None);
-        assert!(recv.closure().unwrap().clean);
+        assert!(recv.close_info().unwrap().clean);
         (script.written(), driver.polls)
     });
     assert_eq!(written, other_frames());

@@ -391,7 +391,7 @@ async fn the_longest_deadline_is_never() {
     drop(peer);
     // DRV-02: that the output was not taken changes nothing about what the peer said.
     assert!(websocket.recv().await.unwrap().is_none());
-    assert!(!websocket.closure().unwrap().clean);
+    assert!(!websocket.close_info().unwrap().clean);
 
     let (ours, _theirs) = duplex(10);
     let config = Config::new().timers(timers);

@@ -16,7 +16,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use websocket_proto::{
-    Closure, Config, Error, Message, Negotiated, ProtocolError, Role, Timer, Timers, tokio::WebSocket,
+    CloseInfo, Config, Error, Message, Negotiated, ProtocolError, Role, Timer, Timers, tokio::WebSocket,
 };
 
 use crate::support::{BINARY, CLOSE, FIN, PING, Pipe, TEXT, Task, close, masked};
@@ -45,7 +45,7 @@ fn last_words() -> Vec<u8> {
 fn check_banned(
     received: Result<Option<Message<'_>>, Error>,
     ended: &Result<Option<Message<'_>>, Error>,
-    closure: &Closure,
+    closure: &CloseInfo,
 ) {
     assert_eq!(received.unwrap().unwrap().as_text(), Some("last words"));
     assert!(matches!(ended, Ok(None)), "{ended:?}");
@@ -72,7 +72,7 @@ async fn last_words_are_heard_behind_a_reset() {
                 }
                 let received = recv.recv().await;
                 let ended = recv.recv().await;
-                check_banned(received, &ended, &recv.closure().unwrap());
+                check_banned(received, &ended, &recv.close_info().unwrap());
             } else {
                 match sends {
                     true => assert!(matches!(websocket.send("y").await, Err(Error::Io(_)))),
@@ -80,7 +80,7 @@ async fn last_words_are_heard_behind_a_reset() {
                 }
                 let received = websocket.recv().await;
                 let ended = websocket.recv().await;
-                check_banned(received, &ended, &websocket.closure().unwrap());
+                check_banned(received, &ended, &websocket.close_info().unwrap());
             }
         }
     }
@@ -100,7 +100,7 @@ async fn last_words_are_heard_in_memory() {
     ));
     let received = websocket.recv().await;
     let ended = websocket.recv().await;
-    check_banned(received, &ended, &websocket.closure().unwrap());
+    check_banned(received, &ended, &websocket.close_info().unwrap());
 }
 
 /// DRV-20: both ends send more than any buffer holds, and only then receive.
@@ -144,7 +144,7 @@ async fn the_close_of_the_peer_ends_a_send_that_waits() {
         }
         assert!(websocket.recv().await.unwrap().is_none());
         assert!(began.elapsed() < millis(2000), "{:?}", began.elapsed());
-        let closure = websocket.closure().unwrap();
+        let closure = websocket.close_info().unwrap();
         assert_eq!((closure.code.value(), closure.clean), (1011, false));
         drop(peer);
     }
@@ -283,7 +283,7 @@ async fn a_sink_and_a_stream_in_two_tasks() {
     output.shutdown().await.unwrap();
     let (got, stream) = timeout(SOON, reading).await.expect("no hang").unwrap().unwrap();
     assert_eq!(got, 101);
-    assert!(stream.reunite(sink).unwrap().closure().unwrap().clean);
+    assert!(stream.reunite(sink).unwrap().close_info().unwrap().clean);
 }
 
 /// DRV-07: the combinators that people use on a whole connection.
@@ -299,7 +299,7 @@ async fn combinators_of_streams_and_sinks() {
         while let Ok(Some(message)) = websocket.recv().await {
             got.push(message.as_text().unwrap().parse().unwrap());
         }
-        assert!(websocket.closure().unwrap().clean);
+        assert!(websocket.close_info().unwrap().clean);
         got
     }
     let messages = || futures_util::stream::iter((0..1000_u32).map(|n| Ok(Message::from(n.to_string()))));

@@ -79,7 +79,7 @@ fn run_failing<T: Transport>(
             let is_written = script
                 .written()
                 .ends_with(&unmasked(FIN | CLOSE, &1000_u16.to_be_bytes()));
-            assert_eq!(websocket.closure().unwrap().clean, is_written);
+            assert_eq!(websocket.close_info().unwrap().clean, is_written);
         }
         Err(Error::Io(error)) => {
             let expected = if fail_write.is_some() {
@@ -108,11 +108,11 @@ fn run_failing<T: Transport>(
         let sent = websocket.send("x").now_or_never().expect("no wait");
         assert!(matches!(sent, Err(Error::Send(SendError::Closing(())))), "{sent:?}");
         let flushed = websocket.flush().now_or_never().expect("no wait");
-        assert_eq!(flushed.is_ok(), websocket.closure().unwrap().clean);
+        assert_eq!(flushed.is_ok(), websocket.close_info().unwrap().clean);
         let closed = websocket.close(None).now_or_never().expect("no wait");
         assert_eq!(closed.is_ok(), ended.is_ok());
     }
-    ended.is_ok() && websocket.closure().unwrap().clean
+    ended.is_ok() && websocket.close_info().unwrap().clean
 }
 
 /// CL-22: at whatever read or write it happens, through both shells.
@@ -149,7 +149,7 @@ fn a_reset_behind_the_close_is_no_failure() {
     script.push(Step::Pending);
     script.push(Step::Error(io::ErrorKind::ConnectionReset));
     assert!(block_on(&script, websocket.recv()).unwrap().is_none());
-    assert!(websocket.closure().unwrap().clean);
+    assert!(websocket.close_info().unwrap().clean);
 }
 
 /// Messages that were decoded before the end are delivered before it is told.
@@ -292,7 +292,7 @@ fn the_end_waits_for_a_close_that_is_held_back() {
     script.unblock();
     assert!(matches!(recv.settle(), Poll::Ready(Ok(None))));
     drop(recv);
-    assert!(websocket.closure().unwrap().clean);
+    assert!(websocket.close_info().unwrap().clean);
     assert_eq!(code(&script), Some(1000));
 }
 
@@ -335,11 +335,14 @@ fn invalid_text_fails_in_every_way_to_receive() {
                 "way {way}"
             );
             if let Some(websocket) = &mut websocket {
-                assert_eq!(websocket.closure().unwrap().failure, Some(ProtocolError::InvalidUtf8));
+                assert_eq!(
+                    websocket.close_info().unwrap().failure,
+                    Some(ProtocolError::InvalidUtf8)
+                );
                 assert_eq!(websocket.is_terminated(), way == 3);
             }
             if let (Some(send), Some(recv)) = (&mut send, &mut half) {
-                assert_eq!(send.closure().unwrap().failure, Some(ProtocolError::InvalidUtf8));
+                assert_eq!(send.close_info().unwrap().failure, Some(ProtocolError::InvalidUtf8));
                 assert!(matches!(
                     send.send("x").now_or_never(),
                     Some(Err(Error::Send(SendError::Closing(()))))

@@ -145,7 +145,7 @@ fn the_half_closes_without_waiting_for_the_peer() {
     script.bytes(close(1000));
     script.push(Step::Eof);
     assert!(block_on(&script, recv.next()).is_none());
-    assert!(send.closure().unwrap().clean);
+    assert!(send.close_info().unwrap().clean);
 }
 
 /// A failed write surfaces through the sink.

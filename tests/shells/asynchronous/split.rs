@@ -89,8 +89,8 @@ fn the_receiving_half_answers() {
     script.push(Step::Eof);
     assert!(matches!(task.settle(), Poll::Ready(Ok(None))));
     drop(task);
-    assert!(send.closure().unwrap().clean);
-    assert_eq!(recv.closure(), send.closure());
+    assert!(send.close_info().unwrap().clean);
+    assert_eq!(recv.close_info(), send.close_info());
 }
 
 fn narrow() -> Config {
@@ -409,7 +409,10 @@ fn the_receiver_gets_what_came_before_a_failed_write_was_known() {
                 "{ended:?}"
             );
         }
-        assert_eq!(recv.closure().unwrap().code.value(), if closes { 4001 } else { 1006 });
+        assert_eq!(
+            recv.close_info().unwrap().code.value(),
+            if closes { 4001 } else { 1006 }
+        );
     }
 }
 

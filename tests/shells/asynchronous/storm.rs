@@ -94,5 +94,5 @@ async fn every_message_arrives_once() {
     let (closed, received) = timeout(Duration::from_secs(10), closing).await.expect("no hang");
     closed.unwrap();
     assert!(received.unwrap().is_none());
-    assert!(client.closure().unwrap().clean && server.closure().unwrap().clean);
+    assert!(client.close_info().unwrap().clean && server.close_info().unwrap().clean);
 }

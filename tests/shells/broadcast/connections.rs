@@ -13,7 +13,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use websocket_proto::{
-    CloseCode, Closure, Config, Error, Negotiated, Role,
+    CloseCode, CloseInfo, Config, Error, Negotiated, Role,
     tokio::{Broadcast, Shutdown, ShutdownGuard, Subscription, SubscriptionEnd, WebSocket, WhenSlow},
 };
 
@@ -27,13 +27,13 @@ fn connected(buffer: usize) -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>
 }
 
 /// Everything a client gets, and how it ends.
-fn client(mut websocket: WebSocket<DuplexStream>) -> JoinHandle<(Vec<String>, Option<Closure>)> {
+fn client(mut websocket: WebSocket<DuplexStream>) -> JoinHandle<(Vec<String>, Option<CloseInfo>)> {
     tokio::spawn(async move {
         let mut got = Vec::new();
         while let Ok(Some(message)) = websocket.recv().await {
             got.push(message.as_text().unwrap().to_owned());
         }
-        (got, websocket.closure())
+        (got, websocket.close_info())
     })
 }
 
@@ -208,7 +208,7 @@ async fn a_stalled_peer_is_disconnected() {
             got += 1;
         }
         assert!(got < 20, "{got}");
-        assert_eq!(stalled.closure().unwrap().code, CloseCode::TRY_AGAIN_LATER);
+        assert_eq!(stalled.close_info().unwrap().code, CloseCode::TRY_AGAIN_LATER);
         served.await.unwrap().unwrap();
     }
 }

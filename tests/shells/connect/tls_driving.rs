@@ -37,7 +37,7 @@ fn a_failed_write_leaves_what_has_arrived() {
             }
             assert_eq!(server.recv().expect("open"), Some(Message::from("last words")));
             assert_eq!(server.recv().expect("closed"), None);
-            let closure = server.closure().expect("an end");
+            let closure = server.close_info().expect("an end");
             assert_eq!((closure.code.value(), closure.clean), (4001, false));
         }
     });

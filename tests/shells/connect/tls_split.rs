@@ -8,7 +8,7 @@ use std::{
 };
 
 use websocket_proto::{
-    CloseCode, Closure, Config, ConnectOptions, Error, Message, ProtocolError, Role, Timer, Timers, blocking,
+    CloseCode, CloseInfo, Config, ConnectOptions, Error, Message, ProtocolError, Role, Timer, Timers, blocking,
     frame::Opcode,
 };
 
@@ -194,7 +194,7 @@ fn the_closing_handshake_ends_both_halves() {
                 let (mut send, mut recv) = websocket.split().expect("split");
                 let reader = thread::spawn(move || {
                     assert!(recv.recv().expect("closed cleanly").is_none());
-                    recv.closure()
+                    recv.close_info()
                 });
                 if begins {
                     send.close(CloseCode::NORMAL).expect("sent");
@@ -315,10 +315,10 @@ fn a_broken_connection_ends_both_halves() {
             let (mut send, mut recv) = websocket.split().expect("split");
             let reader = thread::spawn(move || {
                 recv.recv().map(|message| message.is_some()).expect_err("cut");
-                recv.closure()
+                recv.close_info()
             });
             drop(peer);
-            let closure: Option<Closure> = reader.join().expect("no panic");
+            let closure: Option<CloseInfo> = reader.join().expect("no panic");
             assert!(closure.as_ref().is_none_or(|closure| !closure.clean), "{closure:?}");
             send.send("hello").expect_err("cut");
         }

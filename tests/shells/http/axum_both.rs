@@ -93,7 +93,7 @@ fn both_handlers_echo() {
                 assert_eq!(websocket.recv().await.expect(path), Some(message), "{path}");
             }
             websocket.close(CloseCode::NORMAL).await.expect(path);
-            assert!(websocket.closure().is_some_and(|closure| closure.clean), "{path}");
+            assert!(websocket.close_info().is_some_and(|closure| closure.clean), "{path}");
         }
     });
 }

@@ -105,7 +105,7 @@ fn echo() {
         let message = websocket.recv().await.expect("received").expect("a message");
         assert!(message.as_text().is_none() && message.as_bytes() == large);
         websocket.close(CloseCode::NORMAL).await.expect("closed");
-        assert!(websocket.closure().expect("a closure").clean);
+        assert!(websocket.close_info().expect("a closure").clean);
     });
 }
 

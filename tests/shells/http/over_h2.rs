@@ -10,7 +10,7 @@ use tokio::{
     sync::mpsc,
 };
 use websocket_proto::{
-    CloseCode, Closure, Config, Error, Event, Fragment, ProtocolError,
+    CloseCode, CloseInfo, Config, Error, Event, Fragment, ProtocolError,
     handshake::{Accept, ClientRequest, ConnectHandshake, HandshakeError, Rejection, UpgradeRequest},
     tokio::WebSocket,
 };
@@ -21,7 +21,7 @@ use crate::{h2_stream::H2Stream, support::run};
 #[derive(Debug)]
 struct End {
     error: Option<Error>,
-    closure: Option<Closure>,
+    closure: Option<CloseInfo>,
 }
 
 type Ends = mpsc::UnboundedSender<End>;
@@ -109,7 +109,7 @@ async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, 
     let stream = H2Stream::new(send, request.into_body());
     let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &Config::new());
     let error = echo(&mut websocket).await.err();
-    let closure = websocket.closure();
+    let closure = websocket.close_info();
     let _ = ends.send(End { error, closure });
 }
 
@@ -187,7 +187,7 @@ fn all_kinds_of_frames() {
         assert!(message.as_bytes() == large);
 
         websocket.close(CloseCode::NORMAL).await.expect("closed");
-        assert!(websocket.closure().expect("a closure").clean);
+        assert!(websocket.close_info().expect("a closure").clean);
         // The client has answered END_STREAM with its own, so the server does not have to wait for the deadline.
         let end = tokio::time::timeout(Duration::from_secs(3), ends.recv()).await;
         let end = end.expect("in time").expect("an end");

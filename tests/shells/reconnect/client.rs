@@ -305,7 +305,7 @@ async fn real_connections() {
             while let Ok(Some(Message::Text(text))) = websocket.recv().await {
                 texts.push(text.as_str().to_owned());
             }
-            reconnect.ended(websocket.closure());
+            reconnect.ended(websocket.close_info());
         }
         Ok::<_, websocket_proto::tokio::GaveUp>(texts)
     });

@@ -3,7 +3,7 @@
 use std::{io, time::Duration};
 
 use websocket_proto::{
-    CloseCode, Closure, Config, Connection, EntropyError, Error, ProtocolError, Role, SendError, Time, Timers,
+    CloseCode, CloseInfo, Config, Connection, EntropyError, Error, ProtocolError, Role, SendError, Time, Timers,
     handshake::{ClientHandshake, ClientRequest, HandshakeError, HeaderError, RequestError, UriError},
     reconnect::{Verdict, Wait},
 };
@@ -41,13 +41,13 @@ fn client() -> Connection {
 }
 
 /// How a connection ends that the server closes with these bytes of payload.
-fn closed_with(payload: &[u8]) -> Closure {
+fn closed_with(payload: &[u8]) -> CloseInfo {
     let mut connection = client();
     connection.receive(&[0x88, u8::try_from(payload.len()).expect("a short payload")]);
     connection.receive(payload);
     while connection.next_event().expect("a valid frame").is_some() {}
     connection.receive_eof();
-    connection.closure().expect("it has ended")
+    connection.close_info().expect("it has ended")
 }
 
 /// HS-C-21: what a status means, with and without `Retry-After`.
@@ -198,15 +198,15 @@ fn close_codes() {
 #[test]
 fn abnormal_closure() {
     let mut lost = client();
-    assert_eq!(Verdict::from(lost.closure()), RETRY, "open");
+    assert_eq!(Verdict::from(lost.close_info()), RETRY, "open");
     lost.receive_eof();
     assert!(lost.next_event().is_err());
-    assert_eq!(Verdict::from(lost.closure()), RETRY);
+    assert_eq!(Verdict::from(lost.close_info()), RETRY);
 
     let mut broken = client();
     broken.receive(&[0xff, 0xff]);
     assert!(broken.next_event().is_err());
-    assert_eq!(Verdict::from(broken.closure()), RETRY);
+    assert_eq!(Verdict::from(broken.close_info()), RETRY);
 
     let mut dead = client();
     let mut now = Time::ZERO;
@@ -214,8 +214,8 @@ fn abnormal_closure() {
         now = dead.poll_timeout().map_or(now, |due| due.max(now));
         dead.handle_timeout(now);
     }
-    assert!(dead.closure().and_then(|closure| closure.failure).is_some());
-    assert_eq!(Verdict::from(dead.closure()), RETRY);
+    assert!(dead.close_info().and_then(|closure| closure.failure).is_some());
+    assert_eq!(Verdict::from(dead.close_info()), RETRY);
 }
 
 #[test]
@@ -229,14 +229,14 @@ fn a_close_of_this_side_is_the_end() {
     answered.receive(b"\x88\x02\x03\xe9");
     while answered.next_event().expect("a valid frame").is_some() {}
     answered.receive_eof();
-    assert_eq!(Verdict::from(answered.closure()), Verdict::Finished);
+    assert_eq!(Verdict::from(answered.close_info()), Verdict::Finished);
 
     let mut lost = close();
     lost.receive_eof();
     assert!(lost.next_event().is_err());
-    assert_eq!(Verdict::from(lost.closure()), Verdict::Finished);
+    assert_eq!(Verdict::from(lost.close_info()), Verdict::Finished);
 
-    assert_eq!(Verdict::from(close().closure()), Verdict::Finished, "still closing");
+    assert_eq!(Verdict::from(close().close_info()), Verdict::Finished, "still closing");
 }
 
 /// The server's Close says more than that it never ended the stream.
@@ -253,7 +253,7 @@ fn a_code_counts_more_than_a_late_end() {
         websocket_proto::Buf::advance(connection.output(), written);
     }
     assert_eq!(connection.ready_state(), websocket_proto::ReadyState::Closed);
-    let closure = connection.closure().expect("it is closing");
+    let closure = connection.close_info().expect("it is closing");
     assert_eq!(closure.code, CloseCode::POLICY);
     assert_eq!(Verdict::from(&closure), Verdict::Fatal);
 }

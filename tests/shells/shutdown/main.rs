@@ -17,7 +17,7 @@ use tokio::{
     time::Instant,
 };
 use websocket_proto::{
-    CloseCode, Closure, Config, Error, Message, Side, Timers,
+    CloseCode, CloseInfo, Config, Error, Message, Side, Timers,
     tokio::{Shutdown, ShutdownGuard, WebSocket},
 };
 
@@ -70,7 +70,7 @@ where
 }
 
 /// Receives until the end, and returns what arrived and how it ended.
-fn drain<S>(mut websocket: WebSocket<S>) -> JoinHandle<(Vec<String>, Option<Closure>)>
+fn drain<S>(mut websocket: WebSocket<S>) -> JoinHandle<(Vec<String>, Option<CloseInfo>)>
 where
     S: tokio::io::AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -82,11 +82,11 @@ where
                 Message::Binary(_) => panic!("no binary message was sent"),
             }
         }
-        (texts, websocket.closure())
+        (texts, websocket.close_info())
     })
 }
 
-fn assert_went_away(closure: Option<&Closure>) {
+fn assert_went_away(closure: Option<&CloseInfo>) {
     let closure = closure.expect("it has ended");
     assert_eq!((closure.code, closure.initiator), (CloseCode::GOING_AWAY, Side::Peer));
     assert!(closure.clean, "{closure:?}");

@@ -6,7 +6,7 @@ use std::net::Shutdown;
 
 use super::{Half, Sending, Shared};
 use crate::{
-    connection::{Closure, Event, Found, Inbound, Outbound, Time},
+    connection::{CloseInfo, Event, Found, Inbound, Outbound, Time},
     deflate::params::DeflateParams,
     error::Error,
     io::{

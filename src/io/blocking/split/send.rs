@@ -6,7 +6,7 @@ use std::sync::PoisonError;
 
 use super::{Half, RecvHalf, Sending, Shared};
 use crate::{
-    connection::{Closure, Connection, Outbound, SendError},
+    connection::{CloseInfo, Connection, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
