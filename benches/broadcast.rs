@@ -21,7 +21,7 @@ const SIZES: [usize; 3] = [125, 1 << 10, 16 << 10];
 enum Mode {
     Plain,
     NoTakeover,
-    /// With a window of 4 KiB, as `DeflateConfig::with_takeover` has it.
+    /// With a window of 4 KiB, as `DeflateConfig::context_takeover` has it.
     Takeover12,
 }
 
@@ -30,7 +30,7 @@ impl Mode {
         let config = match self {
             Self::Plain => return None,
             Self::NoTakeover => DeflateConfig::new(),
-            Self::Takeover12 => DeflateConfig::with_takeover(),
+            Self::Takeover12 => DeflateConfig::context_takeover(),
         };
         Some(config.threshold(100))
     }

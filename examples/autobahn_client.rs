@@ -68,7 +68,7 @@ impl Options {
         #[cfg(feature = "deflate")]
         // The suite grants a larger window than was asked for, which is a fault, so the largest is asked for.
         let config = config.deflate(self.deflate.then(|| {
-            websocket_proto::DeflateConfig::with_takeover()
+            websocket_proto::DeflateConfig::context_takeover()
                 .server_max_window_bits(15)
                 .client_max_window_bits(15)
         }));

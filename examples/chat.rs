@@ -109,7 +109,7 @@ struct Chat {
 
 impl Chat {
     fn new(options: &Options) -> Self {
-        let deflate = DeflateConfig::with_takeover();
+        let deflate = DeflateConfig::context_takeover();
         let limits = Limits::new()
             .max_message_size(options.max_message_size)
             .max_frame_size(options.max_message_size)
@@ -205,7 +205,7 @@ fn answer(chat: &Arc<Chat>, mut request: Request<Incoming>) -> Response<Body> {
     };
     let room = room.to_owned();
     let upgrade_request = match UpgradeRequest::from_http(&request) {
-        Ok(upgrade_request) => upgrade_request.configured(&chat.config),
+        Ok(upgrade_request) => upgrade_request.config(&chat.config),
         Err(error) => return error.response_http(request.version()),
     };
     if !is_room(&room) {

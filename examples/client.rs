@@ -175,7 +175,7 @@ fn config(options: &Options) -> Config {
     }
     let config = Config::new().limits(limits).timers(timers);
     #[cfg(feature = "deflate")]
-    let config = config.deflate(options.deflate.then(websocket_proto::DeflateConfig::with_takeover));
+    let config = config.deflate(options.deflate.then(websocket_proto::DeflateConfig::context_takeover));
     config
 }
 

@@ -113,7 +113,7 @@ fn with_deflate(config: Config, deflate: bool, window_bits: u8) -> Result<Config
         ));
     }
     Ok(config.deflate(deflate.then(|| {
-        DeflateConfig::with_takeover()
+        DeflateConfig::context_takeover()
             .server_max_window_bits(window_bits)
             .client_max_window_bits(window_bits)
     })))

@@ -108,7 +108,7 @@ fn answer(mut request: Request<Incoming>, config: &Config, shutdown: &watch::Rec
         }
         None => return page(&request),
     };
-    match upgrade_request.map(|request| request.configured(config)) {
+    match upgrade_request.map(|request| request.config(config)) {
         Ok(upgrade_request) => match upgrade_request.accept(support::accept(&upgrade_request)) {
             Ok(accepted) => upgrade(&mut request, accepted, config, shutdown),
             Err(error) => {

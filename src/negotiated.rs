@@ -21,7 +21,7 @@ pub struct Negotiated {
     deflate: Option<DeflateParams>,
     reserved_bits: Rsv,
     leftover: Vec<u8>,
-    prelude: Vec<u8>,
+    unsent_response: Vec<u8>,
 }
 
 impl Negotiated {
@@ -34,7 +34,7 @@ impl Negotiated {
             deflate: None,
             reserved_bits: Rsv::NONE,
             leftover: Vec::new(),
-            prelude: Vec::new(),
+            unsent_response: Vec::new(),
         }
     }
 
@@ -81,8 +81,8 @@ impl Negotiated {
 
     /// Sets the bytes that must be written before the first frame: the response of a server that was not sent yet.
     #[must_use]
-    pub fn with_prelude(mut self, bytes: impl Into<Vec<u8>>) -> Self {
-        self.prelude = bytes.into();
+    pub fn with_unsent_response(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.unsent_response = bytes.into();
         self
     }
 
@@ -132,7 +132,7 @@ impl Negotiated {
 
     /// The bytes that must be written before the first frame.
     #[must_use]
-    pub fn prelude(&self) -> &[u8] {
-        &self.prelude
+    pub fn unsent_response(&self) -> &[u8] {
+        &self.unsent_response
     }
 }

@@ -112,7 +112,7 @@ impl PreparedMessage {
     /// ```
     /// use websocket_proto::{Config, DeflateConfig, PreparedMessage};
     ///
-    /// let deflate = DeflateConfig::with_takeover();
+    /// let deflate = DeflateConfig::context_takeover();
     /// let config = Config::new().deflate(deflate); // for the connections
     /// let message = PreparedMessage::text("tick tock ".repeat(100)).deflated(deflate);
     /// assert!(message.deflated_len().is_some_and(|len| len < 40));

@@ -105,7 +105,7 @@ fn what_a_connection_holds() {
             .server_max_window_bits(bits)
             .client_max_window_bits(bits)
     };
-    let config = DeflateConfig::with_takeover()
+    let config = DeflateConfig::context_takeover()
         .server_max_window_bits(15)
         .client_max_window_bits(15);
     // What knows of the compression: a hundred bytes or so for each direction.
@@ -138,7 +138,7 @@ fn allocated_tells_the_memory_of_compression() {
         let params = DeflateParams::new()
             .server_max_window_bits(bits)
             .client_max_window_bits(bits);
-        let config = DeflateConfig::with_takeover()
+        let config = DeflateConfig::context_takeover()
             .server_max_window_bits(15)
             .client_max_window_bits(15);
         let (mut client, mut server) = pair(params, config);
@@ -180,7 +180,7 @@ fn messages_allocate_nothing() {
             .client_max_window_bits(12),
         DeflateParams::new(),
     ] {
-        let config = DeflateConfig::with_takeover()
+        let config = DeflateConfig::context_takeover()
             .server_max_window_bits(15)
             .client_max_window_bits(15);
         let (mut client, mut server) = pair(params, config);

@@ -66,7 +66,7 @@ pub(crate) fn texts(len: usize) -> Vec<String> {
 
 pub(crate) fn endpoint(role: Role, mode: Mode) -> Connection {
     let config = Config::new().deflate(
-        DeflateConfig::with_takeover()
+        DeflateConfig::context_takeover()
             .server_max_window_bits(15)
             .client_max_window_bits(15),
     );

@@ -63,7 +63,7 @@ impl Upgrade {
             Ok(accept) => accept,
             Err(rejection) => return rejection.response_http(self.version),
         };
-        let accepted = match self.request.configured(&config).accept(accept) {
+        let accepted = match self.request.config(&config).accept(accept) {
             Ok(accepted) => accepted,
             Err(error) => return error.response_http(self.version),
         };

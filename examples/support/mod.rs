@@ -41,7 +41,7 @@ impl Options {
         let config = Config::new().limits(limits);
         #[cfg(feature = "deflate")]
         let config = config.deflate(self.deflate.then(|| {
-            websocket_proto::DeflateConfig::with_takeover()
+            websocket_proto::DeflateConfig::context_takeover()
                 .server_max_window_bits(self.window_bits)
                 .client_max_window_bits(self.window_bits)
         }));

@@ -7,7 +7,7 @@ use core::mem;
 use bytes::{BufMut, buf::Limit};
 
 use crate::{
-    connection::{error::ProtocolError, inbound::Found},
+    connection::{error::ProtocolError, found::Found},
     frame::{MaskingKey, Rsv},
     message::{Message, MessageKind, Payload, Text},
     utf8::CutCodePoint,

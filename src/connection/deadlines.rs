@@ -15,7 +15,7 @@ use crate::{
         Outbound,
         closing::{ReadyState, Severed},
         error::ProtocolError,
-        inbound::Received,
+        inbound::Arrivals,
         time::{Millis, Time, Timer},
     },
 };
@@ -69,7 +69,7 @@ impl Deadlines {
     ///
     /// Without what was `received`, those about a peer that sends nothing are left out.
     #[inline]
-    pub(super) fn next(&self, outbound: &Outbound, received: Option<Received>) -> Option<Time> {
+    pub(super) fn next(&self, outbound: &Outbound, received: Option<Arrivals>) -> Option<Time> {
         // The common case in few steps.
         if outbound.is_quiet() && !self.pinged && received.is_none_or(|received| received.message.is_none()) {
             let (shortest, received) = self.shortest_silence().zip(received)?;
@@ -78,7 +78,7 @@ impl Deadlines {
         self.next_in_full(outbound, received)
     }
 
-    fn next_in_full(&self, outbound: &Outbound, received: Option<Received>) -> Option<Time> {
+    fn next_in_full(&self, outbound: &Outbound, received: Option<Arrivals>) -> Option<Time> {
         if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
@@ -151,13 +151,13 @@ impl Deadlines {
 
     /// Arms what is unarmed, notes what has moved, and sends a Ping that is due. Returns the earliest deadline that has passed,
     /// to be [judged](Self::judge) once the transport was tried.
-    pub(super) fn look(&mut self, now: Time, outbound: &mut Outbound, received: Option<Received>) -> Option<Passed> {
+    pub(super) fn look(&mut self, now: Time, outbound: &mut Outbound, received: Option<Arrivals>) -> Option<Passed> {
         let passed = self.look_at_all(now, outbound, received);
         outbound.probe.on_time(now);
         passed
     }
 
-    fn look_at_all(&mut self, now: Time, outbound: &mut Outbound, received: Option<Received>) -> Option<Passed> {
+    fn look_at_all(&mut self, now: Time, outbound: &mut Outbound, received: Option<Arrivals>) -> Option<Passed> {
         if outbound.ready_state() == ReadyState::Closed {
             return None;
         }
@@ -226,7 +226,7 @@ impl Deadlines {
     }
 
     /// Ends the connection if a deadline has passed, unless something has happened since it was looked at.
-    pub(super) fn judge(&mut self, now: Time, outbound: &mut Outbound, received: Option<Received>) {
+    pub(super) fn judge(&mut self, now: Time, outbound: &mut Outbound, received: Option<Arrivals>) {
         let Some((_, timer)) = self.look(now, outbound, received) else {
             return;
         };
@@ -252,7 +252,7 @@ impl Deadlines {
     }
 
     /// Looks and judges at once. Returns whether that was the end, and nothing that is received has an effect any more.
-    pub(super) fn handle_at_once(&mut self, now: Time, outbound: &mut Outbound, received: Received) -> bool {
+    pub(super) fn handle_at_once(&mut self, now: Time, outbound: &mut Outbound, received: Arrivals) -> bool {
         self.judge(now, outbound, Some(received));
         outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
     }

@@ -61,7 +61,7 @@ mod wakes;
 use core::time::Duration;
 
 pub use self::wakes::Wakes;
-pub(crate) use self::{clock::Phase, steps::Side};
+pub(crate) use self::{clock::Judging, steps::Readiness};
 use self::{clock::Who, steps::Asks};
 use crate::connection::{Inbound, Outbound, deadlines::Deadlines, output::MAX_WRITE, time::Time};
 
@@ -208,14 +208,14 @@ pub struct Driver {
     pub(crate) deadlines: Deadlines,
     /// For each who asks, the time that was told, or the end of the grace.
     moments: [Time; 2],
-    phases: [Phase; 2],
+    phases: [Judging; 2],
     /// Until when the reader waits: [`Time::END`] for a wait without end, [`Time::ZERO`] once that time was told to the writer.
     reader_waits: Option<Time>,
     writer_waits: bool,
     /// Whether the latest turn was the reader's.
     reads_now: bool,
-    read: Side,
-    write: Side,
+    read: Readiness,
+    write: Readiness,
     /// Reads since the time was told, or the reader waited.
     reads: u8,
     /// Whether the time was told after the last of them.
@@ -234,12 +234,12 @@ impl Driver {
             outbound,
             deadlines,
             moments: [Time::ZERO; 2],
-            phases: [Phase::Quiet; 2],
+            phases: [Judging::Quiet; 2],
             reader_waits: None,
             writer_waits: false,
             reads_now: false,
-            read: Side::Free,
-            write: Side::Free,
+            read: Readiness::Free,
+            write: Readiness::Free,
             reads: 0,
             asked: false,
         }
@@ -290,9 +290,9 @@ impl Driver {
         self.reader_waits = None;
         // The common cases in few steps: an open connection with something to write, with nothing to do but to read, or with
         // nothing at all.
-        if self.phases[Who::Reader as usize] == Phase::Quiet {
+        if self.phases[Who::Reader as usize] == Judging::Quiet {
             match self.read {
-                Side::Free if self.reads < READS => {
+                Readiness::Free if self.reads < READS => {
                     if self.outbound.is_quiet() && self.deadlines.is_quiet(inbound.received().bytes) {
                         return Step::Read;
                     }
@@ -300,7 +300,7 @@ impl Driver {
                         return step;
                     }
                 }
-                Side::Blocked if self.outbound.is_quiet() => {
+                Readiness::Blocked if self.outbound.is_quiet() => {
                     let due = self.deadlines.next(&self.outbound, Some(inbound.received()));
                     if due != Some(Time::ZERO) {
                         return self.wait(due);
@@ -323,8 +323,8 @@ impl Driver {
     pub fn next_flush(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;
         // As above. What is written at once needs no look at the other side.
-        if self.read != Side::Over
-            && self.phases[Who::Reader as usize] == Phase::Quiet
+        if self.read != Readiness::Over
+            && self.phases[Who::Reader as usize] == Judging::Quiet
             && self.outbound.closing.is_open()
         {
             if let Some(step) = self.write_step_while_open() {
@@ -361,7 +361,7 @@ impl Driver {
     pub fn patience(&self, inbound: Option<&Inbound>) -> Option<Time> {
         let due = self.deadlines.next(&self.outbound, inbound.map(Inbound::received));
         match self.phase(Who::Reader) {
-            (Phase::Grace, moment) => Some(moment),
+            (Judging::Grace, moment) => Some(moment),
             _ => due,
         }
     }

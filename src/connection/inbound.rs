@@ -11,7 +11,6 @@ mod rules;
 use alloc::boxed::Box;
 use core::ops::Range;
 
-pub(crate) use self::lend::Found;
 #[cfg(feature = "async")]
 use self::payload::Lent;
 use self::{
@@ -20,7 +19,13 @@ use self::{
 };
 use crate::{
     config::{Config, Delivery},
-    connection::{Event, Outbound, assemble::Assembly, error::ProtocolError, recv_buffer::RecvBuffer},
+    connection::{
+        Event, Outbound,
+        assemble::Assembly,
+        error::ProtocolError,
+        found::{Found, Parsed},
+        recv_buffer::RecvBuffer,
+    },
     deflate::Decompressor,
     frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv},
     role::Role,
@@ -78,7 +83,7 @@ pub struct Inbound {
 
 /// What has arrived, as counters that a deadline can watch.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Received {
+pub(super) struct Arrivals {
     pub(super) bytes: u32,
     /// The progress of messages, if one is unfinished.
     pub(super) message: Option<u32>,
@@ -165,9 +170,9 @@ impl Inbound {
         } else {
             self.parse_in_full()
         };
-        match self.settle_all(parsed, outbound)? {
+        match self.settle(Parsed(parsed), outbound)? {
             None => Ok(None),
-            Some(found) => self.lend(found).map(Some).map_err(|error| outbound.fail(error)),
+            Some(found) => self.lend(found).map(Some).map_err(|fault| outbound.tell(fault)),
         }
     }
 
@@ -176,21 +181,17 @@ impl Inbound {
     #[inline]
     pub(crate) fn find(&mut self, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
         let parsed = self.parse();
-        self.settle_all(parsed, outbound)
+        self.settle(parsed, outbound)
     }
 
     /// Looks for the next event without touching the sending half.
-    ///
-    /// After a control frame (see [`Found::is_control`]) [`settle`](Self::settle) must follow, and
-    /// [`exhausted`](Self::exhausted) if nothing was found. An error must be told the sending half with
-    /// [`Outbound::fail`].
     #[inline]
-    pub(crate) fn parse(&mut self) -> Result<Option<Found>, ProtocolError> {
-        match self.parse_short() {
+    pub(crate) fn parse(&mut self) -> Parsed {
+        Parsed(match self.parse_short() {
             Some(found) => Ok(Some(found)),
             None if self.is_drained() => Ok(None),
             None => self.parse_in_full(),
-        }
+        })
     }
 
     /// Whether nothing that was received is left to look at.
@@ -218,21 +219,18 @@ impl Inbound {
         found
     }
 
-    /// Applies what was [parsed](Self::parse) to the sending half.
+    /// Applies what was [parsed](Self::parse) to the sending half: answers control frames, and notes a failure or, once no event
+    /// is left, the end of the transport.
     #[inline]
-    pub(crate) fn settle_all(
-        &mut self,
-        parsed: Result<Option<Found>, ProtocolError>,
-        outbound: &mut Outbound,
-    ) -> Result<Option<Found>, ProtocolError> {
-        match parsed {
+    pub(crate) fn settle(&mut self, parsed: Parsed, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
+        match parsed.0 {
             Ok(Some(found)) => {
                 if found.is_control() {
-                    self.settle(&found, outbound)?;
+                    self.settle_control(&found, outbound)?;
                 }
                 Ok(Some(found))
             }
-            Ok(None) => self.exhausted(outbound).map(|()| None),
+            Ok(None) => self.settle_end(outbound).map(|()| None),
             Err(error) => Err(outbound.fail(error)),
         }
     }
@@ -364,7 +362,7 @@ impl Inbound {
 
     /// Settles what could not be settled while events were left: the end of the transport, and any failure.
     #[inline]
-    pub(crate) fn exhausted(&self, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+    fn settle_end(&self, outbound: &mut Outbound) -> Result<(), ProtocolError> {
         if self.eof {
             outbound.on_eof();
         }
@@ -432,13 +430,13 @@ impl Inbound {
 
     /// What has arrived, so that a deadline can see whether the peer is silent.
     #[inline]
-    pub(super) fn received(&self) -> Received {
+    pub(super) fn received(&self) -> Arrivals {
         // What was received of it and not looked at yet, since events were left, is no fault of the peer.
         let is_open = match &self.frame {
             Some(frame) => frame.remaining > 0 && self.buffer.is_empty(),
             None => self.message.is_some() && self.whole_frame().is_none(),
         };
-        Received {
+        Arrivals {
             bytes: self.received,
             message: is_open.then_some(self.progress),
         }

@@ -5,6 +5,7 @@ mod closing;
 mod deadlines;
 pub(crate) mod driver;
 mod error;
+mod found;
 mod inbound;
 mod mask_keys;
 mod outbound;
@@ -40,7 +41,11 @@ pub use self::{
     recv_buffer::RecvBuffer,
     time::{Time, Timer},
 };
-pub(crate) use self::{deadlines::Deadlines, inbound::Found, time::Millis};
+pub(crate) use self::{
+    deadlines::Deadlines,
+    found::{Fault, Found},
+    time::Millis,
+};
 
 /// Something that arrived, lent until the next call on the connection.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,7 +107,7 @@ impl Connection {
 
     /// The connection that an opening handshake led to.
     ///
-    /// Bytes that came behind the handshake are received at once, and its [prelude](Negotiated::prelude) is the first
+    /// Bytes that came behind the handshake are received at once, and its [unsent response](Negotiated::unsent_response) is the first
     /// output.
     #[must_use]
     pub fn from_negotiated(negotiated: &Negotiated, config: &Config) -> Self {
@@ -115,7 +120,10 @@ impl Connection {
         if !negotiated.leftover().is_empty() {
             connection.receive(negotiated.leftover());
         }
-        connection.driver.outbound.push_prelude(negotiated.prelude());
+        connection
+            .driver
+            .outbound
+            .push_unsent_response(negotiated.unsent_response());
         connection
     }
 

@@ -18,6 +18,7 @@ use crate::{
     connection::{
         closing::{CloseInfo, Closing, ReadyState},
         error::{ProtocolError, SendError},
+        found::Fault,
         mask_keys::MaskKeys,
         output::{MAX_INLINE, Output},
         probe::Probe,
@@ -344,7 +345,7 @@ impl Outbound {
     }
 
     /// Queues what must go out before the first frame.
-    pub(super) fn push_prelude(&mut self, bytes: &[u8]) {
+    pub(super) fn push_unsent_response(&mut self, bytes: &[u8]) {
         self.output.push_raw(bytes);
     }
 
@@ -385,10 +386,15 @@ impl Outbound {
         }
     }
 
+    /// Fails the connection for a fault that was found elsewhere. Returns the failure that counts.
+    pub(crate) fn tell(&mut self, fault: Fault) -> ProtocolError {
+        self.fail(fault.0)
+    }
+
     /// Fails the connection (§7.1.7): queues the Close that says why, if one can still be sent.
     ///
     /// Returns the failure that counts, which is the first.
-    pub(crate) fn fail(&mut self, error: ProtocolError) -> ProtocolError {
+    pub(super) fn fail(&mut self, error: ProtocolError) -> ProtocolError {
         let error = self.closing.on_failure(error);
         let code = error.close_code();
         if !self.closing.is_close_sent() && code.is_sendable() {

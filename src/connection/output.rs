@@ -14,7 +14,7 @@ use bytes::{Buf, Bytes};
 pub use self::owned::OwnedOutput;
 use self::{
     queue::{Queue, RECLAIM, copied},
-    segments::Store,
+    segments::Backing,
 };
 use crate::frame::FrameHeader;
 
@@ -126,7 +126,7 @@ impl Output {
     pub(super) fn push_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.queued += bytes.len();
-            self.queue.push_segment(Store::Shared(bytes));
+            self.queue.push_segment(Backing::Shared(bytes));
         }
     }
 
@@ -150,7 +150,7 @@ impl Output {
         };
         self.queued += payload.end - start;
         self.queue
-            .push_segment(Store::Received(buffer.into(), start..payload.end));
+            .push_segment(Backing::Received(buffer.into(), start..payload.end));
     }
 
     /// Takes the receive buffer away that was written last.

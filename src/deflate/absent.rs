@@ -1,6 +1,6 @@
 //! What stands for the codec in a build without it. Nothing negotiates compression then, so neither is ever made.
 
-use super::{InvalidData, Settings, Step};
+use super::{CodecStep, InvalidData, Settings};
 
 #[derive(Debug)]
 pub(crate) enum Compressor {}
@@ -59,11 +59,11 @@ impl Decompressor {
         match *self {}
     }
 
-    pub(crate) fn step(&mut self, _input: &[u8], _out: &mut [u8]) -> Result<Step, InvalidData> {
+    pub(crate) fn step(&mut self, _input: &[u8], _out: &mut [u8]) -> Result<CodecStep, InvalidData> {
         match *self {}
     }
 
-    pub(crate) fn step_in_block(&mut self, _input: &[u8], _most: usize) -> Result<(Step, &mut [u8]), InvalidData> {
+    pub(crate) fn step_in_block(&mut self, _input: &[u8], _most: usize) -> Result<(CodecStep, &mut [u8]), InvalidData> {
         match *self {}
     }
 

@@ -5,7 +5,7 @@ use alloc::{boxed::Box, vec::Vec};
 use zlib_rs::{InflateFlush, Status};
 
 use super::{
-    InvalidData, Settings, Step, TAIL,
+    CodecStep, InvalidData, Settings, TAIL,
     history::History,
     pool::{self, BLOCK, InflateState},
 };
@@ -66,7 +66,7 @@ impl Decompressor {
     }
 
     /// Decompresses as much of `input` into `out` as fits.
-    pub(crate) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<Step, InvalidData> {
+    pub(crate) fn step(&mut self, input: &[u8], out: &mut [u8]) -> Result<CodecStep, InvalidData> {
         let mut state = self.state.take().unwrap_or_else(pool::inflate);
         let stepped = self.step_with(&mut state, input, out);
         self.state = Some(state);
@@ -74,7 +74,7 @@ impl Decompressor {
     }
 
     /// Decompresses into a block of the codec's own, at most `most` bytes, and lends what came of it.
-    pub(crate) fn step_in_block(&mut self, input: &[u8], most: usize) -> Result<(Step, &mut [u8]), InvalidData> {
+    pub(crate) fn step_in_block(&mut self, input: &[u8], most: usize) -> Result<(CodecStep, &mut [u8]), InvalidData> {
         let mut state = self.state.take().unwrap_or_else(pool::inflate);
         let mut block = core::mem::take(&mut state.block);
         // The first step is a short one: a block that is given back after each costs no more than it is worth.
@@ -94,8 +94,8 @@ impl Decompressor {
     }
 
     /// A fault is reported behind all that came out before it, as it would be if the data were cut there.
-    fn step_with(&mut self, state: &mut InflateState, input: &[u8], out: &mut [u8]) -> Result<Step, InvalidData> {
-        let mut step = Step::default();
+    fn step_with(&mut self, state: &mut InflateState, input: &[u8], out: &mut [u8]) -> Result<CodecStep, InvalidData> {
+        let mut step = CodecStep::default();
         self.invalid = self.invalid || self.decompress(state, input, out, &mut step).is_err();
         if self.invalid && step.produced == 0 {
             return Err(InvalidData);
@@ -111,7 +111,7 @@ impl Decompressor {
         state: &mut InflateState,
         input: &[u8],
         out: &mut [u8],
-        step: &mut Step,
+        step: &mut CodecStep,
     ) -> Result<(), InvalidData> {
         loop {
             let (rest, room) = (&input[step.consumed..], &mut out[step.produced..]);

@@ -53,7 +53,7 @@ pub(crate) struct InvalidData;
 
 /// What came of a step of decompression.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Step {
+pub(crate) struct CodecStep {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
     /// Bytes that the message has become so far.

@@ -54,7 +54,7 @@ pub enum ContextTakeover {
 ///
 /// [`new`](Self::new) forbids context takeover both ways, so that ten thousand idle connections hold nothing, and a
 /// connection costs the same whatever its peer asks for. That is the setting for servers that do not know their load, and
-/// as good for single messages of some KiB. [`with_takeover`](Self::with_takeover) allows it both ways with a window of
+/// as good for single messages of some KiB. [`context_takeover`](Self::context_takeover) allows it both ways with a window of
 /// 4 KiB for what this side sends: the setting for many short, similar messages, at up to 8 KiB a connection.
 ///
 /// ```
@@ -62,7 +62,7 @@ pub enum ContextTakeover {
 ///
 /// let careful = DeflateConfig::new();
 /// assert_eq!(careful.server_context_takeover, ContextTakeover::Forbid);
-/// let chatty = DeflateConfig::with_takeover().threshold(32).level(4);
+/// let chatty = DeflateConfig::context_takeover().threshold(32).level(4);
 /// assert_eq!(chatty.server_max_window_bits, 12);
 /// ```
 ///
@@ -116,7 +116,7 @@ impl DeflateConfig {
 
     /// Context takeover both ways, with windows of 4 KiB (12 bits).
     #[must_use]
-    pub const fn with_takeover() -> Self {
+    pub const fn context_takeover() -> Self {
         Self {
             server_context_takeover: ContextTakeover::Allow,
             client_context_takeover: ContextTakeover::Allow,

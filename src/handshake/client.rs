@@ -4,9 +4,10 @@ use alloc::{boxed::Box, vec::Vec};
 
 use super::{
     error::{HandshakeError, RequestError},
-    head::{HeadReader, Kind, ResponseHead},
+    head::ResponseHead,
     headers::{HandshakeField, Headers},
     key::{ACCEPT_LEN, accept_value, encode_key},
+    read_head::{HeadReader, Kind},
     refusal::RefusalReader,
     request::{ClientRequest, Offers},
     respond::Claims,

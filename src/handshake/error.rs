@@ -1,8 +1,8 @@
 //! Why an opening handshake fails, and what a server answers then.
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 
-use super::{headers::HandshakeField, refusal::Refusal, respond::error_head, uri::UriError};
+use super::{headers::HandshakeField, refusal::Refusal, uri::UriError};
 use crate::{deflate::params::DeflateError, frame::Rsv};
 
 /// Why an opening handshake failed.
@@ -136,25 +136,6 @@ impl HandshakeError {
             | Self::Eof
             | Self::Ended => return None,
         })
-    }
-
-    /// The complete HTTP response with which a server answers this error, after which it closes the connection.
-    ///
-    /// A client answers nothing, whatever the error.
-    ///
-    /// ```
-    /// use websocket_proto::{Config, handshake::ServerHandshake};
-    ///
-    /// let mut handshake = ServerHandshake::new(&Config::new());
-    /// let error = handshake.receive(b"POST / HTTP/1.1\r\nHost: example.com\r\n\r\n").unwrap_err();
-    /// assert_eq!(
-    ///     error.response().unwrap(),
-    ///     b"HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"
-    /// );
-    /// ```
-    #[must_use]
-    pub fn response(&self) -> Option<Vec<u8>> {
-        self.status().map(error_head)
     }
 }
 

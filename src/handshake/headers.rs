@@ -6,7 +6,6 @@ use alloc::{
 };
 use core::{fmt, slice};
 
-use super::error::HandshakeError;
 use crate::fields::{self, Extension};
 
 /// A header field that the opening handshake itself reads or writes.
@@ -90,15 +89,15 @@ impl fmt::Display for HandshakeField {
 #[derive(Clone, Default)]
 pub struct Headers {
     /// The whole head. The fields are places in it.
-    bytes: Vec<u8>,
-    fields: Vec<Field>,
+    pub(super) bytes: Vec<u8>,
+    pub(super) fields: Vec<Field>,
 }
 
 #[derive(Clone, Copy)]
 pub(super) struct Field {
-    name: Span,
-    value: Span,
-    known: Option<HandshakeField>,
+    pub(super) name: FieldRange,
+    pub(super) value: FieldRange,
+    pub(super) known: Option<HandshakeField>,
 }
 
 impl Headers {
@@ -164,7 +163,7 @@ impl Headers {
         Some(Self { bytes, fields })
     }
 
-    pub(super) fn text(&self, span: Span) -> &str {
+    pub(super) fn text(&self, span: FieldRange) -> &str {
         span.text(&self.bytes)
     }
 
@@ -185,16 +184,6 @@ impl Headers {
         }
     }
 
-    /// The only line of a field that must not be repeated.
-    pub(super) fn single(&self, field: HandshakeField) -> Result<Option<&[u8]>, HandshakeError> {
-        let mut lines = self.known(field);
-        let first = lines.next();
-        match lines.next() {
-            None => Ok(first),
-            Some(_) => Err(HandshakeError::RepeatedField(field)),
-        }
-    }
-
     /// The elements of a field that is a list, over all its lines (RFC 9110 §5.3).
     pub(super) fn list(&self, field: HandshakeField) -> Elements<'_> {
         Elements {
@@ -203,64 +192,11 @@ impl Headers {
         }
     }
 
-    /// The only line of a field that occurs exactly once.
-    pub(super) fn required(&self, field: HandshakeField) -> Result<&[u8], HandshakeError> {
-        self.single(field)?.ok_or(HandshakeError::MissingField(field))
-    }
-
-    /// Refuses a list without this element, which compares whole and without regard to the case of ASCII letters (§2.1).
-    pub(super) fn require_element(&self, field: HandshakeField, element: &[u8]) -> Result<(), HandshakeError> {
-        for listed in self.list(field) {
-            if listed.eq_ignore_ascii_case(element) {
-                return Ok(());
-            }
-        }
-        if self.known(field).next().is_some() {
-            Err(HandshakeError::InvalidField(field))
-        } else {
-            Err(HandshakeError::MissingField(field))
-        }
-    }
-
-    /// Refuses malformed lines of `Sec-WebSocket-Extensions`.
-    pub(super) fn check_extensions(&self) -> Result<(), HandshakeError> {
-        const INVALID: HandshakeError = HandshakeError::InvalidField(HandshakeField::Extensions);
-        // §9.1: several lines are one list, and the list has one element at least.
-        let mut count = None;
-        for line in self.known(HandshakeField::Extensions) {
-            let more = fields::count_extensions(line).map_err(|_| INVALID)?;
-            count = Some(count.unwrap_or(0) + more);
-        }
-        if count == Some(0) { Err(INVALID) } else { Ok(()) }
-    }
-
     /// The elements of all lines of `Sec-WebSocket-Extensions`, which have been checked.
     pub(super) fn extensions(&self) -> Extensions<'_> {
         Extensions {
             lines: self.known(HandshakeField::Extensions),
             extensions: fields::extensions(&[]),
-        }
-    }
-
-    /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
-    ///
-    /// Of several such fields the same one is blamed, whatever their order.
-    pub(super) fn check_ascii(&self) -> Result<(), HandshakeError> {
-        let mut blamed = None;
-        let mut is_other = false;
-        for field in &self.fields {
-            if !field.value.bytes(&self.bytes).is_ascii() {
-                match field.known {
-                    Some(known) if blamed.is_none_or(|earlier| (known as u8) < earlier as u8) => blamed = Some(known),
-                    Some(_) => {}
-                    None => is_other |= is_websocket_field(field.name.text(&self.bytes)),
-                }
-            }
-        }
-        match blamed {
-            Some(known) => Err(HandshakeError::InvalidField(known)),
-            None if is_other => Err(HandshakeError::MalformedHead),
-            None => Ok(()),
         }
     }
 }
@@ -374,8 +310,8 @@ impl Field {
     /// A field whose name and value are parts of `head`.
     pub(super) fn new(head: &[u8], name: &str, value: &[u8]) -> Option<Self> {
         Some(Self {
-            name: Span::of(head, name.as_bytes())?,
-            value: Span::of(head, value)?,
+            name: FieldRange::of(head, name.as_bytes())?,
+            value: FieldRange::of(head, value)?,
             known: HandshakeField::from_name(name),
         })
     }
@@ -384,8 +320,8 @@ impl Field {
     #[cfg(any(test, feature = "http"))]
     fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
         Some(Self {
-            name: Span::append(head, name.as_bytes())?,
-            value: Span::append(head, value)?,
+            name: FieldRange::append(head, name.as_bytes())?,
+            value: FieldRange::append(head, value)?,
             known: HandshakeField::from_name(name),
         })
     }
@@ -393,12 +329,12 @@ impl Field {
 
 /// A place in a head.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Span {
+pub(super) struct FieldRange {
     start: u32,
     len: u32,
 }
 
-impl Span {
+impl FieldRange {
     /// The place of `part` in `whole`, of which it must be a part unless it is empty.
     pub(super) fn of(whole: &[u8], part: &[u8]) -> Option<Self> {
         if part.is_empty() {
@@ -423,12 +359,12 @@ impl Span {
         })
     }
 
-    fn bytes(self, head: &[u8]) -> &[u8] {
+    pub(super) fn bytes(self, head: &[u8]) -> &[u8] {
         let start = self.start as usize;
         head.get(start..start + self.len as usize).unwrap_or_default()
     }
 
-    fn text(self, head: &[u8]) -> &str {
+    pub(super) fn text(self, head: &[u8]) -> &str {
         core::str::from_utf8(self.bytes(head)).unwrap_or_default()
     }
 }

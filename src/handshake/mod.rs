@@ -26,6 +26,7 @@
 //! crate, and over HTTP/2 with an extended CONNECT ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
 
 mod added;
+mod check;
 mod client;
 #[cfg(feature = "http")]
 mod connect;
@@ -38,6 +39,7 @@ mod key;
 mod opening;
 mod origin;
 mod pairs;
+mod read_head;
 mod refusal;
 mod request;
 mod respond;
@@ -48,8 +50,6 @@ mod uri;
 
 #[cfg(feature = "http")]
 pub use self::connect::ConnectHandshake;
-#[cfg(feature = "std")]
-pub(crate) use self::head::{HeadReader, Kind, ResponseHead};
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},
     error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},
@@ -61,5 +61,10 @@ pub use self::{
     respond::{Accept, Accepted, Rejection},
     server::{ServerHandshake, UpgradeRequest},
     uri::{Uri, UriError},
+};
+#[cfg(feature = "std")]
+pub(crate) use self::{
+    head::ResponseHead,
+    read_head::{HeadReader, Kind},
 };
 pub use crate::fields::{Extension, ExtensionParam};

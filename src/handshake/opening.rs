@@ -45,7 +45,7 @@ use super::HandshakeError;
 use crate::{
     connection::{
         Driver, Step, Time,
-        driver::{Phase, READS, Side},
+        driver::{Judging, READS, Readiness},
     },
     log,
 };
@@ -138,8 +138,8 @@ pub struct Opening<H: Handshake> {
     written: usize,
     unflushed: bool,
     shut_down: bool,
-    read: Side,
-    write: Side,
+    read: Readiness,
+    write: Readiness,
     /// Reads since the time was told, or the loop waited.
     reads: u8,
     /// Whether the time was told after the last of them.
@@ -147,7 +147,7 @@ pub struct Opening<H: Handshake> {
     /// Whether the last wait begins when the time is told next.
     begins: bool,
     due: Option<Time>,
-    phase: Phase,
+    phase: Judging,
     /// The time that was told, or the end of a grace.
     moment: Time,
 }
@@ -180,13 +180,13 @@ impl<H: Handshake> Opening<H> {
             output,
             written: 0,
             shut_down: false,
-            read: Side::Free,
-            write: Side::Free,
+            read: Readiness::Free,
+            write: Readiness::Free,
             reads: 0,
             asked: false,
             begins: false,
             due,
-            phase: Phase::Quiet,
+            phase: Judging::Quiet,
             moment: Time::ZERO,
         }
     }
@@ -206,20 +206,20 @@ impl<H: Handshake> Opening<H> {
             if self.begins {
                 return Step::Time;
             }
-            if self.write == Side::Free {
+            if self.write == Readiness::Free {
                 if let Some(step) = self.write_step() {
                     return step;
                 }
             }
-            if self.read == Side::Free && self.stage != Stage::Settled {
+            if self.read == Readiness::Free && self.stage != Stage::Settled {
                 return self.read_step();
             }
             let until = match self.phase {
-                Phase::Tried => {
+                Judging::Tried => {
                     self.expire();
                     continue;
                 }
-                Phase::Grace => Some(self.moment),
+                Judging::Grace => Some(self.moment),
                 _ => self.due,
             };
             (self.reads, self.asked) = (0, false);
@@ -248,7 +248,7 @@ impl<H: Handshake> Opening<H> {
     #[must_use]
     pub const fn patience(&self) -> Option<Time> {
         match self.phase {
-            Phase::Grace => Some(self.moment),
+            Judging::Grace => Some(self.moment),
             _ => self.due,
         }
     }
@@ -273,10 +273,10 @@ impl<H: Handshake> Opening<H> {
 
     /// The deadline has passed, and what waits was read.
     fn expire(&mut self) {
-        self.phase = Phase::Quiet;
+        self.phase = Judging::Quiet;
         match self.stage {
             // A transport that takes nothing more has failed before.
-            Stage::Exchange if self.write == Side::Over => self.end_input(),
+            Stage::Exchange if self.write == Readiness::Over => self.end_input(),
             Stage::Exchange => {
                 let error = self.handshake.handle_timeout();
                 self.settle(Err(error));
@@ -300,7 +300,7 @@ impl<H: Handshake> Opening<H> {
             self.refuse(refusal);
         }
         // What opens nothing any more: a response to a request that cannot be sent.
-        let is_lost = outcome.is_ok() && self.write == Side::Over && self.has_output();
+        let is_lost = outcome.is_ok() && self.write == Readiness::Over && self.has_output();
         self.outcome = Some(outcome);
         if is_lost {
             self.lose(HandshakeError::Eof);
@@ -317,7 +317,7 @@ impl<H: Handshake> Opening<H> {
     fn refuse(&mut self, response: Vec<u8>) {
         self.stage = Stage::Refusal;
         (self.output, self.written, self.unflushed) = (response, 0, true);
-        (self.due, self.begins, self.phase) = (None, true, Phase::Quiet);
+        (self.due, self.begins, self.phase) = (None, true, Judging::Quiet);
     }
 
     fn has_output(&self) -> bool {
@@ -329,7 +329,7 @@ impl<H: Handshake> Opening<H> {
             Stage::Exchange => false,
             // A response that came before all of the request was written opens nothing until it is.
             Stage::Settled => !(matches!(self.outcome, Some(Ok(_))) && self.has_output()),
-            Stage::Refusal => self.write == Side::Over || (self.read == Side::Over && self.shut_down),
+            Stage::Refusal => self.write == Readiness::Over || (self.read == Readiness::Over && self.shut_down),
         }
     }
 

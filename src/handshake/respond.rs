@@ -4,7 +4,7 @@ use alloc::{boxed::Box, format, string::ToString, vec::Vec};
 
 use super::{
     added::ExtraFields,
-    error::{AcceptError, RejectError},
+    error::{AcceptError, HandshakeError, RejectError},
     headers::{Extensions, HandshakeField, Headers, write_extensions, write_field},
     key::ACCEPT_LEN,
 };
@@ -417,5 +417,26 @@ const fn reason(status: u16) -> &'static str {
         504 => "Gateway Timeout",
         505 => "HTTP Version Not Supported",
         _ => "",
+    }
+}
+
+impl HandshakeError {
+    /// The complete HTTP response with which a server answers this error, after which it closes the connection.
+    ///
+    /// A client answers nothing, whatever the error.
+    ///
+    /// ```
+    /// use websocket_proto::{Config, handshake::ServerHandshake};
+    ///
+    /// let mut handshake = ServerHandshake::new(&Config::new());
+    /// let error = handshake.receive(b"POST / HTTP/1.1\r\nHost: example.com\r\n\r\n").unwrap_err();
+    /// assert_eq!(
+    ///     error.response().unwrap(),
+    ///     b"HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nAllow: GET\r\nContent-Length: 0\r\n\r\n"
+    /// );
+    /// ```
+    #[must_use]
+    pub fn response(&self) -> Option<Vec<u8>> {
+        self.status().map(error_head)
     }
 }

@@ -4,11 +4,12 @@ use alloc::{borrow::Cow, vec::Vec};
 
 use super::{
     error::{AcceptError, HandshakeError, RejectError},
-    head::{HeadReader, Kind, RawHead, RequestHead},
+    head::RequestHead,
     headers::{HandshakeField, Headers},
     key::{KEY_LEN, accept_value},
     origin::OriginPolicy,
     pairs::{Cookies, QueryPairs},
+    read_head::{HeadReader, Kind, RawHead},
     respond::{Accept, Accepted, Rejection, Via},
     rules,
     target::Target,
@@ -173,7 +174,7 @@ impl UpgradeRequest {
     /// Lets [`accept`](Self::accept) agree to what the configuration allows of permessage-deflate, for a request that
     /// another HTTP stack has read. One that a [`ServerHandshake`] received has it already.
     #[must_use]
-    pub fn configured(mut self, config: &Config) -> Self {
+    pub fn config(mut self, config: &Config) -> Self {
         self.deflate = config.deflate_config();
         self
     }

@@ -44,7 +44,7 @@ pub use self::{
 };
 use crate::{
     connection::Time,
-    io::asynchronous::{self, Timer, Transport},
+    io::asynchronous::{self, RuntimeTimer, Transport},
 };
 
 /// A WebSocket over a stream of futures-io. See [`asynchronous::WebSocket`] for what it does.
@@ -133,7 +133,7 @@ pub struct AsyncIoTimer {
     sleep: Option<(Time, Sleep)>,
 }
 
-impl Timer for AsyncIoTimer {
+impl RuntimeTimer for AsyncIoTimer {
     fn new() -> Self {
         Self {
             origin: Instant::now(),

@@ -57,7 +57,7 @@ pub use self::{
 };
 use crate::{
     connection::Time,
-    io::asynchronous::{self, Timer, Transport},
+    io::asynchronous::{self, RuntimeTimer, Transport},
 };
 
 /// A WebSocket over a stream of tokio. See [`asynchronous::WebSocket`] for what it does.
@@ -158,7 +158,7 @@ pub struct TokioTimer {
     sleep: Option<Pin<Box<Sleep>>>,
 }
 
-impl Timer for TokioTimer {
+impl RuntimeTimer for TokioTimer {
     fn new() -> Self {
         Self {
             origin: Instant::now(),

@@ -18,7 +18,7 @@ use std::{
 
 use websocket_proto::{
     CloseCode, Config, Error, Message, ProtocolError, Time, Timers,
-    asynchronous::{Acceptor, Timer, Transport, WebSocket},
+    asynchronous::{Acceptor, RuntimeTimer, Transport, WebSocket},
     handshake::{Accept, ClientRequest, HandshakeError},
 };
 
@@ -105,7 +105,7 @@ thread_local! {
 /// The clock of the test. It wakes nobody: the test polls again after it has set the time.
 struct Clock;
 
-impl Timer for Clock {
+impl RuntimeTimer for Clock {
     fn new() -> Self {
         Self
     }

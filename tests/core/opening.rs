@@ -30,7 +30,7 @@ fn the_prelude_is_written_first() {
     for role in ROLES {
         let negotiated = Negotiated::new(role)
             .with_leftover(wire::ping(role.peer(), b"?"))
-            .with_prelude(b"HTTP/1.1 101 \r\n\r\n");
+            .with_unsent_response(b"HTTP/1.1 101 \r\n\r\n");
         let mut connection = Connection::from_negotiated(&negotiated, &Config::new());
         assert!(connection.wants_write());
         take_events(&mut connection, &mut Vec::new()).unwrap();

@@ -423,13 +423,13 @@ fn offers_say_what_is_wanted() {
             "permessage-deflate; server_no_context_takeover; client_no_context_takeover; client_max_window_bits",
         ),
         (
-            DeflateConfig::with_takeover(),
+            DeflateConfig::context_takeover(),
             "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12",
         ),
     ] {
         assert_eq!(offer(deflate), expected);
         // Each side understands the other, whatever their settings.
-        for server in [open(), DeflateConfig::new(), DeflateConfig::with_takeover()] {
+        for server in [open(), DeflateConfig::new(), DeflateConfig::context_takeover()] {
             let (line, params) = answer_with(server, expected).expect("usable");
             assert_eq!(check_with(deflate, &line).expect("valid"), Some(params));
         }

@@ -154,7 +154,7 @@ fn a_request_is_received_and_accepted() {
     assert!(matches!(world.opening.outcome(), Err(HandshakeError::Ended)), "once");
     assert_eq!(world.turn(), Step::Ended, "until it is decided, there is nothing to do");
     let negotiated = world.opening.accept(&request, Accept::new()).unwrap();
-    assert!(negotiated.prelude().starts_with(b"HTTP/1.1 101 "));
+    assert!(negotiated.unsent_response().starts_with(b"HTTP/1.1 101 "));
     let mut connection = Connection::from_negotiated(&negotiated, &config);
     assert!(connection.next_event().unwrap().is_some(), "the Ping after the request");
     assert_eq!(world.written(), "");

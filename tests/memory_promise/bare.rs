@@ -87,7 +87,7 @@ fn bombs_keep_the_promise() {
         for delivery in [Delivery::Messages, Delivery::Fragments] {
             for opcode in [wire::TEXT, wire::BINARY] {
                 for (len, cut) in [(MESSAGE, usize::MAX), (MESSAGE + 1, 100), (8 * MESSAGE, usize::MAX)] {
-                    let config = config().delivery(delivery).deflate(DeflateConfig::with_takeover());
+                    let config = config().delivery(delivery).deflate(DeflateConfig::context_takeover());
                     let bytes = crate::attacks::bomb(Role::Client, opcode, len, cut);
                     let negotiated = Negotiated::new(Role::Server).with_deflate(params);
                     // States that wait in the thread would not be counted.
@@ -181,7 +181,7 @@ fn compressing_keeps_the_promise() {
     use websocket_proto::{DeflateConfig, DeflateParams};
 
     for (window_bits, len) in [(9, 1000), (12, 1000), (15, 1000), (15, 100_000), (9, MESSAGE)] {
-        let deflate = DeflateConfig::with_takeover()
+        let deflate = DeflateConfig::context_takeover()
             .server_max_window_bits(window_bits)
             .threshold(0)
             .level(1);

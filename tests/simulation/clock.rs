@@ -111,7 +111,7 @@ pub struct VirtualTimer {
 }
 
 #[cfg(all(feature = "tokio", feature = "futures-io"))]
-impl websocket_proto::asynchronous::Timer for VirtualTimer {
+impl websocket_proto::asynchronous::RuntimeTimer for VirtualTimer {
     fn new() -> Self {
         Self {
             origin: now(),

@@ -75,7 +75,7 @@ pub async fn negotiate(pipe: &Pipe, role: Role, config: &Config) -> Result<Negot
             .await?;
             let accepted = request.accept(Accept::new())?;
             let response = accepted.response().to_vec();
-            accepted.into_negotiated().with_prelude(response)
+            accepted.into_negotiated().with_unsent_response(response)
         }
     })
 }

@@ -268,9 +268,9 @@ fn with_deflate(config: Config, kind: usize) -> Config {
     let deflate = match kind {
         0 => return config,
         1 => DeflateConfig::new(),
-        2 => DeflateConfig::with_takeover(),
-        3 => DeflateConfig::with_takeover().server_max_window_bits(15).level(1),
-        _ => DeflateConfig::with_takeover().client_max_window_bits(9),
+        2 => DeflateConfig::context_takeover(),
+        3 => DeflateConfig::context_takeover().server_max_window_bits(15).level(1),
+        _ => DeflateConfig::context_takeover().client_max_window_bits(9),
     };
     config.deflate(deflate.threshold(20))
 }

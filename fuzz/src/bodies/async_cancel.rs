@@ -19,7 +19,7 @@ use arbitrary::{Arbitrary, Unstructured};
 use websocket_proto::{
     CloseCode, CloseFrame, Config, Connection, Delivery, Error, Fragment, Limits, Message, Negotiated, PingPolicy,
     ReadyState, Role, Time,
-    asynchronous::{Timer, Transport, WebSocket},
+    asynchronous::{RuntimeTimer, Transport, WebSocket},
 };
 
 use super::{plan, raw::Ended, rng::SeededEntropy};
@@ -392,7 +392,7 @@ impl Transport for Pipe {
 /// A clock that stands still.
 struct Never;
 
-impl Timer for Never {
+impl RuntimeTimer for Never {
     fn new() -> Self {
         Self
     }

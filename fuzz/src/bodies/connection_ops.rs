@@ -275,7 +275,9 @@ impl Settings {
 
 #[cfg(feature = "deflate")]
 fn deflate_config() -> websocket_proto::DeflateConfig {
-    websocket_proto::DeflateConfig::with_takeover().threshold(20).level(1)
+    websocket_proto::DeflateConfig::context_takeover()
+        .threshold(20)
+        .level(1)
 }
 
 /// The message, encoded once, in all forms that there are.

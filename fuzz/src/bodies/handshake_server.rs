@@ -75,12 +75,12 @@ pub fn config(flags: u8) -> Config {
 
 #[cfg(feature = "deflate")]
 fn compressing(config: Config) -> Config {
-    config.deflate(DeflateConfig::with_takeover())
+    config.deflate(DeflateConfig::context_takeover())
 }
 
 #[cfg(not(feature = "deflate"))]
 fn compressing(config: Config) -> Config {
-    let _ = DeflateConfig::with_takeover();
+    let _ = DeflateConfig::context_takeover();
     config
 }
 

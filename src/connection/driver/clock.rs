@@ -10,7 +10,7 @@ const GRACE: Duration = Duration::from_millis(1);
 
 /// How far a deadline that has passed is from being judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
+pub(crate) enum Judging {
     /// None has passed.
     Quiet,
     /// The time was told.
@@ -23,7 +23,7 @@ pub(crate) enum Phase {
     Tried,
 }
 
-impl Phase {
+impl Judging {
     pub(crate) fn is_told(self) -> bool {
         matches!(self, Self::Told | Self::ToldLast)
     }
@@ -57,7 +57,7 @@ pub(super) enum Who {
 }
 
 impl Driver {
-    pub(super) fn phase(&self, who: Who) -> (Phase, Time) {
+    pub(super) fn phase(&self, who: Who) -> (Judging, Time) {
         (self.phases[who as usize], self.moments[who as usize])
     }
 

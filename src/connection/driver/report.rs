@@ -5,7 +5,7 @@ use std::io::IoSlice;
 
 use bytes::Buf;
 
-use super::{Driver, clock::Who, steps::Side};
+use super::{Driver, clock::Who, steps::Readiness};
 use crate::connection::{closing::Severed, error::ProtocolError, output::OwnedOutput, time::Time};
 
 /// What came of a step.
@@ -17,32 +17,32 @@ impl Driver {
         let n = n.min(output.len()); // Output may have been given up while the write was under way.
         output.advance(n);
         self.outbound.unflushed = true;
-        self.write = Side::Free;
+        self.write = Readiness::Free;
     }
 
     /// The transport has passed everything on.
     #[inline]
     pub fn flushed(&mut self) {
         self.outbound.unflushed = false;
-        self.write = Side::Free;
+        self.write = Readiness::Free;
     }
 
     /// The write side was shut down, or cannot be.
     pub fn shut_down(&mut self) {
-        self.write = Side::Over;
+        self.write = Readiness::Over;
     }
 
     /// The write side is not ready.
     #[inline]
     pub fn write_blocked(&mut self) {
-        self.write = Side::Blocked;
+        self.write = Readiness::Blocked;
     }
 
     /// An operation of the write side was started, and will be reported later, as completion-based I/O does it. No other is
     /// asked for meanwhile, also if the caller [waits](super::Step::Wait).
     #[inline]
     pub fn write_started(&mut self) {
-        self.write = Side::UnderWay;
+        self.write = Readiness::UnderWay;
     }
 
     /// Takes the output away, for [`Step::Write`](super::Step::Write): to be written without a lock on the driver, or by an
@@ -60,8 +60,8 @@ impl Driver {
     /// If the write side was not ready for all of it, report [`write_blocked`](Self::write_blocked) afterwards. Output of
     /// another connection, which must not get here, counts as a write that failed: it would not continue what was written.
     pub fn return_output(&mut self, output: OwnedOutput) {
-        if self.write == Side::UnderWay {
-            self.write = Side::Free;
+        if self.write == Readiness::UnderWay {
+            self.write = Readiness::Free;
         }
         let has_moved = output.has_moved();
         if self.outbound.output().put_back(output) {
@@ -74,7 +74,7 @@ impl Driver {
     /// The write side failed. That ends the sending direction only: what the peer has sent is still received, for as long as
     /// the closing handshake may take.
     pub fn write_failed(&mut self) {
-        self.write = Side::Over;
+        self.write = Readiness::Over;
         self.outbound.sever(Severed::Failed);
     }
 
@@ -83,36 +83,36 @@ impl Driver {
     pub fn read(&mut self, n: usize) {
         debug_assert!(n > 0, "the end is reported with `read_ended`");
         self.reads = self.reads.saturating_add(1);
-        self.read = Side::Free;
+        self.read = Readiness::Free;
     }
 
     /// The read side is not ready.
     #[inline]
     pub fn read_blocked(&mut self) {
-        self.read = Side::Blocked;
+        self.read = Readiness::Blocked;
     }
 
     /// A read was started, and will be reported later; see [`write_started`](Self::write_started).
     #[inline]
     pub fn read_started(&mut self) {
-        self.read = Side::UnderWay;
+        self.read = Readiness::UnderWay;
     }
 
     /// Nothing more is read until events were taken, which begins with another [`turn`](Self::turn).
     pub fn read_paused(&mut self) {
-        self.read = Side::Paused;
+        self.read = Readiness::Paused;
     }
 
     /// The transport has ended.
     pub fn read_ended(&mut self) {
-        self.read = Side::Over;
+        self.read = Readiness::Over;
         self.outbound.closing.at_end = true;
     }
 
     /// The read side failed, and the write side with it.
     pub fn read_failed(&mut self) {
-        self.read = Side::Over;
-        self.write = Side::Over;
+        self.read = Readiness::Over;
+        self.write = Readiness::Over;
         self.outbound.sever(Severed::Failed);
     }
 

@@ -2,19 +2,19 @@
 
 use super::{
     Driver, READS, Step,
-    clock::{Phase, Who},
+    clock::{Judging, Who},
 };
 use crate::connection::{
     Inbound,
     closing::{ReadyState, Severed},
     deadlines::earlier,
-    inbound::Received,
+    inbound::Arrivals,
     time::Time,
 };
 
 /// The state of one side of the transport.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Side {
+pub(crate) enum Readiness {
     /// It can be tried.
     Free,
     /// It was tried and was not ready.
@@ -27,7 +27,7 @@ pub(crate) enum Side {
     Over,
 }
 
-impl Side {
+impl Readiness {
     pub(crate) fn free(&mut self) {
         if matches!(self, Self::Blocked | Self::Paused) {
             *self = Self::Free;
@@ -51,15 +51,15 @@ impl Driver {
     pub(super) fn next_in_full(&mut self, asks: Asks, mut inbound: Option<&mut Inbound>) -> Step {
         let was_full = asks == Asks::Events && self.is_full();
         let may_leave_events = was_full || asks == Asks::Written;
-        if asks == Asks::Events && !was_full && self.read == Side::Paused {
-            self.read = Side::Free;
+        if asks == Asks::Events && !was_full && self.read == Readiness::Paused {
+            self.read = Readiness::Free;
         }
         loop {
             if was_full && !self.is_full() {
                 // The events that were left come before anything else.
                 return Step::Yield;
             }
-            if self.read == Side::Over {
+            if self.read == Readiness::Over {
                 self.end_input(may_leave_events, inbound.as_deref_mut());
             }
             if may_leave_events {
@@ -90,7 +90,7 @@ impl Driver {
             if due == Some(Time::ZERO) {
                 return Step::Time;
             }
-            if self.read == Side::Free {
+            if self.read == Readiness::Free {
                 if asks == Asks::Written && inbound.as_ref().is_some_and(|inbound| !inbound.wants_read()) {
                     self.read_paused();
                     continue;
@@ -98,16 +98,16 @@ impl Driver {
                 return self.read_step(due);
             }
             let until = match self.phase(Who::Reader) {
-                (Phase::Tried, moment) => {
-                    self.phases[Who::Reader as usize] = Phase::Quiet;
-                    if self.read == Side::Paused {
+                (Judging::Tried, moment) => {
+                    self.phases[Who::Reader as usize] = Judging::Quiet;
+                    if self.read == Readiness::Paused {
                         // What did not fit is still to be read.
                         self.judge_output(moment);
                     }
                     self.deadlines.judge(moment, &mut self.outbound, received);
                     continue;
                 }
-                (Phase::Grace, moment) => Some(moment),
+                (Judging::Grace, moment) => Some(moment),
                 _ => due,
             };
             let closing = &self.outbound.closing;
@@ -129,17 +129,17 @@ impl Driver {
     }
 
     /// What may be judged by what was received: nothing, while reading is paused.
-    fn received(&self, asks: Asks, inbound: &Inbound) -> Option<Received> {
+    fn received(&self, asks: Asks, inbound: &Inbound) -> Option<Arrivals> {
         let received = inbound.received();
         match self.read {
-            Side::Paused => None,
+            Readiness::Paused => None,
             // DRV-16: what was read while events are not taken may be progress of a message, or all of it.
-            _ if asks == Asks::Written && inbound.has_unread() => Some(Received {
+            _ if asks == Asks::Written && inbound.has_unread() => Some(Arrivals {
                 message: None,
                 ..received
             }),
             // As long as there may be more to read, no time is needed for a message.
-            Side::Free => Some(Received {
+            Readiness::Free => Some(Arrivals {
                 message: None,
                 ..received
             }),
@@ -150,8 +150,8 @@ impl Driver {
     /// DRV-20: makes room for what waits to be read, as far as that is possible without handing events out.
     fn look_ahead(&mut self, inbound: &mut Inbound) {
         inbound.look_ahead(&mut self.outbound);
-        if self.read == Side::Free && !inbound.has_room() {
-            self.read = Side::Paused;
+        if self.read == Readiness::Free && !inbound.has_room() {
+            self.read = Readiness::Paused;
         }
     }
 
@@ -172,7 +172,7 @@ impl Driver {
     }
 
     /// Looks at the deadlines, if a time was told.
-    fn take_time(&mut self, received: Option<Received>) {
+    fn take_time(&mut self, received: Option<Arrivals>) {
         let (phase, now) = self.phase(Who::Reader);
         if !phase.is_told() {
             return;
@@ -182,7 +182,7 @@ impl Driver {
             if self.reads >= READS {
                 // What waits has had its chance: a flood does not put off the end.
                 self.deadlines.judge(now, &mut self.outbound, received);
-                self.phases[Who::Reader as usize] = Phase::Quiet;
+                self.phases[Who::Reader as usize] = Judging::Quiet;
             }
             self.read.free();
             self.write.free();
@@ -216,7 +216,7 @@ impl Driver {
     #[inline]
     pub(super) fn write_step_while_open(&self) -> Option<Step> {
         let outbound = &self.outbound;
-        if self.write != Side::Free || !outbound.closing.is_open() {
+        if self.write != Readiness::Free || !outbound.closing.is_open() {
             None
         } else if outbound.wants_write() {
             Some(Step::Write)
@@ -227,7 +227,7 @@ impl Driver {
 
     fn write_step(&self) -> Option<Step> {
         let (outbound, closing) = (&self.outbound, &self.outbound.closing);
-        if self.write != Side::Free || closing.is_abandoned() || closing.severed().is_some() {
+        if self.write != Readiness::Free || closing.is_abandoned() || closing.severed().is_some() {
             None
         } else if outbound.wants_write() {
             Some(Step::Write)
@@ -270,12 +270,12 @@ impl Driver {
                 return Step::Time;
             }
             let until = match self.phase(Who::Writer) {
-                (Phase::Tried, now) => {
-                    self.phases[Who::Writer as usize] = Phase::Quiet;
+                (Judging::Tried, now) => {
+                    self.phases[Who::Writer as usize] = Judging::Quiet;
                     self.judge_output(now);
                     continue;
                 }
-                (Phase::Grace, moment) => Some(moment),
+                (Judging::Grace, moment) => Some(moment),
                 _ => due,
             };
             self.writer_waits = true;

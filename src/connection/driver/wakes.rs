@@ -2,7 +2,7 @@
 
 use core::mem;
 
-use super::clock::{Phase, Who};
+use super::clock::{Judging, Who};
 use crate::connection::{closing::ReadyState, driver::Driver, time::Time};
 
 /// Who is to be woken, because what it waits for has changed; see [`Driver::wakes`].
@@ -39,7 +39,7 @@ impl Driver {
         // Whoever writes changes nothing about what is received.
         let next = self.deadlines.next(&self.outbound, None);
         // In a grace, the deadline that it waits for has passed already.
-        let is_patient = matches!(self.phase(Who::Reader), (Phase::Grace, _));
+        let is_patient = matches!(self.phase(Who::Reader), (Judging::Grace, _));
         let is_earlier = |until: Time| !is_patient && next.is_some_and(|next| next < until);
         let reader = self
             .reader_waits

@@ -35,7 +35,7 @@ impl Inbound {
                 Some((header, masked)) if header.opcode == Opcode::Close => apply_close(&header, masked, outbound),
                 Some(_) => {}
                 // If this is a failure, it is told when an event is asked for, as the next one is.
-                None => drop(self.exhausted(outbound)),
+                None => drop(self.settle_end(outbound)),
             },
             Err(failure) => {
                 outbound.fail(failure);

@@ -5,13 +5,13 @@
 use alloc::boxed::Box;
 
 use super::{
-    Found, Inbound,
+    Inbound,
     payload::{OpenFrame, Progress},
 };
 use crate::{
     config::Delivery,
-    connection::error::ProtocolError,
-    deflate::{Decompressor, InvalidData, Settings, Step},
+    connection::{error::ProtocolError, found::Found},
+    deflate::{CodecStep, Decompressor, InvalidData, Settings},
     frame::Rsv,
     message::MessageKind,
     utf8,
@@ -190,7 +190,7 @@ fn room_left(deflate: &Decompressor, max: u64) -> usize {
 }
 
 /// SEC-03, PMD-43: the limit is on what a message becomes.
-fn check_size(step: &Step, max: u64) -> Result<(), ProtocolError> {
+fn check_size(step: &CodecStep, max: u64) -> Result<(), ProtocolError> {
     if step.inflated > max {
         return Err(ProtocolError::MessageTooBig);
     }

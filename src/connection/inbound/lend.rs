@@ -1,12 +1,14 @@
 //! From what was found, a place in the buffers, to the event that lends it.
 
-use core::ops::Range;
-
 use super::{Inbound, inflate::inflated};
 #[cfg(feature = "async")]
 use crate::message::{Message, Payload};
 use crate::{
-    connection::{Event, Outbound, error::ProtocolError},
+    connection::{
+        Event, Outbound,
+        error::ProtocolError,
+        found::{Fault, Found},
+    },
     frame::CloseFrame,
     message::{Fragment, MessageKind},
     utf8,
@@ -16,34 +18,9 @@ use crate::{
 #[cfg(feature = "async")]
 const EXCHANGE: usize = 32 << 10;
 
-/// What [`Inbound::parse`] found, and where it lies. It borrows nothing, so it can be kept while
-/// the buffers are not lent yet.
-#[derive(Clone, Debug)]
-pub(crate) enum Found {
-    Text(Range<usize>),
-    Binary(Range<usize>),
-    Assembled,
-    /// A fragment, and whether it is the last of its message.
-    Fragment(MessageKind, Range<usize>, bool),
-    /// A fragment that was decompressed, with its length.
-    Inflated(MessageKind, usize, bool),
-    /// A fragment of text that is just the code point which earlier pieces had cut.
-    CodePoint(usize, bool),
-    Ping(Range<usize>),
-    Pong(Range<usize>),
-    Close(Range<usize>),
-}
-
-impl Found {
-    /// Whether it concerns the sending half as well, through [`Inbound::settle`].
-    pub(crate) fn is_control(&self) -> bool {
-        matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Close(_))
-    }
-}
-
 impl Inbound {
     /// Applies a control frame to the sending half: the Pong or Close that answers it is queued there.
-    pub(crate) fn settle(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+    pub(super) fn settle_control(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
         match found {
             Found::Ping(payload) => outbound.on_ping(self.buffer.slice(payload.clone())),
             Found::Pong(payload) => outbound.on_pong(self.buffer.slice(payload.clone())),
@@ -60,7 +37,7 @@ impl Inbound {
     /// alone in the receive buffer is lent together with it, so that it can be sent from there.
     #[cfg(feature = "async")]
     #[inline]
-    pub(crate) fn lend_with_buffer(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+    pub(crate) fn lend_with_buffer(&mut self, found: Found) -> Result<Event<'_>, Fault> {
         match found {
             Found::Binary(payload) if payload.len() >= EXCHANGE && self.buffer.is_empty() => {
                 let payload = Payload::received(self.buffer.bytes_mut(), payload);
@@ -72,7 +49,7 @@ impl Inbound {
 
     /// Lends what was found. Text in the receive buffer is checked here, since only the check makes a `&str` of it.
     #[inline]
-    pub(crate) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+    pub(crate) fn lend(&mut self, found: Found) -> Result<Event<'_>, Fault> {
         match found {
             Found::Binary(payload) => Ok(Event::Message(self.buffer.slice(payload).into())),
             Found::Text(payload) => match utf8::check(self.buffer.slice(payload)) {
@@ -84,7 +61,7 @@ impl Inbound {
     }
 
     #[inline(never)]
-    fn lend_in_full(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+    fn lend_in_full(&mut self, found: Found) -> Result<Event<'_>, Fault> {
         let (kind, payload, is_last) = match found {
             Found::Text(payload) => return self.lend(Found::Text(payload)),
             Found::Binary(payload) => return self.lend(Found::Binary(payload)),
@@ -92,13 +69,16 @@ impl Inbound {
             Found::Fragment(kind, payload, is_last) => (kind, self.buffer.slice(payload), is_last),
             Found::Inflated(kind, len, is_last) => (kind, inflated(self.deflate.as_deref(), len), is_last),
             Found::CodePoint(len, is_last) => {
-                let data = self.assembly.code_point(len)?.into();
+                let data = self.assembly.code_point(len).map_err(Fault)?.into();
                 return Ok(Event::Fragment(Fragment { data, is_last }));
             }
             Found::Ping(payload) => return Ok(Event::Ping(self.buffer.slice(payload))),
             Found::Pong(payload) => return Ok(Event::Pong(self.buffer.slice(payload))),
-            // `settle` has decoded it before and found no fault.
-            Found::Close(payload) => return Ok(Event::Close(CloseFrame::decode(self.buffer.slice(payload))?)),
+            // `settle_control` has decoded it before and found no fault.
+            Found::Close(payload) => {
+                let frame = CloseFrame::decode(self.buffer.slice(payload));
+                return Ok(Event::Close(frame.map_err(|error| Fault(error.into()))?));
+            }
         };
         let data = match kind {
             MessageKind::Text => match utf8::check(payload) {
@@ -113,8 +93,8 @@ impl Inbound {
 
 /// §8.1: text that is not UTF-8 fails the connection.
 #[cold]
-fn invalid_text<F>(ended: &mut bool, frame: &mut Option<F>) -> ProtocolError {
+fn invalid_text<F>(ended: &mut bool, frame: &mut Option<F>) -> Fault {
     *ended = true;
     *frame = None;
-    ProtocolError::InvalidUtf8
+    Fault(ProtocolError::InvalidUtf8)
 }

@@ -6,10 +6,10 @@ use alloc::vec::Vec;
 #[cfg(feature = "async")]
 use bytes::buf::Limit;
 
-use super::{Found, Inbound};
+use super::Inbound;
 use crate::{
     config::Delivery,
-    connection::error::ProtocolError,
+    connection::{error::ProtocolError, found::Found},
     frame::{FrameHeader, MaskingKey, Opcode},
     message::MessageKind,
 };

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 
 use bytes::{Buf, Bytes};
 
-use super::segments::{Segment, Segments, Store};
+use super::segments::{Backing, Segment, Segments};
 
 /// Written bytes at the front of the arena that are worth reclaiming while others still wait.
 pub(super) const RECLAIM: usize = 16 << 10;
@@ -20,7 +20,7 @@ pub(super) struct Queue {
 impl Queue {
     /// Queues bytes that go out from where they lie.
     #[inline]
-    pub(super) fn push_segment(&mut self, bytes: Store) {
+    pub(super) fn push_segment(&mut self, bytes: Backing) {
         self.segments.push_back(Segment {
             at: self.arena.len(),
             bytes,
@@ -128,7 +128,7 @@ impl Queue {
         match self.segments.first() {
             Some(Segment {
                 at,
-                bytes: Store::Shared(bytes),
+                bytes: Backing::Shared(bytes),
             }) if *at == self.read && bytes.len() >= n => Some(bytes.slice(..n)),
             _ => None,
         }

@@ -9,18 +9,18 @@ use bytes::{Buf, Bytes};
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) at: usize,
-    pub(super) bytes: Store,
+    pub(super) bytes: Backing,
 }
 
 /// Where the bytes of a segment lie.
 #[derive(Debug)]
-pub(super) enum Store {
+pub(super) enum Backing {
     Shared(Bytes),
     /// In a receive buffer, which is of further use when they are written.
     Received(Box<[u8]>, Range<usize>),
 }
 
-impl Store {
+impl Backing {
     pub(super) fn advance(&mut self, n: usize) {
         match self {
             Self::Shared(bytes) => bytes.advance(n),
@@ -36,7 +36,7 @@ impl Store {
     }
 }
 
-impl Deref for Store {
+impl Deref for Backing {
     type Target = [u8];
 
     #[inline]
@@ -93,8 +93,8 @@ impl Segments {
             single => single.take(),
         };
         match popped?.bytes {
-            Store::Shared(_) => None,
-            Store::Received(buffer, _) => Some(buffer),
+            Backing::Shared(_) => None,
+            Backing::Received(buffer, _) => Some(buffer),
         }
     }
 

@@ -120,7 +120,7 @@ impl DeflateConfig {
     /// use websocket_proto::{DeflateConfig, handshake::Extension};
     ///
     /// let offer = Extension::new("permessage-deflate").flag("client_max_window_bits");
-    /// let (params, answer) = DeflateConfig::with_takeover().answer([offer]).expect("an offer that can be honoured");
+    /// let (params, answer) = DeflateConfig::context_takeover().answer([offer]).expect("an offer that can be honoured");
     /// assert_eq!(answer.to_string(), "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12");
     /// assert_eq!(params.client_max_window_bits, 12);
     /// ```

@@ -2,7 +2,7 @@
 
 use super::{Handshake, Opening, Stage};
 use crate::{
-    connection::{Time, driver::Side},
+    connection::{Time, driver::Readiness},
     handshake::HandshakeError,
 };
 
@@ -27,35 +27,35 @@ impl<H: Handshake> Opening<H> {
     /// This many bytes of the output were written.
     pub fn wrote(&mut self, n: usize) {
         self.written = self.output.len().min(self.written + n);
-        self.write = Side::Free;
+        self.write = Readiness::Free;
     }
 
     /// The transport has passed everything on.
     pub const fn flushed(&mut self) {
         self.unflushed = false;
-        self.write = Side::Free;
+        self.write = Readiness::Free;
     }
 
     /// The write side was shut down, or cannot be.
     pub const fn shut_down(&mut self) {
         self.shut_down = true;
-        self.write = Side::Free;
+        self.write = Readiness::Free;
     }
 
     /// The write side is not ready.
     pub const fn write_blocked(&mut self) {
-        self.write = Side::Blocked;
+        self.write = Readiness::Blocked;
     }
 
     /// An operation of the write side was started, and will be reported later, as completion-based I/O does it.
     pub const fn write_started(&mut self) {
-        self.write = Side::UnderWay;
+        self.write = Readiness::UnderWay;
     }
 
     /// The write side failed. A server that refuses is at its end then. A client still receives what the server has sent: it
     /// may say why it takes no request.
     pub fn write_failed(&mut self) {
-        self.write = Side::Over;
+        self.write = Readiness::Over;
         match self.stage {
             Stage::Exchange => self.begins = true,
             Stage::Settled => self.lose(HandshakeError::Eof),
@@ -67,7 +67,7 @@ impl<H: Handshake> Opening<H> {
     pub fn read(&mut self, bytes: &[u8]) {
         debug_assert!(!bytes.is_empty(), "the end is reported with `read_ended`");
         self.reads = self.reads.saturating_add(1);
-        self.read = Side::Free;
+        self.read = Readiness::Free;
         if self.stage == Stage::Exchange {
             if let Some(outcome) = self.handshake.receive(bytes).transpose() {
                 self.settle(outcome);
@@ -77,23 +77,23 @@ impl<H: Handshake> Opening<H> {
 
     /// The read side is not ready.
     pub const fn read_blocked(&mut self) {
-        self.read = Side::Blocked;
+        self.read = Readiness::Blocked;
     }
 
     /// A read was started, and will be reported later; see [`write_started`](Self::write_started).
     pub const fn read_started(&mut self) {
-        self.read = Side::UnderWay;
+        self.read = Readiness::UnderWay;
     }
 
     /// The transport has ended.
     pub fn read_ended(&mut self) {
-        self.read = Side::Over;
+        self.read = Readiness::Over;
         self.end_input();
     }
 
     /// The read side failed, and the write side with it.
     pub fn read_failed(&mut self) {
-        self.write = Side::Over;
+        self.write = Readiness::Over;
         self.read_ended();
     }
 

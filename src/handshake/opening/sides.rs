@@ -77,7 +77,7 @@ impl Opening<ServerHandshake> {
         Self::new(ServerHandshake::new(config), Vec::new(), deadline(config, now))
     }
 
-    /// Accepts the request. The response is the [prelude](Negotiated::prelude) of the outcome: the first output of the
+    /// Accepts the request. The response is the [unsent response](Negotiated::unsent_response) of the outcome: the first output of the
     /// connection, so that frames may leave with it.
     ///
     /// # Errors
@@ -87,7 +87,7 @@ impl Opening<ServerHandshake> {
         match request.accept(accept) {
             Ok(accepted) => {
                 let (response, negotiated) = accepted.into_parts();
-                Ok(negotiated.with_prelude(response))
+                Ok(negotiated.with_unsent_response(response))
             }
             Err(error) => {
                 log::refused_for_mistake(500, &error);

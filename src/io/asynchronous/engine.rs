@@ -9,9 +9,9 @@ use core::{
 };
 use std::io::{self, IoSlice};
 
-use super::{Timer, Transport, pool};
+use super::{RuntimeTimer, Transport, pool};
 use crate::{
-    connection::{Connection, Driver, Event, Found, Inbound, ProtocolError, SendError, Step},
+    connection::{Connection, Driver, Event, Fault, Found, Inbound, ProtocolError, SendError, Step},
     error::Error,
     io::verbs::Wanted,
     message::Message,
@@ -413,7 +413,7 @@ impl Receiving {
     /// Lends what was found. Text that turns out not to be UTF-8 fails the connection, which then is to be
     /// [ended](Link::poll_failure).
     #[inline]
-    pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, ProtocolError> {
+    pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, Fault> {
         let Self { inbound, burst, .. } = self;
         // After the end, nothing is put off.
         inbound.lend_with_buffer(found).inspect_err(|_| *burst = BURST)
@@ -443,7 +443,7 @@ impl Receiving {
         match self.lend(found) {
             Ok(Event::Message(message)) => return Poll::Ready(Ok(Some(message.into_owned()))),
             Ok(event) => return Poll::Ready(Err(Error::no_message(&event))),
-            Err(error) => link.driver.outbound().fail(error),
+            Err(fault) => link.driver.outbound().tell(fault),
         };
         // This finds nothing but the failure, once the connection has ended.
         self.poll_find(Wanted::End, link, wakers).map_ok(|_| None)

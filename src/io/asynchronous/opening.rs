@@ -8,7 +8,7 @@ use core::{
 };
 use std::io::{self, IoSlice};
 
-use super::{Timer, Transport, WebSocket};
+use super::{RuntimeTimer, Transport, WebSocket};
 use crate::{
     config::Config,
     connection::Step,
@@ -43,7 +43,7 @@ use crate::{
 /// ```
 #[derive(Debug)]
 pub struct Acceptor<T: Transport> {
-    link: Link<T, T::Timer, ServerHandshake>,
+    link: OpeningLink<T, T::Timer, ServerHandshake>,
 }
 
 impl<T: Transport> Acceptor<T> {
@@ -55,7 +55,7 @@ impl<T: Transport> Acceptor<T> {
         let timer = T::Timer::new();
         let opening = Opening::server(config, timer.now());
         Self {
-            link: Link::new(stream.into(), timer, opening, config),
+            link: OpeningLink::new(stream.into(), timer, opening, config),
         }
     }
 
@@ -121,7 +121,7 @@ impl<T: Transport> Acceptor<T> {
 /// [`WebSocket::client_with`] takes all steps at once.
 #[derive(Debug)]
 pub struct Connector<T: Transport> {
-    link: Link<T, T::Timer, ClientHandshake>,
+    link: OpeningLink<T, T::Timer, ClientHandshake>,
 }
 
 impl<T: Transport> Connector<T> {
@@ -136,7 +136,7 @@ impl<T: Transport> Connector<T> {
         let timer = T::Timer::new();
         let opening = Opening::client(request, config.nonce()?, config, timer.now())?;
         Ok(Self {
-            link: Link::new(stream.into(), timer, opening, config),
+            link: OpeningLink::new(stream.into(), timer, opening, config),
         })
     }
 
@@ -169,14 +169,14 @@ impl<T: Transport> Connector<T> {
 
 /// An opening handshake and its transport.
 #[derive(Debug)]
-struct Link<T, C, H: Handshake> {
+struct OpeningLink<T, C, H: Handshake> {
     transport: T,
     timer: C,
     opener: Opener<H>,
     config: Config,
 }
 
-impl<T: Transport, H: Handshake> Link<T, T::Timer, H> {
+impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
     fn new(transport: T, timer: T::Timer, opening: Opening<H>, config: &Config) -> Self {
         Self {
             transport,

@@ -30,30 +30,36 @@ use crate::{
     outgoing::Outgoing,
 };
 
-/// Separates the directions of a connection.
-pub(super) fn split<T: Transport>(websocket: WebSocket<T>) -> (SendHalf<T>, RecvHalf<T>) {
-    let agreed = websocket.link.driver.outbound_ref().agreed().cloned();
-    let shared = Arc::new(Shared {
-        link: Mutex::new(websocket.link),
-        tasks: Tasks::default(),
-    });
-    let send = SendHalf::new(Arc::clone(&shared), agreed.clone());
-    let recv = RecvHalf {
-        receiving: websocket.receiving,
-        shared,
-        agreed,
-    };
-    (send, recv)
+impl<T: Transport> WebSocket<T> {
+    /// Separates the directions, for several tasks; [`SendHalf::reunite`] puts them together again.
+    ///
+    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while nobody uses the
+    /// sending half.
+    #[must_use]
+    pub fn split(self) -> (SendHalf<T>, RecvHalf<T>) {
+        let agreed = self.link.driver.outbound_ref().agreed().cloned();
+        let shared = Arc::new(SharedLink {
+            link: Mutex::new(self.link),
+            tasks: Tasks::default(),
+        });
+        let send = SendHalf::new(Arc::clone(&shared), agreed.clone());
+        let recv = RecvHalf {
+            receiving: self.receiving,
+            shared,
+            agreed,
+        };
+        (send, recv)
+    }
 }
 
 /// What both halves use.
 #[derive(Debug)]
-pub(super) struct Shared<T: Transport> {
+pub(super) struct SharedLink<T: Transport> {
     link: Mutex<Link<T>>,
     tasks: Tasks,
 }
 
-impl<T: Transport> Shared<T> {
+impl<T: Transport> SharedLink<T> {
     pub(super) fn lock(&self) -> MutexGuard<'_, Link<T>> {
         // What a panicking task leaves behind is whole: all that happens under the lock is polling and queueing.
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
@@ -89,7 +95,7 @@ impl<T: Transport> Shared<T> {
 /// Clones send through the same connection, each message as a whole.
 #[derive(Debug)]
 pub struct SendHalf<T: Transport> {
-    pub(super) shared: Arc<Shared<T>>,
+    pub(super) shared: Arc<SharedLink<T>>,
     agreed: Option<Arc<Agreed>>,
     /// Which of the tasks that send this is.
     number: u64,
@@ -146,7 +152,7 @@ impl<T: Transport> SendHalf<T> {
         }
     }
 
-    fn new(shared: Arc<Shared<T>>, agreed: Option<Arc<Agreed>>) -> Self {
+    fn new(shared: Arc<SharedLink<T>>, agreed: Option<Arc<Agreed>>) -> Self {
         let number = shared.tasks.send().number();
         Self { shared, agreed, number }
     }
@@ -204,7 +210,7 @@ impl<T: Transport> Drop for SendHalf<T> {
 #[derive(Debug)]
 pub struct RecvHalf<T: Transport> {
     pub(super) receiving: Receiving,
-    shared: Arc<Shared<T>>,
+    shared: Arc<SharedLink<T>>,
     agreed: Option<Arc<Agreed>>,
 }
 
@@ -259,8 +265,8 @@ impl<T: Transport> RecvHalf<T> {
     #[inline]
     fn lend(&mut self, found: Found) -> Result<Event<'_>, Failing<'_, T>> {
         let Self { receiving, shared, .. } = self;
-        receiving.lend(found).map_err(|error| {
-            shared.change(|outbound| outbound.fail(error));
+        receiving.lend(found).map_err(|fault| {
+            shared.change(|outbound| outbound.tell(fault));
             Failing { shared }
         })
     }
@@ -268,7 +274,7 @@ impl<T: Transport> RecvHalf<T> {
 
 /// Finishes the connection after invalid UTF-8, before the error is returned.
 struct Failing<'a, T: Transport> {
-    shared: &'a Shared<T>,
+    shared: &'a SharedLink<T>,
 }
 
 impl<T: Transport> Future for Failing<'_, T> {

@@ -18,7 +18,7 @@ use crate::connection::Time;
 /// directions.
 pub trait Transport: Unpin {
     /// The timer of the same runtime.
-    type Timer: Timer;
+    type Timer: RuntimeTimer;
 
     /// Whether [`poll_read_buf`](Self::poll_read_buf) is better than the provided one, so that long messages are to be read
     /// with it.
@@ -75,7 +75,7 @@ pub trait Transport: Unpin {
 }
 
 /// A timer of a runtime.
-pub trait Timer: Unpin {
+pub trait RuntimeTimer: Unpin {
     /// A timer whose origin is now.
     fn new() -> Self;
 
@@ -110,7 +110,7 @@ mod tests {
 
     struct Never;
 
-    impl Timer for Never {
+    impl RuntimeTimer for Never {
         fn new() -> Self {
             Self
         }

@@ -9,13 +9,12 @@ use core::{
 };
 
 use super::{
-    RecvHalf, SendHalf, Transport,
+    Transport,
     engine::{self, Link, Receiving, Wakers},
-    split,
     tasks::Tasks,
 };
 use crate::{
-    connection::{CloseInfo, Connection, Event, Found, Outbound, ProtocolError, SendError},
+    connection::{CloseInfo, Connection, Event, Fault, Found, Outbound, SendError},
     deflate::params::DeflateParams,
     error::Error,
     frame::CloseFrame,
@@ -144,15 +143,6 @@ impl<T: Transport> WebSocket<T> {
         engine::stop(self.link, self.receiving)
     }
 
-    /// Separates the directions, for several tasks; [`SendHalf::reunite`] puts them together again.
-    ///
-    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while nobody uses the
-    /// sending half.
-    #[must_use]
-    pub fn split(self) -> (SendHalf<T>, RecvHalf<T>) {
-        split::split(self)
-    }
-
     pub(super) fn state<R>(&self, read: impl FnOnce(&Outbound) -> R) -> R {
         read(self.link.driver.outbound_ref())
     }
@@ -179,7 +169,7 @@ impl<T: Transport> WebSocket<T> {
         let Self { link, receiving, .. } = self;
         match receiving.lend(found) {
             Ok(event) => Ok(event),
-            Err(error) => Err(Failing::new(link, error)),
+            Err(fault) => Err(Failing::new(link, fault)),
         }
     }
 
@@ -224,7 +214,7 @@ impl<T: Transport> WebSocket<T> {
         let Self { link, receiving, .. } = self;
         match receiving.lend(found) {
             Ok(event) => Ok((event, link.driver.outbound())),
-            Err(error) => Err(Failing::new(link, error)),
+            Err(fault) => Err(Failing::new(link, fault)),
         }
     }
 }
@@ -238,8 +228,8 @@ struct Failing<'a, T: Transport> {
 
 impl<'a, T: Transport> Failing<'a, T> {
     #[cold]
-    fn new(link: &'a mut Link<T>, error: ProtocolError) -> Self {
-        link.driver.outbound().fail(error);
+    fn new(link: &'a mut Link<T>, fault: Fault) -> Self {
+        link.driver.outbound().tell(fault);
         Self { link }
     }
 }

@@ -10,7 +10,9 @@ use std::io;
 
 use super::{
     Stream,
-    transport::{Clock, Reader, Received, Writing, Wrote},
+    clock::Clock,
+    limit::{Calls, Limit},
+    transport::{ReadOutcome, Reader, WriteOutcome, Writing},
 };
 use crate::{
     connection::{Driver, Found, Inbound, ProtocolError, Step, Time, earlier},
@@ -93,7 +95,7 @@ pub(super) enum Stop {
 /// What is to be done next, or was done.
 #[derive(Debug)]
 pub(super) enum Next {
-    Wrote(Wrote),
+    WriteOutcome(WriteOutcome),
     /// A step, and until when a read may take.
     Step(Step, Option<Time>),
 }
@@ -107,11 +109,11 @@ pub(super) struct Failure {
 
 impl Failure {
     /// Notes the error of a write, which the driver knows of.
-    pub(super) fn noted(&mut self, wrote: Wrote) -> Wrote {
+    pub(super) fn noted(&mut self, wrote: WriteOutcome) -> WriteOutcome {
         match wrote {
-            Wrote::Failed(error) => {
+            WriteOutcome::Failed(error) => {
                 self.note(error);
-                Wrote::Done
+                WriteOutcome::Done
             }
             wrote => wrote,
         }
@@ -130,6 +132,26 @@ impl Failure {
             Some(error) if failure == ProtocolError::ConnectionLost => error.into(),
             _ => failure.into(),
         })
+    }
+}
+
+/// What is known of the stream.
+#[derive(Debug)]
+pub(super) struct Sides {
+    pub(super) clock: Clock,
+    pub(super) reader: Reader,
+    pub(super) writes: Limit,
+    pub(super) failure: Failure,
+}
+
+impl Sides {
+    pub(super) fn new() -> Self {
+        Self {
+            clock: Clock::start(),
+            reader: Reader::new(),
+            writes: Limit::new(Calls::Write),
+            failure: Failure::default(),
+        }
     }
 }
 
@@ -176,12 +198,12 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
         }
         let (step, due) = match hold.next(&mut asks) {
             Next::Step(step, due) => (step, due),
-            Next::Wrote(wrote) => {
-                if let Wrote::Blocked { has_waited: waited } = wrote {
+            Next::WriteOutcome(wrote) => {
+                if let WriteOutcome::Blocked { has_waited: waited } = wrote {
                     has_waited = Some(waited);
                 }
                 if let Some((_, reader)) = hold.reading() {
-                    reader.is_blocked = matches!(wrote, Wrote::Blocked { has_waited: true });
+                    reader.is_blocked = matches!(wrote, WriteOutcome::Blocked { has_waited: true });
                 }
                 continue;
             }
@@ -241,11 +263,11 @@ fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
 /// An event that has arrived. Messages are found without the driver.
 fn find<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
     let Asks::Event(inbound) = asks else { return None };
-    match inbound.parse() {
-        Ok(Some(found)) if !found.is_control() => Some(found),
+    match inbound.parse().into_data() {
+        Ok(found) => Some(found),
         // A failure comes back as the outcome.
-        parsed => hold
-            .with(|driver, _| inbound.settle_all(parsed, driver.outbound()))
+        Err(parsed) => hold
+            .with(|driver, _| inbound.settle(parsed, driver.outbound()))
             .unwrap_or(None),
     }
 }
@@ -267,16 +289,16 @@ fn read<H: Hold>(
     };
     let received = reader.read(stream, inbound, (until, most), ahead, clock);
     let waited = match received {
-        Received::Blocked { has_waited } => Some(has_waited),
+        ReadOutcome::Blocked { has_waited } => Some(has_waited),
         _ => None,
     };
     hold.with(|driver, failure| match received {
-        Received::Bytes(n) => driver.read(n),
-        Received::End => driver.read_ended(),
-        Received::Blocked { .. } => driver.read_blocked(),
-        Received::Full => driver.read_paused(),
-        Received::Interrupted => {}
-        Received::Failed(error) => {
+        ReadOutcome::Bytes(n) => driver.read(n),
+        ReadOutcome::End => driver.read_ended(),
+        ReadOutcome::Blocked { .. } => driver.read_blocked(),
+        ReadOutcome::Full => driver.read_paused(),
+        ReadOutcome::Interrupted => {}
+        ReadOutcome::Failed(error) => {
             failure.note(error);
             driver.read_failed();
         }

@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::{Stream, transport::Clock};
+use super::{Stream, clock::Clock};
 use crate::{
     connection::{Time, earlier},
     io::SHORTEST,

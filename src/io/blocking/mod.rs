@@ -25,6 +25,7 @@
 //! [`Connector`], which keep its state. For a server of many connections the bare
 //! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
 
+mod clock;
 mod constructors;
 mod drive;
 mod limit;

@@ -30,7 +30,7 @@ use crate::{
 /// the request before it decides.
 #[derive(Debug)]
 pub struct Acceptor<S> {
-    link: Link<S, ServerHandshake>,
+    link: OpeningLink<S, ServerHandshake>,
 }
 
 impl<S: Stream> Acceptor<S> {
@@ -38,7 +38,7 @@ impl<S: Stream> Acceptor<S> {
     #[must_use]
     pub fn new(stream: S, config: &Config) -> Self {
         Self {
-            link: Link::new(stream, Opening::server(config, Time::ZERO), config),
+            link: OpeningLink::new(stream, Opening::server(config, Time::ZERO), config),
         }
     }
 
@@ -90,7 +90,7 @@ impl<S: Stream> Acceptor<S> {
 /// the response.
 #[derive(Debug)]
 pub struct Connector<S> {
-    link: Link<S, ClientHandshake>,
+    link: OpeningLink<S, ClientHandshake>,
 }
 
 impl<S: Stream> Connector<S> {
@@ -102,7 +102,7 @@ impl<S: Stream> Connector<S> {
     pub fn new(stream: S, request: ClientRequest, config: &Config) -> Result<Self, Error> {
         let opening = Opening::client(request, config.nonce()?, config, Time::ZERO)?;
         Ok(Self {
-            link: Link::new(stream, opening, config),
+            link: OpeningLink::new(stream, opening, config),
         })
     }
 
@@ -135,7 +135,7 @@ impl<S: Stream> Connector<S> {
 
 /// An opening handshake and its stream.
 #[derive(Debug)]
-struct Link<S, H: Handshake> {
+struct OpeningLink<S, H: Handshake> {
     stream: S,
     origin: Instant,
     opener: Opener<H>,
@@ -144,7 +144,7 @@ struct Link<S, H: Handshake> {
     bounded: bool,
 }
 
-impl<S: Stream, H: Handshake> Link<S, H> {
+impl<S: Stream, H: Handshake> OpeningLink<S, H> {
     fn new(stream: S, opening: Opening<H>, config: &Config) -> Self {
         Self {
             stream,

@@ -22,9 +22,10 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::{
     SplitStream, Stream, WebSocket,
+    clock::Clock,
     drive::{Asks, Failure, Hold, Next},
     limit::Limit,
-    transport::{Clock, Reader, Wrote},
+    transport::{Reader, WriteOutcome},
 };
 use crate::{
     connection::{Driver, Outbound, Time},
@@ -33,38 +34,50 @@ use crate::{
 
 pub use self::{recv::RecvHalf, send::SendHalf};
 
-/// Separates the directions of a connection.
-pub(super) fn split<S: SplitStream>(websocket: WebSocket<S>) -> Result<(SendHalf<S>, RecvHalf<S>), Error> {
-    let writer = Writer {
-        stream: websocket.stream.try_clone()?,
-        limit: websocket.sides.writes,
-    };
-    let (inbound, driver) = websocket.connection.into_halves();
-    let mut reader = websocket.sides.reader;
-    reader.most = driver.glance();
-    let agreed = driver.outbound_ref().agreed().cloned();
-    let shared = Arc::new(Shared {
-        sending: Mutex::new(Sending {
-            driver,
-            failure: websocket.sides.failure,
-            writer: Some(writer),
-        }),
-        returned: Condvar::new(),
-        clock: websocket.sides.clock,
-    });
-    let recv = RecvHalf {
-        stream: websocket.stream,
-        inbound,
-        reader,
-        shared: Arc::clone(&shared),
-        agreed: agreed.clone(),
-    };
-    Ok((SendHalf { shared, agreed }, recv))
+impl<S: Stream> WebSocket<S> {
+    /// Separates the directions, for several threads; [`SendHalf::reunite`] puts them together again.
+    ///
+    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while the sending half
+    /// blocks or does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`] if the stream cannot be cloned.
+    pub fn split(self) -> Result<(SendHalf<S>, RecvHalf<S>), Error>
+    where
+        S: SplitStream,
+    {
+        let writer = Writer {
+            stream: self.stream.try_clone()?,
+            limit: self.sides.writes,
+        };
+        let (inbound, driver) = self.connection.into_halves();
+        let mut reader = self.sides.reader;
+        reader.most = driver.glance();
+        let agreed = driver.outbound_ref().agreed().cloned();
+        let shared = Arc::new(SharedDriver {
+            sending: Mutex::new(Sending {
+                driver,
+                failure: self.sides.failure,
+                writer: Some(writer),
+            }),
+            returned: Condvar::new(),
+            clock: self.sides.clock,
+        });
+        let recv = RecvHalf {
+            stream: self.stream,
+            inbound,
+            reader,
+            shared: Arc::clone(&shared),
+            agreed: agreed.clone(),
+        };
+        Ok((SendHalf { shared, agreed }, recv))
+    }
 }
 
 /// What both halves use.
 #[derive(Debug)]
-struct Shared<S> {
+struct SharedDriver<S> {
     sending: Mutex<Sending<S>>,
     /// Notified when the writer is put back.
     returned: Condvar,
@@ -86,7 +99,7 @@ struct Writer<S> {
     limit: Limit,
 }
 
-impl<S: Stream> Shared<S> {
+impl<S: Stream> SharedDriver<S> {
     fn lock(&self) -> MutexGuard<'_, Sending<S>> {
         // What a panicking thread leaves behind is whole: no call under the lock leaves its work half done.
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
@@ -125,9 +138,9 @@ impl<S: Stream> Shared<S> {
         self.returned.notify_all();
         if once && is_complete && sending.driver.outbound().queued() > 0 {
             sending.driver.write_blocked();
-            return Next::Wrote(Wrote::Blocked { has_waited: true });
+            return Next::WriteOutcome(WriteOutcome::Blocked { has_waited: true });
         }
-        Next::Wrote(sending.failure.noted(wrote))
+        Next::WriteOutcome(sending.failure.noted(wrote))
     }
 
     /// Waits for another thread that writes, if there still is one.
@@ -148,7 +161,7 @@ impl<S: Stream> Shared<S> {
 
 /// A half that is driven: with the read side, or without.
 struct Half<'a, S> {
-    shared: &'a Shared<S>,
+    shared: &'a SharedDriver<S>,
     reading: Option<(&'a mut S, &'a mut Reader)>,
 }
 

@@ -4,13 +4,13 @@ use core::time::Duration;
 use std::{
     io::{self, IoSlice},
     net::Shutdown,
-    time::Instant,
 };
 
 use bytes::Buf;
 
 use super::{
     Stream,
+    clock::Clock,
     limit::{Calls, Limit, fitting},
     pool,
 };
@@ -31,28 +31,9 @@ const SOON: Duration = Duration::from_millis(4);
 /// How long a write may block: the peer may wait for this side to read.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// The clock that deadlines are measured by.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Clock(Instant);
-
-impl Clock {
-    pub(super) fn start() -> Self {
-        Self(Instant::now())
-    }
-
-    pub(super) fn now(self) -> Time {
-        Time::from_origin(self.0.elapsed())
-    }
-
-    /// `None` is never.
-    pub(super) fn instant(self, time: Time) -> Option<Instant> {
-        self.0.checked_add(time.since_origin())
-    }
-}
-
 /// What a read gave.
 #[derive(Debug)]
-pub(super) enum Received {
+pub(super) enum ReadOutcome {
     Bytes(usize),
     End,
     /// The stream was not ready; see [`Limit::has_waited`].
@@ -99,7 +80,7 @@ impl Reader {
         (until, most): (Option<Time>, Option<Duration>),
         ahead: bool,
         clock: Clock,
-    ) -> Received {
+    ) -> ReadOutcome {
         let holds_buffers = self.busy || inbound.as_ref().is_some_and(|inbound| inbound.holds_spare());
         let soon = (self.is_blocked || ahead).then_some(SOON);
         let idle = holds_buffers.then_some(IDLE);
@@ -114,7 +95,7 @@ impl Reader {
                 let space = inbound.space();
                 let len = space.len();
                 if len == 0 {
-                    return Received::Full;
+                    return ReadOutcome::Full;
                 }
                 stream.read(space).inspect(|&n| {
                     self.busy = n == len;
@@ -131,24 +112,24 @@ impl Reader {
             }
         };
         match read {
-            Ok(0) => Received::End,
+            Ok(0) => ReadOutcome::End,
             Ok(n) => {
                 self.limit.restart();
-                Received::Bytes(n)
+                ReadOutcome::Bytes(n)
             }
             Err(error) => match error.kind() {
-                io::ErrorKind::Interrupted => Received::Interrupted,
+                io::ErrorKind::Interrupted => ReadOutcome::Interrupted,
                 io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
                     self.busy = false;
                     if let Some(inbound) = inbound {
                         pool::reclaim(inbound);
                         inbound.release();
                     }
-                    Received::Blocked {
+                    ReadOutcome::Blocked {
                         has_waited: self.limit.has_waited(stream, began, clock),
                     }
                 }
-                _ => Received::Failed(error),
+                _ => ReadOutcome::Failed(error),
             },
         }
     }
@@ -163,7 +144,7 @@ pub(super) struct Writing {
 
 /// What became of it.
 #[derive(Debug)]
-pub(super) enum Wrote {
+pub(super) enum WriteOutcome {
     Done,
     /// The stream was not ready; see [`Limit::has_waited`].
     Blocked {
@@ -188,7 +169,7 @@ impl Writing {
     }
 
     /// Performs it. It blocks for a [short time](PATIENCE) only.
-    pub(super) fn perform<S: Stream>(&mut self, stream: &mut S, limit: &mut Limit, clock: Clock) -> Wrote {
+    pub(super) fn perform<S: Stream>(&mut self, stream: &mut S, limit: &mut Limit, clock: Clock) -> WriteOutcome {
         limit.set(stream, Some(PATIENCE));
         let began = clock.now();
         let done = uninterrupted(|| match &mut self.output {
@@ -201,35 +182,35 @@ impl Writing {
             },
         });
         match done {
-            Err(_) if self.step == Step::Shutdown => Wrote::CannotShutDown,
+            Err(_) if self.step == Step::Shutdown => WriteOutcome::CannotShutDown,
             Ok(()) => {
                 limit.restart();
-                Wrote::Done
+                WriteOutcome::Done
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Wrote::Blocked {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => WriteOutcome::Blocked {
                 has_waited: limit.has_waited(stream, Some(began), clock),
             },
-            Err(error) => Wrote::Failed(error),
+            Err(error) => WriteOutcome::Failed(error),
         }
     }
 
     /// Reports what became of it. Returns whether all that was taken is written.
-    pub(super) fn report(self, driver: &mut Driver, wrote: &Wrote) -> bool {
+    pub(super) fn report(self, driver: &mut Driver, wrote: &WriteOutcome) -> bool {
         let is_complete = self.output.as_ref().is_some_and(|output| !output.has_remaining());
         if let Some(output) = self.output {
             driver.return_output(output);
         }
         match (wrote, self.step) {
-            (Wrote::Done, Step::Flush) => driver.flushed(),
-            (Wrote::Done, Step::Shutdown) => driver.shut_down(),
-            (Wrote::Done, _) => {}
-            (Wrote::Blocked { .. }, _) => driver.write_blocked(),
-            (Wrote::CannotShutDown, _) => {
+            (WriteOutcome::Done, Step::Flush) => driver.flushed(),
+            (WriteOutcome::Done, Step::Shutdown) => driver.shut_down(),
+            (WriteOutcome::Done, _) => {}
+            (WriteOutcome::Blocked { .. }, _) => driver.write_blocked(),
+            (WriteOutcome::CannotShutDown, _) => {
                 // The peer sees no end before the stream is dropped, so its own is not waited for.
                 driver.shut_down();
                 driver.read_ended();
             }
-            (Wrote::Failed(_), _) => driver.write_failed(),
+            (WriteOutcome::Failed(_), _) => driver.write_failed(),
         }
         is_complete
     }

@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::time::Instant;
 
-use super::{RecvHalf, SendHalf, SplitStream, Stream, split, whole::Sides};
+use super::{Stream, drive::Sides};
 use crate::{
     connection::{CloseInfo, Connection, Event, Outbound, SendError},
     deflate::params::DeflateParams,
@@ -155,20 +155,5 @@ impl<S: Stream> WebSocket<S> {
         // Whoever goes on with them flushes the stream.
         self.connection.drive().1.flushed();
         (self.stream, self.connection)
-    }
-
-    /// Separates the directions, for several threads; [`SendHalf::reunite`] puts them together again.
-    ///
-    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while the sending half
-    /// blocks or does nothing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`] if the stream cannot be cloned.
-    pub fn split(self) -> Result<(SendHalf<S>, RecvHalf<S>), Error>
-    where
-        S: SplitStream,
-    {
-        split::split(self)
     }
 }

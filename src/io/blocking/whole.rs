@@ -5,9 +5,9 @@ use std::net::Shutdown;
 
 use super::{
     Stream, WebSocket,
-    drive::{self, Asks, Failure, Hold, Next, Stop},
-    limit::{Calls, Limit},
-    transport::{Clock, Reader},
+    clock::Clock,
+    drive::{self, Asks, Failure, Hold, Next, Sides, Stop},
+    transport::Reader,
 };
 use crate::{
     connection::{Driver, Event, Found, Inbound, Outbound, Time},
@@ -16,26 +16,6 @@ use crate::{
     message::Message,
     negotiated::Agreed,
 };
-
-/// What is known of the stream.
-#[derive(Debug)]
-pub(super) struct Sides {
-    pub(super) clock: Clock,
-    pub(super) reader: Reader,
-    pub(super) writes: Limit,
-    pub(super) failure: Failure,
-}
-
-impl Sides {
-    pub(super) fn new() -> Self {
-        Self {
-            clock: Clock::start(),
-            reader: Reader::new(),
-            writes: Limit::new(Calls::Write),
-            failure: Failure::default(),
-        }
-    }
-}
 
 /// A connection that one thread has for itself.
 struct Whole<'a, S> {
@@ -63,7 +43,7 @@ impl<S: Stream> Hold for Whole<'_, S> {
         };
         let wrote = writing.perform(self.stream, &mut self.sides.writes, self.sides.clock);
         writing.report(self.driver, &wrote);
-        Next::Wrote(self.sides.failure.noted(wrote))
+        Next::WriteOutcome(self.sides.failure.noted(wrote))
     }
 
     fn reading(&mut self) -> Option<(&mut S, &mut Reader)> {
@@ -163,8 +143,8 @@ impl<S: Stream> WebSocket<S> {
         let (inbound, mut whole) = self.whole();
         match inbound.lend(found) {
             Ok(event) => Ok((event, whole.driver.outbound())),
-            Err(error) => {
-                let error = whole.driver.outbound().fail(error);
+            Err(fault) => {
+                let error = whole.driver.outbound().tell(fault);
                 drive::drive(&mut whole, Asks::End, None)?;
                 let _ = whole.stream.shutdown(Shutdown::Both);
                 Err(error.into())

@@ -23,7 +23,7 @@ use crate::{
     connection::Time,
     error::{Error, Phase, ProxyError},
     handshake::{ClientRequest, UpgradeResponse, Uri},
-    io::asynchronous::{Connector, Timer, Transport, WebSocket},
+    io::asynchronous::{Connector, RuntimeTimer, Transport, WebSocket},
 };
 
 /// What a runtime brings for connecting.

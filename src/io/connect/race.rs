@@ -4,7 +4,7 @@ use alloc::{boxed::Box, vec::Vec};
 use core::{future::poll_fn, net::SocketAddr, task::Poll, time::Duration};
 use std::io;
 
-use crate::{error::Error, io::asynchronous::Timer};
+use crate::{error::Error, io::asynchronous::RuntimeTimer};
 
 /// How long an attempt has to itself (RFC 8305 §8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
@@ -30,7 +30,7 @@ pub(super) fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the first address that answers. The next one is tried when the one before has failed, or has not answered
 /// for a while; what has not answered then goes on beside it. No address is tried twice, as RFC 6455 §4.1 item 2 demands.
-pub(super) async fn race<S, C: Timer, A: Future<Output = io::Result<S>>>(
+pub(super) async fn race<S, C: RuntimeTimer, A: Future<Output = io::Result<S>>>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> A,
 ) -> Result<S, Error> {

@@ -13,7 +13,7 @@ use std::{
 
 use rustls::{ClientConfig, ClientConnection, Connection, ServerConfig, ServerConnection, pki_types::ServerName};
 
-use self::{session::Session, wait::Wait};
+use self::{session::Session, wait::TimeBudget};
 use crate::{
     error::{Error, Phase},
     io::{
@@ -150,7 +150,7 @@ impl<S: Stream> Read for TlsStream<S> {
         if buffer.is_empty() {
             return Ok(0);
         }
-        let mut wait = Wait::new(self.read_timeout);
+        let mut wait = TimeBudget::new(self.read_timeout);
         let read = self.session.read(&mut self.stream, buffer, &mut wait);
         if wait.was_shortened {
             self.stream.set_read_timeout(self.read_timeout)?;

@@ -33,7 +33,7 @@ use ::tokio::{
 };
 
 use self::receiver::{Pushed, Receiver};
-pub use self::subscription::{Subscription, SubscriptionEnd};
+pub use self::{receiver::SubscriptionEnd, subscription::Subscription};
 use crate::{
     connection::{SendError, earlier},
     prepared::PreparedMessage,
@@ -117,11 +117,11 @@ pub struct BroadcastOutcome {
 /// Shared by the handles of the sending side alone, and dropped with the last of them.
 #[derive(Debug)]
 struct Handle {
-    shared: Arc<Shared>,
+    shared: Arc<Subscribers>,
 }
 
 #[derive(Debug, Default)]
-struct Shared {
+struct Subscribers {
     group: Mutex<Group>,
     /// Receivers that a sender waits for.
     blockers: AtomicUsize,
@@ -231,7 +231,7 @@ struct Blocked {
     until: Option<Instant>,
 }
 
-impl Shared {
+impl Subscribers {
     fn send(&self, message: &PreparedMessage, outcome: &mut BroadcastOutcome) -> Result<(), Blocked> {
         let mut news = News::default();
         let mut group = self.lock();

@@ -58,11 +58,11 @@ pub struct Reconnect<F, A> {
     backoff: Backoff,
     origin: Instant,
     attempts: u64,
-    phase: Phase<A>,
+    phase: Attempting<A>,
 }
 
 /// What [`Reconnect::next`] has to do. Nothing of it is in the future that it returns, so that it can be dropped.
-enum Phase<A> {
+enum Attempting<A> {
     Waiting {
         until: Option<Instant>,
     },
@@ -83,20 +83,20 @@ where
     /// A client that connects with this function. Nothing happens before [`next`](Self::next).
     #[must_use]
     pub fn new(policy: Policy, connect: F) -> Self {
-        Self::with_backoff(Backoff::new(policy), connect)
+        Self::from_backoff(Backoff::new(policy), connect)
     }
 
     /// As [`new`](Self::new), with a [`Backoff`] that may have been used before or have an
     /// [entropy](Backoff::entropy) of its own.
     #[must_use]
-    pub fn with_backoff(backoff: Backoff, connect: F) -> Self {
+    pub fn from_backoff(backoff: Backoff, connect: F) -> Self {
         Self {
             connect,
             classify: Box::new(|error| error.into()),
             backoff,
             origin: Instant::now(),
             attempts: 0,
-            phase: Phase::Waiting { until: None },
+            phase: Attempting::Waiting { until: None },
         }
     }
 
@@ -122,18 +122,18 @@ where
     /// Cancel safe: a wait ends at the moment at which it would have ended, and an attempt that has begun goes on with the
     /// next call; its deadline runs on meanwhile.
     pub async fn next(&mut self) -> Result<Option<C>, GaveUp> {
-        if let Phase::Connected = self.phase {
+        if let Attempting::Connected = self.phase {
             self.ended(Verdict::Retry(Wait::Backoff));
         }
         loop {
             match &mut self.phase {
-                Phase::Waiting { until } => {
+                Attempting::Waiting { until } => {
                     if let Some(until) = *until {
                         sleep_until(until).await;
                     }
                     self.start_attempt();
                 }
-                Phase::Connecting { attempt, until } => {
+                Attempting::Connecting { attempt, until } => {
                     let outcome = match *until {
                         None => attempt.as_mut().await,
                         Some(until) => match timeout_at(until, attempt.as_mut()).await {
@@ -144,7 +144,7 @@ where
                     match outcome {
                         Ok(connection) => {
                             self.backoff.connected(self.now());
-                            self.phase = Phase::Connected;
+                            self.phase = Attempting::Connected;
                             return Ok(Some(connection));
                         }
                         Err(error) => {
@@ -153,14 +153,14 @@ where
                         }
                     }
                 }
-                Phase::GaveUp(reason, error) => {
+                Attempting::GaveUp(reason, error) => {
                     return Err(GaveUp {
                         reason: *reason,
                         error: error.take(),
                         attempts: self.attempts,
                     });
                 }
-                Phase::Connected | Phase::Finished => return Ok(None),
+                Attempting::Connected | Attempting::Finished => return Ok(None),
             }
         }
     }
@@ -170,7 +170,7 @@ where
     ///
     /// The time to the next attempt is counted from this call.
     pub fn ended(&mut self, how: impl Into<Verdict>) {
-        if let Phase::Connected = self.phase {
+        if let Attempting::Connected = self.phase {
             self.over(how.into(), None);
         }
     }
@@ -178,7 +178,7 @@ where
     /// Makes the wait that is under way, if any, the last moment of it: the next attempt begins at once. For an
     /// application that learns that the network is back, or whose user is impatient.
     pub fn retry_now(&mut self) {
-        if let Phase::Waiting { until } = &mut self.phase {
+        if let Attempting::Waiting { until } = &mut self.phase {
             *until = None;
         }
     }
@@ -187,7 +187,7 @@ where
     /// way is dropped, and a connection is no longer waited for.
     pub fn reset(&mut self) {
         self.backoff.reset();
-        self.phase = Phase::Waiting { until: None };
+        self.phase = Attempting::Waiting { until: None };
     }
 
     /// How often the function was called.
@@ -200,7 +200,7 @@ where
     #[must_use]
     pub const fn waits_until(&self) -> Option<Instant> {
         match self.phase {
-            Phase::Waiting { until } => until,
+            Attempting::Waiting { until } => until,
             _ => None,
         }
     }
@@ -214,7 +214,7 @@ where
     fn start_attempt(&mut self) {
         self.attempts += 1;
         let timeout = self.backoff.policy().attempt_timeout;
-        self.phase = Phase::Connecting {
+        self.phase = Attempting::Connecting {
             attempt: Box::pin((self.connect)()),
             until: timeout.map(later),
         };
@@ -223,13 +223,13 @@ where
     /// Decides what comes behind a connection or an attempt.
     fn over(&mut self, verdict: Verdict, error: Option<Error>) {
         self.phase = match verdict {
-            Verdict::Finished => Phase::Finished,
-            Verdict::Fatal => Phase::GaveUp(Reason::Fatal, error),
+            Verdict::Finished => Attempting::Finished,
+            Verdict::Fatal => Attempting::GaveUp(Reason::Fatal, error),
             Verdict::Retry(wait) => match self.backoff.retry(self.now(), wait) {
-                Ok(delay) => Phase::Waiting {
+                Ok(delay) => Attempting::Waiting {
                     until: Some(later(delay)),
                 },
-                Err(exhausted) => Phase::GaveUp(Reason::Exhausted(exhausted), error),
+                Err(exhausted) => Attempting::GaveUp(Reason::Exhausted(exhausted), error),
             },
         };
     }
@@ -242,11 +242,11 @@ where
 impl<F, A> fmt::Debug for Reconnect<F, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let phase = match &self.phase {
-            Phase::Waiting { .. } => "Waiting",
-            Phase::Connecting { .. } => "Connecting",
-            Phase::Connected => "Connected",
-            Phase::Finished => "Finished",
-            Phase::GaveUp(..) => "GaveUp",
+            Attempting::Waiting { .. } => "Waiting",
+            Attempting::Connecting { .. } => "Connecting",
+            Attempting::Connected => "Connected",
+            Attempting::Finished => "Finished",
+            Attempting::GaveUp(..) => "GaveUp",
         };
         f.debug_struct("Reconnect")
             .field("phase", &format_args!("{phase}"))

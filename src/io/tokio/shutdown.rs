@@ -85,11 +85,11 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// [RFC 6455 §7.4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 #[derive(Clone, Debug)]
 pub struct Shutdown {
-    shared: Arc<Shared>,
+    shared: Arc<Server>,
 }
 
 #[derive(Debug)]
-struct Shared {
+struct Server {
     requested: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
     /// Told when the last task is gone.
@@ -112,7 +112,7 @@ impl Shutdown {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            shared: Arc::new(Shared {
+            shared: Arc::new(Server {
                 requested: watch::Sender::new(false),
                 tasks: Mutex::default(),
                 gone: Notify::new(),
@@ -282,7 +282,7 @@ impl Default for Shutdown {
     }
 }
 
-impl Shared {
+impl Server {
     /// What a panicking task leaves behind is whole: nothing under the lock can panic half way.
     fn lock(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
@@ -293,7 +293,7 @@ impl Shared {
 #[derive(Debug)]
 struct Ticket {
     id: u64,
-    shared: Arc<Shared>,
+    shared: Arc<Server>,
 }
 
 impl Drop for Ticket {
@@ -314,7 +314,7 @@ impl Drop for Ticket {
 pub struct ShutdownGuard {
     requested: watch::Receiver<bool>,
     /// The sender must not be dropped while somebody waits for it.
-    _shared: Arc<Shared>,
+    _shared: Arc<Server>,
 }
 
 impl ShutdownGuard {

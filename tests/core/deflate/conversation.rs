@@ -23,7 +23,7 @@ fn settings() -> Vec<DeflateConfig> {
             .client_max_window_bits(10)
             .level(1),
         DeflateConfig::new(),
-        DeflateConfig::with_takeover().memory_level(1),
+        DeflateConfig::context_takeover().memory_level(1),
         everything().level(0),
     ]
 }
@@ -43,7 +43,7 @@ fn two_ends_understand_each_other() {
 /// The same under every segmentation.
 #[test]
 fn segmentation_does_not_show() {
-    for deflate in [everything(), DeflateConfig::with_takeover()] {
+    for deflate in [everything(), DeflateConfig::context_takeover()] {
         let config = Config::new().deflate(deflate);
         Pair::run(&config, talk);
         let streaming = config.clone().delivery(Delivery::Fragments);

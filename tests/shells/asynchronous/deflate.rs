@@ -5,8 +5,8 @@ use websocket_proto::{CloseCode, Config, ContextTakeover, DeflateConfig, Error, 
 
 /// What the client and the server have in common is less than either has.
 fn configs() -> [Config; 2] {
-    let client = DeflateConfig::with_takeover().threshold(0);
-    let server = DeflateConfig::with_takeover()
+    let client = DeflateConfig::context_takeover().threshold(0);
+    let server = DeflateConfig::context_takeover()
         .server_max_window_bits(10)
         .client_context_takeover(ContextTakeover::Forbid);
     [client, server].map(|deflate| Config::new().deflate(deflate))

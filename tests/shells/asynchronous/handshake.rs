@@ -7,7 +7,7 @@ use std::{
 
 use websocket_proto::{
     Config, Error, Time,
-    asynchronous::{Acceptor, Connector, Timer, Transport},
+    asynchronous::{Acceptor, Connector, RuntimeTimer, Transport},
     handshake::{Accept, ClientRequest, HandshakeError, Rejection},
 };
 
@@ -213,7 +213,7 @@ struct Untimed(Pipe);
 #[derive(Debug)]
 struct Unset;
 
-impl Timer for Unset {
+impl RuntimeTimer for Unset {
     fn new() -> Self {
         Self
     }

@@ -350,7 +350,7 @@ async fn whatever_was_negotiated() {
 
     let room = Broadcast::new();
     let shutdown = Shutdown::new();
-    let deflate = DeflateConfig::with_takeover();
+    let deflate = DeflateConfig::context_takeover();
     let config = Config::new().deflate(deflate);
     let takeovers = [ContextTakeover::Allow, ContextTakeover::Forbid];
     let params = takeovers.into_iter().flat_map(|takeover| {

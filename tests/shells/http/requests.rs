@@ -64,8 +64,8 @@ fn configured_for_compression() {
     let config = Config::new().deflate(DeflateConfig::new());
     for (request, is_agreed) in [
         (request(), false),
-        (request().configured(&Config::new()), false),
-        (request().configured(&config), true),
+        (request().config(&Config::new()), false),
+        (request().config(&config), true),
     ] {
         let accepted = request.accept(Accept::new()).expect("it can be accepted");
         assert_eq!(accepted.into_negotiated().deflate().is_some(), is_agreed);

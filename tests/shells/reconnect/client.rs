@@ -49,7 +49,7 @@ fn scripted(
     let mut script: VecDeque<_> = script.into_iter().collect();
     let backoff = Backoff::new(policy).entropy(Arc::new(Constant(u32::MAX)));
     let log = Rc::clone(&starts);
-    let reconnect = Reconnect::with_backoff(backoff, move || {
+    let reconnect = Reconnect::from_backoff(backoff, move || {
         log.borrow_mut().push(began.elapsed());
         std::future::ready(script.pop_front().unwrap_or_else(|| Err(refused())))
     });
@@ -172,7 +172,7 @@ async fn an_attempt_may_take_only_so_long() {
     let began = Instant::now();
     let policy = Policy::new().attempt_timeout(secs(7)).max_retries(1);
     let backoff = Backoff::new(policy).entropy(Arc::new(Constant(u32::MAX)));
-    let mut reconnect = Reconnect::with_backoff(backoff, pending::<Result<(), Error>>);
+    let mut reconnect = Reconnect::from_backoff(backoff, pending::<Result<(), Error>>);
     let gave_up = reconnect.next().await.expect_err("it never connects");
     assert!(matches!(gave_up.error(), Some(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
     assert_eq!(began.elapsed(), secs(7 + 5 + 7));
@@ -245,7 +245,7 @@ async fn next_is_cancel_safe() {
         let entropy = Seeded::new(1);
         let backoff = Backoff::new(Policy::new()).entropy(entropy.clone());
         let (log, mut number) = (Rc::clone(&starts), 0);
-        let mut reconnect = Reconnect::with_backoff(backoff, move || {
+        let mut reconnect = Reconnect::from_backoff(backoff, move || {
             log.borrow_mut().push(began.elapsed());
             number += 1;
             let succeeds = number == 6;

@@ -110,7 +110,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "permessage-deflate echo",
         about: "JSON-like text at level 6 on 10 connections with one message in flight. `ours-*` have the windows of 4 KiB that \
-            `DeflateConfig::with_takeover()` sets, `ours-tokio-32k` has those of 32 KiB that the peers have. tokio-tungstenite, \
+            `DeflateConfig::context_takeover()` sets, `ours-tokio-32k` has those of 32 KiB that the peers have. tokio-tungstenite, \
             fastwebsockets and tokio-websockets do not compress. soketto does, but not in one build with the others: \
             it brings the C zlib, which would replace the zlib-rs of all of them. The text compresses \
             less well than that which the targets were set with.",

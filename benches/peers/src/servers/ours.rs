@@ -8,7 +8,7 @@ use websocket_proto::{Config, DeflateConfig, Delivery, Error, Event, Fragment, L
 use super::MAX_MESSAGE;
 
 pub fn config(deflate: bool, is_wide: bool) -> Config {
-    let takeover = DeflateConfig::with_takeover();
+    let takeover = DeflateConfig::context_takeover();
     let takeover = if is_wide {
         takeover.server_max_window_bits(15).client_max_window_bits(15)
     } else {

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use std::net::Shutdown;
 
-use super::{Half, Sending, Shared};
+use super::{Half, Sending, SharedDriver};
 use crate::{
     connection::{CloseInfo, Event, Found, Inbound, Outbound, Time},
     deflate::params::DeflateParams,
@@ -29,7 +29,7 @@ pub struct RecvHalf<S> {
     pub(super) stream: S,
     pub(super) inbound: Inbound,
     pub(super) reader: Reader,
-    pub(super) shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<SharedDriver<S>>,
     pub(super) agreed: Option<Arc<Agreed>>,
 }
 
@@ -108,8 +108,8 @@ impl<S: Stream> RecvHalf<S> {
     fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {
         match self.inbound.lend(found) {
             Ok(event) => Ok(event),
-            Err(error) => {
-                let error = self.shared.change(|outbound| outbound.fail(error));
+            Err(fault) => {
+                let error = self.shared.change(|outbound| outbound.tell(fault));
                 let mut half = Half {
                     shared: &self.shared,
                     reading: Some((&mut self.stream, &mut self.reader)),

@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use std::sync::PoisonError;
 
-use super::{Half, RecvHalf, Sending, Shared};
+use super::{Half, RecvHalf, Sending, SharedDriver};
 use crate::{
     connection::{CloseInfo, Connection, Outbound, SendError},
     deflate::params::DeflateParams,
@@ -13,9 +13,8 @@ use crate::{
     io::{
         blocking::{
             Stream, WebSocket,
-            drive::{self, Asks, Stop},
+            drive::{self, Asks, Sides, Stop},
             limit::{Calls, Limit},
-            whole::Sides,
         },
         reunite::ReuniteError,
         verbs::{send_verbs, state_verbs},
@@ -29,7 +28,7 @@ use crate::{
 /// Clones send through the same connection, each message as a whole.
 #[derive(Debug)]
 pub struct SendHalf<S> {
-    pub(super) shared: Arc<Shared<S>>,
+    pub(super) shared: Arc<SharedDriver<S>>,
     pub(super) agreed: Option<Arc<Agreed>>,
 }
 

@@ -28,7 +28,7 @@ use std::{
 
 use rustls::Connection;
 
-use super::wait::Wait;
+use super::wait::TimeBudget;
 use crate::io::blocking::Stream;
 
 /// Most encrypted bytes that are read at once: a record of 16 KiB, and the beginning of another.
@@ -108,7 +108,12 @@ impl Session {
     }
 
     /// Reads until there is something to return.
-    pub(super) fn read<S: Stream>(&self, stream: &mut S, buffer: &mut [u8], wait: &mut Wait) -> io::Result<usize> {
+    pub(super) fn read<S: Stream>(
+        &self,
+        stream: &mut S,
+        buffer: &mut [u8],
+        wait: &mut TimeBudget,
+    ) -> io::Result<usize> {
         let mut incoming = lock(&self.incoming);
         loop {
             if let Some(read) = self.decrypt(stream, &mut incoming, buffer)? {
@@ -222,7 +227,7 @@ impl Session {
     /// Writes what waits, for a bounded time.
     fn write_briefly<S: Stream>(&self, stream: &mut S, outgoing: &mut Outgoing) {
         let _ = stream.set_write_timeout(Some(PATIENCE));
-        let _ = self.write_encrypted(stream, outgoing, &mut Wait::new(Some(PATIENCE)));
+        let _ = self.write_encrypted(stream, outgoing, &mut TimeBudget::new(Some(PATIENCE)));
         let write_timeout = lock(&self.write_timeout);
         let _ = stream.set_write_timeout(*write_timeout);
     }
@@ -285,7 +290,12 @@ impl Session {
 
     /// Writes all that is encrypted. Nothing more is taken from rustls before what was taken is written, so that it stays
     /// within the limit of rustls, twice.
-    fn write_encrypted<S: Stream>(&self, stream: &mut S, outgoing: &mut Outgoing, wait: &mut Wait) -> io::Result<()> {
+    fn write_encrypted<S: Stream>(
+        &self,
+        stream: &mut S,
+        outgoing: &mut Outgoing,
+        wait: &mut TimeBudget,
+    ) -> io::Result<()> {
         while outgoing.has_rest() || self.take_encrypted(outgoing)? {
             if wait.is_shorter()? {
                 stream.set_write_timeout(wait.left())?;
@@ -321,9 +331,9 @@ impl Session {
     fn bounded<S: Stream, T>(
         &self,
         stream: &mut S,
-        operation: impl FnOnce(&mut S, &mut Wait) -> io::Result<T>,
+        operation: impl FnOnce(&mut S, &mut TimeBudget) -> io::Result<T>,
     ) -> io::Result<T> {
-        let mut wait = Wait::new(*lock(&self.write_timeout));
+        let mut wait = TimeBudget::new(*lock(&self.write_timeout));
         let done = operation(stream, &mut wait);
         if wait.was_shortened {
             let write_timeout = lock(&self.write_timeout);

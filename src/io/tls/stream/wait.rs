@@ -9,14 +9,14 @@ use std::{
 use crate::io::SHORTEST;
 
 /// The time of an operation, which may take several reads or writes of a stream that bounds each by itself.
-pub(super) struct Wait {
+pub(super) struct TimeBudget {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
     /// Whether the bound of the stream was set to what is left.
     pub(super) was_shortened: bool,
 }
 
-impl Wait {
+impl TimeBudget {
     pub(super) const fn new(timeout: Option<Duration>) -> Self {
         Self {
             timeout,

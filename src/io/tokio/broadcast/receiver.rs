@@ -9,8 +9,8 @@ use std::sync::Mutex;
 
 use ::tokio::time::Instant;
 
-use super::{SubscriptionEnd, WhenSlow, lock};
-use crate::prepared::PreparedMessage;
+use super::{WhenSlow, lock};
+use crate::{frame::CloseCode, prepared::PreparedMessage};
 
 /// Messages that an empty queue keeps room for.
 const KEPT: usize = 16;
@@ -23,6 +23,29 @@ const OVERHEAD: usize = 64;
 
 /// The place of a receiver that is in no group.
 const NOWHERE: usize = usize::MAX;
+
+/// Why no more messages come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscriptionEnd {
+    /// The group was closed, or nobody is left who could send to it. All messages were received.
+    #[error("the broadcast was closed")]
+    Closed,
+    /// The queue was full, and the policy was to disconnect, or to wait no longer.
+    #[error("too slow for the broadcast")]
+    TooSlow,
+}
+
+impl SubscriptionEnd {
+    /// The code to close the connection with: 1000, or 1013 (try again later) if it was too slow.
+    #[must_use]
+    pub const fn close_code(self) -> CloseCode {
+        match self {
+            Self::Closed => CloseCode::NORMAL,
+            Self::TooSlow => CloseCode::TRY_AGAIN_LATER,
+        }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Receiver {

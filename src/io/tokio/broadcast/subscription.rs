@@ -7,11 +7,13 @@ use core::{
     task::{Context, Poll, ready},
 };
 
-use super::{Shared, receiver::Receiver};
+use super::{
+    Subscribers,
+    receiver::{Receiver, SubscriptionEnd},
+};
 use crate::{
     connection::SendError,
     error::Error,
-    frame::CloseCode,
     io::asynchronous::{SendHalf, Transport},
     prepared::PreparedMessage,
 };
@@ -56,36 +58,13 @@ use crate::{
 #[derive(Debug)]
 pub struct Subscription {
     receiver: Arc<Receiver>,
-    shared: Arc<Shared>,
+    shared: Arc<Subscribers>,
     /// A message that was taken to be forwarded, but was not accepted by the connection yet.
     taken: Option<PreparedMessage>,
 }
 
-/// Why no more messages come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum SubscriptionEnd {
-    /// The group was closed, or nobody is left who could send to it. All messages were received.
-    #[error("the broadcast was closed")]
-    Closed,
-    /// The queue was full, and the policy was to disconnect, or to wait no longer.
-    #[error("too slow for the broadcast")]
-    TooSlow,
-}
-
-impl SubscriptionEnd {
-    /// The code to close the connection with: 1000, or 1013 (try again later) if it was too slow.
-    #[must_use]
-    pub const fn close_code(self) -> CloseCode {
-        match self {
-            Self::Closed => CloseCode::NORMAL,
-            Self::TooSlow => CloseCode::TRY_AGAIN_LATER,
-        }
-    }
-}
-
 impl Subscription {
-    pub(super) fn new(receiver: Arc<Receiver>, shared: Arc<Shared>) -> Self {
+    pub(super) fn new(receiver: Arc<Receiver>, shared: Arc<Subscribers>) -> Self {
         Self {
             receiver,
             shared,

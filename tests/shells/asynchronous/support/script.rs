@@ -12,7 +12,7 @@ use smol::io as futures_io;
 use tokio::io as tokio_io;
 use websocket_proto::{
     Time,
-    asynchronous::{Timer, Transport},
+    asynchronous::{RuntimeTimer, Transport},
 };
 
 /// What the next read finds.
@@ -323,7 +323,7 @@ impl Transport for Pipe {
 #[derive(Debug)]
 pub(crate) struct Never;
 
-impl Timer for Never {
+impl RuntimeTimer for Never {
     fn new() -> Self {
         Self
     }

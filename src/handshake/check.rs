@@ -1,0 +1,72 @@
+//! Checks of single header fields.
+
+use super::{
+    error::HandshakeError,
+    headers::{HandshakeField, Headers, is_websocket_field},
+};
+use crate::fields;
+
+impl Headers {
+    /// The only line of a field that must not be repeated.
+    pub(super) fn single(&self, field: HandshakeField) -> Result<Option<&[u8]>, HandshakeError> {
+        let mut lines = self.known(field);
+        let first = lines.next();
+        match lines.next() {
+            None => Ok(first),
+            Some(_) => Err(HandshakeError::RepeatedField(field)),
+        }
+    }
+
+    /// The only line of a field that occurs exactly once.
+    pub(super) fn required(&self, field: HandshakeField) -> Result<&[u8], HandshakeError> {
+        self.single(field)?.ok_or(HandshakeError::MissingField(field))
+    }
+
+    /// Refuses a list without this element, which compares whole and without regard to the case of ASCII letters (§2.1).
+    pub(super) fn require_element(&self, field: HandshakeField, element: &[u8]) -> Result<(), HandshakeError> {
+        for listed in self.list(field) {
+            if listed.eq_ignore_ascii_case(element) {
+                return Ok(());
+            }
+        }
+        if self.known(field).next().is_some() {
+            Err(HandshakeError::InvalidField(field))
+        } else {
+            Err(HandshakeError::MissingField(field))
+        }
+    }
+
+    /// Refuses malformed lines of `Sec-WebSocket-Extensions`.
+    pub(super) fn check_extensions(&self) -> Result<(), HandshakeError> {
+        const INVALID: HandshakeError = HandshakeError::InvalidField(HandshakeField::Extensions);
+        // §9.1: several lines are one list, and the list has one element at least.
+        let mut count = None;
+        for line in self.known(HandshakeField::Extensions) {
+            let more = fields::count_extensions(line).map_err(|_| INVALID)?;
+            count = Some(count.unwrap_or(0) + more);
+        }
+        if count == Some(0) { Err(INVALID) } else { Ok(()) }
+    }
+
+    /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
+    ///
+    /// Of several such fields the same one is blamed, whatever their order.
+    pub(super) fn check_ascii(&self) -> Result<(), HandshakeError> {
+        let mut blamed = None;
+        let mut is_other = false;
+        for field in &self.fields {
+            if !field.value.bytes(&self.bytes).is_ascii() {
+                match field.known {
+                    Some(known) if blamed.is_none_or(|earlier| (known as u8) < earlier as u8) => blamed = Some(known),
+                    Some(_) => {}
+                    None => is_other |= is_websocket_field(field.name.text(&self.bytes)),
+                }
+            }
+        }
+        match blamed {
+            Some(known) => Err(HandshakeError::InvalidField(known)),
+            None if is_other => Err(HandshakeError::MalformedHead),
+            None => Ok(()),
+        }
+    }
+}
