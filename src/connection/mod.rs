@@ -31,8 +31,6 @@ use crate::{
 
 #[cfg(feature = "std")]
 pub(crate) use self::deadlines::earlier;
-#[cfg(feature = "async")]
-pub(crate) use self::found::Fault;
 pub use self::{
     closing::{CloseInfo, ReadyState, Side},
     driver::{Driver, Step, Wakes},
@@ -43,7 +41,11 @@ pub use self::{
     recv_buffer::RecvBuffer,
     time::{Time, Timer},
 };
-pub(crate) use self::{deadlines::Deadlines, found::Found, time::Millis};
+pub(crate) use self::{
+    deadlines::Deadlines,
+    found::{Fault, Found},
+    time::Millis,
+};
 
 /// Something that arrived, lent until the next call on the connection.
 #[derive(Debug, PartialEq, Eq)]

@@ -227,6 +227,95 @@ Cancel safe: an event is either returned or still there for the next call.")])?
     };
 }
 
+/// The steps of a server in the opening handshake. `open` makes the WebSocket, and `drive` goes on to the end of a refusal.
+macro_rules! accept_verbs {
+    ($websocket:ty $(, $async:ident $await:ident)?) => {
+        /// Returns the client's request.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Handshake`] for a request that is invalid or late, after the client was told and had
+        /// [2 s](Opening::LAST_WAIT) to end its side; [`Error::Io`], over a non-blocking stream also with `WouldBlock`: then
+        /// call again.
+        $(#[doc = crate::io::verbs::text!($await "
+# Cancel safety
+
+Cancel safe: the next call continues with what has arrived.")])?
+        pub $($async)? fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
+            self.link.recv()$(.$await)?
+        }
+
+        /// Accepts the request. A stream that does not take the response yet gets it with later calls.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Accept`] if the request cannot be accepted in this way, in which case the client was told 500;
+        /// [`Error::Io`].
+        $(#[doc = crate::io::verbs::text!($await "
+# Cancel safety
+
+If it is dropped before it completes, the connection is dropped with it.")])?
+        pub $($async)? fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<$websocket, Error> {
+            match self.link.opener.opening.accept(request, accept) {
+                Ok(negotiated) => {
+                    let mut websocket = self.link.open(&negotiated);
+                    match websocket.flush()$(.$await)? {
+                        Err(error) if !error.is_would_block() => Err(error),
+                        _ => Ok(websocket),
+                    }
+                }
+                Err(error) => {
+                    let _ = self.link.drive()$(.$await)?;
+                    Err(error.into())
+                }
+            }
+        }
+
+        /// Rejects the request, and waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and
+        /// ended its side; not over a non-blocking stream.
+        ///
+        /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected in this way, in which case the client was
+        /// told 500.
+        $(#[doc = crate::io::verbs::text!($await "
+# Cancel safety
+
+If it is dropped before it completes, the connection is dropped with it.")])?
+        pub $($async)? fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
+            let rejected = self.link.opener.opening.reject(rejection);
+            let _ = self.link.drive()$(.$await)?;
+            match rejected {
+                Ok(()) => Error::Rejected(rejection.status()),
+                Err(error) => error.into(),
+            }
+        }
+    };
+}
+
+/// The steps of a client in the opening handshake.
+macro_rules! connect_verbs {
+    ($websocket:ty $(, $async:ident $await:ident)?) => {
+        /// Sends the request, and returns the server's response.
+        ///
+        /// # Errors
+        ///
+        /// [`Error::Handshake`] if the server refuses, or its response is invalid or late; [`Error::Io`], over a non-blocking
+        /// stream also with `WouldBlock`: then call again.
+        $(#[doc = crate::io::verbs::text!($await "
+# Cancel safety
+
+Cancel safe: the next call continues where this one was.")])?
+        pub $($async)? fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
+            self.link.recv()$(.$await)?
+        }
+
+        /// Opens the connection that the response allows.
+        #[must_use]
+        pub fn open(self, response: UpgradeResponse) -> $websocket {
+            self.link.open(&response.into_negotiated())
+        }
+    };
+}
+
 /// What is known of a connection: methods of whole connections and of both halves.
 macro_rules! state_verbs {
     () => {
@@ -271,4 +360,4 @@ macro_rules! text {
 
 #[cfg(feature = "async")]
 pub(crate) use text;
-pub(crate) use {recv_verbs, send_verbs, state_verbs};
+pub(crate) use {accept_verbs, connect_verbs, recv_verbs, send_verbs, state_verbs};

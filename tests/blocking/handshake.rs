@@ -61,7 +61,7 @@ fn both_sides_agree_on_a_subprotocol_and_see_the_headers_of_the_other() {
         let mut connector = Connector::new(near, request, &Config::new()).unwrap();
         let response = connector.recv_response().unwrap();
         assert_eq!(response.headers().get("set-cookie"), Some("session=1"));
-        let client = connector.open(response).unwrap();
+        let client = connector.open(response);
         let server = server.join().unwrap().unwrap();
         assert_eq!((client.subprotocol(), server.subprotocol()), (Some("v1"), Some("v1")));
 
@@ -316,4 +316,24 @@ fn no_time_limit_is_left_on_reads_behind_the_handshake() {
         assert_eq!(websocket.stream().read_timeout().unwrap(), None);
         assert_eq!(websocket.poll_timeout(), None);
     }
+}
+
+/// DRV-08: an opening handshake leaves the application's time limits on the stream, whatever bounds it needed itself.
+#[test]
+fn the_applications_limits_outlive_the_handshake() {
+    within_seconds(10, || {
+        let (near, far) = tcp();
+        let limits = (Some(Duration::from_secs(7)), Some(Duration::from_secs(9)));
+        let set = |stream: &TcpStream| {
+            stream.set_read_timeout(limits.0).unwrap();
+            stream.set_write_timeout(limits.1).unwrap();
+        };
+        let limits_of = |stream: &TcpStream| (stream.read_timeout().unwrap(), stream.write_timeout().unwrap());
+        set(&near);
+        set(&far);
+        let server = thread::spawn(move || WebSocket::accept(far).unwrap());
+        let client = WebSocket::client(near, "ws://localhost/".parse().unwrap()).unwrap();
+        assert_eq!(limits_of(client.stream()), limits);
+        assert_eq!(limits_of(&server.join().unwrap().into_parts().0), limits);
+    });
 }

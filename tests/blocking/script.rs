@@ -303,7 +303,7 @@ fn open(endpoint: Endpoint, stream: Script) -> Result<WebSocket<Script>, Error> 
             let request: ClientRequest = "ws://example.com/chat".parse()?;
             let mut connector = Connector::new(stream, request, &config())?;
             let response = retry(|| connector.recv_response())?;
-            connector.open(response)
+            Ok(connector.open(response))
         }
     }
 }

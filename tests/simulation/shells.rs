@@ -100,7 +100,7 @@ pub async fn open_blocking(pipe: Pipe, role: Role, config: Config) -> Result<Box
                 ready_only(connector.recv_response())
             });
             let response = response.await?;
-            connector.open(response)?
+            connector.open(response)
         }
         Role::Server => {
             let mut acceptor = blocking::Acceptor::new(stream, &config);

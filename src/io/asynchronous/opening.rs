@@ -17,7 +17,10 @@ use crate::{
         Accept, ClientHandshake, ClientRequest, Handshake, Opening, Rejection, ServerHandshake, UpgradeRequest,
         UpgradeResponse,
     },
-    io::opener::{Calls, Opener},
+    io::{
+        opener::{Calls, Opener},
+        verbs::{accept_verbs, connect_verbs},
+    },
     negotiated::Negotiated,
 };
 
@@ -59,60 +62,7 @@ impl<T: Transport> Acceptor<T> {
         }
     }
 
-    /// The client's request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] for a request that is not valid or late, after the client was told so and had
-    /// [2 s](Opening::LAST_WAIT) to end its side; [`Error::Io`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: the next call goes on with what has arrived.
-    pub async fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
-        self.link.recv().await
-    }
-
-    /// Accepts the request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Accept`] if the request cannot be accepted so, in which case the client was told 500; [`Error::Io`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it completes, the connection is dropped with it.
-    pub async fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<T>, Error> {
-        match self.link.opener.opening.accept(request, accept) {
-            Ok(negotiated) => {
-                let mut websocket = self.link.into_websocket(&negotiated);
-                websocket.flush().await?;
-                Ok(websocket)
-            }
-            Err(error) => {
-                self.link.drive().await;
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Rejects the request, and waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and ended
-    /// its side.
-    ///
-    /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected so, in which case the client was told
-    /// 500.
-    ///
-    /// # Cancel safety
-    ///
-    /// Dropped before it completes, the connection is dropped with it.
-    pub async fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
-        let rejected = self.link.opener.opening.reject(rejection);
-        self.link.drive().await;
-        match rejected {
-            Ok(()) => Error::Rejected(rejection.status()),
-            Err(error) => error.into(),
-        }
-    }
+    accept_verbs!(WebSocket<T>, async await);
 }
 
 /// The opening handshake of a client, step by step.
@@ -147,24 +97,7 @@ impl<T: Transport> Connector<T> {
         self.link.opener.opening.set_deadline(Some(deadline));
     }
 
-    /// Sends the request, and returns the server's response.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] if the server refuses, or its response is not valid or late; [`Error::Io`].
-    ///
-    /// # Cancel safety
-    ///
-    /// Cancel safe: the next call goes on where it was.
-    pub async fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
-        self.link.recv().await
-    }
-
-    /// Opens the connection that the response allows.
-    #[must_use]
-    pub fn open(self, response: UpgradeResponse) -> WebSocket<T> {
-        self.link.into_websocket(&response.into_negotiated())
-    }
+    connect_verbs!(WebSocket<T>, async await);
 }
 
 /// An opening handshake and its transport.
@@ -186,7 +119,7 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
         }
     }
 
-    fn into_websocket(self, negotiated: &Negotiated) -> WebSocket<T> {
+    fn open(self, negotiated: &Negotiated) -> WebSocket<T> {
         WebSocket::from_negotiated(self.transport, negotiated, &self.config)
     }
 

@@ -87,7 +87,7 @@ impl<S: Stream> WebSocket<S> {
     pub fn client_with(stream: S, request: ClientRequest, config: &Config) -> Result<(Self, UpgradeResponse), Error> {
         let mut connector = Connector::new(stream, request, config)?;
         let response = connector.recv_response()?;
-        Ok((connector.open(response.clone())?, response))
+        Ok((connector.open(response.clone()), response))
     }
 
     /// A WebSocket whose opening handshake was done elsewhere.

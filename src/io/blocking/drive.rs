@@ -6,7 +6,7 @@
 //! the caller.
 
 use core::time::Duration;
-use std::io;
+use std::{io, net::Shutdown};
 
 use super::{
     Stream,
@@ -15,9 +15,9 @@ use super::{
     transport::{ReadOutcome, Reader, WriteOutcome, Writing},
 };
 use crate::{
-    connection::{Driver, Found, Inbound, ProtocolError, Step, Time, earlier},
+    connection::{Driver, Fault, Found, Inbound, ProtocolError, Step, Time, earlier},
     error::Error,
-    io::SHORTEST,
+    io::{SHORTEST, verbs::Wanted},
 };
 
 /// What a call waits for.
@@ -174,6 +174,49 @@ pub(super) trait Hold {
     fn wait(&mut self, _until: Option<Time>) {}
 }
 
+/// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed cleanly.
+pub(super) fn find<H: Hold>(
+    hold: &mut H,
+    inbound: &mut Inbound,
+    wanted: Wanted,
+    until: Option<Time>,
+) -> Result<Option<Found>, Error> {
+    while let Stop::Found(found) = drive(hold, Asks::Event(inbound), until)? {
+        if wanted.includes(&found) {
+            return Ok(Some(found));
+        }
+    }
+    shut_down(hold);
+    hold.with(|driver, failure| failure.tell(driver.outcome()))
+        .map(|()| None)
+}
+
+/// Writes until what is asked for is true.
+pub(super) fn write<H: Hold>(hold: &mut H, asks: Asks<'_>) -> Result<(), Error> {
+    match drive(hold, asks, None)? {
+        Stop::Ended => hold.with(|driver, failure| failure.tell(driver.write_outcome())),
+        _ => Ok(()),
+    }
+}
+
+/// Finishes the connection after a fault in a message that was to be lent. Returns the failure.
+#[cold]
+pub(super) fn fail<H: Hold>(hold: &mut H, fault: Fault) -> Error {
+    let failure = hold.with(|driver, _| driver.outbound().tell(fault));
+    if let Err(error) = drive(hold, Asks::End, None) {
+        return error;
+    }
+    shut_down(hold);
+    failure.into()
+}
+
+/// Ends the stream: the peer is not made to wait until it is dropped, nor is another thread that still writes.
+fn shut_down<H: Hold>(hold: &mut H) {
+    if let Some((stream, _)) = hold.reading() {
+        let _ = stream.shutdown(Shutdown::Both);
+    }
+}
+
 /// Drives until what is asked for is there, or the connection is over; but not longer than `until`.
 ///
 /// # Errors
@@ -190,7 +233,7 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
     // Whether a call of this turn has waited for what is asked for, or was refused at once.
     let mut has_waited = None;
     loop {
-        if let Some(found) = find(hold, &mut asks) {
+        if let Some(found) = look(hold, &mut asks) {
             return Ok(Stop::Found(found));
         }
         if matches!(asks, Asks::Room) && !hold.with(|driver, _| driver.outbound_ref().is_full()) {
@@ -261,7 +304,7 @@ fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
 }
 
 /// An event that has arrived. Messages are found without the driver.
-fn find<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
+fn look<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
     let Asks::Event(inbound) = asks else { return None };
     match inbound.parse().into_data() {
         Ok(found) => Some(found),

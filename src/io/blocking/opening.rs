@@ -7,7 +7,11 @@ use std::{
     time::Instant,
 };
 
-use super::{Stream, WebSocket, transport::uninterrupted};
+use super::{
+    Stream, WebSocket,
+    limit::{Calls, Limit},
+    transport::uninterrupted,
+};
 use crate::{
     config::Config,
     connection::{Step, Time},
@@ -18,7 +22,8 @@ use crate::{
     },
     io::{
         SHORTEST,
-        opener::{Calls, Opener},
+        opener::{self, Opener},
+        verbs::{accept_verbs, connect_verbs},
     },
     negotiated::Negotiated,
 };
@@ -42,46 +47,7 @@ impl<S: Stream> Acceptor<S> {
         }
     }
 
-    /// The client's request.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] for a request that is not valid or late, after the client was told so and had
-    /// [2 s](Opening::LAST_WAIT) to end its side; [`Error::Io`], with `WouldBlock` if the stream is not ready: then call
-    /// again.
-    pub fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
-        self.link.recv()
-    }
-
-    /// Accepts the request. On a non-blocking stream, the response may go out with later calls.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Accept`] if the request cannot be accepted so, in which case the client was told 500; [`Error::Io`].
-    pub fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<WebSocket<S>, Error> {
-        match self.link.opener.opening.accept(request, accept) {
-            Ok(negotiated) => self.link.open(&negotiated),
-            Err(error) => {
-                // That there was something to refuse is what counts.
-                let _ = self.link.drive();
-                Err(error.into())
-            }
-        }
-    }
-
-    /// Rejects the request, and waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and ended
-    /// its side. It does not wait for a non-blocking stream.
-    ///
-    /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected so, in which case the client was told
-    /// 500.
-    pub fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
-        let rejected = self.link.opener.opening.reject(rejection);
-        let _ = self.link.drive();
-        match rejected {
-            Ok(()) => Error::Rejected(rejection.status()),
-            Err(error) => error.into(),
-        }
-    }
+    accept_verbs!(WebSocket<S>);
 }
 
 /// The opening handshake of a client over a stream, step by step.
@@ -113,24 +79,7 @@ impl<S: Stream> Connector<S> {
         self.link.opener.opening.set_deadline(due);
     }
 
-    /// Sends the request, and returns the server's response.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Handshake`] if the server refuses, or its response is not valid or late; [`Error::Io`], with
-    /// `WouldBlock` if the stream is not ready: then call again.
-    pub fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
-        self.link.recv()
-    }
-
-    /// Opens the connection that the response allows.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`].
-    pub fn open(self, response: UpgradeResponse) -> Result<WebSocket<S>, Error> {
-        self.link.open(&response.into_negotiated())
-    }
+    connect_verbs!(WebSocket<S>);
 }
 
 /// An opening handshake and its stream.
@@ -140,8 +89,8 @@ struct OpeningLink<S, H: Handshake> {
     origin: Instant,
     opener: Opener<H>,
     config: Config,
-    /// Whether reads of the stream were bounded.
-    bounded: bool,
+    reads: Limit,
+    writes: Limit,
 }
 
 impl<S: Stream, H: Handshake> OpeningLink<S, H> {
@@ -151,7 +100,8 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
             origin: Instant::now(),
             opener: Opener::new(opening),
             config: config.clone(),
-            bounded: false,
+            reads: Limit::new(Calls::Read),
+            writes: Limit::new(Calls::Write),
         }
     }
 
@@ -161,16 +111,10 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
         self.opener.outcome()
     }
 
-    /// Starts the connection, and writes what must go out first. What a stream does not take yet goes out later.
-    fn open(mut self, negotiated: &Negotiated) -> Result<WebSocket<S>, Error> {
-        if self.bounded {
-            self.stream.set_read_timeout(None)?;
-        }
-        let mut websocket = WebSocket::from_negotiated(self.stream, negotiated, &self.config);
-        match websocket.flush() {
-            Err(error) if !error.is_would_block() => Err(error),
-            _ => Ok(websocket),
-        }
+    fn open(mut self, negotiated: &Negotiated) -> WebSocket<S> {
+        self.reads.restore(&mut self.stream);
+        self.writes.restore(&mut self.stream);
+        WebSocket::from_negotiated(self.stream, negotiated, &self.config)
     }
 
     /// Goes on to the end of the exchange or of a refusal.
@@ -204,7 +148,8 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
                     let mut calls = Bounded {
                         patience: patience.map(|due| due.since(self.now()).max(SHORTEST)),
                         stream: &mut self.stream,
-                        bounded: &mut self.bounded,
+                        reads: &mut self.reads,
+                        writes: &mut self.writes,
                     };
                     is_full |= self.opener.perform(step, &mut calls);
                 }
@@ -221,25 +166,21 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
 struct Bounded<'a, S> {
     stream: &'a mut S,
     patience: Option<Duration>,
-    bounded: &'a mut bool,
+    reads: &'a mut Limit,
+    writes: &'a mut Limit,
 }
 
-impl<S: Stream> Calls for Bounded<'_, S> {
+impl<S: Stream> opener::Calls for Bounded<'_, S> {
     fn read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         ready(|| {
-            if self.patience.is_some() {
-                *self.bounded = true;
-                self.stream.set_read_timeout(self.patience)?;
-            }
+            self.reads.set(self.stream, self.patience);
             self.stream.read(buffer)
         })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>> {
         ready(|| {
-            if self.patience.is_some() {
-                self.stream.set_write_timeout(self.patience)?;
-            }
+            self.writes.set(self.stream, self.patience);
             self.stream.write(bytes)
         })
     }

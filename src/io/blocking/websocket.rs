@@ -98,7 +98,7 @@ impl<S: Stream> WebSocket<S> {
     pub fn recv_split(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
         if self.state(Outbound::is_full) {
             // If it cannot be written, what has arrived is received nevertheless.
-            self.drive_to_write()?;
+            self.write_or_give_up()?;
         }
         let Some(found) = self.find(Wanted::Data)? else {
             return Ok(None);

@@ -1,12 +1,11 @@
 //! How a connection that one thread has for itself is driven.
 
 use alloc::sync::Arc;
-use std::net::Shutdown;
 
 use super::{
     Stream, WebSocket,
     clock::Clock,
-    drive::{self, Asks, Failure, Hold, Next, Sides, Stop},
+    drive::{self, Asks, Failure, Hold, Next, Sides},
     transport::Reader,
 };
 use crate::{
@@ -79,39 +78,20 @@ impl<S: Stream> WebSocket<S> {
         self.connection.split_mut().0.parse_short()
     }
 
-    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed cleanly.
-    #[inline]
     pub(super) fn find_until(&mut self, wanted: Wanted, until: Option<Time>) -> Result<Option<Found>, Error> {
-        loop {
-            match self.wait(until)? {
-                Some(found) if !wanted.includes(&found) => {}
-                found => return Ok(found),
-            }
-        }
-    }
-
-    fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
         let (inbound, mut whole) = self.whole();
-        if let Stop::Found(found) = drive::drive(&mut whole, Asks::Event(inbound), until)? {
-            return Ok(Some(found));
-        }
-        // The peer is not made to wait until the stream is dropped.
-        let _ = self.stream.shutdown(Shutdown::Both);
-        let outcome = self.connection.drive().1.outcome();
-        self.sides.failure.tell(outcome).map(|()| None)
-    }
-
-    pub(super) fn drive_to_write(&mut self) -> Result<Stop, Error> {
-        let (inbound, mut whole) = self.whole();
-        drive::drive(&mut whole, Asks::Flush(inbound), None)
+        drive::find(&mut whole, inbound, wanted, until)
     }
 
     pub(super) fn write_all(&mut self) -> Result<(), Error> {
-        if let Stop::Ended = self.drive_to_write()? {
-            let outcome = self.connection.drive().1.write_outcome();
-            return self.sides.failure.tell(outcome);
-        }
-        Ok(())
+        let (inbound, mut whole) = self.whole();
+        drive::write(&mut whole, Asks::Flush(inbound))
+    }
+
+    /// Writes everything that is queued, or drops it if the stream takes no more.
+    pub(super) fn write_or_give_up(&mut self) -> Result<(), Error> {
+        let (inbound, mut whole) = self.whole();
+        drive::drive(&mut whole, Asks::Flush(inbound), None).map(drop)
     }
 
     pub(super) fn write_some(&mut self) -> Result<(), Error> {
@@ -143,12 +123,7 @@ impl<S: Stream> WebSocket<S> {
         let (inbound, mut whole) = self.whole();
         match inbound.lend(found) {
             Ok(event) => Ok((event, whole.driver.outbound())),
-            Err(fault) => {
-                let error = whole.driver.outbound().tell(fault);
-                drive::drive(&mut whole, Asks::End, None)?;
-                let _ = whole.stream.shutdown(Shutdown::Both);
-                Err(error.into())
-            }
+            Err(fault) => Err(drive::fail(&mut whole, fault)),
         }
     }
 }

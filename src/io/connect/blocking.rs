@@ -84,7 +84,7 @@ pub fn connect_with(
         let mut connector = Connector::new(stream, plan.request.clone(), &options.config)?;
         connector.set_deadline(deadline);
         match connector.recv_response() {
-            Ok(response) => return Ok((connector.open(response.clone())?, response)),
+            Ok(response) => return Ok((connector.open(response.clone()), response)),
             Err(error) => plan.redirect(error)?,
         }
     }

@@ -2,19 +2,14 @@
 
 use alloc::sync::Arc;
 use core::time::Duration;
-use std::net::Shutdown;
 
-use super::{Half, Sending, SharedDriver};
+use super::{Half, SharedDriver};
 use crate::{
     connection::{CloseInfo, Event, Found, Inbound, Outbound, Time},
     deflate::params::DeflateParams,
     error::Error,
     io::{
-        blocking::{
-            Stream,
-            drive::{self, Asks, Stop},
-            transport::Reader,
-        },
+        blocking::{Stream, drive, transport::Reader},
         verbs::{Wanted, recv_verbs, state_verbs},
     },
     message::Message,
@@ -79,45 +74,22 @@ impl<S: Stream> RecvHalf<S> {
         self.inbound.parse_short()
     }
 
-    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed cleanly.
-    #[inline]
     fn find_until(&mut self, wanted: Wanted, until: Option<Time>) -> Result<Option<Found>, Error> {
-        loop {
-            match self.wait(until)? {
-                Some(found) if !wanted.includes(&found) => {}
-                found => return Ok(found),
-            }
-        }
-    }
-
-    fn wait(&mut self, until: Option<Time>) -> Result<Option<Found>, Error> {
         let mut half = Half {
             shared: &self.shared,
             reading: Some((&mut self.stream, &mut self.reader)),
         };
-        if let Stop::Found(found) = drive::drive(&mut half, Asks::Event(&mut self.inbound), until)? {
-            return Ok(Some(found));
-        }
-        // Whoever is still blocked in a write is released by this.
-        let _ = self.stream.shutdown(Shutdown::Both);
-        let Sending { driver, failure, .. } = &mut *self.shared.lock();
-        failure.tell(driver.outcome()).map(|()| None)
+        drive::find(&mut half, &mut self.inbound, wanted, until)
     }
 
     #[inline]
     fn lend(&mut self, found: Found) -> Result<Event<'_>, Error> {
-        match self.inbound.lend(found) {
-            Ok(event) => Ok(event),
-            Err(fault) => {
-                let error = self.shared.change(|outbound| outbound.tell(fault));
-                let mut half = Half {
-                    shared: &self.shared,
-                    reading: Some((&mut self.stream, &mut self.reader)),
-                };
-                drive::drive(&mut half, Asks::End, None)?;
-                let _ = self.stream.shutdown(Shutdown::Both);
-                Err(error.into())
-            }
-        }
+        self.inbound.lend(found).map_err(|fault| {
+            let mut half = Half {
+                shared: &self.shared,
+                reading: Some((&mut self.stream, &mut self.reader)),
+            };
+            drive::fail(&mut half, fault)
+        })
     }
 }

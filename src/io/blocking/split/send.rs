@@ -4,7 +4,7 @@ use alloc::sync::Arc;
 use core::time::Duration;
 use std::sync::PoisonError;
 
-use super::{Half, RecvHalf, Sending, SharedDriver};
+use super::{Half, RecvHalf, SharedDriver};
 use crate::{
     connection::{CloseInfo, Connection, Outbound, SendError},
     deflate::params::DeflateParams,
@@ -13,7 +13,7 @@ use crate::{
     io::{
         blocking::{
             Stream, WebSocket,
-            drive::{self, Asks, Sides, Stop},
+            drive::{self, Asks, Sides},
             limit::{Calls, Limit},
         },
         reunite::ReuniteError,
@@ -125,11 +125,7 @@ impl<S: Stream> SendHalf<S> {
             shared: &self.shared,
             reading: None,
         };
-        if let Stop::Ended = drive::drive(&mut half, asks, None)? {
-            let Sending { driver, failure, .. } = &mut *self.shared.lock();
-            return failure.tell(driver.write_outcome());
-        }
-        Ok(())
+        drive::write(&mut half, asks)
     }
 }
 
