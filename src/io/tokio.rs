@@ -34,7 +34,7 @@ mod shutdown;
 mod socks;
 mod stream;
 
-use alloc::{boxed::Box, vec::Vec};
+use alloc::boxed::Box;
 use core::{
     future::Future,
     pin::{Pin, pin},
@@ -46,7 +46,6 @@ use ::tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf},
     time::{Instant, Sleep, sleep_until},
 };
-use bytes::buf::Limit;
 
 pub use self::{
     broadcast::{Broadcast, BroadcastOutcome, Subscription, SubscriptionEnd, WhenSlow},
@@ -127,9 +126,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
 
     const HAS_READ_BUF: bool = true;
 
-    fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut Limit<&mut Vec<u8>>) -> Poll<io::Result<usize>> {
+    fn poll_read_buf(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut asynchronous::ReadBuf<'_, '_>,
+    ) -> Poll<io::Result<usize>> {
         // This future holds nothing that would be lost with it.
-        let read = ready!(pin!(self.stream.read_buf(buffer)).poll(cx));
+        let read = ready!(pin!(self.stream.read_buf(buffer.as_buf_mut())).poll(cx));
         Poll::Ready(asynchronous::end_without_notice(read))
     }
 

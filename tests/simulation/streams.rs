@@ -75,9 +75,8 @@ pub use self::asynchronous::Virtual;
 mod asynchronous {
     use std::pin::Pin;
 
-    use bytes::buf::Limit;
     use tokio::io as tokio_io;
-    use websocket_proto::asynchronous::Transport;
+    use websocket_proto::asynchronous::{ReadBuf, Transport};
 
     use super::{Context, IoSlice, Pipe, Poll, io};
     use crate::clock::VirtualTimer;
@@ -95,7 +94,7 @@ mod asynchronous {
             self.0.poll_read(cx, buffer)
         }
 
-        fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut Limit<&mut Vec<u8>>) -> Poll<io::Result<usize>> {
+        fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_, '_>) -> Poll<io::Result<usize>> {
             self.0.poll_read_buf(cx, buffer)
         }
 

@@ -9,7 +9,7 @@ use core::{
 };
 use std::io::{self, IoSlice};
 
-use super::{RuntimeTimer, Transport, pool};
+use super::{ReadBuf, RuntimeTimer, Transport, pool};
 use crate::{
     connection::{Connection, Driver, Event, Fault, Found, Inbound, ProtocolError, SendError, Step},
     error::Error,
@@ -234,7 +234,7 @@ impl<T: Transport> Link<T> {
     fn poll_read(&mut self, inbound: &mut Inbound, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if T::HAS_READ_BUF {
             let transport = &mut self.transport;
-            let read = inbound.read_direct(|buffer| transport.poll_read_buf(cx, buffer));
+            let read = inbound.read_direct(|buffer| transport.poll_read_buf(cx, &mut ReadBuf::new(buffer)));
             if let Some(read) = read {
                 return read;
             }

@@ -24,6 +24,6 @@ pub(crate) use self::transport::end_without_notice;
 pub use self::{
     opening::{Acceptor, Connector},
     split::{RecvHalf, SendHalf},
-    transport::{RuntimeTimer, Transport},
+    transport::{ReadBuf, RuntimeTimer, Transport},
     websocket::WebSocket,
 };

@@ -8,6 +8,21 @@ use bytes::buf::Limit;
 
 use crate::connection::Time;
 
+/// Room at the end of the buffer of a long message, for [`Transport::poll_read_buf`].
+#[derive(Debug)]
+pub struct ReadBuf<'a, 'b>(&'a mut Limit<&'b mut Vec<u8>>);
+
+impl<'a, 'b> ReadBuf<'a, 'b> {
+    pub(super) const fn new(buffer: &'a mut Limit<&'b mut Vec<u8>>) -> Self {
+        Self(buffer)
+    }
+
+    /// The room, to be filled from its beginning. Its memory may not be initialised.
+    pub const fn as_buf_mut(&mut self) -> &mut impl bytes::BufMut {
+        &mut *self.0
+    }
+}
+
 /// A stream of a runtime, and the timer that goes with it.
 ///
 /// The shells of this crate have their own: [`tokio::Io`](crate::tokio::Io) and [`futures::Io`](crate::futures::Io).
@@ -31,17 +46,16 @@ pub trait Transport: Unpin {
     /// Those of the stream, but neither `WouldBlock` nor `Interrupted`.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
-    /// Appends to `buffer`, which has spare capacity for all that its limit allows, and that is not nothing. `0` is the end
-    /// of the stream.
+    /// Appends to `buffer`, which has room. `0` is the end of the stream.
     ///
     /// A stream that can fill memory that is not initialised saves the time to do so. The provided method cannot.
     ///
     /// # Errors
     ///
     /// As for [`poll_read`](Self::poll_read).
-    fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut Limit<&mut Vec<u8>>) -> Poll<io::Result<usize>> {
-        let (filled, room) = (buffer.get_ref().len(), buffer.limit());
-        let bytes = buffer.get_mut();
+    fn poll_read_buf(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_, '_>) -> Poll<io::Result<usize>> {
+        let (filled, room) = (buffer.0.get_ref().len(), buffer.0.limit());
+        let bytes = buffer.0.get_mut();
         bytes.resize(filled + room, 0);
         let read = self.poll_read(cx, &mut bytes[filled..]);
         let n = match &read {
@@ -156,11 +170,15 @@ mod tests {
         let mut bytes = vec![b'_'];
         bytes.reserve(8);
         for (limit, expected) in [(3, &b"_abc"[..]), (8, b"_abcdefg")] {
-            let read = stream.poll_read_buf(&mut cx, &mut (&mut bytes).limit(limit));
+            let read = stream.poll_read_buf(&mut cx, &mut ReadBuf::new(&mut (&mut bytes).limit(limit)));
             assert!(matches!(read, Poll::Ready(Ok(3 | 4))));
             assert_eq!(bytes, expected);
         }
-        assert!(stream.poll_read_buf(&mut cx, &mut (&mut bytes).limit(4)).is_pending());
+        assert!(
+            stream
+                .poll_read_buf(&mut cx, &mut ReadBuf::new(&mut (&mut bytes).limit(4)))
+                .is_pending()
+        );
         assert_eq!(bytes, b"_abcdefg");
     }
 }
