@@ -91,6 +91,13 @@ impl<'a> Message<'a> {
 
     /// The text as a `String`; see [`Text::into_string`] for when it is copied.
     ///
+    /// ```
+    /// use websocket_proto::Message;
+    ///
+    /// assert_eq!(Message::from("text").into_string(), Ok("text".to_owned()));
+    /// assert_eq!(Message::from(b"bytes").into_string(), Err(Message::from(b"bytes")));
+    /// ```
+    ///
     /// # Errors
     ///
     /// The message as it was, if it is binary.
