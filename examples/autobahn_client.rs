@@ -6,7 +6,7 @@ mod program;
 use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
-use websocket_proto::{Config, ConnectOptions, Error, Limits, blocking, futures, handshake::ClientRequest, tokio};
+use websocket_proto::{Config, ConnectOptions, Error, Limits, blocking, futures, handshake::ClientRequest};
 
 /// Runs all cases of an Autobahn fuzzing server.
 #[derive(Parser)]
@@ -89,11 +89,11 @@ impl Shell {
                     outbound.feed(message)?;
                 }
             }
-            Self::Tokio => ::tokio::runtime::Builder::new_current_thread()
+            Self::Tokio => tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build()?
                 .block_on(async {
-                    let (mut websocket, _) = tokio::connect_with(request, &options).await?;
+                    let (mut websocket, _) = websocket_proto::tokio::connect_with(request, &options).await?;
                     while let Some((message, outbound)) = websocket.recv_split().await? {
                         message.as_text().into_iter().for_each(&mut *show);
                         outbound.feed(message)?;

@@ -15,11 +15,10 @@ use hyper_util::rt::TokioIo;
 use websocket_proto::{
     Config, Error,
     handshake::{Accept, Rejection, UpgradeRequest},
-    tokio,
 };
 
 /// A connection that a handler has accepted.
-pub(crate) type WebSocket = tokio::WebSocket<TokioIo<Upgraded>>;
+pub(crate) type WebSocket = websocket_proto::tokio::WebSocket<TokioIo<Upgraded>>;
 
 /// An upgrade request, as an argument of a handler.
 pub(crate) struct Upgrade {
@@ -68,7 +67,7 @@ impl Upgrade {
             Err(error) => return error.response_http(self.version),
         };
         let response = accepted.response_http();
-        ::tokio::spawn(async move {
+        tokio::spawn(async move {
             let served = async {
                 let stream = TokioIo::new(self.upgraded.await.map_err(io::Error::other)?);
                 serve(WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &config)).await
