@@ -48,3 +48,6 @@ pub mod http_servers {}
 
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}
+
+#[doc = include_str!("ported_programs.md")]
+pub mod ported_programs {}

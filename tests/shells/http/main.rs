@@ -3,6 +3,7 @@
 mod support;
 
 mod axum_both;
+mod axum_room;
 mod axum_server;
 mod client_request;
 mod connect;

@@ -3,4 +3,5 @@
 mod backoff;
 mod client;
 mod support;
+mod ticker;
 mod verdicts;
