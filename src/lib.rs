@@ -47,7 +47,7 @@
 //!
 //! # Shells
 //!
-//! All shells have the same methods. Each of these pages begins with a program:
+//! All shells have the same methods. The pages of the first three begin with a server:
 //!
 //! | module | take it for | connect with | feature |
 //! |---|---|---|---|

@@ -1,26 +1,35 @@
 //! WebSockets over the streams of futures-io, on any executor.
 //!
 //! ```no_run
-//! use std::net::TcpListener;
+//! use std::net::{TcpListener, TcpStream};
 //! use async_io::Async;
-//! use websocket_proto::futures::WebSocket;
+//! use websocket_proto::{Error, futures::WebSocket};
 //!
-//! # fn spawn(_: impl Future<Output = Result<(), websocket_proto::Error>> + Send + 'static) {}
+//! # fn spawn(_: impl Future<Output = ()> + Send + 'static) {}
 //! # async fn run() -> std::io::Result<()> {
 //! let listener = Async::<TcpListener>::bind(([127, 0, 0, 1], 9001))?;
 //! loop {
-//!     let (stream, _) = listener.accept().await?;
-//!     // The `spawn` of your executor: `smol::spawn`, for example.
+//!     let (stream, peer) = listener.accept().await?;
+//!     // The `spawn` of your executor: `smol::spawn(…).detach()`, for example.
 //!     spawn(async move {
-//!         let mut websocket = WebSocket::accept(stream).await?;
-//!         while let Some((message, outbound)) = websocket.recv_split().await? {
-//!             outbound.feed(message)?;
+//!         if let Err(error) = echo(stream).await {
+//!             eprintln!("{peer}: {error}");
 //!         }
-//!         Ok(())
 //!     });
 //! }
 //! # }
+//!
+//! async fn echo(stream: Async<TcpStream>) -> Result<(), Error> {
+//!     stream.get_ref().set_nodelay(true)?;
+//!     let mut websocket = WebSocket::accept(stream).await?;
+//!     while let Some((message, outbound)) = websocket.recv_split().await? {
+//!         outbound.feed(message)?;
+//!     }
+//!     Ok(())
+//! }
 //! ```
+//!
+//! [`WebSocket::accept_with`](asynchronous::WebSocket::accept_with) checks the origin of browsers. A client begins with [`connect`].
 
 mod connect;
 mod stream;

@@ -1,23 +1,34 @@
 //! WebSockets over tokio's streams.
 //!
 //! ```no_run
-//! use tokio::net::TcpListener;
-//! use websocket_proto::tokio::WebSocket;
+//! use tokio::net::{TcpListener, TcpStream};
+//! use websocket_proto::{Error, tokio::WebSocket};
 //!
 //! # async fn run() -> std::io::Result<()> {
 //! let listener = TcpListener::bind("127.0.0.1:9001").await?;
 //! loop {
-//!     let (stream, _) = listener.accept().await?;
+//!     let (stream, peer) = listener.accept().await?;
 //!     tokio::spawn(async move {
-//!         let mut websocket = WebSocket::accept(stream).await?;
-//!         while let Some((message, outbound)) = websocket.recv_split().await? {
-//!             outbound.feed(message)?;
+//!         if let Err(error) = echo(stream).await {
+//!             eprintln!("{peer}: {error}");
 //!         }
-//!         Ok::<(), websocket_proto::Error>(())
 //!     });
 //! }
 //! # }
+//!
+//! async fn echo(stream: TcpStream) -> Result<(), Error> {
+//!     stream.set_nodelay(true)?;
+//!     let mut websocket = WebSocket::accept(stream).await?;
+//!     while let Some((message, outbound)) = websocket.recv_split().await? {
+//!         outbound.feed(message)?;
+//!     }
+//!     Ok(())
+//! }
 //! ```
+//!
+//! [`WebSocket::accept_with`](asynchronous::WebSocket::accept_with) checks the origin of browsers, and [`Shutdown`] ends a server
+//! gracefully. A client begins with [`connect`], or with [`Reconnect`]. Import items of this module and not the module itself, which
+//! would hide the crate `tokio`.
 //!
 //! # Timers
 //!

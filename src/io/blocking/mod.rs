@@ -1,22 +1,32 @@
 //! WebSockets over blocking streams, one thread each; and over non-blocking ones that an event loop polls.
 //!
 //! ```no_run
-//! use std::net::TcpListener;
-//! use websocket_proto::blocking::WebSocket;
+//! use std::{net::{TcpListener, TcpStream}, thread};
+//! use websocket_proto::{Error, blocking::WebSocket};
 //!
-//! let listener = TcpListener::bind("127.0.0.1:9001")?;
-//! for stream in listener.incoming() {
-//!     let stream = stream?;
-//!     std::thread::spawn(move || -> Result<(), websocket_proto::Error> {
-//!         let mut websocket = WebSocket::accept(stream)?;
-//!         while let Some((message, outbound)) = websocket.recv_split()? {
-//!             outbound.feed(message)?;
-//!         }
-//!         Ok(())
-//!     });
+//! fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:9001")?;
+//!     loop {
+//!         let (stream, peer) = listener.accept()?;
+//!         thread::spawn(move || {
+//!             if let Err(error) = echo(stream) {
+//!                 eprintln!("{peer}: {error}");
+//!             }
+//!         });
+//!     }
 //! }
-//! # Ok::<(), std::io::Error>(())
+//!
+//! fn echo(stream: TcpStream) -> Result<(), Error> {
+//!     stream.set_nodelay(true)?;
+//!     let mut websocket = WebSocket::accept(stream)?;
+//!     while let Some((message, outbound)) = websocket.recv_split()? {
+//!         outbound.feed(message)?;
+//!     }
+//!     Ok(())
+//! }
 //! ```
+//!
+//! [`WebSocket::accept_with`] checks the origin of browsers. A client begins with [`connect`].
 //!
 //! # Non-blocking streams
 //!
