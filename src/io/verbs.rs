@@ -1,18 +1,19 @@
-//! The verbs of a connection, written once: for the blocking shell and the async ones, for whole connections and halves.
+//! The methods that every connection type has, written once: for the blocking and async shells, for whole connections
+//! and halves.
 //!
-//! What differs is passed in: the words `async` and `await`, or nothing. A type brings what its verbs are made of: `state` and
-//! `change` (access to the sending side), `write_all`, `write_some` (until there is room), `find_short` (a message that is there,
-//! in few steps), `find` and `lend`.
+//! The macros take what differs between shells: the words `async` and `await`, or nothing. Each type provides what the
+//! methods are built on: `state` and `change` (access to the sending side), `write_all`, `write_some` (writes until
+//! there is room), `find_short` (a fast path for a message that has already arrived), `find` and `lend`.
 
 use crate::connection::Found;
 
-/// The events that a caller waits for. Others are passed over.
+/// The events that a caller waits for. Other events are skipped.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Wanted {
     All,
     /// Messages and fragments.
     Data,
-    /// None: just the end of the connection.
+    /// No event: only the end of the connection.
     End,
 }
 
@@ -26,47 +27,50 @@ impl Wanted {
     }
 }
 
-/// The methods to send: of whole connections and sending halves.
+/// The sending methods of whole connections and sending halves.
 macro_rules! send_verbs {
     ($($async:ident $await:ident)?) => {
         /// Sends a message: [feeds](Self::feed) it, then [flushes](Self::flush).
         ///
         /// # Errors
         ///
-        /// As for [`feed`](Self::feed) and [`flush`](Self::flush). After a failure of the stream, what the peer has sent can
-        /// still be received.
+        /// As for [`feed`](Self::feed) and [`flush`](Self::flush). After the stream has failed, data that the peer sent
+        /// earlier can still be received.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-If it is dropped before it completes, the message is either queued as a whole, and written by the next call, or, if it was
-waiting for room, not queued. To know which, use [`ready`](Self::ready) and [`try_feed`](Self::try_feed).")])?
+If the future is dropped before it completes, the message is either queued as a whole and written by the next call, or not
+queued at all because there was no room yet. To know which, use [`ready`](Self::ready) with
+[`try_feed`](Self::try_feed).")])?
         pub $($async)? fn send<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), Error> {
             self.feed(outgoing)$(.$await)??;
             self.flush()$(.$await)?
         }
 
-        /// Queues a message, or whatever else is to be sent; see [`Outgoing`]. If too much is queued already
-        /// ([`output_high_water`](crate::Limits::output_high_water)), it first waits for room.
+        /// Queues a message, a control frame or a fragment; see [`Outgoing`]. If the queue is full
+        /// ([`output_high_water`](crate::Limits::output_high_water)), waits for room first.
         ///
-        /// What is queued is written together, at the latest before the next wait for a message. After a failure of the stream
-        /// it is accepted and dropped until the end has been received.
+        /// Queued output is written together, at the latest before the next wait for a message. After the stream has
+        /// failed, messages are accepted and dropped until the end of the connection has been received.
         ///
         /// # Errors
         ///
-        /// [`Error::Send`] if it was refused; otherwise as for [`ready`](Self::ready). Nothing is queued then.
+        /// [`Error::Send`] if the message is refused; otherwise as for [`ready`](Self::ready). In both cases nothing is
+        /// queued.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-If it is dropped before it completes, nothing was queued.")])?
+If the future is dropped before it completes, nothing is queued.")])?
         pub $($async)? fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), Error> {
-            // As in the loop, which would move what is sent once more: that is a third of what it takes to queue a short message.
+            // The first attempt stays outside the loop, which would move the message once more: a third of the cost of
+            // queueing a short one.
             let mut unsent = match self.try_feed(outgoing) {
                 Err(SendError::Full(unsent)) => unsent,
                 fed => return Ok(fed?),
             };
             loop {
                 self.write_some()$(.$await)??;
-                // Another task or thread, or a Pong, may have taken the room.
+                // Another task or thread, or a Pong, may have used the room.
                 unsent = match self.try_feed(unsent) {
                     Err(SendError::Full(unsent)) => unsent,
                     fed => return Ok(fed?),
@@ -74,17 +78,17 @@ If it is dropped before it completes, nothing was queued.")])?
             }
         }
 
-        /// Queues a message, or whatever else is to be sent, if there is room, without waiting.
+        /// Queues a message, a control frame or a fragment if there is room, without waiting.
         ///
         /// # Errors
         ///
-        /// Any [`SendError`], which hands back what was refused.
+        /// Any [`SendError`]. It hands back the refused message where it can.
         #[inline]
         pub fn try_feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError<Outgoing<'m>>> {
             self.change(|outbound| outbound.feed(outgoing))
         }
 
-        /// Waits until there is room for a message, or none can be sent any more.
+        /// Waits until there is room for a message, or until no more messages can be sent.
         ///
         /// # Errors
         ///
@@ -96,18 +100,19 @@ If it is dropped before it completes, nothing was queued.")])?
 
         /// Writes everything that is queued.
         ///
-        /// A whole connection also reads while it waits for the peer, as much as fits: two ends that write at the same time do
-        /// not block each other, and the peer's Close ends the wait. What it reads is for the next call that receives.
+        /// A whole connection also reads while it waits for the peer, as far as its buffers allow. So two endpoints
+        /// that write at the same time do not block each other, and the peer's Close ends the wait. The next call that
+        /// receives returns what was read.
         ///
         /// # Errors
         ///
-        /// [`Error::Io`], once, when the stream failed; over a non-blocking stream also with `WouldBlock`, and the rest is
-        /// written by the next call. [`Error::Protocol`] when the connection was given up, as it is when the peer takes nothing
-        /// for too long ([`Timers::write`](crate::Timers::write)), or when the stream has failed before.
+        /// [`Error::Io`], once, if the stream fails. On a non-blocking stream it may also be `WouldBlock`: the next
+        /// call writes the rest. [`Error::Protocol`] if the connection was given up, for example because the peer has
+        /// read nothing for too long ([`Timers::write`](crate::Timers::write)), or if the stream has failed before.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: the next call continues after the last byte that was written.")])?
+Cancel safe: the next call continues after the last byte written.")])?
         pub $($async)? fn flush(&mut self) -> Result<(), Error> {
             self.write_all()$(.$await)?
         }
@@ -120,14 +125,14 @@ Cancel safe: the next call continues after the last byte that was written.")])?
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: if it is dropped before it completes, the Ping was not queued, or is written by the next call.")])?
+Cancel safe: if the future is dropped before it completes, the Ping is either not queued or written by the next call.")])?
         ///
         /// [RFC 6455 §5.5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.2
         pub $($async)? fn ping(&mut self, payload: &[u8]) -> Result<(), Error> {
             self.send(Outgoing::ping(payload))$(.$await)?
         }
 
-        /// Sends a Pong with up to 125 bytes of payload ([RFC 6455 §5.5.3]). Pings are answered without it.
+        /// Sends a Pong with up to 125 bytes of payload ([RFC 6455 §5.5.3]). Pings are answered automatically.
         ///
         /// # Errors
         ///
@@ -135,15 +140,17 @@ Cancel safe: if it is dropped before it completes, the Ping was not queued, or i
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: if it is dropped before it completes, the Pong was not queued, or is written by the next call.")])?
+Cancel safe: if the future is dropped before it completes, the Pong is either not queued or written by the next call.")])?
         ///
         /// [RFC 6455 §5.5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.3
         pub $($async)? fn pong(&mut self, payload: &[u8]) -> Result<(), Error> {
             self.send(Outgoing::pong(payload))$(.$await)?
         }
 
-        /// Queues the Close that begins the closing handshake, without waiting, unless the connection is closing already.
-        /// Receive until the end to finish it; the messages that still arrive are received.
+        /// Queues the Close that starts the closing handshake, without waiting. Does nothing if the connection is
+        /// already closing.
+        ///
+        /// To finish the handshake, receive until the end; messages that still arrive are returned.
         ///
         /// # Errors
         ///
@@ -152,7 +159,7 @@ Cancel safe: if it is dropped before it completes, the Pong was not queued, or i
             Ok(self.change(|outbound| outbound.close(frame))?)
         }
 
-        /// Bytes that are queued and not written yet.
+        /// Returns the number of bytes that are queued and not yet written.
         #[must_use]
         pub fn queued(&self) -> usize {
             self.state(Outbound::queued)
@@ -160,27 +167,29 @@ Cancel safe: if it is dropped before it completes, the Pong was not queued, or i
     };
 }
 
-/// The methods to receive: of whole connections and receiving halves.
+/// The receiving methods of whole connections and receiving halves.
 macro_rules! recv_verbs {
     ($($async:ident $await:ident)?) => {
-        /// The next message, owned, or `None` once the connection was closed cleanly.
+        /// Receives the next message, owned. Returns `None` once the connection has closed cleanly.
         ///
-        /// Pings are answered and Pongs are skipped. What was fed is written before it waits.
+        /// Pings are answered and Pongs are skipped. Queued output is written before waiting.
         ///
         /// # Errors
         ///
-        /// [`Error::Protocol`], terminally, when the connection failed; the peer was told why. [`Error::Io`], once, when the
-        /// stream failed before the peer has closed, after the messages that had arrived; over a non-blocking stream also with
-        /// `WouldBlock`. [`Error::FragmentDelivery`] with [`Delivery::Fragments`](crate::Delivery::Fragments).
+        /// [`Error::Protocol`] if the connection failed; every later call fails, too. The peer was told the reason in a
+        /// Close. [`Error::Io`], once, if the stream failed before the peer's Close; messages that had arrived are
+        /// returned first. On a non-blocking stream it may also be `WouldBlock`. [`Error::FragmentDelivery`] with
+        /// [`Delivery::Fragments`](crate::Delivery::Fragments).
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: a message is either returned or still there for the next call.")])?
+Cancel safe: dropping the future loses no message.")])?
         pub $($async)? fn recv(&mut self) -> Result<Option<Message<'static>>, Error> {
             self.recv_owned()$(.$await)?
         }
 
-        /// The next message, lent from the connection's buffers until the next call: it costs no allocation.
+        /// Receives the next message, borrowed from the connection's buffers until the next call. It costs no
+        /// allocation.
         ///
         /// # Errors
         ///
@@ -188,7 +197,7 @@ Cancel safe: a message is either returned or still there for the next call.")])?
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: a message is either returned or still there for the next call.")])?
+Cancel safe: dropping the future loses no message.")])?
         pub $($async)? fn recv_ref(&mut self) -> Result<Option<Message<'_>>, Error> {
             let found = match self.find_short() {
                 found @ Some(_) => found,
@@ -203,15 +212,15 @@ Cancel safe: a message is either returned or still there for the next call.")])?
             Err(failed$(.$await)?)
         }
 
-        /// The next event of any kind, lent, or `None` once the connection was closed cleanly.
+        /// Receives the next event of any kind, borrowed. Returns `None` once the connection has closed cleanly.
         ///
         /// # Errors
         ///
-        /// As for [`recv`](Self::recv), except for fragments, which are events too.
+        /// As for [`recv`](Self::recv), but fragments are events and not an error.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: an event is either returned or still there for the next call.")])?
+Cancel safe: dropping the future loses no event.")])?
         pub $($async)? fn recv_event(&mut self) -> Result<Option<Event<'_>>, Error> {
             let found = match self.find_short() {
                 found @ Some(_) => found,
@@ -319,30 +328,30 @@ Cancel safe: the next call continues where this one was.")])?
 /// What is known of a connection: methods of whole connections and of both halves.
 macro_rules! state_verbs {
     () => {
-        /// The subprotocol that both sides agreed on, if any.
+        /// Returns the negotiated subprotocol, if any.
         #[must_use]
         pub fn subprotocol(&self) -> Option<&str> {
             self.agreed()?.subprotocol.as_deref()
         }
 
-        /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+        /// Returns the negotiated parameters of permessage-deflate, or `None` if messages are not compressed.
         #[must_use]
         pub fn deflate(&self) -> Option<DeflateParams> {
             self.agreed()?.deflate
         }
 
-        /// How the connection ended or is ending; `None` while it is open.
+        /// Returns how the connection ended or is ending, or `None` while it is open.
         #[must_use]
         pub fn close_info(&self) -> Option<CloseInfo> {
             self.state(Outbound::close_info)
         }
 
-        /// Queues a Ping whose answer is timed, unless one is under way; see [`latency`](Self::latency).
+        /// Queues a Ping to measure the round-trip time, unless one is already pending; see [`latency`](Self::latency).
         pub fn measure_latency(&mut self) {
             self.change(Outbound::measure_latency);
         }
 
-        /// The time between the latest timed Ping and its answer, if there was one. The keepalive times its Pings, too.
+        /// Returns the latest round-trip time measured, if any. The keepalive's Pings are measured, too.
         #[must_use]
         pub fn latency(&self) -> Option<Duration> {
             self.state(Outbound::latency)
@@ -350,7 +359,7 @@ macro_rules! state_verbs {
     };
 }
 
-/// The text, where the word is there.
+/// The text, if the word is given.
 #[cfg(feature = "async")]
 macro_rules! text {
     ($word:ident $text:literal) => {
