@@ -1,5 +1,5 @@
-//! The shells: they move bytes between a stream and the core, and are the only modules that may name a stream, a
-//! runtime or a clock.
+//! The shells, which move bytes between a stream and the core. Only these modules may name a stream, a runtime or a
+//! clock.
 
 #[cfg(feature = "async")]
 pub mod asynchronous;
@@ -15,9 +15,8 @@ pub mod tls;
 pub mod tokio;
 mod verbs;
 
-/// Shortest time that a blocking call is bounded to; timers of operating systems are about as fine.
+/// Shortest bound on a blocking call; the timers of operating systems are about as precise.
 const SHORTEST: core::time::Duration = core::time::Duration::from_millis(1);
 
-/// Bytes of a receive buffer that connections lend each other, and so of the largest single read: a message of 64 KiB fits
-/// with its header.
+/// Bytes of a shared receive buffer, and so of the largest single read: a message of 64 KiB fits with its header.
 const READ: usize = (64 << 10) + 512;

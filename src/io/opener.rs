@@ -1,4 +1,4 @@
-//! The opening handshake over a stream, as blocking and async shells perform it alike.
+//! The opening handshake over a stream, shared by the blocking and async shells.
 
 use core::task::Poll;
 use std::io::{self, ErrorKind};
@@ -9,19 +9,21 @@ use crate::{
     handshake::{Handshake, HandshakeError, Opening},
 };
 
-/// Bytes of one read. A browser's request has about 600.
+/// Bytes of one read. A browser's request has about 600 bytes.
 const READ: usize = 2 << 10;
 
-/// The calls of a stream that an opening handshake makes. [`Poll::Pending`] is a stream that is not ready.
+/// The stream calls that an opening handshake makes. [`Poll::Pending`] means that the stream is not ready.
 pub(super) trait Calls {
     fn read(&mut self, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
     fn write(&mut self, bytes: &[u8]) -> Poll<io::Result<usize>>;
     fn flush(&mut self) -> Poll<io::Result<()>>;
-    /// [`Unsupported`](ErrorKind::Unsupported) ends the stream; other errors are ignored, since the peer may be gone already.
+    /// [`Unsupported`](ErrorKind::Unsupported) ends the stream. Other errors are ignored, since the peer may be gone
+    /// already.
     fn shutdown(&mut self) -> Poll<io::Result<()>>;
 }
 
-/// An opening handshake, and why its stream failed. It performs the steps that move bytes; time and waiting are the shell's.
+/// An opening handshake and the error of its stream. It performs the steps that move bytes; the shell keeps time and
+/// waits.
 #[derive(Debug)]
 pub(super) struct Opener<H: Handshake> {
     pub(super) opening: Opening<H>,
@@ -33,7 +35,7 @@ impl<H: Handshake> Opener<H> {
         Self { opening, error: None }
     }
 
-    /// Performs a step that moves bytes. Returns whether it was one of the write side, for which the stream is not ready.
+    /// Performs a step that moves bytes. Returns whether it was a step of the write side and the stream was not ready.
     pub(super) fn perform(&mut self, step: Step, calls: &mut impl Calls) -> bool {
         let opening = &mut self.opening;
         let written = match step {
@@ -45,7 +47,7 @@ impl<H: Handshake> Opener<H> {
             Step::Shutdown => calls.shutdown().map(|shut_down| {
                 opening.shut_down();
                 if shut_down.is_err_and(|error| error.kind() == ErrorKind::Unsupported) {
-                    // The peer sees no end before the stream is dropped, so its own is not waited for.
+                    // The peer sees no end until the stream is dropped, so do not wait for its own.
                     opening.read_ended();
                 }
                 Ok(())
@@ -82,7 +84,8 @@ impl<H: Handshake> Opener<H> {
         }
     }
 
-    /// The peer's head, or why there is none. An end of the stream that an error explains is that error.
+    /// Returns the peer's head, or why there is none. An end of stream that an I/O error explains is reported as that
+    /// error.
     pub(super) fn outcome(&mut self) -> Result<H::Received, Error> {
         let outcome = self.opening.outcome();
         outcome.map_err(|error| match (error, self.error.take()) {

@@ -1,9 +1,11 @@
-//! Halves that cannot be put together.
+//! The error of halves that cannot be put together.
 
 use alloc::boxed::Box;
 use core::fmt;
 
-/// Two halves that were not put together: they are not of the same connection, or there are other clones of the sending half.
+/// The error returned when two halves cannot be reunited.
+///
+/// They belong to different connections, or the sending half has other clones.
 pub struct ReuniteError<S, R>(Box<(S, R)>);
 
 impl<S, R> ReuniteError<S, R> {
@@ -11,7 +13,7 @@ impl<S, R> ReuniteError<S, R> {
         Self(Box::new((send, recv)))
     }
 
-    /// The halves, as they were.
+    /// Returns the two halves unchanged.
     #[must_use]
     pub fn into_halves(self) -> (S, R) {
         *self.0
@@ -26,7 +28,7 @@ impl<S, R> fmt::Debug for ReuniteError<S, R> {
 
 impl<S, R> fmt::Display for ReuniteError<S, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the halves are of different connections, or the sending half has other clones")
+        f.write_str("halves belong to different connections, or the sending half has other clones")
     }
 }
 

@@ -228,7 +228,7 @@ fn halves_reunite() {
         send.feed("queued").unwrap();
 
         let error = send.reunite(strange_recv).unwrap_err();
-        assert!(error.to_string().starts_with("the halves are of different connections"));
+        assert!(error.to_string().starts_with("halves belong to different connections"));
         let (send, strange_recv) = error.into_halves();
         let (strange_send, recv) = strange_send.reunite(recv).unwrap_err().into_halves();
         assert!(strange_send.reunite(strange_recv).is_ok());

@@ -17,7 +17,7 @@ impl Clock {
         Time::from_origin(self.0.elapsed())
     }
 
-    /// `None` is never.
+    /// Returns `None` if the time cannot be represented: never.
     pub(super) fn instant(self, time: Time) -> Option<Instant> {
         self.0.checked_add(time.since_origin())
     }

@@ -1,4 +1,4 @@
-//! Opening a WebSocket over a stream that there is.
+//! Opening a WebSocket over an existing stream.
 
 use super::{Acceptor, Connector, Stream, WebSocket};
 use crate::{
@@ -11,20 +11,21 @@ use crate::{
 
 /// Opening a WebSocket.
 impl<S: Stream> WebSocket<S> {
-    /// Accepts the upgrade request of a client, with default settings and no subprotocol.
+    /// Accepts a client's upgrade request, with default settings and no subprotocol.
     ///
-    /// A server that is meant for certain web sites should check the origin of browsers: see
+    /// A server that serves only certain websites should check the `Origin` that browsers send: see
     /// [`accept_with`](Self::accept_with).
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for an invalid request, which was then answered; [`Error::Io`].
+    /// [`Error::Handshake`] for an invalid request, after an error response was sent; [`Error::Io`].
     pub fn accept(stream: S) -> Result<Self, Error> {
         let (websocket, _) = Self::accept_with(stream, &Config::new(), |_| Ok(Accept::new()))?;
         Ok(websocket)
     }
 
-    /// Accepts or rejects the upgrade request of a client, as `decide` says. Returns the request with the connection.
+    /// Accepts or rejects a client's upgrade request, as `decide` returns. Returns the request along with the
+    /// connection.
     ///
     /// ```no_run
     /// use websocket_proto::{Config, blocking::WebSocket, handshake::{Accept, OriginPolicy, Rejection}};
@@ -50,9 +51,9 @@ impl<S: Stream> WebSocket<S> {
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for an invalid request, which was then answered; [`Error::Rejected`] if `decide`
-    /// said so; [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, in which case the client was
-    /// told 500; [`Error::Io`].
+    /// [`Error::Handshake`] for an invalid request, after an error response was sent; [`Error::Rejected`] if `decide`
+    /// rejected the request; [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, after a
+    /// response with status 500 was sent; [`Error::Io`].
     pub fn accept_with(
         stream: S,
         config: &Config,
@@ -66,9 +67,9 @@ impl<S: Stream> WebSocket<S> {
         }
     }
 
-    /// Opens a connection over a stream that leads to the server, with default settings.
+    /// Opens a connection over a stream connected to the server, with default settings.
     ///
-    /// To connect the stream as well, see [`blocking::connect`](super::connect).
+    /// To establish the connection as well, see [`blocking::connect`](super::connect).
     ///
     /// # Errors
     ///
@@ -79,7 +80,8 @@ impl<S: Stream> WebSocket<S> {
         Ok(websocket)
     }
 
-    /// Opens a connection over a stream that leads to the server. Returns the server's response with the connection.
+    /// Opens a connection over a stream connected to the server. Returns the server's response along with the
+    /// connection.
     ///
     /// # Errors
     ///
@@ -90,7 +92,7 @@ impl<S: Stream> WebSocket<S> {
         Ok((connector.open(response.clone()), response))
     }
 
-    /// A WebSocket whose opening handshake was done elsewhere.
+    /// Creates a WebSocket whose opening handshake was done elsewhere.
     #[must_use]
     pub fn from_negotiated(stream: S, negotiated: &Negotiated, config: &Config) -> Self {
         Self::from_parts(stream, Connection::from_negotiated(negotiated, config))

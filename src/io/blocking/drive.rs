@@ -1,9 +1,9 @@
-//! The loop that drives a connection, whole or in halves, over a stream whose calls block or are refused.
+//! The loop that drives a connection, whole or in halves, over a stream whose calls block or return `WouldBlock`.
 //!
-//! The [`Driver`] says what to do. The calls of the stream do the waiting, so they are bounded: by the driver's deadlines, by
-//! what the caller allows, and to a few milliseconds while the other direction has something to do as well. A call that has
-//! used up its bound is made again; one that comes back at once is one of a stream that does not block, and that is left to
-//! the caller.
+//! The [`Driver`] decides what to do. Waiting happens inside the calls of the stream, so these are bounded: by the
+//! driver's deadlines, by the caller's timeout, and to a few milliseconds while the other direction has work to do. A
+//! call that has used up its bound is repeated. One that returns at once belongs to a non-blocking stream, and waiting
+//! is then left to the caller.
 
 use core::time::Duration;
 use std::{io, net::Shutdown};
@@ -25,24 +25,24 @@ use crate::{
 pub(super) enum Asks<'a> {
     /// The next event.
     Event(&'a mut Inbound),
-    /// That everything is written. It reads meanwhile.
+    /// All output written. It reads meanwhile.
     Flush(&'a mut Inbound),
-    /// That everything is written, without the receiving half.
+    /// All output written, without the receiving half.
     Write,
-    /// That there is room for a message, or none can be sent any more; without the receiving half.
+    /// Room for a message, or the end of sending; without the receiving half.
     Room,
-    /// The end of a connection that has failed with a lent message.
+    /// The end of a connection that failed while a message was lent.
     End,
 }
 
 impl Asks<'_> {
-    /// Asks for the next step. One of the write side is begun.
+    /// Asks for the next step, and begins it if it is one of the write side.
     pub(super) fn begin(&mut self, driver: &mut Driver) -> Result<Writing, Next> {
         let step = self.next(driver);
         Writing::begin(step, driver).ok_or_else(|| self.other(step, driver))
     }
 
-    /// Asks for the next step while somebody else writes, so that it is not one of the write side.
+    /// Asks for the next step while another caller writes, so that it is not one of the write side.
     pub(super) fn look(&mut self, driver: &mut Driver) -> Next {
         let step = self.next(driver);
         self.other(step, driver)
@@ -50,7 +50,7 @@ impl Asks<'_> {
 
     fn other(&self, step: Step, driver: &mut Driver) -> Next {
         if matches!(step, Step::Read | Step::Discard) {
-            // What it waits for may take long.
+            // This may wait for long.
             driver.outbound().release();
         }
         Next::Step(step, self.patience(driver))
@@ -84,7 +84,7 @@ impl Asks<'_> {
     }
 }
 
-/// What the loop ends with.
+/// Why the loop ends.
 #[derive(Debug)]
 pub(super) enum Stop {
     Found(Found),
@@ -92,15 +92,15 @@ pub(super) enum Stop {
     Ended,
 }
 
-/// What is to be done next, or was done.
+/// What to do next, or what was done.
 #[derive(Debug)]
 pub(super) enum Next {
     WriteOutcome(WriteOutcome),
-    /// A step, and until when a read may take.
+    /// A step, and how long a read may take.
     Step(Step, Option<Time>),
 }
 
-/// The error of the stream, which is told once, as what ended the connection.
+/// The error of the stream, which is reported once, as the reason why the connection ended.
 #[derive(Debug, Default)]
 pub(super) struct Failure {
     error: Option<io::Error>,
@@ -108,7 +108,7 @@ pub(super) struct Failure {
 }
 
 impl Failure {
-    /// Notes the error of a write, which the driver knows of.
+    /// Notes the error of a write, of which the driver has been notified.
     pub(super) fn noted(&mut self, wrote: WriteOutcome) -> WriteOutcome {
         match wrote {
             WriteOutcome::Failed(error) => {
@@ -119,14 +119,14 @@ impl Failure {
         }
     }
 
-    /// Notes the first error.
+    /// Notes an error, if it is the first.
     pub(super) fn note(&mut self, error: io::Error) {
         if !self.is_known {
             (self.error, self.is_known) = (Some(error), true);
         }
     }
 
-    /// How the connection ended, or one of its directions.
+    /// Reports how the connection, or one of its directions, ended.
     pub(super) fn tell(&mut self, outcome: Result<(), ProtocolError>) -> Result<(), Error> {
         outcome.map_err(|failure| match self.error.take() {
             Some(error) if failure == ProtocolError::ConnectionLost => error.into(),
@@ -135,7 +135,7 @@ impl Failure {
     }
 }
 
-/// What is known of the stream.
+/// The state of the stream's two sides.
 #[derive(Debug)]
 pub(super) struct Sides {
     pub(super) clock: Clock,
@@ -155,22 +155,22 @@ impl Sides {
     }
 }
 
-/// Who holds the driver and the sides of the stream.
+/// Access to the driver and the two sides of the stream.
 pub(super) trait Hold {
     type Stream: Stream;
 
     fn clock(&self) -> Clock;
 
-    /// Does something with the driver that takes no time.
+    /// Calls `act` with the driver. It must not block.
     fn with<T>(&mut self, act: impl FnOnce(&mut Driver, &mut Failure) -> T) -> T;
 
-    /// The next step. One of the write side is performed.
+    /// Returns the next step. A step of the write side is performed.
     fn next(&mut self, asks: &mut Asks<'_>) -> Next;
 
-    /// The read side, if it is here.
+    /// Returns the read side, if it belongs to this half.
     fn reading(&mut self) -> Option<(&mut Self::Stream, &mut Reader)>;
 
-    /// Waits for another thread that writes, if there is one.
+    /// Waits for another thread that is writing, if there is one.
     fn wait(&mut self, _until: Option<Time>) {}
 }
 
@@ -221,7 +221,7 @@ fn shut_down<H: Hold>(hold: &mut H) {
 ///
 /// # Errors
 ///
-/// `WouldBlock`: the time is up, or the stream does not block and is not ready.
+/// `WouldBlock` if the time is up, or the stream is non-blocking and not ready.
 pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Time>) -> Result<Stop, Error> {
     let clock = hold.clock();
     if let Some((_, reader)) = hold.reading() {
@@ -230,7 +230,7 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
         reader.is_blocked = false;
     }
     begin(hold, &asks);
-    // Whether a call of this turn has waited for what is asked for, or was refused at once.
+    // Whether a call in this turn waited for what is asked for (`true`), or returned at once (`false`).
     let mut has_waited = None;
     loop {
         if let Some(found) = look(hold, &mut asks) {
@@ -255,7 +255,7 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
             Step::Written => return Ok(Stop::Written),
             Step::Ended => return Ok(Stop::Ended),
             Step::Read | Step::Discard => {
-                // A deadline that has not begun does so when nothing comes for a while.
+                // A deadline that has not started yet starts once nothing arrives for a while.
                 let (due, most) = match due {
                     Some(Time::ZERO) => (None, hold.with(|driver, _| driver.glance())),
                     due => (due, None),
@@ -270,7 +270,7 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
             Step::Wait(due) => due,
             _ => None,
         };
-        // The last instants count as waited for.
+        // Less than `SHORTEST` left counts as up.
         let now = clock.now();
         let is_up = |end: Time| now + SHORTEST >= end;
         if let Some(due) = due.filter(|&due| is_up(due)) {
@@ -292,9 +292,9 @@ pub(super) fn drive<H: Hold>(hold: &mut H, mut asks: Asks<'_>, until: Option<Tim
     }
 }
 
-/// Begins a turn.
+/// Starts a turn.
 fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
-    // As long as there is something to read, a stream that did not take output is left alone for a turn.
+    // While there is something to read, a stream that did not accept output is not asked again in the next turn.
     let is_blocked = hold.reading().is_some_and(|(_, reader)| reader.is_blocked);
     hold.with(|driver, _| match asks {
         Asks::Write | Asks::Room => driver.writable(),
@@ -308,14 +308,14 @@ fn look<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
     let Asks::Event(inbound) = asks else { return None };
     match inbound.parse().into_data() {
         Ok(found) => Some(found),
-        // A failure comes back as the outcome.
+        // A failure is returned later, as the outcome.
         Err(parsed) => hold
             .with(|driver, _| inbound.settle(parsed, driver.outbound()))
             .unwrap_or(None),
     }
 }
 
-/// Reads once. Returns whether it has waited, if nothing came.
+/// Reads once. If nothing arrived, returns whether the call waited.
 fn read<H: Hold>(
     hold: &mut H,
     asks: &mut Asks<'_>,

@@ -1,4 +1,4 @@
-//! The time limits of a stream's calls.
+//! The timeouts of a stream's calls.
 
 use core::time::Duration;
 
@@ -8,27 +8,27 @@ use crate::{
     io::SHORTEST,
 };
 
-/// Which calls a limit is about.
+/// The calls that a limit applies to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Calls {
     Read,
     Write,
 }
 
-/// The time limit of reads or of writes: the application's, and the one that the shell needs for a while. The smaller holds.
+/// The timeout of reads or of writes: the application's, and a temporary one of the shell. The shorter applies.
 ///
-/// The application may change its own at any time, also through another handle of a socket. That is noticed when the shell
-/// changes the limit, or has waited for it.
+/// The application may change its own at any time, also through another handle of a socket. The shell notices when it
+/// changes the timeout, or when a call has timed out.
 #[derive(Debug)]
 pub(super) struct Limit {
     calls: Calls,
     own: Option<Duration>,
     shells: Option<Duration>,
-    /// What the stream said after it was set last, which may be rounded. `None` until then.
+    /// The timeout that the stream reported after it was last set, which may be rounded. `None` until then.
     applied: Option<Option<Duration>>,
-    /// Since when calls have moved nothing, if the last one has not.
+    /// Since when calls have made no progress, if the last one made none.
     quiet: Option<Time>,
-    /// Whether the last call that was not ready was back early.
+    /// Whether the last call that was not ready returned early.
     was_early: bool,
 }
 
@@ -44,17 +44,17 @@ impl Limit {
         }
     }
 
-    /// The limit of the application, as far as it is known.
+    /// Returns the application's timeout, as last seen.
     pub(super) const fn own(&self) -> Option<Duration> {
         self.own
     }
 
-    /// What a call is bounded to.
+    /// Returns the bound of a call.
     fn bound(&self) -> Option<Duration> {
         earlier(self.own, self.shells)
     }
 
-    /// Sets the shell's limit.
+    /// Sets the shell's timeout.
     pub(super) fn set<S: Stream>(&mut self, stream: &mut S, limit: Option<Duration>) {
         if limit != self.shells {
             self.learn(stream);
@@ -63,12 +63,12 @@ impl Limit {
         }
     }
 
-    /// A call was not ready, which began then if that was noted. Returns whether it has only used up the limit of the shell.
-    /// Otherwise the stream does not block, or the application's limit is used up.
+    /// Notes that a call was not ready; `began` is when it began, if known. Returns `true` if it only used up the
+    /// shell's timeout. Otherwise the stream is non-blocking, or the application's timeout has passed.
     pub(super) fn has_waited<S: Stream>(&mut self, stream: &mut S, began: Option<Time>, clock: Clock) -> bool {
         let bound = began.zip(self.bound());
         let Some((began, bound)) = bound else { return false };
-        // A stream that does not block is back at once. One that does may be early once, at the next tick of its clock.
+        // A non-blocking stream returns at once. A blocking one may return early once, at the next tick of its clock.
         let is_early = clock.now().since(began) < bound / 2;
         if is_early && core::mem::replace(&mut self.was_early, true) {
             self.quiet = None;
@@ -84,17 +84,17 @@ impl Limit {
         !is_used_up
     }
 
-    /// A call has moved something, or the caller begins to wait.
+    /// Notes that a call made progress, or that the caller begins to wait.
     pub(super) fn restart(&mut self) {
         self.quiet = None;
     }
 
-    /// Leaves the application's limit alone on the stream.
+    /// Removes the shell's timeout, so that the stream has the application's only.
     pub(super) fn restore<S: Stream>(&mut self, stream: &mut S) {
         self.set(stream, None);
     }
 
-    /// Returns whether the application has changed its limit.
+    /// Returns whether the application has changed its timeout.
     fn learn<S: Stream>(&mut self, stream: &S) -> bool {
         let current = self.get(stream);
         let is_changed = self.applied != Some(current);
@@ -106,7 +106,7 @@ impl Limit {
 
     fn apply<S: Stream>(&mut self, stream: &mut S) {
         let bound = self.bound();
-        // A stream that cannot bound its calls has no deadline for them.
+        // A stream without timeouts has no deadline for its calls.
         let _ = match self.calls {
             Calls::Read => stream.set_read_timeout(bound),
             Calls::Write => stream.set_write_timeout(bound),
@@ -123,11 +123,11 @@ impl Limit {
     }
 }
 
-/// The limit for a wait of this length: the largest power of two of milliseconds that fits. It seldom changes from one wait to
-/// the next, and who has waited for it looks again.
+/// Returns the timeout for a wait of this length: the largest power of two, in milliseconds, that fits. It rarely
+/// changes from one wait to the next, and a caller that has used it up looks again.
 pub(super) fn fitting(wait: Duration) -> Duration {
     let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).max(1);
-    // More than 12 days is more than some systems know.
+    // Some systems do not support more than about 12 days.
     Duration::from_millis(1 << millis.ilog2().min(30))
 }
 

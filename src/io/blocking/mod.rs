@@ -1,4 +1,4 @@
-//! WebSockets over blocking streams, one thread each; and over non-blocking ones that an event loop polls.
+//! WebSockets over blocking streams, with a thread for each, or over non-blocking streams polled by an event loop.
 //!
 //! ```no_run
 //! use std::{net::{TcpListener, TcpStream}, thread};
@@ -30,10 +30,10 @@
 //!
 //! # Non-blocking streams
 //!
-//! Every call returns [`Error::Io`](crate::Error::Io) with `WouldBlock` where the stream is not ready, and goes on where it was
-//! when it is called again: no byte is lost in either direction. For the opening handshake, use [`Acceptor`] or
-//! [`Connector`], which keep its state. For a server of many connections the bare
-//! [`Connection`](crate::Connection) is the better start: see `examples/echo_mio.rs`.
+//! When the stream is not ready, every call returns [`Error::Io`](crate::Error::Io) with `WouldBlock`. The next call
+//! continues where it stopped: no byte is lost in either direction. For the opening handshake, use [`Acceptor`] or
+//! [`Connector`], which keep its state. For a server with many connections, the bare [`Connection`](crate::Connection)
+//! is a better fit: see `examples/echo_mio.rs`.
 
 mod clock;
 mod constructors;

@@ -1,4 +1,4 @@
-//! The opening handshake over a stream: steps of an [`Opening`], performed.
+//! The opening handshake over a stream: performs the steps of an [`Opening`].
 
 use core::{task::Poll, time::Duration};
 use std::{
@@ -30,16 +30,16 @@ use crate::{
 
 /// The opening handshake of a server over a stream, step by step.
 ///
-/// [`WebSocket::accept`] takes all steps at once. The steps serve a non-blocking stream, whose
-/// [`recv_request`](Self::recv_request) is called again when there is more to read, and a server that wants to look at
-/// the request before it decides.
+/// [`WebSocket::accept`] takes all steps at once. Use the steps for a non-blocking stream, calling
+/// [`recv_request`](Self::recv_request) again when there is more to read, or to inspect the request before deciding
+/// about it.
 #[derive(Debug)]
 pub struct Acceptor<S> {
     link: OpeningLink<S, ServerHandshake>,
 }
 
 impl<S: Stream> Acceptor<S> {
-    /// A handshake over a stream of which nothing was read. Its time begins now.
+    /// Starts a handshake over a stream from which nothing has been read. Its timeout starts now.
     #[must_use]
     pub fn new(stream: S, config: &Config) -> Self {
         Self {
@@ -52,15 +52,14 @@ impl<S: Stream> Acceptor<S> {
 
 /// The opening handshake of a client over a stream, step by step.
 ///
-/// [`WebSocket::client`] takes all steps at once. The steps serve a non-blocking stream, and a client that wants to see
-/// the response.
+/// [`WebSocket::client`] takes all steps at once. Use the steps for a non-blocking stream, or to inspect the response.
 #[derive(Debug)]
 pub struct Connector<S> {
     link: OpeningLink<S, ClientHandshake>,
 }
 
 impl<S: Stream> Connector<S> {
-    /// A handshake over a stream that leads to the server of the request. Its time begins now.
+    /// Starts a handshake over a stream connected to the request's server. Its timeout starts now.
     ///
     /// # Errors
     ///
@@ -72,7 +71,7 @@ impl<S: Stream> Connector<S> {
         })
     }
 
-    /// Sets the end of the handshake, which began before it got here.
+    /// Sets the deadline of a handshake that began before this point.
     pub(in crate::io) fn set_deadline(&mut self, deadline: Option<Instant>) {
         let origin = self.link.origin;
         let due = deadline.map(|deadline| Time::from_origin(deadline.saturating_duration_since(origin)));
@@ -105,7 +104,7 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
         }
     }
 
-    /// The peer's head.
+    /// Receives the peer's head.
     fn recv(&mut self) -> Result<H::Received, Error> {
         self.drive()?;
         self.opener.outcome()
@@ -117,13 +116,13 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
         WebSocket::from_negotiated(self.stream, negotiated, &self.config)
     }
 
-    /// Goes on to the end of the exchange or of a refusal.
+    /// Continues to the end of the handshake or of a refusal.
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, if the stream is not ready before it must be.
+    /// `WouldBlock` if the stream is not ready.
     fn drive(&mut self) -> io::Result<()> {
-        // Whether output waits, and until when the calls of a whole turn have waited.
+        // Whether output is waiting, and the deadline until which a whole turn has waited.
         let (mut is_full, mut waited) = (false, None);
         self.opener.opening.turn();
         loop {
@@ -134,7 +133,7 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
                 Step::Wait(Some(due)) if self.now() + SHORTEST >= due => {
                     self.opener.opening.at(self.now().max(due));
                 }
-                // A stream that blocks has waited until then, and another is not ready.
+                // A blocking stream has waited until then; a non-blocking one is not ready.
                 Step::Wait(due) if due.is_none() || due == waited => return Err(ErrorKind::WouldBlock.into()),
                 Step::Wait(due) => {
                     (is_full, waited) = (false, due);
@@ -142,7 +141,7 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
                 }
                 Step::Yield => {}
                 Step::Written | Step::Ended => return Ok(()),
-                // Nothing would end this read, though the peer may wait for the rest of the request.
+                // Nothing would end this read, while the peer may be waiting for the rest of the request.
                 Step::Read if is_full && patience.is_none() => return Err(ErrorKind::WouldBlock.into()),
                 step => {
                     let mut calls = Bounded {
@@ -162,7 +161,7 @@ impl<S: Stream, H: Handshake> OpeningLink<S, H> {
     }
 }
 
-/// The calls of a stream, each of which may block for a time.
+/// The calls of a stream, each of which may block for a limited time.
 struct Bounded<'a, S> {
     stream: &'a mut S,
     patience: Option<Duration>,
@@ -189,13 +188,13 @@ impl<S: Stream> opener::Calls for Bounded<'_, S> {
         ready(|| self.stream.flush())
     }
 
-    /// It is not waited for, since the end of the stream is a sign as well.
+    /// Does not wait, since the end of the stream is detected by reading.
     fn shutdown(&mut self) -> Poll<io::Result<()>> {
         Poll::Ready(self.stream.shutdown(Shutdown::Write))
     }
 }
 
-/// Makes a call, for which the stream may not be ready.
+/// Makes a call. [`Poll::Pending`] means that the stream is not ready.
 fn ready<V>(call: impl FnMut() -> io::Result<V>) -> Poll<io::Result<V>> {
     match uninterrupted(call) {
         Err(error) if error.kind() == ErrorKind::WouldBlock => Poll::Pending,

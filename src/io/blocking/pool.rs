@@ -1,7 +1,7 @@
-//! Receive buffers shared by all connections, each of which has a thread of its own.
+//! Receive buffers shared by all connections, each of which has its own thread.
 //!
-//! A connection needs a large buffer only while there is something to read. Before it waits it gives the buffer back, so
-//! that as many are in use as connections are busy, not as many as there are threads.
+//! A connection needs a large buffer only while there is something to read. It returns the buffer before it waits, so
+//! the number of buffers in use is the number of busy connections, not the number of threads.
 
 use std::sync::Mutex;
 
@@ -10,10 +10,10 @@ use crate::{
     io::READ,
 };
 
-/// Buffers that are kept at most while nobody uses them.
+/// The most buffers kept while unused.
 const MOST: usize = 16;
 
-/// Nobody waits for the lock: who finds it taken does without the pool.
+/// No thread waits for the lock: one that finds it taken does without the pool.
 static POOL: Mutex<Vec<RecvBuffer>> = Mutex::new(Vec::new());
 
 /// Lends a large buffer to a connection that is about to receive.

@@ -1,8 +1,8 @@
 //! The two directions of a connection, for two threads.
 //!
-//! Everybody who has something to send shares the driver, protected by a lock that is never held while the stream is read or
-//! written. A caller that writes takes the writer out, with the output, and puts it back afterwards. A caller
-//! that finds the writer taken waits for it if it must know that everything is written, and otherwise has nothing to do.
+//! All senders share the driver, protected by a lock that is never held while the stream is read or written. A caller
+//! that writes takes out the writer and the output, and puts them back afterwards. A caller that finds the writer taken
+//! waits for it if it must know that everything is written; otherwise it has nothing to do.
 //!
 //! ```text
 //!   RecvHalf: stream -> Inbound --(Pong, Close)--+
@@ -11,8 +11,8 @@
 //!                                             `----- Mutex -----'
 //! ```
 //!
-//! Nobody can end a read that is under way, so the receiving half looks from time to time whether the other one has begun
-//! something that has a deadline ([`Driver::glance`]).
+//! A blocked read cannot be interrupted, so the receiving half checks from time to time whether the sending half has
+//! started something that has a deadline ([`Driver::glance`]).
 
 mod recv;
 mod send;
@@ -35,9 +35,10 @@ use crate::{
 pub use self::{recv::RecvHalf, send::SendHalf};
 
 impl<S: Stream> WebSocket<S> {
-    /// Separates the directions, for several threads; [`SendHalf::reunite`] puts them together again.
+    /// Splits the connection into its two directions, for several threads. [`SendHalf::reunite`] puts them together
+    /// again.
     ///
-    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while the sending half
+    /// The receiving half continues to answer Pings and finishes the closing handshake, even while the sending half
     /// blocks or does nothing.
     ///
     /// # Errors
@@ -75,7 +76,7 @@ impl<S: Stream> WebSocket<S> {
     }
 }
 
-/// What both halves use.
+/// The state that both halves share.
 #[derive(Debug)]
 struct SharedDriver<S> {
     sending: Mutex<Sending<S>>,
@@ -88,7 +89,7 @@ struct SharedDriver<S> {
 struct Sending<S> {
     driver: Driver,
     failure: Failure,
-    /// `None` while somebody writes.
+    /// `None` while a caller is writing.
     writer: Option<Writer<S>>,
 }
 
@@ -101,7 +102,7 @@ struct Writer<S> {
 
 impl<S: Stream> SharedDriver<S> {
     fn lock(&self) -> MutexGuard<'_, Sending<S>> {
-        // What a panicking thread leaves behind is whole: no call under the lock leaves its work half done.
+        // The state is consistent after a panic: no call under the lock leaves its work half done.
         self.sending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -113,10 +114,10 @@ impl<S: Stream> SharedDriver<S> {
         change(self.lock().driver.outbound())
     }
 
-    /// The next step. One of the write side is performed.
+    /// Returns the next step. A step of the write side is performed.
     ///
-    /// With `once`, output that others have queued during a write that took everything is left for later: they could keep the
-    /// receiver from reading for ever.
+    /// With `once`, output that other callers queue during a write that took everything is left for later. Otherwise
+    /// they could keep the receiver from reading forever.
     fn next(&self, asks: &mut Asks<'_>, once: bool) -> Next {
         let mut sending = self.lock();
         let Some(mut writer) = sending.writer.take() else {
@@ -143,7 +144,7 @@ impl<S: Stream> SharedDriver<S> {
         Next::WriteOutcome(sending.failure.noted(wrote))
     }
 
-    /// Waits for another thread that writes, if there still is one.
+    /// Waits for another thread that is writing, if there still is one.
     fn wait(&self, until: Option<Time>) {
         let sending = self.lock();
         if sending.writer.is_some() {
@@ -159,7 +160,7 @@ impl<S: Stream> SharedDriver<S> {
     }
 }
 
-/// A half that is driven: with the read side, or without.
+/// A half being driven, with or without the read side.
 struct Half<'a, S> {
     shared: &'a SharedDriver<S>,
     reading: Option<(&'a mut S, &'a mut Reader)>,

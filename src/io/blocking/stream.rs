@@ -1,4 +1,4 @@
-//! What a blocking stream can do beyond reading and writing.
+//! The stream traits: what a blocking stream can do beyond reading and writing.
 
 use core::time::Duration;
 use std::{
@@ -8,16 +8,17 @@ use std::{
 
 /// A stream that a [`WebSocket`](super::WebSocket) can run over.
 ///
-/// Beyond [`Read`] and [`Write`], a stream says how it is shut down and how the time of a read or write is bounded.
-/// All of it has a default that does nothing, so that `impl Stream for MyStream {}` is enough; [`Plain`] does that for a
-/// stream of another crate. Without bounded times, deadlines only pass when the stream returns, and a write that waits for the
-/// peer does not read meanwhile. Without a shutdown, a connection ends without waiting for the peer to read what was sent last.
+/// Beyond [`Read`] and [`Write`], a stream can be shut down, and its reads and writes can have timeouts. Every method
+/// has a default that does nothing, so `impl Stream for MyStream {}` is enough; [`Plain`] wraps a stream of another
+/// crate in this way. Without timeouts, deadlines are checked only when a call of the stream returns, and a write that
+/// waits for the peer does not read meanwhile. Without a shutdown, a connection ends without waiting for the peer to
+/// read the last bytes sent.
 ///
-/// # Streams whose type is not known
+/// # Streams of unknown type
 ///
-/// A `Box<dyn Stream + Send>` is a stream, with all that the boxed one can do. If only [`Read`] and [`Write`] are known, the stream
-/// goes into [`Plain`], and can neither be shut down nor bounded. A second handle is lost with either, so a boxed stream
-/// cannot be [split](super::WebSocket::split).
+/// `Box<dyn Stream + Send>` is a stream and passes all methods on. If only [`Read`] and [`Write`] are known, wrap the
+/// stream in [`Plain`]; it then has neither a shutdown nor timeouts. Neither can be cloned into a second handle, so a
+/// boxed stream cannot be [split](super::WebSocket::split).
 ///
 /// ```no_run
 /// use std::{io::{Read, Write}, net::TcpStream};
@@ -26,7 +27,7 @@ use std::{
 /// let stream: Box<dyn Stream + Send> = Box::new(TcpStream::connect("localhost:9001")?);
 /// let websocket = WebSocket::client(stream, "ws://localhost:9001/".parse()?)?;
 ///
-/// // A trait object has one trait besides `Send` and its like, so two need one of your own.
+/// // A trait object can name one trait besides `Send` and other auto traits, so combine the two in your own.
 /// trait ReadWrite: Read + Write {}
 /// impl<S: Read + Write> ReadWrite for S {}
 /// let stream: Box<dyn ReadWrite + Send> = Box::new(TcpStream::connect("localhost:9001")?);
@@ -34,21 +35,22 @@ use std::{
 /// # Ok::<(), websocket_proto::Error>(())
 /// ```
 ///
-/// # Time limits of the application
+/// # Timeouts of the application
 ///
-/// A WebSocket bounds reads by its own deadlines, and writes to a few milliseconds at a time. A limit that the application has
-/// set on the stream holds beside these: a call that makes no progress for so long returns
-/// [`Error::Io`](crate::Error::Io) with `WouldBlock`, and loses nothing. It may be set and changed at any time; to take it off
-/// while a deadline runs, which has set a limit of its own, set a very long one instead.
-/// [`WebSocket::into_parts`](super::WebSocket::into_parts) leaves just that limit on the stream.
+/// A WebSocket bounds reads by its own deadlines, and each write to a few milliseconds. A timeout that the application
+/// has set on the stream applies as well: a call that makes no progress for that long returns
+/// [`Error::Io`](crate::Error::Io) with `WouldBlock`, and loses nothing. It may be set and changed at any time. To
+/// remove it while a deadline is running, set a very long timeout instead, since the shell has its own timeout on the
+/// stream then. [`WebSocket::into_parts`](super::WebSocket::into_parts) leaves only the application's timeout on the
+/// stream.
 pub trait Stream: Read + Write {
-    /// Shuts one or both directions down. The other side sees the end of the stream.
+    /// Shuts down one or both directions. The peer sees the end of the stream.
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](io::ErrorKind::Unsupported), as the default returns after a flush, if the other side sees the end only when the
-    /// stream is dropped. A WebSocket that has nothing more to say then does not wait for the other side. Other errors are
-    /// ignored: the stream is about to be dropped.
+    /// [`Unsupported`](io::ErrorKind::Unsupported) if the peer sees the end only when the stream is dropped; the
+    /// default returns it after a flush. A WebSocket that has nothing more to send then does not wait for the peer.
+    /// Other errors are ignored: the stream is about to be dropped.
     fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         if how != Shutdown::Read {
             self.flush()?;
@@ -56,40 +58,40 @@ pub trait Stream: Read + Write {
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Bounds how long one read may block; it then returns [`io::ErrorKind::WouldBlock`] or
-    /// [`io::ErrorKind::TimedOut`]. `None` is no bound. It is never zero.
+    /// Limits how long one read may block. It then returns [`io::ErrorKind::WouldBlock`] or
+    /// [`io::ErrorKind::TimedOut`]. `None` means no limit; the limit is never zero.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn set_read_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
         Ok(())
     }
 
-    /// Bounds how long one write may block, in the same way.
+    /// Limits how long one write may block, in the same way.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn set_write_timeout(&mut self, _timeout: Option<Duration>) -> io::Result<()> {
         Ok(())
     }
 
-    /// The bound of reads that the stream has at the moment. Without it, a bound that the application has set before is not
-    /// known, and is lost when another one is set.
+    /// Returns the current read timeout. Without this method, a timeout that the application has set earlier is
+    /// unknown, and lost when the shell sets another.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn read_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(None)
     }
 
-    /// The bound of writes, in the same way.
+    /// Returns the current write timeout, in the same way.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn write_timeout(&self) -> io::Result<Option<Duration>> {
         Ok(None)
     }
@@ -97,11 +99,11 @@ pub trait Stream: Read + Write {
 
 /// A stream whose two directions can be used from two threads at the same time.
 pub trait SplitStream: Stream + Sized {
-    /// A second handle of the same stream.
+    /// Returns a second handle to the same stream.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn try_clone(&self) -> io::Result<Self>;
 }
 
@@ -163,7 +165,7 @@ impl<S: Stream + ?Sized> Stream for Box<S> {
     }
 }
 
-/// Any [`Read`] and [`Write`] as a [`Stream`] without shutdown or bounded times.
+/// Makes any [`Read`] and [`Write`] a [`Stream`] without shutdown and timeouts.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Plain<S>(pub S);
 

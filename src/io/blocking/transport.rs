@@ -1,4 +1,4 @@
-//! Moving bytes: single reads and writes of a stream, within the time that they may take.
+//! Moving bytes: single reads and writes of a stream, with a limit on their time.
 
 use core::time::Duration;
 use std::{
@@ -16,22 +16,22 @@ use super::{
 };
 use crate::connection::{Driver, Inbound, OwnedOutput, Step, Time, earlier};
 
-/// Bytes that a connection without buffer reads into first, on the stack.
+/// Bytes that a connection without a buffer reads first, on the stack.
 const FIRST_READ: usize = 4 << 10;
 
-/// Slices of one vectored write.
+/// The number of slices in one vectored write.
 const SLICES: usize = 16;
 
-/// How long a connection keeps large buffers while nothing comes.
+/// How long a connection keeps large buffers while nothing arrives.
 const IDLE: Duration = Duration::from_millis(256);
 
-/// How long a read may block while output waits that the stream did not take.
+/// How long a read may block while output is waiting that the stream did not accept.
 const SOON: Duration = Duration::from_millis(4);
 
-/// How long a write may block: the peer may wait for this side to read.
+/// How long a write may block: the peer may be waiting for this side to read.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// What a read gave.
+/// The result of a read.
 #[derive(Debug)]
 pub(super) enum ReadOutcome {
     Bytes(usize),
@@ -40,7 +40,7 @@ pub(super) enum ReadOutcome {
     Blocked {
         has_waited: bool,
     },
-    /// There is no room.
+    /// There is no room in the buffer.
     Full,
     Interrupted,
     Failed(io::Error),
@@ -50,11 +50,11 @@ pub(super) enum ReadOutcome {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) limit: Limit,
-    /// How long any read may take, since nobody can end it; `None` is no limit.
+    /// The longest time a read may take, since it cannot be interrupted; `None` means no limit.
     pub(super) most: Option<Duration>,
-    /// Whether output waits for which the stream has blocked when it was asked last.
+    /// Whether output is waiting because the stream blocked when it was last asked.
     pub(super) is_blocked: bool,
-    /// Whether the last read filled its buffer, so that more is to be expected at once.
+    /// Whether the last read filled its buffer, so that more data is likely to be ready.
     busy: bool,
 }
 
@@ -68,11 +68,11 @@ impl Reader {
         }
     }
 
-    /// Reads once, for at most until then and so long. Without a place to receive into, what was read is thrown away.
+    /// Reads once, until the given time and for at most the given duration. Without `inbound`, the bytes are discarded.
     ///
-    /// An idle connection waits without a buffer: the first bytes go to the stack, and only a connection from which so
-    /// many come that they fill it gets a large one, or one that reads `ahead`. That one, and the buffer of a large message,
-    /// are given back when nothing has come for a [while](IDLE).
+    /// An idle connection waits without a buffer: its first bytes are read into the stack. A connection gets a large
+    /// buffer only once a read fills that one, or if it reads `ahead`. The large buffer, and the buffer of a large
+    /// message, are released when nothing has arrived for a [while](IDLE).
     pub(super) fn read<S: Stream>(
         &mut self,
         stream: &mut S,
@@ -135,14 +135,14 @@ impl Reader {
     }
 }
 
-/// A step of the write side that was begun, and is performed without the driver.
+/// A step of the write side that has begun and is performed without the driver.
 #[derive(Debug)]
 pub(super) struct Writing {
     step: Step,
     output: Option<OwnedOutput>,
 }
 
-/// What became of it.
+/// The result of such a step.
 #[derive(Debug)]
 pub(super) enum WriteOutcome {
     Done,
@@ -168,7 +168,7 @@ impl Writing {
         Some(Self { step, output })
     }
 
-    /// Performs it. It blocks for a [short time](PATIENCE) only.
+    /// Performs the step. Blocks for a [short time](PATIENCE) only.
     pub(super) fn perform<S: Stream>(&mut self, stream: &mut S, limit: &mut Limit, clock: Clock) -> WriteOutcome {
         limit.set(stream, Some(PATIENCE));
         let began = clock.now();
@@ -177,7 +177,7 @@ impl Writing {
             None if self.step == Step::Flush => stream.flush(),
             None => match stream.shutdown(Shutdown::Write) {
                 Err(error) if error.kind() == io::ErrorKind::Unsupported => Err(error),
-                // The peer may be gone already; the end of the stream will tell.
+                // The peer may be gone already; the read side will notice.
                 _ => Ok(()),
             },
         });
@@ -194,7 +194,7 @@ impl Writing {
         }
     }
 
-    /// Reports what became of it. Returns whether all that was taken is written.
+    /// Reports the result to the driver. Returns whether everything that was taken is written.
     pub(super) fn report(self, driver: &mut Driver, wrote: &WriteOutcome) -> bool {
         let is_complete = self.output.as_ref().is_some_and(|output| !output.has_remaining());
         if let Some(output) = self.output {
@@ -206,7 +206,7 @@ impl Writing {
             (WriteOutcome::Done, _) => {}
             (WriteOutcome::Blocked { .. }, _) => driver.write_blocked(),
             (WriteOutcome::CannotShutDown, _) => {
-                // The peer sees no end before the stream is dropped, so its own is not waited for.
+                // The peer sees no end until the stream is dropped, so do not wait for its own.
                 driver.shut_down();
                 driver.read_ended();
             }
@@ -232,7 +232,7 @@ fn write<S: Stream>(stream: &mut S, output: &mut OwnedOutput) -> io::Result<()> 
     }
 }
 
-/// Repeats what a signal interrupts. A time that is up is a stream that is not ready.
+/// Repeats a call that a signal interrupts. Reports a timeout as a stream that is not ready.
 pub(super) fn uninterrupted<T>(mut operation: impl FnMut() -> io::Result<T>) -> io::Result<T> {
     loop {
         match operation() {

@@ -16,10 +16,11 @@ use crate::{
 
 /// A WebSocket over a blocking (or non-blocking) stream.
 ///
-/// What is [fed](Self::feed) is written together, at the latest before the next wait for a message, so that a loop of `recv` and `feed` answers
-/// everything that arrived together with one write.
+/// [Queued](Self::feed) messages are written together, at the latest before the next wait for a message. So a loop of
+/// `recv` and `feed` answers everything that arrived together with one write.
 ///
-/// Dropping it drops the stream without a closing handshake; [`close`](Self::close) ends it properly.
+/// Dropping it drops the stream without a closing handshake; use [`close`](Self::close) to close the connection
+/// cleanly.
 #[derive(Debug)]
 pub struct WebSocket<S> {
     pub(super) stream: S,
@@ -28,8 +29,8 @@ pub struct WebSocket<S> {
 }
 
 impl<S: Stream> WebSocket<S> {
-    /// A WebSocket from a stream and a connection, after an opening handshake that was done elsewhere or
-    /// [`into_parts`](Self::into_parts).
+    /// Creates a WebSocket from a stream and a connection, after [`into_parts`](Self::into_parts) or an opening
+    /// handshake that was done elsewhere.
     #[must_use]
     pub fn from_parts(stream: S, connection: Connection) -> Self {
         Self {
@@ -43,8 +44,8 @@ impl<S: Stream> WebSocket<S> {
     send_verbs!();
     state_verbs!();
 
-    /// As [`recv`](Self::recv), but it waits no longer than `timeout`. When the time is up, nothing is lost: the next call
-    /// continues.
+    /// Receives the next message like [`recv`](Self::recv), but waits for at most `timeout`. Nothing is lost when the
+    /// time is up: the next call continues.
     ///
     /// ```no_run
     /// use std::{net::TcpStream, time::Duration};
@@ -61,8 +62,8 @@ impl<S: Stream> WebSocket<S> {
     /// }
     /// ```
     ///
-    /// The time is kept to a few milliseconds if the stream can [bound](Stream::set_read_timeout) its reads. A timeout of zero
-    /// receives what has arrived.
+    /// The timeout is accurate to a few milliseconds if the stream supports [read timeouts](Stream::set_read_timeout).
+    /// A timeout of zero returns only what has already arrived.
     ///
     /// # Errors
     ///
@@ -78,13 +79,15 @@ impl<S: Stream> WebSocket<S> {
         }
     }
 
-    /// The next message, lent, with the sending side to answer it while it is lent.
+    /// Receives the next message, borrowed, together with the sending side, so that you can answer it while it is
+    /// borrowed.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush). If enough is queued that an answer
-    /// would be refused, that is written first: so a peer that does not read is not read from for long either.
+    /// Answers are written before the next wait, or by [`flush`](Self::flush). If the queue is so full that an answer
+    /// would be refused, it is written first. So a peer that does not read is not read from for long either.
     ///
     /// ```no_run
-    /// # fn echo(mut websocket: websocket_proto::blocking::WebSocket<std::net::TcpStream>) -> Result<(), websocket_proto::Error> {
+    /// # use websocket_proto::{Error, blocking::WebSocket};
+    /// # fn echo(mut websocket: WebSocket<std::net::TcpStream>) -> Result<(), Error> {
     /// while let Some((message, outbound)) = websocket.recv_split()? {
     ///     outbound.feed(message)?;
     /// }
@@ -109,50 +112,52 @@ impl<S: Stream> WebSocket<S> {
         }
     }
 
-    /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
+    /// Closes the connection: sends a Close, then waits for the peer's Close and for the end of the stream.
     ///
-    /// Messages that still arrive are discarded; to receive them, use [`feed_close`](Self::feed_close). If the connection is closing already, this only waits for the end.
+    /// Messages that still arrive are discarded; to receive them, use [`feed_close`](Self::feed_close) instead. If the
+    /// connection is already closing, this method only waits for the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake was not finished,
-    /// in time ([`Timers::close`](crate::Timers::close)) or at all. [`Error::Io`], also with `WouldBlock`.
+    /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake did not finish,
+    /// or not in time ([`Timers::close`](crate::Timers::close)). [`Error::Io`], also with `WouldBlock`.
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
         self.feed_close(frame)?;
         self.find(Wanted::End)?;
         Ok(())
     }
 
-    /// When to receive again at the latest, for an event loop with non-blocking streams, even if nothing has come: that fires
-    /// due timers. The time may change with every other call.
+    /// Returns the latest time to receive again, even if nothing has arrived, to fire due timers.
+    ///
+    /// It is meant for event loops with non-blocking streams. Any other call may change it.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
         let due = self.connection.poll_timeout()?;
         self.sides.clock.instant(due)
     }
 
-    /// The stream.
+    /// Returns the stream.
     #[must_use]
     pub const fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// The stream. Reading from it or writing to it breaks the connection.
+    /// Returns the stream. Reading from it or writing to it corrupts the connection.
     #[must_use]
     pub const fn stream_mut(&mut self) -> &mut S {
         &mut self.stream
     }
 
-    /// The stream and the connection, for your own loop; [`from_parts`](Self::from_parts) puts them together again. The stream has
-    /// the time limits that the application gave it.
+    /// Returns the stream and the connection, for your own loop. [`from_parts`](Self::from_parts) puts them together
+    /// again. The stream keeps only the timeouts that the application has set.
     ///
-    /// What is queued is still in the connection. Its time has another origin then, so a deadline that is already set may
-    /// pass early or late.
+    /// Queued output is still in the connection. The connection's clock has another origin afterwards, so a deadline
+    /// that is already set may fire early or late.
     #[must_use]
     pub fn into_parts(mut self) -> (S, Connection) {
         self.sides.reader.limit.restore(&mut self.stream);
         self.sides.writes.restore(&mut self.stream);
-        // Whoever goes on with them flushes the stream.
+        // The next owner flushes the stream.
         self.connection.drive().1.flushed();
         (self.stream, self.connection)
     }

@@ -1,4 +1,4 @@
-//! How a connection that one thread has for itself is driven.
+//! Driving a connection that one thread owns.
 
 use alloc::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::{
     negotiated::Agreed,
 };
 
-/// A connection that one thread has for itself.
+/// A connection that one thread owns.
 struct Whole<'a, S> {
     stream: &'a mut S,
     driver: &'a mut Driver,
@@ -117,7 +117,7 @@ impl<S: Stream> WebSocket<S> {
         self.lend_split(found).map(|(event, _)| event)
     }
 
-    /// Lends what was found, and the sending side with it.
+    /// Lends an event that was found, together with the sending side.
     #[inline]
     pub(super) fn lend_split(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Error> {
         let (inbound, mut whole) = self.whole();

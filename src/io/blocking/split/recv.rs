@@ -16,9 +16,10 @@ use crate::{
     negotiated::Agreed,
 };
 
-/// The receiving half of a [`WebSocket`](crate::blocking::WebSocket); see [`WebSocket::split`](crate::blocking::WebSocket::split).
+/// The receiving half of a [`WebSocket`](crate::blocking::WebSocket); see
+/// [`WebSocket::split`](crate::blocking::WebSocket::split).
 ///
-/// It must go on receiving for Pings to be answered, deadlines to be kept and the closing handshake to be finished.
+/// Keep receiving: that answers Pings, enforces deadlines and finishes the closing handshake.
 #[derive(Debug)]
 pub struct RecvHalf<S> {
     pub(super) stream: S,
@@ -32,7 +33,8 @@ impl<S: Stream> RecvHalf<S> {
     recv_verbs!();
     state_verbs!();
 
-    /// As [`recv`](Self::recv), but it waits no longer than `timeout`; see [`WebSocket::recv_timeout`](crate::blocking::WebSocket::recv_timeout).
+    /// Receives the next message like [`recv`](Self::recv), but waits for at most `timeout`; see
+    /// [`WebSocket::recv_timeout`](crate::blocking::WebSocket::recv_timeout).
     ///
     /// # Errors
     ///

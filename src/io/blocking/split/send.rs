@@ -25,7 +25,7 @@ use crate::{
 
 /// The sending half of a [`WebSocket`]; see [`WebSocket::split`].
 ///
-/// Clones send through the same connection, each message as a whole.
+/// All clones send through the same connection, each message as a whole.
 #[derive(Debug)]
 pub struct SendHalf<S> {
     pub(super) shared: Arc<SharedDriver<S>>,
@@ -36,8 +36,8 @@ impl<S: Stream> SendHalf<S> {
     send_verbs!();
     state_verbs!();
 
-    /// Begins the closing handshake, and writes everything that is queued. The receiving half finishes it, and then ends with
-    /// `None`. If the connection is closing already, this only writes.
+    /// Starts the closing handshake and writes all queued output. The receiving half finishes the handshake and then
+    /// returns `None`. If the connection is already closing, this method only writes.
     ///
     /// # Errors
     ///
@@ -45,7 +45,7 @@ impl<S: Stream> SendHalf<S> {
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), Error> {
         self.feed_close(frame)?;
         self.flush()?;
-        // The time that the peer has begins now, and not when the receiving half looks next.
+        // The peer's time to answer starts now, not when the receiving half looks next.
         let now = self.shared.clock.now();
         let driver = &mut self.shared.lock().driver;
         driver.at_write(now);
@@ -53,11 +53,12 @@ impl<S: Stream> SendHalf<S> {
         Ok(())
     }
 
-    /// Puts the halves together again.
+    /// Puts the two halves back together.
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] with both, if they are not of the same connection, or there are other clones of the sending half.
+    /// [`ReuniteError`], with both halves, if they belong to different connections, or the sending half has other
+    /// clones.
     pub fn reunite(self, recv: RecvHalf<S>) -> Result<WebSocket<S>, ReuniteError<Self, RecvHalf<S>>> {
         if !Arc::ptr_eq(&self.shared, &recv.shared) {
             return Err(ReuniteError::new(self, recv));
@@ -119,7 +120,7 @@ impl<S: Stream> SendHalf<S> {
         self.write(Asks::Room)
     }
 
-    /// The deadline of stalled output is kept also if the receiving half is dropped or not used.
+    /// The deadline for stalled output is enforced even if the receiving half is dropped or unused.
     fn write(&self, asks: Asks<'_>) -> Result<(), Error> {
         let mut half = Half {
             shared: &self.shared,
