@@ -1,4 +1,4 @@
-//! Opening a WebSocket over a stream that there is.
+//! Opening a WebSocket over an existing stream.
 
 use alloc::boxed::Box;
 
@@ -13,23 +13,24 @@ use crate::{
 
 /// Opening a WebSocket.
 ///
-/// A `stream` is whatever converts into the transport: a stream of the runtime for
-/// [`tokio::WebSocket`](crate::tokio::WebSocket) and [`futures::WebSocket`](crate::futures::WebSocket), and the transport itself.
-// The futures are boxed at once: their state, or the stream alone, would be part of the caller's future for as long as the
-// connection lasts.
+/// A `stream` is any type that converts into the transport: the transport itself and, for
+/// [`tokio::WebSocket`](crate::tokio::WebSocket) and [`futures::WebSocket`](crate::futures::WebSocket), a stream of the
+/// runtime.
+// The futures are boxed at once. Otherwise their state, or at least the stream, would be part of the caller's future
+// for as long as the connection lasts.
 impl<T: Transport> WebSocket<T> {
-    /// Accepts the upgrade request of a client, with default settings and no subprotocol.
+    /// Accepts a client's upgrade request, with default settings and no subprotocol.
     ///
-    /// A server that is meant for certain web sites should check the origin of browsers: see
+    /// A server that serves only certain websites should check the `Origin` that browsers send: see
     /// [`accept_with`](Self::accept_with).
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for an invalid request, which was then answered; [`Error::Io`].
+    /// [`Error::Handshake`] for an invalid request, after an error response was sent; [`Error::Io`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it completes, the connection is dropped with it.
+    /// If the future is dropped before it completes, the connection is dropped.
     pub fn accept(stream: impl Into<T>) -> impl Future<Output = Result<Self, Error>> {
         let mut acceptor = Acceptor::new(stream, &Config::new());
         Box::pin(async move {
@@ -38,9 +39,10 @@ impl<T: Transport> WebSocket<T> {
         })
     }
 
-    /// Accepts or rejects the upgrade request of a client, as `decide` says. Returns the request with the connection.
+    /// Accepts or rejects a client's upgrade request, as `decide` returns. Returns the request along with the
+    /// connection.
     ///
-    /// `decide` may wait for something, such as a database. The client waits for it; its time counts for no deadline.
+    /// `decide` may wait, for a database for example. The client waits meanwhile; this time counts towards no deadline.
     ///
     /// ```
     /// # #[cfg(feature = "tokio")]
@@ -64,18 +66,18 @@ impl<T: Transport> WebSocket<T> {
     /// # }
     /// ```
     ///
-    /// A closure without `await` needs the word `async` as well: `async |_| Ok(Accept::new())`. The future is [`Send`] if the
-    /// stream, `decide` and what it waits for are. To decide outside of a closure, use an [`Acceptor`].
+    /// A closure without `await` must be `async`, too: `async |_| Ok(Accept::new())`. The future is [`Send`] if the
+    /// stream, `decide` and what it awaits are. To decide outside of a closure, use an [`Acceptor`].
     ///
     /// # Errors
     ///
-    /// [`Error::Handshake`] for an invalid request, which was then answered; [`Error::Rejected`] if `decide` said so;
-    /// [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, in which case the client was told 500;
-    /// [`Error::Io`].
+    /// [`Error::Handshake`] for an invalid request, after an error response was sent; [`Error::Rejected`] if `decide`
+    /// rejected the request; [`Error::Accept`] or [`Error::Reject`] for a decision that cannot be sent, after a
+    /// response with status 500 was sent; [`Error::Io`].
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it completes, the connection is dropped with it.
+    /// If the future is dropped before it completes, the connection is dropped.
     pub fn accept_with<S, D>(
         stream: S,
         config: &Config,
@@ -95,7 +97,7 @@ impl<T: Transport> WebSocket<T> {
         })
     }
 
-    /// Opens a connection over a stream that leads to the server, with default settings.
+    /// Opens a connection over a stream connected to the server, with default settings.
     ///
     /// # Errors
     ///
@@ -104,13 +106,14 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it completes, the connection is dropped with it.
+    /// If the future is dropped before it completes, the connection is dropped.
     pub fn client(stream: impl Into<T>, request: ClientRequest) -> impl Future<Output = Result<Self, Error>> {
         let opening = Self::client_with(stream, request, &Config::new());
         Box::pin(async move { Ok(opening.await?.0) })
     }
 
-    /// Opens a connection over a stream that leads to the server. Returns the server's response with the connection.
+    /// Opens a connection over a stream connected to the server. Returns the server's response along with the
+    /// connection.
     ///
     /// # Errors
     ///
@@ -118,7 +121,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it completes, the connection is dropped with it.
+    /// If the future is dropped before it completes, the connection is dropped.
     pub fn client_with<S: Into<T>>(
         stream: S,
         request: ClientRequest,
@@ -132,7 +135,7 @@ impl<T: Transport> WebSocket<T> {
         })
     }
 
-    /// A WebSocket whose opening handshake was done elsewhere.
+    /// Creates a WebSocket whose opening handshake was done elsewhere.
     #[must_use]
     pub fn from_negotiated(stream: impl Into<T>, negotiated: &Negotiated, config: &Config) -> Self {
         Self::from_parts(stream.into(), Connection::from_negotiated(negotiated, config))

@@ -1,7 +1,7 @@
-//! The poll engine: performs the steps of the driver on a transport, until something is found or nothing can be moved.
+//! The poll engine: performs the driver's steps on a transport until an event is found or no bytes can be moved.
 //!
-//! Which step is next, and when a connection is over, is for the [`Driver`] to know. What the two directions hold is apart, so
-//! that a whole connection and its halves are driven by the same code.
+//! The [`Driver`] decides which step is next and when a connection is over. The state of the two directions is
+//! separate, so that the same code drives a whole connection and its halves.
 
 use core::{
     fmt, mem,
@@ -18,27 +18,27 @@ use crate::{
     outgoing::Outgoing,
 };
 
-/// Slices of one vectored write.
+/// The number of slices in one vectored write.
 const SLICES: usize = 16;
 
-/// Bytes of one read that is thrown away.
+/// Bytes of one read whose data is discarded.
 const DISCARD: usize = 1 << 10;
 
-/// Messages that are found without a wait before other tasks get their turn (DRV-13).
+/// Messages found without waiting, after which other tasks get their turn (DRV-13).
 const BURST: u8 = 64;
 
-/// What both directions use: the transport, the driver with the sending side, and the timer.
+/// What both directions use: the transport, the timer, and the driver, which includes the sending side.
 pub(super) struct Link<T: Transport> {
     pub(super) transport: T,
     pub(super) driver: Driver,
     timer: T::Timer,
-    /// The first error of the transport, until it is told.
+    /// The first error of the transport, until it is reported.
     error: Option<io::Error>,
-    /// Whether it was told.
+    /// Whether it was reported.
     told: bool,
-    /// Whether a sink was told that there is room for a message.
+    /// Whether a sink was promised room for a message.
     pub(super) promised: bool,
-    /// Whether a step was performed that may concern another task.
+    /// Whether a step that may concern another task was performed.
     pub(super) moved: bool,
 }
 
@@ -46,17 +46,17 @@ pub(super) struct Link<T: Transport> {
 #[derive(Debug)]
 pub(super) struct Receiving {
     inbound: Inbound,
-    /// Messages until other tasks get their turn.
+    /// Messages left until other tasks get their turn.
     burst: u8,
-    /// Whether an error or the end was returned by the `Stream` of messages, which is over then.
+    /// Whether the `Stream` of messages is over, after returning an error or the end.
     pub(super) fused: bool,
 }
 
-/// Who is woken when a side of the transport, or the time, is ready.
+/// The tasks to wake when a side of the transport is ready or a timer is due.
 pub(super) struct Wakers<'a, 'w> {
     /// The task that reads.
     read: &'a mut Context<'w>,
-    /// Whoever waits for anything else, which two tasks may do.
+    /// A waker for everything else. Two tasks may wait for that.
     shared: &'a Waker,
 }
 
@@ -94,9 +94,9 @@ pub(super) fn start<T: Transport>(transport: T, connection: Connection) -> (Link
     (link, receiving)
 }
 
-/// The transport and the connection, to go on without the engine.
+/// Returns the transport and the connection, to continue without the engine.
 pub(super) fn stop<T: Transport>(mut link: Link<T>, receiving: Receiving) -> (T, Connection) {
-    // Whoever goes on with them flushes the transport.
+    // The next owner flushes the transport.
     link.driver.flushed();
     (link.transport, Connection::from_halves(receiving.inbound, link.driver))
 }
@@ -110,7 +110,7 @@ impl<T: Transport + fmt::Debug> fmt::Debug for Link<T> {
 }
 
 impl<T: Transport> Link<T> {
-    /// Queues the message of a sink. A promise of room holds, also if Pongs took the room in between.
+    /// Queues the message of a sink. A promise of room holds even if Pongs have used the room meanwhile.
     pub(super) fn start_send<'m>(&mut self, message: Message<'m>) -> Result<(), SendError<Outgoing<'m>>> {
         let outbound = self.driver.outbound();
         if mem::take(&mut self.promised) {
@@ -120,7 +120,7 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// Writes everything that is queued, while another task reads, or nobody does.
+    /// Writes all queued output, while another task reads or no task does.
     pub(super) fn poll_write_all(&mut self, wakers: &mut Wakers<'_, '_>) -> Poll<Result<(), Error>> {
         self.driver.writable();
         loop {
@@ -137,8 +137,8 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// The failure of a connection, once it is over. The receiving side is not needed, which the borrow checker has to take
-    /// for lent.
+    /// Returns the failure of a connection once it is over. Does not use the receiving side, which the borrow checker
+    /// considers lent.
     pub(super) fn poll_failure(&mut self, wakers: &mut Wakers<'_, '_>) -> Poll<Error> {
         self.driver.turn();
         loop {
@@ -152,7 +152,7 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// Performs a step that needs no receiving side. Ready is to go on.
+    /// Performs a step that does not need the receiving side. Ready means continue.
     fn poll_step(&mut self, step: Step, wakers: &mut Wakers<'_, '_>) -> Poll<()> {
         match step {
             Step::Write => self.write(wakers),
@@ -170,7 +170,7 @@ impl<T: Transport> Link<T> {
                 self.has_read(read);
             }
             Step::Shutdown => match self.transport.poll_shutdown(&mut Context::from_waker(wakers.shared)) {
-                // A peer that is gone already is told by the read side.
+                // If the peer is gone already, the read side reports it.
                 Poll::Ready(_) => self.driver.shut_down(),
                 Poll::Pending => self.driver.write_blocked(),
             },
@@ -223,7 +223,7 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// Returns whether something was read, so that there may be events.
+    /// Returns whether something was read, and there may be new events.
     #[inline]
     fn read(&mut self, inbound: &mut Inbound, wakers: &mut Wakers<'_, '_>) -> bool {
         let read = self.poll_read(inbound, wakers.read);
@@ -280,17 +280,17 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// How the connection ended, for one who receives.
+    /// Returns how the connection ended, for the receiving side.
     fn outcome(&mut self) -> Result<(), Error> {
         self.driver.outcome().map_err(|failure| self.tell(failure))
     }
 
-    /// How the sending direction ended.
+    /// Returns how the sending direction ended.
     fn write_outcome(&mut self) -> Result<(), Error> {
         self.driver.write_outcome().map_err(|failure| self.tell(failure))
     }
 
-    /// A failure of the connection, or the error of the transport that it stands for, if that was not told yet.
+    /// Returns a failure of the connection, or the transport error that caused it if that was not reported yet.
     fn tell(&mut self, failure: ProtocolError) -> Error {
         self.told = true;
         match self.error.take() {
@@ -299,7 +299,7 @@ impl<T: Transport> Link<T> {
         }
     }
 
-    /// A connection that waits, or has ended, holds no buffers.
+    /// Releases the buffers of a connection that waits or has ended.
     fn rest(&mut self, inbound: &mut Inbound) {
         let outbound = self.driver.outbound();
         pool::reclaim(inbound, outbound);
@@ -309,19 +309,18 @@ impl<T: Transport> Link<T> {
 }
 
 impl Receiving {
-    /// A message that has arrived, in the common case: most messages are found in these few steps.
+    /// Returns a message that has already arrived, in the common case: most messages are found in these few steps.
     #[inline]
     pub(super) fn find_short(&mut self) -> Option<Found> {
         if self.burst == 0 {
             return None;
         }
-        // Whether there is one: to count all looks takes fewer steps.
+        // Counts every call, whether or not there is a message: that takes fewer steps.
         self.burst -= 1;
         self.inbound.parse_short()
     }
 
-    /// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed as it should
-    /// be.
+    /// Continues until a wanted event is found. Returns `None` at the end of a connection that closed cleanly.
     pub(super) fn poll_find<T: Transport>(
         &mut self,
         wanted: Wanted,
@@ -335,7 +334,7 @@ impl Receiving {
         };
         link.driver.turn();
         loop {
-            // A failure comes back as the outcome.
+            // A failure is returned later, as the outcome.
             if let Ok(Some(found)) = self.find(wanted, link) {
                 self.burst = burst;
                 return Poll::Ready(Ok(Some(found)));
@@ -366,7 +365,7 @@ impl Receiving {
         }
     }
 
-    /// The next event that is wanted, among what has arrived.
+    /// Returns the next wanted event among those that have arrived.
     #[inline]
     fn find<T: Transport>(&mut self, wanted: Wanted, link: &mut Link<T>) -> Result<Option<Found>, ProtocolError> {
         loop {
@@ -377,7 +376,7 @@ impl Receiving {
         }
     }
 
-    /// Writes everything that is queued, and reads meanwhile what there is room for.
+    /// Writes all queued output, and reads meanwhile as far as there is room.
     pub(super) fn poll_flush<T: Transport>(
         &mut self,
         link: &mut Link<T>,
@@ -387,7 +386,8 @@ impl Receiving {
         Poll::Ready(if is_written { Ok(()) } else { link.write_outcome() })
     }
 
-    /// The same, without telling what has become of what cannot be written. Returns whether everything was.
+    /// Like [`poll_flush`](Self::poll_flush), but does not report why output cannot be written. Returns whether all was
+    /// written.
     pub(super) fn poll_written<T: Transport>(&mut self, link: &mut Link<T>, wakers: &mut Wakers<'_, '_>) -> Poll<bool> {
         link.driver.turn();
         let mut has_read = false;
@@ -399,7 +399,7 @@ impl Receiving {
                 step => {
                     if link.poll_step(step, wakers).is_pending() {
                         if has_read {
-                            // Somebody in the same task may have looked for a message just before.
+                            // Another part of the same task may have looked for a message just before.
                             wakers.read.waker().wake_by_ref();
                         }
                         link.rest(&mut self.inbound);
@@ -410,16 +410,16 @@ impl Receiving {
         }
     }
 
-    /// Lends what was found. Text that turns out not to be UTF-8 fails the connection, which then is to be
-    /// [ended](Link::poll_failure).
+    /// Lends an event that was found. Text with invalid UTF-8 fails the connection, which must then be
+    /// [finished](Link::poll_failure).
     #[inline]
     pub(super) fn lend(&mut self, found: Found) -> Result<Event<'_>, Fault> {
         let Self { inbound, burst, .. } = self;
-        // After the end, nothing is put off.
+        // Nothing is postponed after the end.
         inbound.lend_with_buffer(found).inspect_err(|_| *burst = BURST)
     }
 
-    /// The next message, owned.
+    /// Receives the next message, owned.
     #[inline]
     pub(super) fn poll_recv<T: Transport>(
         &mut self,
@@ -432,7 +432,7 @@ impl Receiving {
         self.poll_own(found, link, wakers)
     }
 
-    /// What was found, owned.
+    /// Returns an event that was found, owned.
     #[inline]
     pub(super) fn poll_own<T: Transport>(
         &mut self,
@@ -445,7 +445,7 @@ impl Receiving {
             Ok(event) => return Poll::Ready(Err(Error::no_message(&event))),
             Err(fault) => link.driver.outbound().tell(fault),
         };
-        // This finds nothing but the failure, once the connection has ended.
+        // This finds only the failure, once the connection has ended.
         self.poll_find(Wanted::End, link, wakers).map_ok(|_| None)
     }
 }

@@ -1,13 +1,13 @@
-//! What the async shells have in common: everything but the streams and timers of a runtime.
+//! The common part of the async shells: everything except the streams and timers of a runtime.
 //!
-//! Use it through [`tokio`](crate::tokio) or [`futures`](crate::futures). For another runtime, implement [`Transport`] for
-//! its streams: the `async` feature is enough for that, and brings no runtime.
+//! Use it through [`tokio`](crate::tokio) or [`futures`](crate::futures). For another runtime, implement [`Transport`]
+//! for its streams: this only requires the `async` feature, which depends on no runtime.
 //!
 //! # Cancel safety
 //!
-//! No future of this module holds a byte of the connection: what was received, what is queued and how far both have got
-//! is in the [`WebSocket`] (or [`Acceptor`], [`Connector`], half). A future that is dropped, at any point, loses nothing in
-//! either direction; the next call goes on where it was.
+//! No future of this module holds a byte of the connection. Received and queued data, and how far both have been
+//! processed, are stored in the [`WebSocket`] (or [`Acceptor`], [`Connector`] or half). Dropping a future, at any
+//! point, loses nothing in either direction; the next call continues where it stopped.
 
 mod constructors;
 mod engine;

@@ -1,4 +1,4 @@
-//! The opening handshake over an async transport: steps of an [`Opening`], performed.
+//! The opening handshake over an async transport: performs the steps of an [`Opening`].
 
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 use core::time::Duration;
@@ -24,7 +24,7 @@ use crate::{
     negotiated::Negotiated,
 };
 
-/// The opening handshake of a server, step by step: the request, and then the decision about it.
+/// The opening handshake of a server, step by step: first the request, then the decision about it.
 ///
 /// Use it as [`tokio::Acceptor`](crate::tokio::Acceptor) or [`futures::Acceptor`](crate::futures::Acceptor).
 /// [`WebSocket::accept_with`] takes all steps at once.
@@ -50,9 +50,9 @@ pub struct Acceptor<T: Transport> {
 }
 
 impl<T: Transport> Acceptor<T> {
-    /// A handshake over a stream of which nothing was read. Its time begins now.
+    /// Starts a handshake over a stream from which nothing has been read. Its timeout starts now.
     ///
-    /// The stream is whatever converts into the transport; see [`WebSocket::accept`].
+    /// The stream is any type that converts into the transport; see [`WebSocket::accept`].
     #[must_use]
     pub fn new(stream: impl Into<T>, config: &Config) -> Self {
         let timer = T::Timer::new();
@@ -75,9 +75,9 @@ pub struct Connector<T: Transport> {
 }
 
 impl<T: Transport> Connector<T> {
-    /// A handshake over a stream that leads to the server of the request. Its time begins now.
+    /// Starts a handshake over a stream connected to the request's server. Its timeout starts now.
     ///
-    /// The stream is whatever converts into the transport; see [`WebSocket::accept`].
+    /// The stream is any type that converts into the transport; see [`WebSocket::accept`].
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl<T: Transport> Connector<T> {
         })
     }
 
-    /// Sets the time that is left for the handshake, of which some was used to get here.
+    /// Sets the time left for a handshake that began before this point.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(crate) fn set_time_left(&mut self, left: Duration) {
         let deadline = self.link.timer.now() + left;
@@ -123,7 +123,7 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
         WebSocket::from_negotiated(self.transport, negotiated, &self.config)
     }
 
-    /// The peer's head.
+    /// Receives the peer's head.
     async fn recv(&mut self) -> Result<H::Received, Error> {
         self.drive().await;
         self.opener.outcome()
@@ -160,7 +160,7 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
     }
 }
 
-/// The calls of a transport, polled once each.
+/// The calls of a transport, each polled once.
 struct Polled<'a, 'c, T> {
     transport: &'a mut T,
     cx: &'a mut Context<'c>,

@@ -1,8 +1,8 @@
 //! Buffers shared by the connections of a thread.
 //!
-//! A connection needs large buffers only while there is something to read or to write. Before it waits it gives them
-//! back, so that as many are in use as connections are busy, not as many as there are connections. Each thread has a
-//! pool of its own, which takes no lock, and of which the same few buffers stay in the processor's cache.
+//! A connection needs large buffers only while there is something to read or write. It returns them before it waits, so
+//! the number of buffers in use is the number of busy connections, not the number of connections. Each thread has its
+//! own pool: it takes no lock, and its few buffers stay in the processor's cache.
 
 use core::cell::RefCell;
 
@@ -11,13 +11,14 @@ use crate::{
     io::READ,
 };
 
-/// Bytes of the largest send buffer that is kept.
+/// The largest send buffer kept, in bytes.
 const SEND: usize = 2 * READ;
 
-/// Buffers of each kind that are kept at most. One would do, if every connection gave its own back on the same thread.
+/// The most buffers of each kind that are kept. One would do if every connection returned its buffer on the same
+/// thread.
 const MOST: usize = 4;
 
-/// Buffers that nobody uses.
+/// Unused buffers.
 #[derive(Debug)]
 struct Pool {
     recv: Vec<RecvBuffer>,
@@ -35,7 +36,7 @@ pub(super) fn lend(inbound: &mut Inbound, outbound: &mut Outbound) {
     if inbound.buffer_capacity() >= READ {
         return;
     }
-    // A message may have been sent from the one before. A thread that is ending has none.
+    // A message may have been sent from the previous buffer. A thread that is ending has no pool.
     let written = outbound.take_recv_buffer();
     let (recv, send) = POOL
         .try_with(|pool| {

@@ -31,10 +31,11 @@ use crate::{
 };
 
 impl<T: Transport> WebSocket<T> {
-    /// Separates the directions, for several tasks; [`SendHalf::reunite`] puts them together again.
+    /// Splits the connection into its two directions, for several tasks. [`SendHalf::reunite`] puts them together
+    /// again.
     ///
-    /// The receiving half goes on to answer Pings and to finish the closing handshake, also while nobody uses the
-    /// sending half.
+    /// The receiving half continues to answer Pings and finishes the closing handshake, even while the sending half is
+    /// not used.
     #[must_use]
     pub fn split(self) -> (SendHalf<T>, RecvHalf<T>) {
         let agreed = self.link.driver.outbound_ref().agreed().cloned();
@@ -52,7 +53,7 @@ impl<T: Transport> WebSocket<T> {
     }
 }
 
-/// What both halves use.
+/// The state that both halves share.
 #[derive(Debug)]
 pub(super) struct SharedLink<T: Transport> {
     link: Mutex<Link<T>>,
@@ -61,11 +62,11 @@ pub(super) struct SharedLink<T: Transport> {
 
 impl<T: Transport> SharedLink<T> {
     pub(super) fn lock(&self) -> MutexGuard<'_, Link<T>> {
-        // What a panicking task leaves behind is whole: all that happens under the lock is polling and queueing.
+        // The state is consistent after a panic: only polling and queueing happen under the lock.
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does something with the link, and then wakes whom it concerns.
+    /// Calls `change` with the link, then wakes the tasks that it concerns.
     pub(super) fn with<R>(&self, change: impl FnOnce(&mut Link<T>) -> R) -> R {
         let mut link = self.lock();
         let result = change(&mut link);
@@ -92,12 +93,12 @@ impl<T: Transport> SharedLink<T> {
 
 /// The sending half of a [`WebSocket`]; see [`WebSocket::split`].
 ///
-/// Clones send through the same connection, each message as a whole.
+/// All clones send through the same connection, each message as a whole.
 #[derive(Debug)]
 pub struct SendHalf<T: Transport> {
     pub(super) shared: Arc<SharedLink<T>>,
     agreed: Option<Arc<Agreed>>,
-    /// Which of the tasks that send this is.
+    /// The number that identifies this half among those that send.
     number: u64,
 }
 
@@ -105,7 +106,7 @@ impl<T: Transport> SendHalf<T> {
     send_verbs!(async await);
     state_verbs!();
 
-    /// Begins the closing handshake. The receiving half finishes it, and then ends with `None`.
+    /// Starts the closing handshake. The receiving half finishes it and then returns `None`.
     ///
     /// # Errors
     ///
@@ -119,11 +120,12 @@ impl<T: Transport> SendHalf<T> {
         self.flush().await
     }
 
-    /// Puts the halves together again.
+    /// Puts the two halves back together.
     ///
     /// # Errors
     ///
-    /// [`ReuniteError`] with both, if they are not of the same connection, or there are other clones of the sending half.
+    /// [`ReuniteError`], with both halves, if they belong to different connections, or the sending half has other
+    /// clones.
     pub fn reunite(self, recv: RecvHalf<T>) -> Result<WebSocket<T>, ReuniteError<Self, RecvHalf<T>>> {
         if !Arc::ptr_eq(&self.shared, &recv.shared) {
             return Err(ReuniteError::new(self, recv));
@@ -206,7 +208,7 @@ impl<T: Transport> Drop for SendHalf<T> {
 
 /// The receiving half of a [`WebSocket`]; see [`WebSocket::split`].
 ///
-/// It must go on receiving for Pings to be answered, deadlines to be kept and the closing handshake to be finished.
+/// Keep receiving: that answers Pings, enforces deadlines and finishes the closing handshake.
 #[derive(Debug)]
 pub struct RecvHalf<T: Transport> {
     pub(super) receiving: Receiving,

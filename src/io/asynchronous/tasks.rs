@@ -1,7 +1,8 @@
 //! The tasks that may use one connection: one that receives, and those that send.
 //!
-//! A transport remembers one task for each of its sides, and a timer one. Where several tasks wait, the transport is polled with
-//! a waker that wakes all of them: the first to run does what there is to do, also for the others.
+//! A transport remembers one task for each of its sides, and a timer remembers one. If several tasks wait, the
+//! transport is polled with a waker that wakes all of them. The first to run does all the work, including that of the
+//! others.
 
 use alloc::{sync::Arc, task::Wake};
 use core::{
@@ -10,7 +11,7 @@ use core::{
 };
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The tasks that wait.
+/// The tasks that are waiting.
 #[derive(Debug)]
 pub(super) struct Tasks {
     waiting: Arc<Waiting>,
@@ -29,7 +30,7 @@ impl Default for Tasks {
 }
 
 impl Tasks {
-    /// A waker of all of them.
+    /// Returns a waker of all tasks.
     pub(super) const fn all(&self) -> &Waker {
         &self.waker
     }
@@ -60,12 +61,12 @@ impl Wake for Waiting {
     }
 }
 
-/// One task, if it waits.
+/// A single task, if it is waiting.
 #[derive(Debug, Default)]
 pub(super) struct Task(Mutex<Option<Waker>>);
 
 impl Task {
-    /// Notes that the task of this context waits, from before it looks for what it waits for.
+    /// Registers the task of this context as waiting. Call it before checking what the task waits for.
     pub(super) fn register(&self, cx: &Context<'_>) {
         let mut waker = lock(&self.0);
         if !waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
@@ -82,7 +83,7 @@ impl Task {
     }
 }
 
-/// The tasks that send, as far as they wait. Each sending half has a number, and so at most one entry.
+/// The waiting tasks that send. Each sending half has a number, and so at most one entry.
 #[derive(Debug, Default)]
 pub(super) struct Senders(Mutex<Numbered>);
 
@@ -93,14 +94,14 @@ struct Numbered {
 }
 
 impl Senders {
-    /// The number of another sending half.
+    /// Returns a number for a new sending half.
     pub(super) fn number(&self) -> u64 {
         let mut numbered = lock(&self.0);
         numbered.next += 1;
         numbered.next
     }
 
-    /// Notes that the task of this context waits, from before it looks for what it waits for.
+    /// Registers the task of this context as waiting. Call it before checking what the task waits for.
     pub(super) fn register(&self, number: u64, cx: &Context<'_>) {
         let waiting = &mut lock(&self.0).waiting;
         match waiting.iter_mut().find(|(other, _)| *other == number) {
@@ -109,7 +110,7 @@ impl Senders {
         }
     }
 
-    /// A sending half is gone.
+    /// Removes a sending half that was dropped.
     pub(super) fn forget(&self, number: u64) {
         lock(&self.0).waiting.retain(|(other, _)| *other != number);
     }

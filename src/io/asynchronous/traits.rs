@@ -12,9 +12,9 @@ use futures_sink::Sink;
 use super::{RecvHalf, SendHalf, Transport, WebSocket, engine::Wakers};
 use crate::{connection::Outbound, error::Error, message::Message};
 
-/// The messages that arrive. The stream ends behind an error, or when the connection was closed as it should be.
+/// A stream of the messages received. It ends after an error, or when the connection has closed cleanly.
 ///
-/// The stream and the [sink](Sink) may be used by two tasks, through `futures_util::StreamExt::split` for example.
+/// Two tasks may use the stream and the [sink](Sink), through `futures_util::StreamExt::split` for example.
 impl<T: Transport> Stream for WebSocket<T> {
     type Item = Result<Message<'static>, Error>;
 
@@ -50,8 +50,8 @@ impl<T: Transport> FusedStream for WebSocket<T> {
     }
 }
 
-/// The messages to send. Flushing writes them. Closing sends a Close with code 1000; whoever reads the
-/// [stream](Stream) to its end finishes the closing handshake, as [`close`](WebSocket::close) does.
+/// A sink for messages. Flushing writes them. Closing sends a Close with code 1000; reading the [stream](Stream) to its
+/// end then finishes the closing handshake, as [`close`](WebSocket::close) does.
 impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
     type Error = Error;
 
@@ -73,13 +73,13 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
         } = &mut *self;
         let mut flushed = receiving.poll_flush(link, &mut Wakers::of(cx));
         if flushed.is_pending() {
-            // Both tasks wait now.
+            // Both tasks are waiting now.
             let tasks = tasks.get_or_insert_default();
             tasks.send().register(0, cx);
             let both = &mut Context::from_waker(tasks.all());
             flushed = receiving.poll_flush(link, &mut Wakers::of(both));
         }
-        // What was read is for the other task, and so are new deadlines.
+        // The other task handles what was read, and new deadlines.
         if let (true, Some(tasks)) = (mem::take(&mut link.moved), tasks) {
             tasks.recv().wake();
         }
@@ -92,7 +92,7 @@ impl<T: Transport> Sink<Message<'static>> for WebSocket<T> {
     }
 }
 
-/// The messages that arrive. The stream ends behind an error, or when the connection was closed as it should be.
+/// A stream of the messages received. It ends after an error, or when the connection has closed cleanly.
 impl<T: Transport> Stream for RecvHalf<T> {
     type Item = Result<Message<'static>, Error>;
 
@@ -112,8 +112,8 @@ impl<T: Transport> FusedStream for RecvHalf<T> {
     }
 }
 
-/// The messages to send. Flushing writes them; closing begins the closing handshake with code 1000, which the receiving
-/// half finishes.
+/// A sink for messages. Flushing writes them. Closing starts the closing handshake with code 1000; the receiving half
+/// finishes it.
 impl<T: Transport> Sink<Message<'static>> for SendHalf<T> {
     type Error = Error;
 

@@ -1,4 +1,4 @@
-//! What a runtime brings: streams and time.
+//! What a runtime provides: streams and timers.
 
 use alloc::vec::Vec;
 use core::task::{Context, Poll};
@@ -23,32 +23,31 @@ impl<'a, 'b> ReadBuf<'a, 'b> {
     }
 }
 
-/// A stream of a runtime, and the timer that goes with it.
+/// A stream of a runtime, with the runtime's timer.
 ///
 /// The shells of this crate have their own: [`tokio::Io`](crate::tokio::Io) and [`futures::Io`](crate::futures::Io).
-/// Implement it for another runtime to get a whole shell for it: an [`Acceptor`](super::Acceptor) or a
+/// Implement this trait for another runtime to get a complete shell for it: an [`Acceptor`](super::Acceptor) or a
 /// [`Connector`](super::Connector) opens connections over it.
 ///
-/// Each method registers the task of its context to be woken if it returns [`Poll::Pending`], independently for the two
-/// directions.
+/// If a method returns [`Poll::Pending`], it has registered the task of its context to be woken, independently for the
+/// two directions.
 pub trait Transport: Unpin {
     /// The timer of the same runtime.
     type Timer: RuntimeTimer;
 
-    /// Whether [`poll_read_buf`](Self::poll_read_buf) is better than the provided one, so that long messages are to be read
-    /// with it.
+    /// Whether the type overrides [`poll_read_buf`](Self::poll_read_buf), so that long messages should be read with it.
     const HAS_READ_BUF: bool = false;
 
-    /// Reads into `buffer`, which is not empty. `0` is the end of the stream.
+    /// Reads into `buffer`, which is not empty. `0` means the end of the stream.
     ///
     /// # Errors
     ///
-    /// Those of the stream, but neither `WouldBlock` nor `Interrupted`.
+    /// The errors of the stream, except `WouldBlock` and `Interrupted`.
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>>;
 
     /// Appends to `buffer`, which has room. `0` is the end of the stream.
     ///
-    /// A stream that can fill memory that is not initialised saves the time to do so. The provided method cannot.
+    /// A stream that can fill uninitialised memory saves the time to initialise it. The provided method cannot.
     ///
     /// # Errors
     ///
@@ -66,42 +65,42 @@ pub trait Transport: Unpin {
         read
     }
 
-    /// Writes some of the bytes of `slices`, of which the first is not empty.
+    /// Writes some of the bytes of `slices`. The first slice is not empty.
     ///
     /// # Errors
     ///
-    /// Those of the stream, but neither `WouldBlock` nor `Interrupted`.
+    /// The errors of the stream, except `WouldBlock` and `Interrupted`.
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>>;
 
-    /// Passes on what the stream has buffered.
+    /// Flushes what the stream has buffered.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
-    /// Shuts the write side down.
+    /// Shuts down the write side.
     ///
     /// # Errors
     ///
-    /// Those of the stream.
+    /// The errors of the stream.
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
 /// A timer of a runtime.
 pub trait RuntimeTimer: Unpin {
-    /// A timer whose origin is now.
+    /// Creates a timer whose origin is now.
     fn new() -> Self;
 
-    /// The time since the origin.
+    /// Returns the time since the origin.
     fn now(&self) -> Time;
 
-    /// Waits until `due`. A call with another `due` takes the place of the one before.
+    /// Waits until `due`. A call with another `due` replaces the previous one.
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()>;
 }
 
-/// Treats a missing `close_notify` as end of stream. WebSocket has a Close of its own, and a connection that ends without
-/// one has failed in either case (RFC 6455 §7.1.5); many peers leave the notice out behind a Close.
+/// Treats a missing `close_notify` as end of stream. WebSocket has its own Close, and a connection that ends without
+/// one has failed in either case (RFC 6455 §7.1.5). Many peers omit `close_notify` after a Close.
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(crate) fn end_without_notice(read: io::Result<usize>) -> io::Result<usize> {
     match read {
@@ -119,7 +118,7 @@ mod tests {
 
     use super::*;
 
-    /// A stream of a few bytes. It knows nothing of spare capacity.
+    /// A stream of a few bytes that does not use spare capacity.
     struct Few(&'static [u8]);
 
     struct Never;

@@ -28,21 +28,22 @@ use crate::{
 ///
 /// Use it as [`tokio::WebSocket`](crate::tokio::WebSocket) or [`futures::WebSocket`](crate::futures::WebSocket).
 ///
-/// What is [fed](Self::feed) is written together, at the latest before the next wait for a message, so that a loop of
+/// [Queued](Self::feed) messages are written together, at the latest before the next wait for a message. So a loop of
 /// `recv` and `feed` answers everything that arrived together with one write.
 ///
-/// Dropping it drops the stream without a closing handshake; [`close`](Self::close) ends it properly.
+/// Dropping it drops the stream without a closing handshake; use [`close`](Self::close) to close the connection
+/// cleanly.
 #[derive(Debug)]
 pub struct WebSocket<T: Transport> {
     pub(super) link: Link<T>,
     pub(super) receiving: Receiving,
-    /// The tasks that use it as a stream and as a sink, which may be two.
+    /// The tasks that use it as a stream and as a sink; they may differ.
     pub(super) tasks: Option<Box<Tasks>>,
 }
 
 impl<T: Transport> WebSocket<T> {
-    /// A WebSocket from a transport and a connection, after an opening handshake that was done elsewhere or
-    /// [`into_parts`](Self::into_parts).
+    /// Creates a WebSocket from a transport and a connection, after [`into_parts`](Self::into_parts) or an opening
+    /// handshake that was done elsewhere.
     #[must_use]
     pub fn from_parts(transport: T, connection: Connection) -> Self {
         let (link, receiving) = engine::start(transport, connection);
@@ -57,14 +58,17 @@ impl<T: Transport> WebSocket<T> {
     send_verbs!(async await);
     state_verbs!();
 
-    /// The next message, lent, with the sending side to answer it while it is lent.
+    /// Receives the next message, borrowed, together with the sending side, so that you can answer it while it is
+    /// borrowed.
     ///
-    /// Answers are written before the next wait, or with [`flush`](Self::flush). While enough is queued that an answer
-    /// would be refused, it waits for that to be written first: so a peer that does not read is not read from either.
+    /// Answers are written before the next wait, or by [`flush`](Self::flush). While the queue is so full that an
+    /// answer would be refused, this method waits for it to be written. So a peer that does not read is not read from
+    /// either.
     ///
     /// ```
     /// # #[cfg(feature = "tokio")]
-    /// # async fn echo(mut websocket: websocket_proto::tokio::WebSocket<tokio::net::TcpStream>) -> Result<(), websocket_proto::Error> {
+    /// # use websocket_proto::{Error, tokio::WebSocket};
+    /// # async fn echo(mut websocket: WebSocket<tokio::net::TcpStream>) -> Result<(), Error> {
     /// while let Some((message, outbound)) = websocket.recv_split().await? {
     ///     outbound.feed(message)?;
     /// }
@@ -78,7 +82,7 @@ impl<T: Transport> WebSocket<T> {
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a message is either returned or still there for the next call.
+    /// Cancel safe: dropping the future loses no message.
     pub async fn recv_split(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
         let has_room = !self.state(Outbound::is_full);
         let found = match has_room.then(|| self.receiving.find_short()).flatten() {
@@ -86,7 +90,7 @@ impl<T: Transport> WebSocket<T> {
             None => {
                 let found = poll_fn(|cx| {
                     if self.state(Outbound::is_full) {
-                        // DRV-02: if it cannot be written, what the peer has said is still to be received.
+                        // DRV-02: even if it cannot be written, data that the peer has sent is received.
                         ready!(self.receiving.poll_written(&mut self.link, &mut Wakers::of(cx)));
                     }
                     self.poll_find(Wanted::Data, cx)
@@ -103,41 +107,42 @@ impl<T: Transport> WebSocket<T> {
         Err(failing.await)
     }
 
-    /// Closes the connection: sends a Close, waits for the peer's and for the end of the stream.
+    /// Closes the connection: sends a Close, then waits for the peer's Close and for the end of the stream.
     ///
-    /// Messages that still arrive are discarded; to receive them, use [`feed_close`](Self::feed_close). If the connection is
-    /// closing already, this only waits for the end.
+    /// Messages that still arrive are discarded; to receive them, use [`feed_close`](Self::feed_close) instead. If the
+    /// connection is already closing, this method only waits for the end.
     ///
     /// # Errors
     ///
-    /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake was not finished,
-    /// in time ([`Timers::close`](crate::Timers::close)) or at all. [`Error::Io`] when the stream failed.
+    /// [`Error::Send`] for a frame that may not be sent. [`Error::Protocol`] if the closing handshake did not finish,
+    /// or not in time ([`Timers::close`](crate::Timers::close)). [`Error::Io`] if the stream failed.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: the Close is queued at the first poll, and the next call of any method goes on with the rest.
+    /// Cancel safe: the Close is queued at the first poll, and the next call of any method continues from there.
     pub async fn close(&mut self, frame: impl Into<Option<CloseFrame<'_>>>) -> Result<(), Error> {
         self.feed_close(frame)?;
         poll_fn(|cx| self.poll_find(Wanted::End, cx)).await?;
         Ok(())
     }
 
-    /// The transport.
+    /// Returns the transport.
     #[must_use]
     pub const fn transport(&self) -> &T {
         &self.link.transport
     }
 
-    /// The transport. Reading from it or writing to it breaks the connection.
+    /// Returns the transport. Reading from it or writing to it corrupts the connection.
     #[must_use]
     pub const fn transport_mut(&mut self) -> &mut T {
         &mut self.link.transport
     }
 
-    /// The transport and the connection, for your own loop; [`from_parts`](Self::from_parts) puts them together again.
+    /// Returns the transport and the connection, for your own loop. [`from_parts`](Self::from_parts) puts them together
+    /// again.
     ///
-    /// What is queued is still in the connection. Its time has another origin then, so a deadline that is already set may
-    /// pass early or late.
+    /// Queued output is still in the connection. The connection's clock has another origin afterwards, so a deadline
+    /// that is already set may fire early or late.
     #[must_use]
     pub fn into_parts(self) -> (T, Connection) {
         engine::stop(self.link, self.receiving)
@@ -208,7 +213,7 @@ impl<T: Transport> WebSocket<T> {
         Poll::Ready(Ok(()))
     }
 
-    /// Lends what was found, and the sending side with it.
+    /// Lends an event that was found, together with the sending side.
     #[inline]
     fn lend_split(&mut self, found: Found) -> Result<(Event<'_>, &mut Outbound), Failing<'_, T>> {
         let Self { link, receiving, .. } = self;
@@ -221,7 +226,7 @@ impl<T: Transport> WebSocket<T> {
 
 /// Finishes the connection after invalid UTF-8, before the error is returned.
 ///
-/// A type of its own, since the tasks of all connections have room for it.
+/// A separate type, to save memory: the tasks of all connections reserve space for it.
 struct Failing<'a, T: Transport> {
     link: &'a mut Link<T>,
 }
