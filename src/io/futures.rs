@@ -1,4 +1,4 @@
-//! WebSockets over the streams of futures-io, on any executor.
+//! WebSockets over futures-io streams, on any executor.
 //!
 //! ```no_run
 //! use std::net::{TcpListener, TcpStream};
@@ -56,7 +56,7 @@ use crate::{
     io::asynchronous::{self, RuntimeTimer, Transport},
 };
 
-/// A WebSocket over a stream of futures-io. See [`asynchronous::WebSocket`] for what it does.
+/// A WebSocket over a futures-io stream. See [`asynchronous::WebSocket`] for its documentation.
 pub type WebSocket<S> = asynchronous::WebSocket<Io<S>>;
 
 /// The sending half of a [`WebSocket`].
@@ -65,41 +65,41 @@ pub type SendHalf<S> = asynchronous::SendHalf<Io<S>>;
 /// The receiving half of a [`WebSocket`].
 pub type RecvHalf<S> = asynchronous::RecvHalf<Io<S>>;
 
-/// The opening handshake of a server, step by step. See [`asynchronous::Acceptor`] for what it does.
+/// The opening handshake of a server, step by step. See [`asynchronous::Acceptor`] for its documentation.
 pub type Acceptor<S> = asynchronous::Acceptor<Io<S>>;
 
-/// The opening handshake of a client, step by step. See [`asynchronous::Connector`] for what it does.
+/// The opening handshake of a client, step by step. See [`asynchronous::Connector`] for its documentation.
 pub type Connector<S> = asynchronous::Connector<Io<S>>;
 
-/// The stream of a WebSocket.
+/// Access to the stream.
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// The stream.
+    /// Returns the stream.
     #[must_use]
     pub const fn stream(&self) -> &S {
         &self.transport().stream
     }
 
-    /// The stream. Reading from it or writing to it breaks the connection.
+    /// Returns the stream. Reading from it or writing to it corrupts the connection.
     #[must_use]
     pub const fn stream_mut(&mut self) -> &mut S {
         &mut self.transport_mut().stream
     }
 }
 
-/// A stream of futures-io as a [`Transport`].
+/// A futures-io stream as a [`Transport`].
 #[derive(Debug)]
 pub struct Io<S> {
     stream: S,
 }
 
 impl<S> Io<S> {
-    /// The stream as a transport.
+    /// Wraps a stream.
     #[must_use]
     pub const fn new(stream: S) -> Self {
         Self { stream }
     }
 
-    /// The stream.
+    /// Returns the stream.
     #[must_use]
     pub fn into_stream(self) -> S {
         self.stream
@@ -122,7 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, slices: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
-        // The default of `poll_write_vectored` takes the first slice, so there is no need to ask for support.
+        // The default `poll_write_vectored` writes the first slice, so there is no need to check for support.
         Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
     }
 
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     }
 }
 
-/// The clock of the system, with timers of async-io, which run under any executor.
+/// The system clock, with timers of async-io, which work on any executor.
 #[derive(Debug)]
 pub struct AsyncIoTimer {
     origin: Instant,
@@ -156,7 +156,7 @@ impl RuntimeTimer for AsyncIoTimer {
 
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.origin.checked_add(due.since_origin()) else {
-            // Past the end of time: that is, never.
+            // Beyond what the clock can represent: never.
             return Poll::Pending;
         };
         let (set, sleep) = self.sleep.get_or_insert_with(|| (due, Sleep::at(deadline)));

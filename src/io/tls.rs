@@ -1,10 +1,11 @@
-//! TLS for `wss`: whom a client trusts, by means of [rustls](https://docs.rs/rustls), and with whose cryptography.
+//! TLS for `wss` with [rustls](https://docs.rs/rustls): the certificate authorities that a client trusts, and the
+//! cryptography.
 //!
-//! The cryptography is, in this order: a provider passed with [`TlsConfig::provider`], the one that the process has
-//! installed ([`CryptoProvider::install_default`]), the one of the features of this crate (`rustls-aws-lc` before
-//! `rustls-ring`, if some crate enables each). Without any there is an error, and never a panic.
+//! The cryptography is the first available of: a provider passed to [`TlsConfig::provider`]; the one that the process
+//! has installed ([`CryptoProvider::install_default`]); the one of this crate's features (`rustls-aws-lc` before
+//! `rustls-ring`, if different crates enable both). If there is none, an error is returned; this never panics.
 //!
-//! Servers pass a stream that TLS is done on, of tokio-rustls for instance, or [`blocking::TlsStream`].
+//! Servers pass in a stream with TLS already set up, for example of tokio-rustls, or [`blocking::TlsStream`].
 //!
 //! [`blocking::TlsStream`]: crate::blocking::TlsStream
 
@@ -20,15 +21,15 @@ use ::rustls::{
     pki_types::{CertificateDer, ServerName},
 };
 
-/// The version of rustls that the types of this module are of.
+/// The version of rustls that the types of this module belong to.
 pub use ::rustls;
 
 pub use crate::error::TlsError;
 
-/// Whom a client trusts.
+/// The certificate authorities that a client trusts.
 ///
-/// By default these are the authorities that the platform trusts. They are read with the first connection, which takes
-/// some milliseconds; clones share them, as well as the sessions that shorten later handshakes. So keep one for all
+/// By default these are the platform's authorities. They are read for the first connection, which takes some
+/// milliseconds. Clones share them, and the sessions that shorten later handshakes, so use one value for all
 /// connections.
 ///
 /// ```no_run
@@ -39,8 +40,8 @@ pub use crate::error::TlsError;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Certificate and host name are always verified ([RFC 6455 §10.6]). Anything else, such as certificates of clients,
-/// takes an `Arc<ClientConfig>`, from which this is made by [`From`].
+/// The certificate and the host name are always verified ([RFC 6455 §10.6]). Anything else, such as client
+/// certificates, requires an `Arc<ClientConfig>`, which converts into this type with [`From`].
 ///
 /// [RFC 6455 §10.6]: https://www.rfc-editor.org/rfc/rfc6455#section-10.6
 #[derive(Clone)]
@@ -49,12 +50,12 @@ pub struct TlsConfig {
     roots: Vec<CertificateDer<'static>>,
     provider: Option<Arc<CryptoProvider>>,
     is_given: bool,
-    /// What comes of it, once it was asked for.
+    /// The resulting configuration, once it was asked for.
     ready: Arc<OnceLock<Arc<ClientConfig>>>,
 }
 
 impl TlsConfig {
-    /// Trusts the authorities that the platform trusts.
+    /// Trusts the platform's authorities.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -66,46 +67,46 @@ impl TlsConfig {
         }
     }
 
-    /// Trusts this authority as well. Of no effect for what was made from a [`ClientConfig`].
+    /// Also trusts this authority. Has no effect on a value created from a [`ClientConfig`].
     #[must_use]
     pub fn add_root(mut self, certificate: CertificateDer<'static>) -> Self {
         self.roots.push(certificate);
         self.changed()
     }
 
-    /// Trusts only the authorities that are added. Of no effect for what was made from a [`ClientConfig`].
+    /// Trusts only the authorities that are added. Has no effect on a value created from a [`ClientConfig`].
     #[must_use]
     pub fn without_platform_roots(mut self) -> Self {
         self.without_platform = true;
         self.changed()
     }
 
-    /// Takes the cryptography of this provider. Of no effect for what was made from a [`ClientConfig`].
+    /// Uses the cryptography of this provider. Has no effect on a value created from a [`ClientConfig`].
     #[must_use]
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
         self.provider = Some(provider);
         self.changed()
     }
 
-    /// The configuration for rustls. The first call reads the roots of the platform, later ones and those of clones do
-    /// nothing.
+    /// Returns the rustls configuration. The first call reads the platform's roots; later calls, also those on clones,
+    /// return the same configuration.
     ///
     /// # Errors
     ///
     /// [`TlsError::NoCryptoProvider`]; [`TlsError::NoRoots`]; [`TlsError::InvalidRoot`]; [`TlsError::Failed`] for a
-    /// provider without what TLS needs.
+    /// provider that lacks what TLS needs.
     pub fn client_config(&self) -> Result<Arc<ClientConfig>, TlsError> {
         match self.ready.get() {
             Some(config) => Ok(Arc::clone(config)),
             None => {
                 let config = Arc::new(self.build()?);
-                // Of several that are built at the same time, one is shared.
+                // If several are built at the same time, one is shared.
                 Ok(Arc::clone(self.ready.get_or_init(|| config)))
             }
         }
     }
 
-    /// Whether nothing has to be read for the next connection.
+    /// Returns whether the next connection has nothing to read.
     #[cfg(any(feature = "tokio", feature = "futures-io"))]
     pub(super) fn is_ready(&self) -> bool {
         self.ready.get().is_some()
@@ -123,7 +124,7 @@ impl TlsConfig {
         let provider = provider.ok_or(TlsError::NoCryptoProvider)?;
         let mut roots = RootCertStore::empty();
         if !self.without_platform {
-            // Platforms have certificates that nobody can read, and sometimes broken paths. The others count.
+            // Platforms have unreadable certificates, and sometimes broken paths. The others are used.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         }
         for root in &self.roots {
@@ -136,7 +137,7 @@ impl TlsConfig {
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        // RFC 7301: a server that would speak HTTP/2 is told not to.
+        // RFC 7301: a server that also offers HTTP/2 must not choose it.
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Ok(config)
     }
@@ -168,9 +169,9 @@ impl fmt::Debug for TlsConfig {
     }
 }
 
-/// The provider of the process, or else of the features.
+/// Returns the provider of the process, or else that of the features.
 fn default_provider() -> Option<Arc<CryptoProvider>> {
-    // rustls could find one by its own features, but panics where they are ambiguous.
+    // rustls could find one by its own features, but panics if they are ambiguous.
     CryptoProvider::get_default().cloned().or_else(provider_of_features)
 }
 
@@ -189,7 +190,7 @@ const fn provider_of_features() -> Option<Arc<CryptoProvider>> {
     None
 }
 
-/// The name that the certificate of a host must be made out to.
+/// Returns the name that the host's certificate must contain.
 pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
     match ServerName::try_from(host) {
         Ok(name) => Ok(name.to_owned()),

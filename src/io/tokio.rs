@@ -32,8 +32,8 @@
 //!
 //! # Timers
 //!
-//! Deadlines need a runtime with [`enable_time`], or they panic as tokio's own timers do; `#[tokio::main]` has it. On one
-//! without, switch them off with [`Timers::off`](crate::Timers::off).
+//! Deadlines need a runtime with [`enable_time`], as `#[tokio::main]` builds it. On a runtime without, they panic, as
+//! tokio's own timers do; switch them off with [`Timers::off`](crate::Timers::off).
 //!
 //! [`enable_time`]: ::tokio::runtime::Builder::enable_time
 
@@ -70,7 +70,7 @@ use crate::{
     io::asynchronous::{self, RuntimeTimer, Transport},
 };
 
-/// A WebSocket over a stream of tokio. See [`asynchronous::WebSocket`] for what it does.
+/// A WebSocket over a tokio stream. See [`asynchronous::WebSocket`] for its documentation.
 pub type WebSocket<S> = asynchronous::WebSocket<Io<S>>;
 
 /// The sending half of a [`WebSocket`].
@@ -79,41 +79,41 @@ pub type SendHalf<S> = asynchronous::SendHalf<Io<S>>;
 /// The receiving half of a [`WebSocket`].
 pub type RecvHalf<S> = asynchronous::RecvHalf<Io<S>>;
 
-/// The opening handshake of a server, step by step. See [`asynchronous::Acceptor`] for what it does.
+/// The opening handshake of a server, step by step. See [`asynchronous::Acceptor`] for its documentation.
 pub type Acceptor<S> = asynchronous::Acceptor<Io<S>>;
 
-/// The opening handshake of a client, step by step. See [`asynchronous::Connector`] for what it does.
+/// The opening handshake of a client, step by step. See [`asynchronous::Connector`] for its documentation.
 pub type Connector<S> = asynchronous::Connector<Io<S>>;
 
-/// The stream of a WebSocket.
+/// Access to the stream.
 impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
-    /// The stream.
+    /// Returns the stream.
     #[must_use]
     pub const fn stream(&self) -> &S {
         &self.transport().stream
     }
 
-    /// The stream. Reading from it or writing to it breaks the connection.
+    /// Returns the stream. Reading from it or writing to it corrupts the connection.
     #[must_use]
     pub const fn stream_mut(&mut self) -> &mut S {
         &mut self.transport_mut().stream
     }
 }
 
-/// A stream of tokio as a [`Transport`].
+/// A tokio stream as a [`Transport`].
 #[derive(Debug)]
 pub struct Io<S> {
     stream: S,
 }
 
 impl<S> Io<S> {
-    /// The stream as a transport.
+    /// Wraps a stream.
     #[must_use]
     pub const fn new(stream: S) -> Self {
         Self { stream }
     }
 
-    /// The stream.
+    /// Returns the stream.
     #[must_use]
     pub fn into_stream(self) -> S {
         self.stream
@@ -165,7 +165,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Io<S> {
     }
 }
 
-/// Tokio's clock. It holds a timer of the runtime only while a deadline is set.
+/// Tokio's clock. It registers a timer with the runtime only while a deadline is set.
 #[derive(Debug)]
 pub struct TokioTimer {
     origin: Instant,
@@ -186,7 +186,7 @@ impl RuntimeTimer for TokioTimer {
 
     fn poll_until(&mut self, due: Time, cx: &mut Context<'_>) -> Poll<()> {
         let Some(deadline) = self.origin.checked_add(due.since_origin()) else {
-            // Past the end of time: that is, never.
+            // Beyond what the clock can represent: never.
             return Poll::Pending;
         };
         let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

@@ -1,4 +1,4 @@
-//! From a URI to a connection, for the runtimes of the async shells.
+//! Connecting to a URI, for the runtimes of the async shells.
 
 #[cfg(feature = "rustls")]
 use alloc::sync::Arc;
@@ -26,35 +26,36 @@ use crate::{
     io::asynchronous::{Connector, RuntimeTimer, Transport, WebSocket},
 };
 
-/// What a runtime brings for connecting.
+/// What a runtime provides for connecting.
 pub(in crate::io) trait Runtime {
     type Tcp;
     /// TCP as a transport.
     type Hop: Transport + From<Self::Tcp>;
-    /// The stream of a client: TCP, or TLS over it.
+    /// A client's stream: TCP, or TLS over it.
     type Stream;
     type Transport: Transport + From<Self::Stream>;
 
-    /// Whether `wss` is possible.
+    /// Whether `wss` is supported.
     const HAS_TLS: bool;
 
-    /// Why SOCKS proxies cannot be used, unless they can.
+    /// An error if SOCKS proxies cannot be used.
     const SOCKS: Result<(), ProxyError>;
 
-    /// Connects, with `TCP_NODELAY`: messages are written as a whole, so nothing is gained by holding them back.
+    /// Connects and sets `TCP_NODELAY`: messages are written as a whole, so there is nothing to gain from delaying
+    /// them.
     fn connect(address: SocketAddr) -> impl Future<Output = io::Result<Self::Tcp>>;
 
     fn plain(tcp: Self::Tcp) -> Self::Stream;
 
     fn into_tcp(hop: Self::Hop) -> Self::Tcp;
 
-    /// Runs something that blocks, on another thread.
+    /// Runs a blocking function on another thread.
     fn unblock<V: Send + 'static>(work: impl FnOnce() -> V + Send + 'static) -> impl Future<Output = io::Result<V>>;
 
-    /// Has a SOCKS proxy connect to the host.
+    /// Asks a SOCKS proxy to connect to the host.
     fn through_socks(proxy: &Proxy, tcp: Self::Tcp, uri: &Uri) -> impl Future<Output = Result<Self::Tcp, Error>>;
 
-    /// TLS of a client over TCP.
+    /// Performs the TLS handshake of a client over TCP.
     #[cfg(feature = "rustls")]
     fn secure(
         tcp: Self::Tcp,
@@ -63,7 +64,7 @@ pub(in crate::io) trait Runtime {
     ) -> impl Future<Output = io::Result<Self::Stream>>;
 }
 
-/// A request that is checked, and the options, so that a future borrows neither.
+/// A validated request and the options. Owned, so that a future does not borrow them.
 #[derive(Debug)]
 pub(in crate::io) struct Attempt(Plan);
 
@@ -93,21 +94,21 @@ pub(in crate::io) async fn open_stream<R: Runtime>(uri: &Uri, options: &ConnectO
     Deadline::<R>::new(&options.config).open(uri, options).await
 }
 
-/// The end of all that connecting takes, on the clock of a runtime.
+/// The deadline for all of connecting, on the clock of a runtime.
 struct Deadline<R: Runtime> {
     timer: <R::Hop as Transport>::Timer,
     due: Option<Time>,
 }
 
 impl<R: Runtime> Deadline<R> {
-    /// It begins now.
+    /// Starts the time now.
     fn new(config: &Config) -> Self {
         let timer = <R::Hop as Transport>::Timer::new();
         let due = config.timers.handshake.map(|timeout| timer.now() + timeout);
         Self { timer, due }
     }
 
-    /// Takes a step, for at most until the deadline.
+    /// Runs a step until it completes or the deadline passes.
     async fn bound<V>(&mut self, phase: Phase, step: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
         let mut step = pin!(step);
         poll_fn(|cx| match (step.as_mut().poll(cx), self.due) {
@@ -144,7 +145,7 @@ impl<R: Runtime> Deadline<R> {
     }
 }
 
-/// All addresses of a host, of which there is one at least, in the order in which they are tried.
+/// Returns all addresses of a host, at least one, in the order in which to try them.
 async fn lookup<R: Runtime>(host: &str, port: u16) -> Result<Vec<SocketAddr>, Error> {
     if let Ok(address) = host.parse::<IpAddr>() {
         return Ok([SocketAddr::new(address, port)].into());
@@ -158,7 +159,7 @@ async fn lookup<R: Runtime>(host: &str, port: u16) -> Result<Vec<SocketAddr>, Er
     Ok(addresses)
 }
 
-/// Has the proxy connect to the host (RFC 6455 §4.1 item 3).
+/// Asks the proxy to connect to the host (RFC 6455 §4.1 item 3).
 async fn through<R: Runtime>(proxy: &Proxy, tcp: R::Tcp, uri: &Uri, options: &ConnectOptions) -> Result<R::Tcp, Error> {
     if proxy.is_socks() {
         return R::through_socks(proxy, tcp, uri).await;
@@ -183,7 +184,7 @@ async fn through<R: Runtime>(proxy: &Proxy, tcp: R::Tcp, uri: &Uri, options: &Co
     }
 }
 
-/// The name that the certificate of a host must have, and the configuration.
+/// Returns the name that the host's certificate must contain, and the TLS configuration.
 #[cfg(feature = "rustls")]
 async fn tls<R: Runtime>(
     uri: &Uri,
@@ -198,7 +199,7 @@ async fn tls<R: Runtime>(
     Ok((name, R::unblock(move || tls.client_config()).await??))
 }
 
-/// What the TLS of a runtime wraps into an I/O error.
+/// Unwraps the TLS error that the runtime has wrapped in an I/O error.
 #[cfg(feature = "rustls")]
 fn tls_error(error: io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());

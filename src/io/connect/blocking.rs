@@ -1,7 +1,7 @@
-//! From a URI to a connection, with calls that block.
+//! Connecting to a URI with blocking calls.
 //!
-//! What returns a connection is `#[inline]`: it is compiled in the program, as the rest of the generic shell over its stream is.
-//! Otherwise that shell would be compiled here as well, for every program.
+//! Functions that return a connection are `#[inline]`, so that they are compiled in the program, like the rest of the
+//! generic shell over their stream. Otherwise the shell would also be compiled here, for every program.
 
 use core::{net::SocketAddr, time::Duration};
 use std::{
@@ -23,8 +23,9 @@ use crate::{
     },
 };
 
-/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires
-/// the `rustls` feature.
+/// Connects to a `ws` or `wss` URI and opens a connection, with default settings.
+///
+/// `wss://` requires the `rustls` feature.
 ///
 /// ```no_run
 /// use websocket_proto::{CloseCode, blocking};
@@ -47,28 +48,28 @@ pub fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
     Ok(websocket)
 }
 
-/// Connects to the host of the request and opens a connection. Returns the response of the server with it.
+/// Connects to the request's host and opens a connection. Returns the server's response along with the connection.
 ///
-/// All addresses of a host are tried in their order; of the time that is left, each gets an equal part. The look-up of a
-/// name is not bounded in time, since the system does not return before it is done. `TCP_NODELAY` is set.
-/// [RFC 6455 §4.1] allows one connection being opened per address at a time: a client that opens many to one host should
-/// open them one after the other.
+/// All addresses of a host are tried in order, each with an equal share of the time left. The name look-up is not
+/// bounded in time, since the system's call cannot be interrupted. `TCP_NODELAY` is set. [RFC 6455 §4.1] allows only
+/// one connection at a time to be in the opening handshake for each address: a client that opens many connections to
+/// one host should open them one after another.
 ///
 /// # Errors
 ///
 /// - [`Error::Request`] for a request that cannot be sent, and [`Error::TlsUnavailable`] for `wss://` without the
-///   `rustls` feature: no connection is made then;
-/// - [`Error::Lookup`] for a name that is unknown, [`Error::Connect`] if no address can be reached;
-/// - [`Error::Proxy`] if the proxy does not lead to the host;
+///   `rustls` feature, both before a connection is made;
+/// - [`Error::Lookup`] if the name is unknown, [`Error::Connect`] if no address can be reached;
+/// - [`Error::Proxy`] if the proxy does not connect to the host;
 #[cfg_attr(
     feature = "rustls",
-    doc = "- [`Error::Tls`] for a server that is not to be trusted or does not speak TLS;"
+    doc = "- [`Error::Tls`] for a server that is not trusted or does not support TLS;"
 )]
 /// - [`Error::Handshake`] if the server refuses, with its status, header fields and the beginning of the body
 ///   ([`HandshakeError::Refused`](crate::handshake::HandshakeError::Refused)), or if its response is invalid;
-/// - [`Error::Redirect`] for a redirect that is not followed, of those that are to be;
-/// - [`Error::TimedOut`] or [`HandshakeError::TimedOut`](crate::handshake::HandshakeError::TimedOut) if all of it
-///   took longer than [`Timers::handshake`](crate::Timers::handshake);
+/// - [`Error::Redirect`] for a redirect that cannot be followed, if following is enabled;
+/// - [`Error::TimedOut`] or [`HandshakeError::TimedOut`](crate::handshake::HandshakeError::TimedOut) if all of this
+///   takes longer than [`Timers::handshake`](crate::Timers::handshake);
 /// - [`Error::Io`] if the stream fails after that; [`Error::Entropy`].
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
@@ -90,13 +91,13 @@ pub fn connect_with(
     }
 }
 
-/// Makes the stream to the host of a URI, with TLS for `wss`, and sends nothing of the opening handshake.
+/// Opens a stream to the host of a URI, with TLS for `wss`. Sends nothing of the opening handshake.
 ///
-/// For [`WebSocket::client_with`] or a [`Connector`].
+/// Pass the stream to [`WebSocket::client_with`] or a [`Connector`].
 ///
 /// # Errors
 ///
-/// Those of [`connect_with`] that come before the opening handshake.
+/// The errors of [`connect_with`] that occur before the opening handshake.
 pub fn open_stream(uri: &Uri, options: &ConnectOptions) -> Result<MaybeTls, Error> {
     let stream = open(uri, options, deadline(&options.config))?;
     stream.tcp().set_read_timeout(None)?;
@@ -104,7 +105,7 @@ pub fn open_stream(uri: &Uri, options: &ConnectOptions) -> Result<MaybeTls, Erro
     Ok(stream)
 }
 
-/// The end of an opening handshake that begins now. A time that is too long to be reached is no bound.
+/// Returns the deadline of an opening handshake that starts now. A timeout too long for the clock means no deadline.
 fn deadline(config: &Config) -> Option<Instant> {
     let timeout = config.timers.handshake?;
     Instant::now().checked_add(timeout)
@@ -120,7 +121,7 @@ fn open(uri: &Uri, options: &ConnectOptions, deadline: Option<Instant>) -> Resul
     };
     let addresses = options.first_hop(uri).to_socket_addrs().map_err(Error::Lookup)?;
     let mut stream = dial(addresses, deadline)?;
-    // Messages are written as a whole, so nothing is gained by holding them back.
+    // Messages are written as a whole, so there is nothing to gain from delaying them.
     stream.set_nodelay(true)?;
     if let Some(proxy) = &options.proxy {
         pass_through(Tunnel::new(proxy, uri, &options.config.limits)?, &mut stream, deadline)?;
@@ -133,7 +134,7 @@ fn open(uri: &Uri, options: &ConnectOptions, deadline: Option<Instant>) -> Resul
     Ok(MaybeTls::Plain(stream))
 }
 
-/// The time until the deadline, which is an error if there is none left.
+/// Returns the time left until the deadline, or an error if there is none.
 fn time_left(deadline: Option<Instant>, phase: Phase) -> Result<Option<Duration>, Error> {
     match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
         Some(left) if left < SHORTEST => Err(Error::TimedOut(phase)),
@@ -162,7 +163,7 @@ fn dial(addresses: impl ExactSizeIterator<Item = SocketAddr>, deadline: Option<I
     Err(Error::Connect(failure))
 }
 
-/// Has a proxy connect to the host (RFC 6455 §4.1 item 3).
+/// Asks a proxy to connect to the host (RFC 6455 §4.1 item 3).
 fn pass_through(mut tunnel: Tunnel, stream: &mut TcpStream, deadline: Option<Instant>) -> Result<(), Error> {
     stream.set_write_timeout(time_left(deadline, Phase::Proxy)?)?;
     stream.write_all(tunnel.request())?;

@@ -1,4 +1,4 @@
-//! The stream of a client, which may be encrypted.
+//! A client's stream, which may be encrypted.
 
 use core::time::Duration;
 use std::{
@@ -10,9 +10,9 @@ use crate::io::blocking::{SplitStream, Stream};
 #[cfg(feature = "rustls")]
 use crate::io::tls::stream::TlsStream;
 
-/// A TCP stream, with TLS if the scheme is `wss`.
+/// A TCP stream, with TLS for `wss`.
 ///
-/// Either has a second handle, so that the two directions can be used by two threads:
+/// Both kinds have a second handle, so that two threads can use the two directions:
 /// [`WebSocket::split`](crate::blocking::WebSocket::split).
 #[derive(Debug)]
 #[non_exhaustive]
@@ -24,7 +24,7 @@ pub enum MaybeTls {
     Tls(TlsStream<TcpStream>),
 }
 
-/// Evaluates an expression with the stream that it is.
+/// Evaluates an expression with the inner stream.
 macro_rules! delegate {
     ($self:ident, $stream:ident => $value:expr) => {
         match $self {
@@ -36,7 +36,7 @@ macro_rules! delegate {
 }
 
 impl MaybeTls {
-    /// The TCP stream, which may lead to a proxy. With TLS, only its addresses and options are of use.
+    /// Returns the TCP stream, which may be connected to a proxy. With TLS, only its addresses and options are useful.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         match self {
@@ -46,7 +46,7 @@ impl MaybeTls {
         }
     }
 
-    /// Whether it is encrypted.
+    /// Returns whether the stream is encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         !matches!(self, Self::Plain(_))

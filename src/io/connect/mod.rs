@@ -1,4 +1,4 @@
-//! The way to the server: options, the steps, and the calls of each kind of shell.
+//! Connecting to a server: options, the steps, and the functions of each kind of shell.
 
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(super) mod asynchronous;
@@ -17,7 +17,7 @@ use crate::{
     handshake::{ClientHandshake, ClientRequest, HandshakeError, Uri, UriError},
 };
 
-/// A request on its way to a server, which redirects may change.
+/// A request and its options. Redirects may change the request.
 #[derive(Debug)]
 struct Plan {
     request: ClientRequest,
@@ -26,7 +26,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Fails for a request that cannot be sent, so that no connection is made for it.
+    /// Fails for a request that cannot be sent, before a connection is made.
     fn new(request: ClientRequest, options: &ConnectOptions) -> Result<Self, Error> {
         let plan = Self {
             request,
@@ -42,7 +42,7 @@ impl Plan {
         Ok(())
     }
 
-    /// Turns to where a refusal redirects to, if that is asked for; everything else is the error it was.
+    /// Follows the redirect that a refusal asks for, if enabled. Any other error is returned unchanged.
     fn redirect(&mut self, error: Error) -> Result<(), Error> {
         let Error::Handshake(HandshakeError::Refused(refusal)) = &error else {
             return Err(error);
@@ -69,7 +69,7 @@ impl Plan {
 }
 
 impl ConnectOptions {
-    /// Host and port that TCP connects to, on the way to a URI.
+    /// Returns the host and port of the first TCP connection: the proxy's, or the URI's.
     fn first_hop<'a>(&'a self, uri: &'a Uri) -> (&'a str, u16) {
         match &self.proxy {
             Some(proxy) => (proxy.host(), proxy.port()),
@@ -77,7 +77,7 @@ impl ConnectOptions {
         }
     }
 
-    /// Fails for a way that a shell cannot go, so that no connection is made.
+    /// Fails if the shell does not support the URI or the proxy, before a connection is made.
     fn check(&self, uri: &Uri, has_tls: bool, socks: Result<(), ProxyError>) -> Result<(), Error> {
         if uri.is_secure() && !has_tls {
             return Err(Error::TlsUnavailable);

@@ -1,15 +1,15 @@
-//! How to get to a server.
+//! The options for connecting to a server.
 
 use super::Proxy;
 use crate::config::Config;
 #[cfg(feature = "rustls")]
 use crate::io::tls::TlsConfig;
 
-/// How to get to a server, for [`blocking::connect_with`](crate::blocking::connect_with) and those of the async shells: limits and
-/// timers, TLS, a proxy, redirects.
+/// The options for connecting to a server: limits and timers, TLS, a proxy, redirects. See
+/// [`blocking::connect_with`](crate::blocking::connect_with) and its async counterparts.
 ///
-/// By default: directly, without redirects, and with TLS that trusts what the platform trusts. One value serves any number of
-/// connections.
+/// By default, a client connects directly, follows no redirects, and trusts the platform's certificate authorities. One
+/// value serves any number of connections.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -34,21 +34,21 @@ pub struct ConnectOptions {
 }
 
 impl ConnectOptions {
-    /// The defaults.
+    /// Creates the default options.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Sets limits and timers. [`Timers::handshake`](crate::Timers::handshake) bounds all of it together: the look-up of the
-    /// name, connecting, TLS, the proxy, redirects and the opening handshake.
+    /// Sets limits and timers. [`Timers::handshake`](crate::Timers::handshake) bounds all steps together: the name
+    /// look-up, connecting, TLS, the proxy, redirects and the opening handshake.
     #[must_use]
     pub fn config(mut self, config: &Config) -> Self {
         self.config = config.clone();
         self
     }
 
-    /// Sets whom a client trusts with `wss`.
+    /// Sets which certificate authorities a client trusts with `wss`.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn tls(mut self, tls: impl Into<TlsConfig>) -> Self {
@@ -56,22 +56,21 @@ impl ConnectOptions {
         self
     }
 
-    /// Connects through a proxy. By default there is none, whatever the environment says; see
-    /// [`Proxy::from_env`].
+    /// Connects through a proxy. By default no proxy is used, whatever the environment says; see [`Proxy::from_env`].
     ///
-    /// All shells can use proxies that speak HTTP. SOCKS5 requires the tokio shell and the feature `socks`.
+    /// All shells support HTTP proxies. SOCKS5 requires the tokio shell and the `socks` feature.
     #[must_use]
     pub fn proxy(mut self, proxy: impl Into<Option<Proxy>>) -> Self {
         self.proxy = proxy.into();
         self
     }
 
-    /// Follows at most this many redirects (301, 302, 303, 307, 308). By default none is followed, and a redirect is
-    /// [`HandshakeError::Refused`](crate::handshake::HandshakeError::Refused) like every other refusal.
+    /// Follows up to this many redirects (301, 302, 303, 307, 308). By default none is followed, and a redirect is
+    /// [`HandshakeError::Refused`](crate::handshake::HandshakeError::Refused) like any other refusal.
     ///
-    /// `Location` may be relative; `http` and `https` in it stand for `ws` and `wss`. What leads from `wss` to `ws` is not
-    /// followed. To another host or port go neither the origin nor the added header fields but `User-Agent` and
-    /// `Accept-Language`: any other might be a credential.
+    /// `Location` may be relative; `http` and `https` in it stand for `ws` and `wss`. A redirect from `wss` to `ws` is
+    /// not followed. If the host or port changes, the origin and the added header fields are not sent, except
+    /// `User-Agent` and `Accept-Language`: any other field may be a credential.
     #[must_use]
     pub const fn redirects(mut self, limit: u32) -> Self {
         self.max_redirects = limit;

@@ -1,4 +1,4 @@
-//! Proxies, and the way through one that speaks HTTP.
+//! Proxies, and connecting through an HTTP proxy.
 
 use alloc::{boxed::Box, format, string::String, vec::Vec};
 use core::{fmt, str::FromStr};
@@ -13,9 +13,9 @@ use crate::{
 
 /// A proxy to connect through: HTTP with `CONNECT` ([RFC 9110 §9.3.6], [RFC 6455 §4.1]), or SOCKS5 ([RFC 1928]).
 ///
-/// The URL has the form `http://[USER:PASSWORD@]HOST[:PORT]`, or with `socks5` or `socks5h` for SOCKS. The default ports
-/// are 80 and 1080. User name and password may be percent-encoded. In either case it is the proxy that looks up the host
-/// of the server, and the connection to the proxy itself is plain TCP; with `wss`, TLS runs through it.
+/// The URL has the form `http://[USER:PASSWORD@]HOST[:PORT]`, or with `socks5` or `socks5h` for SOCKS. The default
+/// ports are 80 and 1080. User name and password may be percent-encoded. In either case the proxy looks up the server's
+/// host. The connection to the proxy itself is plain TCP; with `wss`, TLS runs through it.
 ///
 /// ```
 /// use websocket_proto::Proxy;
@@ -37,24 +37,24 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Sends these credentials: Basic ones for HTTP ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), user name and
-    /// password for SOCKS ([RFC 1929](https://www.rfc-editor.org/rfc/rfc1929)). Anyone on the way to the proxy can read
-    /// them.
+    /// Sets the credentials: Basic for HTTP ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), user name and
+    /// password for SOCKS ([RFC 1929](https://www.rfc-editor.org/rfc/rfc1929)). Anyone on the path to the proxy can
+    /// read them.
     #[must_use]
     pub fn credentials(mut self, user: impl Into<Box<str>>, password: impl Into<Box<str>>) -> Self {
         self.credentials = Some((user.into(), password.into()));
         self
     }
 
-    /// The proxy that the environment names for a URI, if any.
+    /// Returns the proxy that the environment names for a URI, if any.
     ///
-    /// `https_proxy` is for `wss`, `http_proxy` for `ws`, `all_proxy` for both; the names in capitals count as well,
-    /// but for `HTTP_PROXY`, which a client of a CGI program can set. `no_proxy` lists hosts to connect to directly,
-    /// with all below them; `*` is all. Nothing reads the environment unless this is called.
+    /// `https_proxy` applies to `wss`, `http_proxy` to `ws`, and `all_proxy` to both. The names in capitals apply as
+    /// well, except `HTTP_PROXY`, which a client of a CGI program can set. `no_proxy` lists the hosts to connect to
+    /// directly, including their subdomains; `*` means all. The environment is read only by this function.
     ///
     /// # Errors
     ///
-    /// [`ProxyError::Url`] if the variable does not hold the URL of a proxy.
+    /// [`ProxyError::Url`] if the variable does not contain a valid proxy URL.
     pub fn from_env(uri: &Uri) -> Result<Option<Self>, ProxyError> {
         Self::from_variables(uri, |name| std::env::var(name).ok())
     }
@@ -115,7 +115,7 @@ impl FromStr for Proxy {
             Some((credentials, authority)) => (Some(credentials), authority),
             None => (None, rest),
         };
-        // What is left has the grammar of the host of a URI, and nothing behind it.
+        // The rest has the grammar of a URI's host, with nothing after it.
         if authority.bytes().any(|byte| matches!(byte, b'/' | b'?')) {
             return Err(ProxyError::Url);
         }
@@ -147,7 +147,7 @@ impl TryFrom<&str> for Proxy {
     }
 }
 
-/// Without the password.
+/// Omits the password.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
@@ -159,7 +159,7 @@ impl fmt::Debug for Proxy {
     }
 }
 
-/// A text without percent-encoding.
+/// Decodes percent-encoded text.
 fn decoded(text: &str) -> Result<Box<str>, ProxyError> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -178,13 +178,13 @@ fn decoded(text: &str) -> Result<Box<str>, ProxyError> {
     Ok(String::from_utf8(bytes).map_err(|_| ProxyError::Url)?.into())
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 fn digit(digit: u8) -> Result<u8, ProxyError> {
     let value = char::from(digit).to_digit(16).ok_or(ProxyError::Url)?;
     Ok(value.to_le_bytes()[0])
 }
 
-/// The way through an HTTP proxy: a request, and the answer to it.
+/// A tunnel through an HTTP proxy: the request, and the response to it.
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     request: Vec<u8>,
@@ -194,7 +194,7 @@ pub(crate) struct Tunnel {
 impl Tunnel {
     pub(crate) fn new(proxy: &Proxy, uri: &Uri, limits: &Limits) -> Result<Self, ProxyError> {
         let host = uri.host();
-        // The port is always there (RFC 9110 §9.3.6).
+        // The port is always included (RFC 9110 §9.3.6).
         let target = if host.as_bytes().contains(&b':') {
             format!("[{host}]:{}", uri.port())
         } else {
@@ -202,7 +202,7 @@ impl Tunnel {
         };
         let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
         if let Some((user, password)) = &proxy.credentials {
-            // RFC 7617 §2: the first colon ends the user name, and there are no control characters.
+            // RFC 7617 §2: the first colon ends the user name, and control characters are not allowed.
             if user.as_bytes().contains(&b':')
                 || user.chars().any(char::is_control)
                 || password.chars().any(char::is_control)
@@ -223,7 +223,7 @@ impl Tunnel {
         &self.request
     }
 
-    /// Takes bytes of the answer. True once the way is free.
+    /// Receives bytes of the response. Returns `true` once the tunnel is open.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, ProxyError> {
         let mut rest = bytes;
         let Some(raw) = self.head.receive(&mut rest).map_err(ProxyError::Head)? else {
@@ -231,7 +231,7 @@ impl Tunnel {
         };
         let head = ResponseHead::parse(raw).map_err(ProxyError::Head)?;
         match head.status {
-            // Neither a WebSocket server nor a TLS server speaks before it is spoken to.
+            // Neither a WebSocket server nor a TLS server sends first.
             200..=299 if rest.is_empty() => Ok(true),
             200..=299 => Err(ProxyError::Malformed),
             status => Err(ProxyError::Refused(status)),
@@ -271,7 +271,7 @@ mod tests {
         }
     }
 
-    /// HS-C-10: the request names host and port, and carries Basic credentials.
+    /// HS-C-10: the request contains host and port, and Basic credentials.
     #[test]
     fn the_request_names_host_and_port() {
         let proxy: Proxy = "http://Aladdin:open%20sesame@h".parse().expect("valid");

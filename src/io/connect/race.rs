@@ -1,4 +1,4 @@
-//! The first hop: TCP to whichever address of a host answers first.
+//! The first hop: TCP to the address of a host that answers first.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{future::poll_fn, net::SocketAddr, task::Poll, time::Duration};
@@ -6,11 +6,11 @@ use std::io;
 
 use crate::{error::Error, io::asynchronous::RuntimeTimer};
 
-/// How long an attempt has to itself (RFC 8305 §8).
+/// How long an attempt runs before the next one starts (RFC 8305 §8).
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
-/// The two families of addresses in turns, beginning with the one that the system prefers (RFC 8305 §4), so that one
-/// that leads nowhere does not hold up the other.
+/// Alternates between the two address families, beginning with the one that the system prefers (RFC 8305 §4), so that
+/// an unreachable family does not delay the other.
 pub(super) fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let prefers_ipv6 = addresses.first().is_some_and(SocketAddr::is_ipv6);
     let (preferred, others): (Vec<_>, Vec<_>) = addresses
@@ -28,8 +28,8 @@ pub(super) fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
     }
 }
 
-/// Connects to the first address that answers. The next one is tried when the one before has failed, or has not answered
-/// for a while; what has not answered then goes on beside it. No address is tried twice, as RFC 6455 §4.1 item 2 demands.
+/// Connects to the first address that answers. The next one is tried when the previous one has failed, or has not
+/// answered for a while; then both continue in parallel. No address is tried twice, as RFC 6455 §4.1 item 2 requires.
 pub(super) async fn race<S, C: RuntimeTimer, A: Future<Output = io::Result<S>>>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> A,
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn addresses_that_refuse_or_are_silent_are_passed_over() {
-        // Built by hand, since the macros of tokio are no dependency of the library.
+        // Built by hand, since tokio's macros are not a dependency of the library.
         ::tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -100,13 +100,13 @@ mod tests {
     async fn refusing_and_silent() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("bound");
         let good = listener.local_addr().expect("bound");
-        // Bound and not listening: nobody else listens there meanwhile.
+        // Bound but not listening, so that nothing else listens there meanwhile.
         let refusing = ::tokio::net::TcpSocket::new_v4().expect("a socket");
         refusing.bind("127.0.0.1:0".parse().expect("valid")).expect("bound");
         let bad = refusing.local_addr().expect("bound");
         let stream = race([bad, good].into()).await.expect("connected");
         assert_eq!(stream.peer_addr().expect("connected"), good);
-        // Whoever finds the queue of a listener full gets no answer.
+        // A connection gets no answer if the listener's queue is full.
         let full = ::tokio::net::TcpSocket::new_v4().expect("a socket");
         full.bind("127.0.0.1:0".parse().expect("valid")).expect("bound");
         let silent = full.local_addr().expect("bound");

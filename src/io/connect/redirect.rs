@@ -1,4 +1,4 @@
-//! Where a redirect leads to.
+//! Resolving the target of a redirect.
 
 use alloc::{
     format,
@@ -43,7 +43,7 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, UriError> {
     format!("{scheme}://{}{path}{query}", base.authority()).parse()
 }
 
-/// The scheme of an absolute URI (RFC 3986 §3.1) and what follows its colon.
+/// Splits an absolute URI into its scheme (RFC 3986 §3.1) and what follows the colon.
 fn split_scheme(location: &str) -> Option<(&str, &str)> {
     let (scheme, rest) = location.split_once(':')?;
     let is_scheme = scheme.starts_with(|first: char| first.is_ascii_alphabetic())
@@ -53,7 +53,7 @@ fn split_scheme(location: &str) -> Option<(&str, &str)> {
     is_scheme.then_some((scheme, rest))
 }
 
-/// An absolute path without the segments `.` and `..` (RFC 3986 §5.2.4).
+/// Removes the segments `.` and `..` from an absolute path (RFC 3986 §5.2.4).
 fn without_dots(path: &str) -> String {
     let mut kept = String::new();
     let mut rest = path.strip_prefix('/');

@@ -1,4 +1,4 @@
-//! From a URI to a connection.
+//! Connecting to a URI.
 
 use alloc::{boxed::Box, sync::Arc};
 use core::{
@@ -27,8 +27,9 @@ use crate::{
     },
 };
 
-/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires the
-/// `futures-rustls` feature.
+/// Connects to a `ws` or `wss` URI and opens a connection, with default settings.
+///
+/// `wss://` requires the `futures-rustls` feature.
 ///
 /// ```no_run
 /// use websocket_proto::{CloseCode, futures::connect};
@@ -50,45 +51,48 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it completes, the connection is dropped with it.
+/// If the future is dropped before it completes, the connection is dropped.
 pub async fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
     let (websocket, _) = connect_with(uri.parse()?, &ConnectOptions::new()).await?;
     Ok(websocket)
 }
 
-/// Connects to the host of the request and opens a connection. Returns the response of the server with it.
+/// Connects to the request's host and opens a connection. Returns the server's response along with the connection.
 ///
-/// It runs on any executor. Addresses are tried as [`tokio::connect_with`](crate::tokio::connect_with) does it. A name is looked
-/// up on a thread of its own, which ends when the system has an answer, even if the future is dropped before.
+/// This works on any executor. Addresses are tried in the same way as by
+/// [`tokio::connect_with`](crate::tokio::connect_with). A name is looked up on a separate thread, which ends when the
+/// system answers, even if the future is dropped before.
 ///
 /// # Errors
 ///
-/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the feature `futures-rustls`, and the
-/// look-up of a name has an end in time as well.
+/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the `futures-rustls`
+/// feature, and the name look-up is bounded in time as well.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it completes, the connection is dropped with it.
+/// If the future is dropped before it completes, the connection is dropped.
 pub fn connect_with(
     request: ClientRequest,
     options: &ConnectOptions,
 ) -> impl Future<Output = Result<(WebSocket<MaybeTls>, UpgradeResponse), Error>> + use<> {
     let attempt = Attempt::new(request, options);
-    // Boxed, or all that connecting takes would be part of the caller's future for as long as the connection lasts.
+    // Boxed. Otherwise all the state of connecting would be part of the caller's future for as long as the connection
+    // lasts.
     Box::pin(async move { attempt?.connect::<FuturesIo>().await })
 }
 
-/// Makes the stream to the host of a URI, with TLS for `wss`, and sends nothing of the opening handshake.
+/// Opens a stream to the host of a URI, with TLS for `wss`. Sends nothing of the opening handshake.
 ///
-/// For [`WebSocket::client_with`](crate::asynchronous::WebSocket::client_with) or a [`Connector`](super::Connector).
+/// Pass the stream to [`WebSocket::client_with`](crate::asynchronous::WebSocket::client_with) or a
+/// [`Connector`](super::Connector).
 ///
 /// # Errors
 ///
-/// Those of [`connect_with`] that come before the opening handshake.
+/// The errors of [`connect_with`] that occur before the opening handshake.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it completes, the stream is dropped with it.
+/// If the future is dropped before it completes, the stream is dropped.
 pub async fn open_stream(uri: &Uri, options: &ConnectOptions) -> Result<MaybeTls, Error> {
     Box::pin(asynchronous::open_stream::<FuturesIo>(uri, options)).await
 }
@@ -137,21 +141,21 @@ impl Runtime for FuturesIo {
         Ok(MaybeTls::tls(stream))
     }
 
-    /// `rustls` without `futures-rustls`: that there is no TLS is found before.
+    /// `rustls` without `futures-rustls`. The missing TLS is reported before this is called.
     #[cfg(all(feature = "rustls", not(feature = "futures-rustls")))]
     async fn secure(_: Async<TcpStream>, _: ServerName<'static>, _: Arc<ClientConfig>) -> io::Result<MaybeTls> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }
 
-/// What a thread has come to, and who waits for it.
+/// The result of a thread, and the task that waits for it.
 struct Work<V> {
     value: Option<V>,
     is_over: bool,
     waiter: Option<Waker>,
 }
 
-/// Runs something that blocks, on a thread of its own.
+/// Runs a blocking function on a separate thread.
 fn unblock<V: Send + 'static>(
     work: impl FnOnce() -> V + Send + 'static,
 ) -> io::Result<impl Future<Output = io::Result<V>> + Send> {
@@ -178,7 +182,7 @@ fn unblock<V: Send + 'static>(
     }))
 }
 
-/// Wakes who waits when a thread is over, however that comes.
+/// Wakes the waiting task when a thread is over, even after a panic.
 struct Over<V>(Arc<Mutex<Work<V>>>);
 
 impl<V> Drop for Over<V> {
@@ -204,10 +208,10 @@ mod tests {
         let here = thread::current().id();
         let there = async_io::block_on(unblock(|| thread::current().id()).expect("a thread"));
         assert_ne!(there.expect("no panic"), here);
-        // One that panics is an error, and keeps nobody waiting.
+        // A panic is reported as an error, and leaves no task waiting.
         let lost = async_io::block_on(unblock(|| panic!("as expected")).expect("a thread"));
         assert!(lost.is_err());
-        // Nobody has to wait for it.
+        // The result need not be waited for.
         drop(unblock(|| 1).expect("a thread"));
     }
 

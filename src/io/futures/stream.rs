@@ -1,4 +1,4 @@
-//! The stream of a client, which may be encrypted.
+//! A client's stream, which may be encrypted.
 
 #[cfg(feature = "futures-rustls")]
 use alloc::boxed::Box;
@@ -14,7 +14,7 @@ use std::{
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 
-/// A TCP stream, with TLS if the scheme is `wss`.
+/// A TCP stream, with TLS for `wss`.
 #[derive(Debug)]
 pub struct MaybeTls(Inner);
 
@@ -35,7 +35,8 @@ impl MaybeTls {
         Self(Inner::Tls(Box::new(stream)))
     }
 
-    /// The TCP stream, which may lead to a proxy, and does not block. Only its addresses and options are of use.
+    /// Returns the TCP stream, which is non-blocking and may be connected to a proxy. Only its addresses and options
+    /// are useful.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
@@ -45,14 +46,14 @@ impl MaybeTls {
         }
     }
 
-    /// Whether it is encrypted.
+    /// Returns whether the stream is encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         !matches!(self.0, Inner::Plain(_))
     }
 }
 
-/// Calls a method of the stream that it is.
+/// Calls a method of the inner stream.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().0 {

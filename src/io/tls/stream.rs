@@ -24,28 +24,29 @@ use crate::{
 
 /// TLS over a stream, for either role.
 ///
-/// A server passes it to [`WebSocket::accept`](crate::blocking::WebSocket::accept); a client gets one from
-/// [`connect`](crate::blocking::connect) or makes it over its own stream.
+/// A server passes it to [`WebSocket::accept`](crate::blocking::WebSocket::accept). A client gets one from
+/// [`connect`](crate::blocking::connect) or creates it over its own stream.
 ///
-/// A bound on the time of a read or write holds for the whole of it, however many pieces it takes. With a non-blocking
-/// stream, a call that returned `WouldBlock` continues when it is repeated.
+/// A timeout for reads or writes applies to the whole operation, however many records it takes. With a non-blocking
+/// stream, repeat a call that returned `WouldBlock` to continue it.
 ///
 /// # Two threads
 ///
-/// Where the stream has a second handle ([`SplitStream`]), so has this one, over the same TLS session, and a WebSocket over
-/// it can be [split](crate::blocking::WebSocket::split). Reading never waits for writing, nor writing for reading. Two threads that
-/// read, or two that write, take turns.
+/// If the stream has a second handle ([`SplitStream`]), so does this one, over the same TLS session, and a WebSocket
+/// over it can be [split](crate::blocking::WebSocket::split). Reading never waits for writing, nor writing for reading.
+/// Two threads that read, or two that write, take turns.
 ///
 /// # The end
 ///
-/// Shutting the write side down sends `close_notify` ([RFC 8446 §6.1]), and so does dropping the last handle once the peer
-/// has sent it. [`Shutdown::Both`] waits for neither another thread that writes nor for more than a few milliseconds for the
-/// peer. A stream that the peer ended without `close_notify` has ended all the same, since WebSocket has its own Close.
+/// Shutting down the write side sends `close_notify` ([RFC 8446 §6.1]), and so does dropping the last handle after the
+/// peer has sent it. [`Shutdown::Both`] does not wait for another thread that writes, and waits for the peer for a few
+/// milliseconds only. A stream that the peer ended without `close_notify` counts as ended, since WebSocket has its own
+/// Close.
 ///
 /// # Memory
 ///
-/// At most about 128 KiB wait to be written, 64 KiB of them with a second handle only, and about 64 KiB to be read, whatever
-/// the peer does.
+/// At most about 128 KiB wait to be written (64 KiB without a second handle), and about 64 KiB to be read, whatever the
+/// peer does.
 ///
 /// [RFC 8446 §6.1]: https://www.rfc-editor.org/rfc/rfc8446#section-6.1
 #[derive(Debug)]
@@ -56,9 +57,11 @@ pub struct TlsStream<S: Stream> {
 }
 
 impl<S: Stream> TlsStream<S> {
-    /// TLS of a client over a stream to the server, whose certificate must be for `host`: a name or an IP address.
+    /// Performs the TLS handshake of a client over a stream connected to the server. The server's certificate must be
+    /// for `host`: a name or an IP address.
     ///
-    /// The handshake is done when this returns, and the server is who it claims to be. `deadline` bounds it.
+    /// When this returns, the handshake is complete and the server's identity is verified. `deadline` bounds the
+    /// handshake.
     ///
     /// # Errors
     ///
@@ -81,8 +84,8 @@ impl<S: Stream> TlsStream<S> {
         Self::start(ClientConnection::new(config, name)?.into(), stream, deadline)
     }
 
-    /// TLS of a server over a stream of which nothing was read. The handshake is done when this returns. `deadline`
-    /// bounds it.
+    /// Performs the TLS handshake of a server over a stream from which nothing has been read. `deadline` bounds the
+    /// handshake.
     ///
     /// # Errors
     ///
@@ -91,15 +94,16 @@ impl<S: Stream> TlsStream<S> {
         Self::start(ServerConnection::new(config)?.into(), stream, deadline.into())
     }
 
-    /// The stream below.
+    /// Returns the underlying stream.
     #[must_use]
     pub const fn stream(&self) -> &S {
         &self.stream
     }
 
-    /// Looks at the state of the TLS connection: the certificates of the peer, versions, the name that a client asked for.
+    /// Calls `look` with the TLS connection, for example to inspect the peer's certificates, the version, or the name
+    /// that a client asked for.
     ///
-    /// Every handle waits while `look` runs, so it must not use one.
+    /// All handles wait while `look` runs, so it must not use one of them.
     pub fn tls<T>(&self, look: impl FnOnce(&Connection) -> T) -> T {
         look(&self.session.connection())
     }
@@ -127,7 +131,7 @@ impl<S: Stream> TlsStream<S> {
                 Err(error) => return Err(error.into()),
             }
             if let Err(error) = tls.process_new_packets() {
-                // The alert says why.
+                // The alert tells the peer why.
                 let _ = tls.write_tls(&mut stream);
                 return Err(error.into());
             }
@@ -177,12 +181,12 @@ impl<S: Stream> Stream for TlsStream<S> {
     fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
         match how {
             Shutdown::Read => {}
-            // The peer may be gone, or not read any more. The end of the stream is a sign as well.
+            // The peer may be gone or no longer reading. The end of the stream is a signal as well.
             Shutdown::Write => drop(self.session.end(&mut self.stream)),
             Shutdown::Both => self.session.end_briefly(&mut self.stream),
         }
         match self.stream.shutdown(how) {
-            // The notice is the end of the stream.
+            // `close_notify` is the end of the stream.
             Err(error) if error.kind() == ErrorKind::Unsupported => Ok(()),
             shut_down => shut_down,
         }

@@ -1,4 +1,4 @@
-//! One message to many connections, some of which may be slow.
+//! Sending a message to many connections, some of which may be slow.
 //!
 //! ```text
 //!   Broadcast --+--> queue of a receiver --> Subscription --> SendHalf --> stream
@@ -6,13 +6,14 @@
 //!               `--> ...
 //! ```
 //!
-//! A queue of its own for each receiver, and not `tokio::sync::broadcast`: there, the sender never waits, the slowest
-//! receiver's limit is everyone's, and a receiver that is stuck in a write does not learn that it has fallen behind. Nor
-//! `tokio::sync::mpsc` for each: it allocates blocks as messages pass, and knows no way to drop what waits.
+//! Each receiver has its own queue. `tokio::sync::broadcast` does not fit: there, the sender never waits, the slowest
+//! receiver's limit applies to all, and a receiver that is blocked in a write does not learn that it has fallen behind.
+//! A `tokio::sync::mpsc` for each receiver does not fit either: it allocates blocks as messages pass, and cannot drop
+//! messages that are waiting.
 //!
-//! Locks are held for pushing and popping only: that of the group while a message goes to all queues, so that all receivers
-//! see all messages in the same order, and that of a queue within it. Nothing is woken or dropped that could run foreign
-//! code under either.
+//! Locks are held only to push and pop: the group's lock while a message is added to all queues, so that all receivers
+//! see all messages in the same order, and within it a queue's lock. Under either, nothing is woken or dropped that
+//! could run foreign code.
 
 mod receiver;
 mod subscription;
@@ -39,14 +40,14 @@ use crate::{
     prepared::PreparedMessage,
 };
 
-/// Sends messages to all connections that have subscribed.
+/// Sends messages to all subscribed connections.
 ///
-/// Each [`Subscription`] has a queue of its own, of bounded length, and its own [policy](WhenSlow) for when that is full.
-/// A message is queued by reference: its payload exists once. A clone is another handle for the same group; when all are
-/// dropped, the subscriptions end behind what is queued.
+/// Each [`Subscription`] has its own queue of bounded length, and its own [policy](WhenSlow) for a full queue. A
+/// message is queued by reference: its payload exists once. A clone is another handle to the same group; when all
+/// handles are dropped, the subscriptions end after the messages already queued.
 ///
-/// All receivers see the messages in the same order. Sending allocates nothing by the receiver, once the queues have grown
-/// to what they usually hold. A subscription costs about 200 bytes while its queue is empty, and 8 bytes for each message in
+/// All receivers see the messages in the same order. Sending does not allocate per receiver once the queues have grown
+/// to their usual size. A subscription costs about 200 bytes while its queue is empty, and 8 bytes for each message in
 /// it.
 ///
 /// ```no_run
@@ -56,14 +57,14 @@ use crate::{
 ///     tokio::{Broadcast, WebSocket, WhenSlow},
 /// };
 ///
-/// /// Whatever one of the clients sends goes to all of them.
+/// /// Sends every client's messages to all clients.
 /// async fn serve(stream: TcpStream, room: Broadcast) -> Result<(), Error> {
 ///     let (mut send, mut recv) = WebSocket::accept(stream).await?.split();
 ///     let mut subscription = room.subscribe(64, WhenSlow::Disconnect);
 ///     tokio::select! {
 ///         ended = subscription.forward(&mut send) => {
 ///             send.feed_close(ended?.close_code())?;
-///             // The receiving half writes that and finishes the closing handshake, in time.
+///             // The receiving half writes the Close and finishes the closing handshake in time.
 ///             while recv.recv().await?.is_some() {}
 ///         }
 ///         received = async {
@@ -81,40 +82,41 @@ pub struct Broadcast {
     handle: Arc<Handle>,
 }
 
-/// What happens to a receiver whose queue is full when a message is sent.
+/// What happens when a receiver's queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenSlow {
-    /// It misses the message; see [`Subscription::missed`].
+    /// The receiver misses the message; see [`Subscription::missed`].
     DropMessage,
-    /// It misses the oldest message that waits for it, so that what it gets is recent; see [`Subscription::missed`].
+    /// The receiver misses the oldest message in its queue, so that it gets recent ones; see [`Subscription::missed`].
     DropOldest,
-    /// Its subscription ends with [`SubscriptionEnd::TooSlow`], and what is queued for it is dropped.
+    /// The subscription ends with [`SubscriptionEnd::TooSlow`], and its queued messages are dropped.
     ///
-    /// It is judged by what its connection does not take. As long as [`forward`](Subscription::forward), or a future in
-    /// [`unless_too_slow`](Subscription::unless_too_slow), does not wait for the connection, it is a matter of other tasks
-    /// that messages wait: then up to 1 MiB of them do (of which each counts its payload and 64 bytes), beyond the capacity.
+    /// A receiver counts as slow only if its connection does not accept output. As long as neither
+    /// [`forward`](Subscription::forward) nor a future in [`unless_too_slow`](Subscription::unless_too_slow) is waiting
+    /// for the connection, messages wait for other reasons. Then up to 1 MiB of them may wait beyond the capacity; each
+    /// counts its payload plus 64 bytes.
     Disconnect,
-    /// The sender, and with it all other receivers, waits until there is room.
+    /// The sender waits for room, and with it all other receivers.
     Wait {
-        /// How long a sender waits for this receiver to take any message. Then it is disconnected.
+        /// How long a sender waits for this receiver to take a message before it is disconnected.
         at_most: Duration,
     },
 }
 
-/// What became of a message.
+/// What happened to a message.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BroadcastOutcome {
-    /// Receivers that it was queued for.
+    /// The number of receivers it was queued for.
     pub queued: usize,
-    /// Receivers that missed a message: this one, or their oldest.
+    /// The number of receivers that missed a message: this one, or their oldest.
     pub missed: usize,
-    /// Receivers that were disconnected.
+    /// The number of receivers that were disconnected.
     pub disconnected: usize,
 }
 
-/// Shared by the handles of the sending side alone, and dropped with the last of them.
+/// Shared only by the handles of the sending side, and dropped with the last of them.
 #[derive(Debug)]
 struct Handle {
     shared: Arc<Subscribers>,
@@ -123,24 +125,24 @@ struct Handle {
 #[derive(Debug, Default)]
 struct Subscribers {
     group: Mutex<Group>,
-    /// Receivers that a sender waits for.
+    /// The number of receivers that a sender is waiting for.
     blockers: AtomicUsize,
-    /// Told when there are none any more.
+    /// Notified when there are none left.
     room: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Group {
     receivers: Vec<Arc<Receiver>>,
-    /// How many of them are to be waited for.
+    /// How many of them senders have to wait for.
     patient: usize,
     closed: bool,
-    /// Room for the tasks to wake, kept from one message to the next. It is empty.
+    /// Space for the tasks to wake, kept between messages. It is empty in between.
     tasks: Vec<Waker>,
 }
 
 impl Broadcast {
-    /// A group without receivers.
+    /// Creates a group without receivers.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -148,9 +150,9 @@ impl Broadcast {
         }
     }
 
-    /// A new receiver, which sees the messages that are sent from now on. It leaves when it is dropped.
+    /// Adds a receiver, which gets the messages sent from now on. Dropping the subscription removes it.
     ///
-    /// Up to `capacity` messages (at least 1) wait for it; what its connection has queued by itself comes on top of that.
+    /// Up to `capacity` messages (at least 1) are queued for it, in addition to what its connection has queued.
     #[must_use]
     pub fn subscribe(&self, capacity: usize, when_slow: WhenSlow) -> Subscription {
         let receiver = Arc::new(Receiver::new(capacity, when_slow));
@@ -164,26 +166,26 @@ impl Broadcast {
         Subscription::new(receiver, Arc::clone(&self.handle.shared))
     }
 
-    /// The number of receivers.
+    /// Returns the number of receivers.
     #[must_use]
     pub fn receivers(&self) -> usize {
         self.handle.shared.lock().receivers.len()
     }
 
-    /// Sends a message to all receivers. It waits for those only that are [to be waited for](WhenSlow::Wait).
+    /// Sends a message to all receivers. Waits only for receivers with [`WhenSlow::Wait`].
     ///
-    /// Where there are none, it never waits. A task that sends one message after the other, and awaits nothing else, should
-    /// give the receivers their turn now and then (`tokio::task::yield_now`).
+    /// If there are none, it never waits. A task that sends many messages in a row and awaits nothing else should let
+    /// the receivers run now and then (`tokio::task::yield_now`).
     ///
     /// # Cancel safety
     ///
-    /// Dropped before it completes, the message went to nobody.
+    /// If the future is dropped before it completes, no receiver gets the message.
     pub async fn send(&self, message: &PreparedMessage) -> BroadcastOutcome {
         let shared = &self.handle.shared;
         let mut outcome = BroadcastOutcome::default();
         loop {
             let mut room = pin!(shared.room.notified());
-            // From here on nothing is missed.
+            // From here on no notification is missed.
             room.as_mut().enable();
             match shared.send(message, &mut outcome) {
                 Ok(()) => return outcome,
@@ -199,7 +201,7 @@ impl Broadcast {
     ///
     /// # Errors
     ///
-    /// [`SendError::Full`] if there are receivers [to be waited for](WhenSlow::Wait). The message went to nobody then.
+    /// [`SendError::Full`] if a receiver with [`WhenSlow::Wait`] has no room. Then no receiver gets the message.
     pub fn try_send(&self, message: &PreparedMessage) -> Result<BroadcastOutcome, SendError> {
         let mut outcome = BroadcastOutcome::default();
         match self.handle.shared.send(message, &mut outcome) {
@@ -208,7 +210,7 @@ impl Broadcast {
         }
     }
 
-    /// Ends all subscriptions behind what is queued, with [`SubscriptionEnd::Closed`], and those to come at once.
+    /// Ends all subscriptions after their queued messages, with [`SubscriptionEnd::Closed`]. Later ones end at once.
     pub fn close(&self) {
         self.handle.shared.close();
     }
@@ -226,7 +228,7 @@ impl Drop for Handle {
     }
 }
 
-/// Nothing can be sent: there are receivers to be waited for, until then.
+/// Nothing can be sent until then, because of receivers that must be waited for.
 struct Blocked {
     until: Option<Instant>,
 }
@@ -245,13 +247,13 @@ impl Subscribers {
         sent
     }
 
-    /// Looks for receivers that a message must wait for, and disconnects those that it has waited for long enough.
+    /// Checks for receivers that a message must wait for, and disconnects those that it has waited for long enough.
     fn check_room(&self, group: &mut Group, outcome: &mut BroadcastOutcome, news: &mut News) -> Result<(), Blocked> {
         if group.patient == 0 {
             return Ok(());
         }
         let (mut blocked, mut until, mut place) = (false, None, 0);
-        // Asked only if a queue is full.
+        // The clock is read only if a queue is full.
         let mut now = None;
         while let Some(receiver) = group.receivers.get(place) {
             if let Some(due) = receiver.blocks(&self.blockers, || *now.get_or_insert_with(Instant::now)) {
@@ -283,7 +285,7 @@ impl Subscribers {
         self.tell(news);
     }
 
-    /// Takes a receiver out of the group.
+    /// Removes a receiver from the group.
     fn leave(&self, receiver: &Receiver) {
         let mut group = self.lock();
         if let Some(place) = receiver.place() {
@@ -296,7 +298,7 @@ impl Subscribers {
         });
     }
 
-    /// Notes that no sender needs to wait for this receiver any more. Returns whether it was the last one.
+    /// Notes that senders no longer wait for this receiver. Returns whether it was the last one.
     fn release(&self, receiver: &Receiver) -> bool {
         receiver.unblock() && self.has_one_less()
     }
@@ -305,14 +307,14 @@ impl Subscribers {
         self.blockers.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// Notes that a receiver that a sender waits for has made room.
+    /// Notes that a receiver that a sender is waiting for has made room.
     fn unblock(&self) {
         if self.has_one_less() {
             self.room.notify_waiters();
         }
     }
 
-    /// Wakes tasks, which is foreign code and may come back here: not to be called under a lock.
+    /// Wakes tasks. That is foreign code and may call back here, so this must not be called under a lock.
     fn tell(&self, mut news: News) {
         if news.room {
             self.room.notify_waiters();
@@ -333,12 +335,12 @@ impl Subscribers {
     }
 }
 
-/// What is to be told when the locks are released.
+/// What to notify once the locks are released.
 #[derive(Default)]
 struct News {
-    /// To be woken.
+    /// The tasks to wake.
     tasks: Vec<Waker>,
-    /// Nobody has to be waited for any more.
+    /// Whether senders no longer have to wait for any receiver.
     room: bool,
 }
 
@@ -349,7 +351,7 @@ impl Group {
         self.receivers.push(receiver);
     }
 
-    /// Queues a message for all. There is room for it, where it matters.
+    /// Queues a message for all receivers. Those that must not miss it have room.
     fn push(&mut self, message: &PreparedMessage, outcome: &mut BroadcastOutcome, news: &mut News) {
         let mut place = 0;
         while let Some(receiver) = self.receivers.get(place) {
@@ -381,7 +383,7 @@ impl Group {
     }
 }
 
-/// What a panicking task leaves behind is whole: nothing under the locks can panic half way.
+/// The state is consistent after a panic: nothing under the locks can panic half way through.
 fn lock<V>(mutex: &Mutex<V>) -> MutexGuard<'_, V> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

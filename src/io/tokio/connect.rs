@@ -1,4 +1,4 @@
-//! From a URI to a connection.
+//! Connecting to a URI.
 
 use alloc::boxed::Box;
 #[cfg(feature = "rustls")]
@@ -20,8 +20,9 @@ use crate::{
     },
 };
 
-/// Connects to a `ws` or `wss` URI and opens a connection, with default settings. `wss://` requires the
-/// `tokio-rustls` feature.
+/// Connects to a `ws` or `wss` URI and opens a connection, with default settings.
+///
+/// `wss://` requires the `tokio-rustls` feature.
 ///
 /// ```no_run
 /// use websocket_proto::{CloseCode, tokio::connect};
@@ -43,13 +44,13 @@ use crate::{
 ///
 /// # Cancel safety
 ///
-/// Dropped before it completes, the connection is dropped with it.
+/// If the future is dropped before it completes, the connection is dropped.
 pub async fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
     let (websocket, _) = connect_with(uri.parse()?, &ConnectOptions::new()).await?;
     Ok(websocket)
 }
 
-/// Connects to the host of the request and opens a connection. Returns the response of the server with it.
+/// Connects to the request's host and opens a connection. Returns the server's response along with the connection.
 ///
 /// ```no_run
 /// use websocket_proto::{ConnectOptions, handshake::ClientRequest, tokio::connect_with};
@@ -63,18 +64,19 @@ pub async fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
 /// # }
 /// ```
 ///
-/// The addresses of a host are tried in the order of the system, the families in turns; each has a quarter of a second to
-/// itself before the next one is tried beside it ([RFC 8305]). `TCP_NODELAY` is set. [RFC 6455 §4.1] allows one connection
-/// being opened per address at a time: a client that opens many to one host should open them one after the other.
+/// The addresses of a host are tried in the order of the system, alternating between IPv4 and IPv6. Each attempt has a
+/// quarter of a second before the next one starts alongside it ([RFC 8305]). `TCP_NODELAY` is set. [RFC 6455 §4.1]
+/// allows only one connection at a time to be in the opening handshake for each address: a client that opens many
+/// connections to one host should open them one after another.
 ///
 /// # Errors
 ///
-/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the feature `tokio-rustls`, and the
-/// look-up of a name has an end in time as well.
+/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the `tokio-rustls` feature,
+/// and the name look-up is bounded in time as well.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it completes, the connection is dropped with it.
+/// If the future is dropped before it completes, the connection is dropped.
 ///
 /// [RFC 8305]: https://www.rfc-editor.org/rfc/rfc8305
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
@@ -83,21 +85,23 @@ pub fn connect_with(
     options: &ConnectOptions,
 ) -> impl Future<Output = Result<(WebSocket<MaybeTls>, UpgradeResponse), Error>> + use<> {
     let attempt = Attempt::new(request, options);
-    // Boxed, or all that connecting takes would be part of the caller's future for as long as the connection lasts.
+    // Boxed. Otherwise all the state of connecting would be part of the caller's future for as long as the connection
+    // lasts.
     Box::pin(async move { attempt?.connect::<Tokio>().await })
 }
 
-/// Makes the stream to the host of a URI, with TLS for `wss`, and sends nothing of the opening handshake.
+/// Opens a stream to the host of a URI, with TLS for `wss`. Sends nothing of the opening handshake.
 ///
-/// For [`WebSocket::client_with`](crate::asynchronous::WebSocket::client_with) or a [`Connector`](super::Connector).
+/// Pass the stream to [`WebSocket::client_with`](crate::asynchronous::WebSocket::client_with) or a
+/// [`Connector`](super::Connector).
 ///
 /// # Errors
 ///
-/// Those of [`connect_with`] that come before the opening handshake.
+/// The errors of [`connect_with`] that occur before the opening handshake.
 ///
 /// # Cancel safety
 ///
-/// Dropped before it completes, the stream is dropped with it.
+/// If the future is dropped before it completes, the stream is dropped.
 pub async fn open_stream(uri: &Uri, options: &ConnectOptions) -> Result<MaybeTls, Error> {
     Box::pin(asynchronous::open_stream::<Tokio>(uri, options)).await
 }
@@ -151,7 +155,7 @@ impl Runtime for Tokio {
         Ok(MaybeTls::tls(stream))
     }
 
-    /// `rustls` without `tokio-rustls`: that there is no TLS is found before.
+    /// `rustls` without `tokio-rustls`. The missing TLS is reported before this is called.
     #[cfg(all(feature = "rustls", not(feature = "tokio-rustls")))]
     async fn secure(_: TcpStream, _: ServerName<'static>, _: Arc<ClientConfig>) -> io::Result<MaybeTls> {
         Err(io::ErrorKind::Unsupported.into())

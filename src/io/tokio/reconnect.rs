@@ -1,4 +1,4 @@
-//! A client that connects again when its connection has ended.
+//! A client that reconnects when its connection has ended.
 
 use alloc::boxed::Box;
 use core::{fmt, future::Future, pin::Pin, time::Duration};
@@ -12,14 +12,14 @@ use crate::{
     reconnect::{Backoff, Exhausted, Policy, Verdict, Wait},
 };
 
-/// What stands for a delay that no clock can tell: ten years.
+/// Stands for a delay that the clock cannot represent: ten years.
 const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
-/// A client that connects again and again ([RFC 6455 §7.2.3]), with delays as a [`Policy`] demands.
+/// A client that reconnects ([RFC 6455 §7.2.3]), with the delays of a [`Policy`].
 ///
-/// It is made from a function that connects, in whatever way: TCP, TLS, through a proxy, with the first of several
-/// addresses that answers. [`next`](Self::next) waits as long as it has to and calls the function until there is a
-/// connection; [`ended`](Self::ended) takes what became of it, and thus whether there is to be another.
+/// It is created from a function that connects, in any way: over TCP or TLS, through a proxy, or to the first of
+/// several addresses that answers. [`next`](Self::next) waits as long as necessary and calls the function until there
+/// is a connection. [`ended`](Self::ended) takes the reason for a connection's end, which decides whether to reconnect.
 ///
 /// ```no_run
 /// use tokio::net::TcpStream;
@@ -48,8 +48,8 @@ const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// # }
 /// ```
 ///
-/// What was sent and not answered when a connection ended is for the application to send again: whether the peer has
-/// received it, only the peer can know.
+/// Messages that were sent but not answered before a connection ended must be sent again by the application: only the
+/// peer knows whether it has received them.
 ///
 /// [RFC 6455 §7.2.3]: https://www.rfc-editor.org/rfc/rfc6455#section-7.2.3
 pub struct Reconnect<F, A> {
@@ -61,7 +61,7 @@ pub struct Reconnect<F, A> {
     phase: Attempting<A>,
 }
 
-/// What [`Reconnect::next`] has to do. Nothing of it is in the future that it returns, so that it can be dropped.
+/// The state of [`Reconnect::next`]. It is kept here and not in the returned future, so that the future can be dropped.
 enum Attempting<A> {
     Waiting {
         until: Option<Instant>,
@@ -80,14 +80,14 @@ where
     F: FnMut() -> A,
     A: Future<Output = Result<C, Error>>,
 {
-    /// A client that connects with this function. Nothing happens before [`next`](Self::next).
+    /// Creates a client that connects with this function. Nothing happens until [`next`](Self::next) is called.
     #[must_use]
     pub fn new(policy: Policy, connect: F) -> Self {
         Self::from_backoff(Backoff::new(policy), connect)
     }
 
-    /// As [`new`](Self::new), with a [`Backoff`] that may have been used before or have an
-    /// [entropy](Backoff::entropy) of its own.
+    /// Creates a client like [`new`](Self::new), but with a given [`Backoff`], which may have been used before or have
+    /// its own [entropy](Backoff::entropy).
     #[must_use]
     pub fn from_backoff(backoff: Backoff, connect: F) -> Self {
         Self {
@@ -100,27 +100,27 @@ where
         }
     }
 
-    /// Sets what an attempt's failure means, which otherwise is what [`Verdict`] makes of it. It is also the place to log
-    /// failures, since it sees each of them once.
+    /// Sets how a failed attempt is classified, in place of its conversion into a [`Verdict`]. The function sees each
+    /// failure once, so it is also the place to log them.
     #[must_use]
     pub fn classify(mut self, classify: impl FnMut(&Error) -> Verdict + Send + 'static) -> Self {
         self.classify = Box::new(classify);
         self
     }
 
-    /// The next connection, or `None` once one [has ended](Self::ended) with [`Verdict::Finished`].
+    /// Returns the next connection, or `None` once one [has ended](Self::ended) with [`Verdict::Finished`].
     ///
-    /// The first is attempted at once. A connection before it whose end was not told counts as lost.
+    /// The first attempt starts at once. A previous connection whose end was not reported counts as lost.
     ///
     /// # Errors
     ///
-    /// [`GaveUp`] after a failure that is [fatal](Verdict::Fatal), and when the [`Policy`] allows no more retries. Behind
-    /// it, only [`reset`](Self::reset) makes another attempt.
+    /// [`GaveUp`] after a [fatal](Verdict::Fatal) failure, or when the [`Policy`] allows no more retries. After that,
+    /// only [`reset`](Self::reset) leads to another attempt.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a wait ends at the moment at which it would have ended, and an attempt that has begun goes on with the
-    /// next call; its deadline runs on meanwhile.
+    /// Cancel safe: a wait still ends at the same moment, and an attempt that has begun continues with the next call.
+    /// Its deadline keeps running meanwhile.
     pub async fn next(&mut self) -> Result<Option<C>, GaveUp> {
         if let Attempting::Connected = self.phase {
             self.ended(Verdict::Retry(Wait::Backoff));
@@ -165,38 +165,38 @@ where
         }
     }
 
-    /// Takes how the connection ended: what its `close_info` method returns, an [`Error`], or a [`Verdict`] of the
-    /// application's own. Without a connection, this has no effect.
+    /// Reports how the connection ended: with the value of its `close_info` method, an [`Error`], or your own
+    /// [`Verdict`]. Without a connection, this has no effect.
     ///
-    /// The time to the next attempt is counted from this call.
+    /// The delay before the next attempt is measured from this call.
     pub fn ended(&mut self, how: impl Into<Verdict>) {
         if let Attempting::Connected = self.phase {
             self.over(how.into(), None);
         }
     }
 
-    /// Makes the wait that is under way, if any, the last moment of it: the next attempt begins at once. For an
-    /// application that learns that the network is back, or whose user is impatient.
+    /// Ends the current wait, if any: the next attempt starts at once. Use it when the network is back or the user asks
+    /// for it.
     pub fn retry_now(&mut self) {
         if let Attempting::Waiting { until } = &mut self.phase {
             *until = None;
         }
     }
 
-    /// Starts from the beginning, with an attempt at once, also after it was finished or given up. An attempt that is under
-    /// way is dropped, and a connection is no longer waited for.
+    /// Starts over with an attempt at once, even after the client has finished or given up. A running attempt is
+    /// dropped, and the current connection is forgotten.
     pub fn reset(&mut self) {
         self.backoff.reset();
         self.phase = Attempting::Waiting { until: None };
     }
 
-    /// How often the function was called.
+    /// Returns how often the function was called.
     #[must_use]
     pub const fn attempts(&self) -> u64 {
         self.attempts
     }
 
-    /// When the next attempt begins, if that is waited for.
+    /// Returns when the next attempt starts, if the client is waiting for it.
     #[must_use]
     pub const fn waits_until(&self) -> Option<Instant> {
         match self.phase {
@@ -205,7 +205,7 @@ where
         }
     }
 
-    /// The delays between attempts, and how far they have grown.
+    /// Returns the delays between attempts, and how far they have grown.
     #[must_use]
     pub const fn backoff(&self) -> &Backoff {
         &self.backoff
@@ -220,7 +220,7 @@ where
         };
     }
 
-    /// Decides what comes behind a connection or an attempt.
+    /// Decides what follows a connection or an attempt.
     fn over(&mut self, verdict: Verdict, error: Option<Error>) {
         self.phase = match verdict {
             Verdict::Finished => Attempting::Finished,
@@ -256,7 +256,7 @@ impl<F, A> fmt::Debug for Reconnect<F, A> {
     }
 }
 
-/// There will be no other connection.
+/// The error returned when there will be no further connection.
 #[derive(Debug)]
 pub struct GaveUp {
     reason: Reason,
@@ -271,7 +271,7 @@ enum Reason {
 }
 
 impl GaveUp {
-    /// Which bound of the [`Policy`] was reached; `None` after a [fatal](Verdict::Fatal) end or failure.
+    /// Returns which limit of the [`Policy`] was reached, or `None` after a [fatal](Verdict::Fatal) end or failure.
     #[must_use]
     pub const fn exhausted(&self) -> Option<Exhausted> {
         match self.reason {
@@ -280,19 +280,20 @@ impl GaveUp {
         }
     }
 
-    /// The failure of the last attempt. `None` if what ended last was a connection, and when the same is told again.
+    /// Returns the failure of the last attempt. `None` if a connection was the last to end, or if this error is
+    /// returned again.
     #[must_use]
     pub const fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// The failure of the last attempt, owned; see [`error`](Self::error).
+    /// Returns the failure of the last attempt, owned; see [`error`](Self::error).
     #[must_use]
     pub fn into_error(self) -> Option<Error> {
         self.error
     }
 
-    /// How often it was tried.
+    /// Returns the number of attempts.
     #[must_use]
     pub const fn attempts(&self) -> u64 {
         self.attempts

@@ -1,4 +1,4 @@
-//! The end of a server that says goodbye to its clients.
+//! Graceful server shutdown.
 
 use alloc::{boxed::Box, sync::Arc, vec::Vec};
 use core::{
@@ -21,23 +21,25 @@ use ::tokio::{
     time::{sleep, timeout},
 };
 
-/// How long a server that cannot accept connections, for lack of file descriptors say, waits before it tries again.
+/// How long a server waits before it tries again when it cannot accept connections, for example for lack of file
+/// descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// How long tasks that were aborted may take to be dropped. Only those that block a thread need any time.
+/// How long aborted tasks may take to be dropped. Only tasks that block their thread need any time.
 const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Ends a server gracefully: no new connection, a Close for each open one, a bounded wait, then the rest is dropped.
+/// Shuts a server down gracefully: accepts no new connection, sends a Close on each open one, waits for a limited time,
+/// and drops the rest.
 ///
-/// It runs the tasks of the connections, so that it knows which are left and can drop them. Each task is given a
-/// [`ShutdownGuard`], by which it is asked to end.
+/// It runs the connections' tasks, so it knows which are left and can drop them. Each task gets a [`ShutdownGuard`],
+/// which asks it to end.
 ///
 /// | connection | what happens |
 /// |---|---|
 /// | not accepted yet | [`serve`](Self::serve) has closed the listener, and [`spawn`](Self::spawn) drops the task unstarted |
 /// | in the opening handshake | dropped at once, by [`ShutdownGuard::unless_requested`] |
-/// | open | its task sends a Close with 1001 behind all that is queued ([RFC 6455 §7.4.1]), and waits for the peer's |
-/// | still there at the deadline of [`finish`](Self::finish) | its task is aborted, which drops the stream |
+/// | open | its task sends a Close with 1001 after all queued output ([RFC 6455 §7.4.1]), and waits for the peer's |
+/// | still open at the deadline of [`finish`](Self::finish) | its task is aborted, which drops the stream |
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -79,8 +81,8 @@ const ABORT_TIMEOUT: Duration = Duration::from_secs(1);
 /// }
 /// ```
 ///
-/// A clone is another handle for the same tasks. When all handles are dropped, the tasks go on without ever being asked
-/// to end.
+/// A clone is another handle to the same tasks. When all handles are dropped, the tasks keep running and are never
+/// asked to end.
 ///
 /// [RFC 6455 §7.4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4.1
 #[derive(Clone, Debug)]
@@ -92,23 +94,23 @@ pub struct Shutdown {
 struct Server {
     requested: watch::Sender<bool>,
     tasks: Mutex<Tasks>,
-    /// Told when the last task is gone.
+    /// Notified when the last task has ended.
     gone: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Tasks {
-    /// The tasks that are left. One without a handle is just being started.
+    /// The remaining tasks. A task without a handle is just being started.
     left: HashMap<u64, Option<AbortHandle>>,
     next_id: u64,
-    /// No task is started any more.
+    /// Whether no more tasks are started.
     closed: bool,
-    /// The deadline has passed: whatever is left is to be dropped.
+    /// Whether the deadline has passed: any task left must be dropped.
     overdue: bool,
 }
 
 impl Shutdown {
-    /// A handle without tasks.
+    /// Creates a handle without tasks.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -120,21 +122,21 @@ impl Shutdown {
         }
     }
 
-    /// Accepts connections, and runs a task for each, until the shutdown is requested. Then the listener is closed.
+    /// Accepts connections and runs a task for each, until shutdown is requested. Then closes the listener.
     ///
-    /// `handle` makes the task, from the stream, the address of the peer, and the guard that tells the task when to end.
+    /// `handle` creates the task from the stream, the peer's address, and the guard that tells the task when to end.
     ///
-    /// A connection that fails before it is accepted is no concern of the others. When the system is short of something,
-    /// such as file descriptors, it tries again a little later.
+    /// A connection that fails before it is accepted does not affect others. If the system is short of a resource, such
+    /// as file descriptors, accepting is retried a little later.
     ///
     /// # Panics
     ///
-    /// Outside of tokio's runtime.
+    /// Panics if called outside of a tokio runtime.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: no connection is lost that was accepted. Dropping it closes the listener, which is one way to begin a
-    /// shutdown.
+    /// Cancel safe: no accepted connection is lost. Dropping the future closes the listener, which is one way to begin
+    /// a shutdown.
     pub async fn serve<H, T>(&self, listener: TcpListener, mut handle: H)
     where
         H: FnMut(TcpStream, SocketAddr, ShutdownGuard) -> T,
@@ -154,12 +156,12 @@ impl Shutdown {
         }
     }
 
-    /// Runs a task that is to end when its guard says so, and which is aborted at the deadline otherwise. Returns whether
-    /// it was started, which is not the case any more once the shutdown is requested.
+    /// Runs a task, which should end when its guard says so and is otherwise aborted at the deadline. Returns whether
+    /// the task was started; once shutdown is requested, it is not.
     ///
     /// # Panics
     ///
-    /// Outside of tokio's runtime.
+    /// Panics if called outside of a tokio runtime.
     pub fn spawn<T>(&self, task: impl FnOnce(ShutdownGuard) -> T) -> bool
     where
         T: Future<Output = ()> + Send + 'static,
@@ -168,11 +170,11 @@ impl Shutdown {
             return false;
         };
         let id = ticket.id;
-        // Boxed, since the future that awaits it has room for it twice: before it is polled, and while it is.
+        // Boxed, since the future that awaits it reserves space for it twice: before it is polled, and while it is.
         let task = Box::pin(task(self.guard()));
         // Not under the lock: a runtime that is shutting down drops the task, and its ticket, at once.
         let spawned = ::tokio::spawn(async move {
-            // Dropped behind the task, so that the task is really gone when its ticket is.
+            // Dropped after the task, so that the task is really gone when its ticket is.
             let _ticket = ticket;
             task.await;
         });
@@ -183,13 +185,13 @@ impl Shutdown {
         }
         drop(tasks);
         if overdue {
-            // The deadline passed while the task was being started, so nobody else could.
+            // The deadline passed while the task was being started, so `abort_all` could not abort it.
             spawned.abort();
         }
         true
     }
 
-    /// A guard for a task that is not run by this: it is told, but neither waited for nor dropped.
+    /// Returns a guard for a task that is run elsewhere: it is asked to end, but neither waited for nor dropped.
     #[must_use]
     pub fn guard(&self) -> ShutdownGuard {
         ShutdownGuard {
@@ -198,38 +200,38 @@ impl Shutdown {
         }
     }
 
-    /// The number of tasks that are left.
+    /// Returns the number of remaining tasks.
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.shared.lock().left.len()
     }
 
-    /// Asks all tasks to end, and starts no more. [`finish`](Self::finish) does so, too.
+    /// Asks all tasks to end, and starts no more. [`finish`](Self::finish) also does this.
     pub fn request(&self) {
         self.shared.lock().closed = true;
         self.shared.requested.send_replace(true);
     }
 
-    /// Asks all tasks to end, waits until they are gone, but at most so long, and drops those that are left.
+    /// Asks all tasks to end, waits for them for at most `grace`, and drops those that are left.
     ///
-    /// Returns as soon as all are gone. The closing handshake of a connection takes up to
-    /// [`Timers::close`](crate::Timers::close), 5 s by default; a grace a little longer than that lets every connection
-    /// end in its own way.
+    /// Returns as soon as all tasks have ended. The closing handshake of a connection takes up to
+    /// [`Timers::close`](crate::Timers::close), 5 s by default; a slightly longer grace lets every connection end by
+    /// itself.
     ///
-    /// A task that blocks its thread cannot be dropped before it awaits something. It is waited for 1 s at most behind
-    /// the grace, and ends when it next awaits.
+    /// A task that blocks its thread cannot be dropped until it next awaits something. It is waited for at most 1 s
+    /// after the grace period.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: all tasks were asked to end, and none was dropped, unless the grace is over. The next call waits for
-    /// its own grace.
+    /// Cancel safe: all tasks have been asked to end, and none is dropped unless the grace period is over. The next
+    /// call starts its own grace period.
     pub async fn finish(&self, grace: Duration) -> ShutdownOutcome {
         self.request();
         if timeout(grace, self.all_gone()).await.is_ok() {
             return ShutdownOutcome { dropped: 0 };
         }
         let dropped = self.abort_all();
-        // What they hold is to be gone when this returns.
+        // What the tasks hold should be released when this returns.
         let _ = timeout(ABORT_TIMEOUT, self.all_gone()).await;
         ShutdownOutcome { dropped }
     }
@@ -237,7 +239,7 @@ impl Shutdown {
     async fn all_gone(&self) {
         loop {
             let mut gone = pin!(self.shared.gone.notified());
-            // From here on nothing is missed.
+            // From here on no notification is missed.
             gone.as_mut().enable();
             if self.tasks() == 0 {
                 return;
@@ -246,13 +248,13 @@ impl Shutdown {
         }
     }
 
-    /// Aborts what is left and returns its number.
+    /// Aborts the remaining tasks and returns their number.
     fn abort_all(&self) -> usize {
         let mut tasks = self.shared.lock();
         tasks.overdue = true;
         let handles: Vec<_> = tasks.left.values().flatten().cloned().collect();
         let left = tasks.left.len();
-        // Not under the lock: the last handle of a task may drop it, and its ticket.
+        // Not under the lock: dropping the last handle of a task may drop the task, and its ticket.
         drop(tasks);
         for handle in handles {
             handle.abort();
@@ -283,13 +285,13 @@ impl Default for Shutdown {
 }
 
 impl Server {
-    /// What a panicking task leaves behind is whole: nothing under the lock can panic half way.
+    /// The state is consistent after a panic: nothing under the lock can panic half way through.
     fn lock(&self) -> MutexGuard<'_, Tasks> {
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Takes a task off the list when it is gone, however it went.
+/// Removes a task from the list when it is gone, for whatever reason.
 #[derive(Debug)]
 struct Ticket {
     id: u64,
@@ -309,42 +311,42 @@ impl Drop for Ticket {
     }
 }
 
-/// Tells a task when it is to end. A clone tells another one, such as that of the connection's other half.
+/// Tells a task when to end. A clone can tell another task, for example that of the connection's other half.
 #[derive(Clone, Debug)]
 pub struct ShutdownGuard {
     requested: watch::Receiver<bool>,
-    /// The sender must not be dropped while somebody waits for it.
+    /// Keeps the sender alive while a guard waits for it.
     _shared: Arc<Server>,
 }
 
 impl ShutdownGuard {
-    /// Waits until the task is to end. Then it returns at once, as often as it is called.
+    /// Waits until the task should end. After that, every call returns at once.
     ///
     /// # Cancel safety
     ///
     /// Cancel safe.
     pub async fn requested(&mut self) {
-        // The sender is never gone.
+        // The sender outlives this guard.
         let _ = self.requested.wait_for(|requested| *requested).await;
     }
 
-    /// Whether the task is to end.
+    /// Returns whether the task should end.
     #[must_use]
     pub fn is_requested(&self) -> bool {
         *self.requested.borrow()
     }
 
-    /// Does something that is not worth finishing when the task is to end, such as the opening handshake. Returns `None`,
-    /// and drops it, if the task is to end before it is done.
+    /// Runs a future that is not worth finishing during a shutdown, such as the opening handshake. If shutdown is
+    /// requested first, drops the future and returns `None`.
     ///
     /// # Cancel safety
     ///
-    /// That of `future`.
+    /// As for `future`.
     pub async fn unless_requested<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         let mut requested = pin!(self.requested());
         poll_fn(|cx| {
-            // A shutdown comes first, or a busy listener could put it off for ever.
+            // The shutdown is checked first, or a busy listener could delay it forever.
             if requested.as_mut().poll(cx).is_ready() {
                 return Poll::Ready(None);
             }
@@ -354,24 +356,24 @@ impl ShutdownGuard {
     }
 }
 
-/// What became of the tasks.
+/// What happened to the tasks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "it tells whether connections had to be dropped"]
 #[non_exhaustive]
 pub struct ShutdownOutcome {
-    /// Tasks that were left at the deadline, and were dropped.
+    /// The number of tasks that were left at the deadline, and dropped.
     pub dropped: usize,
 }
 
 impl ShutdownOutcome {
-    /// Whether all tasks ended by themselves.
+    /// Returns whether all tasks ended by themselves.
     #[must_use]
     pub const fn is_graceful(&self) -> bool {
         self.dropped == 0
     }
 }
 
-/// Whether an error of `accept` is about one connection, and not about the listener.
+/// Returns whether an error of `accept` concerns one connection and not the listener.
 fn is_of_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)

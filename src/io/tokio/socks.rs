@@ -1,4 +1,4 @@
-//! The way through a SOCKS5 proxy.
+//! Connecting through a SOCKS5 proxy.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::{
     io::connect::Proxy,
 };
 
-/// Has the proxy look up the host and connect to it ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
+/// Asks the proxy to look up the host and connect to it ([RFC 1928](https://www.rfc-editor.org/rfc/rfc1928)).
 pub(super) async fn through(proxy: &Proxy, stream: TcpStream, uri: &Uri) -> Result<TcpStream, Error> {
     let target = (uri.host(), uri.port());
     let connected = match proxy.user_and_password() {

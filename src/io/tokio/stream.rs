@@ -1,4 +1,4 @@
-//! The stream of a client, which may be encrypted.
+//! A client's stream, which may be encrypted.
 
 #[cfg(feature = "tokio-rustls")]
 use alloc::boxed::Box;
@@ -13,7 +13,7 @@ use ::tokio::{
     net::TcpStream,
 };
 
-/// A TCP stream, with TLS if the scheme is `wss`.
+/// A TCP stream, with TLS for `wss`.
 #[derive(Debug)]
 pub struct MaybeTls(Inner);
 
@@ -34,7 +34,7 @@ impl MaybeTls {
         Self(Inner::Tls(Box::new(stream)))
     }
 
-    /// The TCP stream, which may lead to a proxy. With TLS, only its addresses and options are of use.
+    /// Returns the TCP stream, which may be connected to a proxy. With TLS, only its addresses and options are useful.
     #[must_use]
     pub fn tcp(&self) -> &TcpStream {
         match &self.0 {
@@ -44,14 +44,14 @@ impl MaybeTls {
         }
     }
 
-    /// Whether it is encrypted.
+    /// Returns whether the stream is encrypted.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
         !matches!(self.0, Inner::Plain(_))
     }
 }
 
-/// Calls a method of the stream that it is.
+/// Calls a method of the inner stream.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().0 {

@@ -1,4 +1,4 @@
-//! A TLS session that the handles of a stream share.
+//! A TLS session shared by the handles of a stream.
 //!
 //! ```text
 //!   reading:  stream --> Incoming --+         +--> bytes
@@ -8,13 +8,13 @@
 //!   writing:  stream <-- Outgoing <-+         +--- bytes
 //! ```
 //!
-//! Each of the three has a lock. Those of the two sides are held while the stream is read or written, since records have to
-//! be decrypted in the order in which they arrive, and to arrive in the order in which they were encrypted. That of the
-//! connection is only held while bytes are encrypted or decrypted. So neither direction ever waits for the other one's
-//! stream. Locks are taken in one order: a side, then the connection; and a side that reads never waits to write.
+//! Each of the three has a lock. The locks of the two sides are held while the stream is read or written, since records
+//! must be decrypted in the order in which they arrive, and arrive in the order in which they were encrypted. The
+//! connection's lock is held only while bytes are encrypted or decrypted. So neither direction ever waits for the other
+//! one's stream. Locks are taken in one order: a side, then the connection; and a side that reads never waits to write.
 //!
-//! A handle that is the only one passes the stream to rustls itself, which saves a copy of all encrypted bytes: nobody can
-//! wait for the connection then, since the methods of a handle that use it are exclusive.
+//! If there is only one handle, it passes the stream to rustls directly, which saves a copy of all encrypted bytes.
+//! Nothing can be waiting for the connection then, since the methods of a handle that use it are exclusive.
 
 use alloc::{sync::Arc, vec::Vec};
 use core::{
@@ -31,23 +31,23 @@ use rustls::Connection;
 use super::wait::TimeBudget;
 use crate::io::blocking::Stream;
 
-/// Most encrypted bytes that are read at once: a record of 16 KiB, and the beginning of another.
+/// The most encrypted bytes read at once: a record of 16 KiB, and the beginning of another.
 const READ: usize = 18 << 10;
 
-/// Encrypted bytes that are read at first. If as many are there, the next read takes more.
+/// The size of the first read of encrypted bytes. If it is filled, the next read is larger.
 const FIRST_READ: usize = 4 << 10;
 
-/// How long a write may take that nobody waits for: an alert of the reading side, and the `close_notify` of a stream that is
-/// given up.
+/// How long a write may take that no caller waits for: an alert of the reading side, or the `close_notify` of a stream
+/// that is given up.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// What the handles of a stream share.
+/// The state that the handles of a stream share.
 #[derive(Debug)]
 pub(super) struct Session {
     connection: Mutex<Connection>,
     incoming: Mutex<Incoming>,
     outgoing: Mutex<Outgoing>,
-    /// The bound of writes that was set last. Streams that share a socket share it, too.
+    /// The write timeout that was last set. Streams that share a socket share the timeout, too.
     write_timeout: Mutex<Option<Duration>>,
     handles: AtomicUsize,
 }
@@ -55,7 +55,7 @@ pub(super) struct Session {
 /// The side that reads.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
-    /// Encrypted bytes for which rustls had no room yet: less than [`READ`], and mostly none.
+    /// Encrypted bytes for which rustls had no room yet: fewer than [`READ`], and usually none.
     bytes: Vec<u8>,
     /// Whether the last read was long, so that more is expected.
     is_busy: bool,
@@ -66,10 +66,10 @@ pub(super) struct Incoming {
 /// The side that writes.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    /// Encrypted bytes, of which `written` are written. rustls encrypts 64 KiB at once at most.
+    /// Encrypted bytes, of which `written` are written. rustls encrypts at most 64 KiB at once.
     bytes: Vec<u8>,
     written: usize,
-    /// Whether `close_notify` is encrypted, and so the last record.
+    /// Whether `close_notify`, the last record, is encrypted.
     is_ended: bool,
 }
 
@@ -84,13 +84,13 @@ impl Session {
         }
     }
 
-    /// Another handle.
+    /// Returns another handle.
     pub(super) fn handle(self: &Arc<Self>) -> Arc<Self> {
         self.handles.fetch_add(1, Ordering::Relaxed);
         Arc::clone(self)
     }
 
-    /// Takes a handle back. Returns whether it was the last one.
+    /// Releases a handle. Returns whether it was the last one.
     pub(super) fn drop_handle(&self) -> bool {
         self.handles.fetch_sub(1, Ordering::AcqRel) == 1
     }
@@ -99,7 +99,7 @@ impl Session {
         lock(&self.connection)
     }
 
-    /// Bounds writes, of every handle.
+    /// Sets the write timeout of every handle.
     pub(super) fn set_write_timeout<S: Stream>(&self, stream: &mut S, timeout: Option<Duration>) -> io::Result<()> {
         let mut write_timeout = lock(&self.write_timeout);
         stream.set_write_timeout(timeout)?;
@@ -128,7 +128,7 @@ impl Session {
                 self.process(connection, stream, &mut incoming)?;
                 continue;
             }
-            // On the stack, so that a connection that waits holds no buffer.
+            // On the stack, so that a waiting connection holds no buffer.
             let (mut first, mut long);
             let space = if incoming.is_busy {
                 long = [0; READ];
@@ -140,7 +140,7 @@ impl Session {
             let read = stream.read(space)?;
             incoming.is_busy = read >= FIRST_READ;
             if read == 0 {
-                // Nothing to read is how rustls learns of the end.
+                // rustls learns of the end by reading nothing.
                 self.connection().read_tls(&mut io::empty())?;
             } else {
                 self.receive(stream, &mut incoming, &space[..read])?;
@@ -152,12 +152,12 @@ impl Session {
         self.handles.load(Ordering::Acquire) == 1
     }
 
-    /// Passes encrypted bytes to rustls, and keeps those for which it has no room before some are decrypted.
+    /// Passes encrypted bytes to rustls, and keeps those that it has no room for until others are decrypted.
     fn receive<S: Stream>(&self, stream: &mut S, incoming: &mut Incoming, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let mut connection = self.connection();
             match connection.read_tls(&mut bytes) {
-                // Whatever follows `close_notify` is ignored (RFC 8446 §6.1).
+                // Anything after `close_notify` is ignored (RFC 8446 §6.1).
                 Ok(0) => break,
                 Ok(_) => self.process(connection, stream, incoming)?,
                 Err(_) => {
@@ -169,7 +169,7 @@ impl Session {
         Ok(())
     }
 
-    /// Decrypts what rustls has, and writes what it answers.
+    /// Decrypts what rustls has buffered, and writes its answers.
     fn process<S: Stream>(
         &self,
         mut connection: MutexGuard<'_, Connection>,
@@ -191,7 +191,7 @@ impl Session {
         }
     }
 
-    /// Takes decrypted bytes. `0` is the end, and `None` is that more has to be read.
+    /// Reads decrypted bytes. Returns `0` at the end, and `None` if more must be read first.
     fn decrypt<S: Stream>(
         &self,
         stream: &mut S,
@@ -216,15 +216,15 @@ impl Session {
         }
     }
 
-    /// Writes what the reading side owes the peer: an alert. If another handle writes, or the stream does not take it soon,
-    /// it goes out with the next write.
+    /// Writes what the reading side has to send: an alert. If another handle is writing, or the stream does not accept
+    /// it soon, the next write sends it.
     fn answer<S: Stream>(&self, stream: &mut S) {
         if let Some(mut outgoing) = try_lock(&self.outgoing) {
             self.write_briefly(stream, &mut outgoing);
         }
     }
 
-    /// Writes what waits, for a bounded time.
+    /// Writes waiting bytes, for a limited time.
     fn write_briefly<S: Stream>(&self, stream: &mut S, outgoing: &mut Outgoing) {
         let _ = stream.set_write_timeout(Some(PATIENCE));
         let _ = self.write_encrypted(stream, outgoing, &mut TimeBudget::new(Some(PATIENCE)));
@@ -232,23 +232,23 @@ impl Session {
         let _ = stream.set_write_timeout(*write_timeout);
     }
 
-    /// Encrypts some of the bytes, and writes what the stream takes of them. The others go out with the next call.
+    /// Encrypts some of the bytes, and writes as many as the stream accepts. The next call writes the rest.
     pub(super) fn write<S: Stream>(&self, stream: &mut S, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         let mut outgoing = lock(&self.outgoing);
         self.bounded(stream, |stream, wait| {
-            // Then there is room for some bytes more.
+            // After this there is room for more bytes.
             self.write_encrypted(stream, &mut outgoing, wait)?;
             if outgoing.is_ended {
                 return Err(ErrorKind::BrokenPipe.into());
             }
             let taken = self.connection().writer().write_vectored(slices)?;
-            // The bytes are taken; an error comes up with the next call.
+            // The bytes are accepted; the next call returns the error.
             let _ = self.write_encrypted(stream, &mut outgoing, wait);
             Ok(taken)
         })
     }
 
-    /// Writes what is encrypted, and flushes the stream.
+    /// Writes encrypted bytes, and flushes the stream.
     pub(super) fn flush<S: Stream>(&self, stream: &mut S) -> io::Result<()> {
         let mut outgoing = lock(&self.outgoing);
         self.bounded(stream, |stream, wait| {
@@ -259,7 +259,7 @@ impl Session {
         })
     }
 
-    /// Ends the write side: writes what is encrypted, and `close_notify` after it.
+    /// Ends the write side: writes encrypted bytes, then `close_notify`.
     pub(super) fn end<S: Stream>(&self, stream: &mut S) -> io::Result<()> {
         let mut outgoing = lock(&self.outgoing);
         self.bounded(stream, |stream, wait| {
@@ -268,7 +268,8 @@ impl Session {
         })
     }
 
-    /// The same for a stream that is given up: does not wait for another handle that writes, nor long for the peer.
+    /// Ends the write side of a stream that is given up: does not wait for another handle that writes, nor long for the
+    /// peer.
     pub(super) fn end_briefly<S: Stream>(&self, stream: &mut S) {
         if let Some(mut outgoing) = try_lock(&self.outgoing) {
             self.queue_end(&mut outgoing);
@@ -276,7 +277,7 @@ impl Session {
         }
     }
 
-    /// Whether the peer waits for `close_notify`, having sent its own.
+    /// Returns whether the peer has sent `close_notify` and is waiting for ours.
     pub(super) fn owes_end(&self) -> bool {
         let state = self.connection().process_new_packets();
         state.is_ok_and(|state| state.peer_has_closed()) && !lock(&self.outgoing).is_ended
@@ -288,8 +289,8 @@ impl Session {
         self.connection().send_close_notify();
     }
 
-    /// Writes all that is encrypted. Nothing more is taken from rustls before what was taken is written, so that it stays
-    /// within the limit of rustls, twice.
+    /// Writes all encrypted bytes. More is taken from rustls only after what was taken is written, so the total stays
+    /// within twice the limit of rustls.
     fn write_encrypted<S: Stream>(
         &self,
         stream: &mut S,
@@ -315,7 +316,8 @@ impl Session {
         Ok(())
     }
 
-    /// Takes encrypted bytes from rustls, or leaves them there for the only handle. Returns whether there are any.
+    /// Takes encrypted bytes from rustls, or leaves them there if this is the only handle. Returns whether there are
+    /// any.
     fn take_encrypted(&self, outgoing: &mut Outgoing) -> io::Result<bool> {
         outgoing.bytes.clear();
         outgoing.written = 0;
@@ -327,7 +329,7 @@ impl Session {
         Ok(wants_write)
     }
 
-    /// Makes the bound on writes one for all writes of an operation together.
+    /// Applies the write timeout to all writes of an operation together.
     fn bounded<S: Stream, T>(
         &self,
         stream: &mut S,
@@ -349,7 +351,7 @@ impl Outgoing {
     }
 }
 
-/// What a panicking thread leaves is whole: no call under a lock of this module leaves its work half done.
+/// The state is consistent after a panic: no call under a lock of this module leaves its work half done.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

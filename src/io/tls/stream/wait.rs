@@ -1,4 +1,4 @@
-//! One time for several reads or writes.
+//! One timeout for several reads or writes.
 
 use core::time::Duration;
 use std::{
@@ -8,11 +8,11 @@ use std::{
 
 use crate::io::SHORTEST;
 
-/// The time of an operation, which may take several reads or writes of a stream that bounds each by itself.
+/// The time limit of an operation that may take several reads or writes, each of which the stream limits separately.
 pub(super) struct TimeBudget {
     timeout: Option<Duration>,
     deadline: Option<Instant>,
-    /// Whether the bound of the stream was set to what is left.
+    /// Whether the stream's timeout was set to the time left.
     pub(super) was_shortened: bool,
 }
 
@@ -29,12 +29,12 @@ impl TimeBudget {
     ///
     /// # Errors
     ///
-    /// `WouldBlock`, if there is none left.
+    /// `WouldBlock` if no time is left.
     pub(super) fn is_shorter(&mut self) -> io::Result<bool> {
         match (self.timeout, self.deadline) {
             (None, _) => Ok(false),
             (Some(timeout), None) => {
-                // A time that is too long to be reached is no bound.
+                // A time too long for the clock means no limit.
                 self.deadline = Instant::now().checked_add(timeout);
                 Ok(false)
             }
@@ -46,7 +46,7 @@ impl TimeBudget {
         }
     }
 
-    /// The time that is left.
+    /// Returns the time left.
     pub(super) fn left(&self) -> Option<Duration> {
         let deadline = self.deadline?;
         Some(deadline.saturating_duration_since(Instant::now()).max(SHORTEST))

@@ -12,32 +12,32 @@ use ::tokio::time::Instant;
 use super::{WhenSlow, lock};
 use crate::{frame::CloseCode, prepared::PreparedMessage};
 
-/// Messages that an empty queue keeps room for.
+/// The number of messages that an empty queue keeps room for.
 const KEPT: usize = 16;
 
-/// Bytes that may wait for a receiver, beyond its capacity, whose connection takes what it is given.
+/// The bytes that may wait for a receiver beyond its capacity, as long as its connection accepts output.
 const BURST: usize = 1 << 20;
 
-/// Bytes that a message counts besides its payload.
+/// The bytes that a message counts in addition to its payload.
 const OVERHEAD: usize = 64;
 
-/// The place of a receiver that is in no group.
+/// The place of a receiver that is not in a group.
 const NOWHERE: usize = usize::MAX;
 
-/// Why no more messages come.
+/// Why a subscription has ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SubscriptionEnd {
-    /// The group was closed, or nobody is left who could send to it. All messages were received.
-    #[error("the broadcast was closed")]
+    /// The group was closed, or all its sending handles were dropped. All messages were received.
+    #[error("broadcast closed")]
     Closed,
-    /// The queue was full, and the policy was to disconnect, or to wait no longer.
-    #[error("too slow for the broadcast")]
+    /// The queue was full, and the policy was to disconnect the receiver at once or after waiting.
+    #[error("receiver is too slow for the broadcast")]
     TooSlow,
 }
 
 impl SubscriptionEnd {
-    /// The code to close the connection with: 1000, or 1013 (try again later) if it was too slow.
+    /// Returns the code to close the connection with: 1000, or 1013 (try again later) if the receiver was too slow.
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
@@ -52,27 +52,27 @@ pub(super) struct Receiver {
     state: Mutex<State>,
     capacity: usize,
     when_slow: WhenSlow,
-    /// Where the group has it. Written under the lock of the group.
+    /// Its index in the group. Written under the group's lock.
     place: AtomicUsize,
 }
 
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<PreparedMessage>,
-    /// Bytes of the messages in the queue.
+    /// The bytes of the messages in the queue.
     bytes: usize,
-    /// Whether its connection takes no more at the moment.
+    /// Whether its connection does not accept output at the moment.
     blocked: bool,
     task: Option<Waker>,
-    /// Whether the task waits for nothing but the end.
+    /// Whether the task waits for the end only.
     only_end: bool,
     missed: u64,
     ended: Option<SubscriptionEnd>,
-    /// Since when a sender waits for it.
+    /// Since when a sender is waiting for it.
     blocks_since: Option<Instant>,
 }
 
-/// What became of a message for one receiver.
+/// What happened to a message for one receiver.
 pub(super) enum Pushed {
     Queued,
     InPlaceOfOldest,
@@ -84,7 +84,7 @@ pub(super) enum Pushed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Awaited {
     Message,
-    /// That it is disconnected.
+    /// Disconnection.
     End,
 }
 
@@ -98,7 +98,7 @@ impl Receiver {
         }
     }
 
-    /// Where the group has it. To be asked and told under the lock of the group.
+    /// Returns its index in the group. Must be read and written under the group's lock.
     pub(super) fn place(&self) -> Option<usize> {
         let place = self.place.load(Ordering::Relaxed);
         (place != NOWHERE).then_some(place)
@@ -108,7 +108,7 @@ impl Receiver {
         self.place.store(place.unwrap_or(NOWHERE), Ordering::Relaxed);
     }
 
-    /// Whether it is to be waited for.
+    /// Returns whether senders wait for it.
     pub(super) fn is_patient(&self) -> bool {
         matches!(self.when_slow, WhenSlow::Wait { .. })
     }
@@ -118,7 +118,7 @@ impl Receiver {
         let mut pushed = Pushed::Queued;
         if state.queue.len() >= self.capacity {
             match self.when_slow {
-                // DRV-13: its task just had no turn yet. That is not its fault.
+                // DRV-13: its task has simply not run yet, which is not the receiver's fault.
                 WhenSlow::Disconnect if !state.blocked && state.bytes <= BURST => {}
                 WhenSlow::DropMessage => {
                     state.missed += 1;
@@ -133,7 +133,7 @@ impl Receiver {
                     tasks.extend(state.end(SubscriptionEnd::TooSlow));
                     return Pushed::TooSlow;
                 }
-                // It was seen to have room, and nobody else pushes.
+                // It had room when that was checked, and nothing else pushes.
                 WhenSlow::Wait { .. } => {}
             }
         }
@@ -145,7 +145,7 @@ impl Receiver {
         pushed
     }
 
-    /// Whether a sender must wait for it, and until when. It counts as a blocker from then on.
+    /// Returns whether a sender must wait for it, and until when. From then on it counts as a blocker.
     pub(super) fn blocks(&self, blockers: &AtomicUsize, now: impl FnOnce() -> Instant) -> Option<Option<Instant>> {
         let WhenSlow::Wait { at_most } = self.when_slow else {
             return None;
@@ -162,22 +162,22 @@ impl Receiver {
         Some(since.checked_add(at_most))
     }
 
-    /// Returns whether it was a blocker, and is none any more.
+    /// Stops counting it as a blocker. Returns whether it was one.
     pub(super) fn unblock(&self) -> bool {
         lock(&self.state).blocks_since.take().is_some()
     }
 
-    /// Ends it, unless it has ended. The task is to be woken.
+    /// Ends the subscription, unless it has ended. Returns the task to wake.
     pub(super) fn end(&self, end: SubscriptionEnd) -> Option<Waker> {
         lock(&self.state).end(end)
     }
 
-    /// The next message, and whether it made room that a sender waits for.
+    /// Returns the next message, and whether taking it made room that a sender is waiting for.
     pub(super) fn pop(&self) -> Result<Option<(PreparedMessage, bool)>, SubscriptionEnd> {
         lock(&self.state).pop()
     }
 
-    /// As [`pop`](Self::pop), but waits.
+    /// Like [`pop`](Self::pop), but waits for a message.
     pub(super) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Result<(PreparedMessage, bool), SubscriptionEnd>> {
         let mut state = lock(&self.state);
         if let Some(popped) = state.pop().transpose() {
@@ -189,7 +189,7 @@ impl Receiver {
         Poll::Pending
     }
 
-    /// Waits until it is disconnected for being too slow.
+    /// Waits until the receiver is disconnected for being too slow.
     pub(super) fn poll_too_slow(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = lock(&self.state);
         if state.ended == Some(SubscriptionEnd::TooSlow) {
@@ -201,7 +201,7 @@ impl Receiver {
         Poll::Pending
     }
 
-    /// Notes whether its connection takes no more, until it asks for the next message.
+    /// Notes that its connection does not accept output, until it asks for the next message.
     pub(super) fn set_blocked(&self) {
         lock(&self.state).blocked = true;
     }
@@ -253,8 +253,8 @@ impl State {
         Some(message)
     }
 
-    /// Lets the task be woken. The waker that was there before is to be dropped without the lock, since that may run
-    /// foreign code.
+    /// Registers the task to be woken. Drop the returned, previous waker without the lock, since that may run foreign
+    /// code.
     fn wait(&mut self, awaited: Awaited, cx: &Context<'_>) -> Option<Waker> {
         self.only_end = awaited == Awaited::End;
         match &self.task {

@@ -1,4 +1,4 @@
-//! The receiving side.
+//! The receiving side of a broadcast.
 
 use alloc::sync::Arc;
 use core::{
@@ -18,10 +18,10 @@ use crate::{
     prepared::PreparedMessage,
 };
 
-/// One receiver of a [`Broadcast`](super::Broadcast). It leaves the group when it is dropped.
+/// A receiver of a [`Broadcast`](super::Broadcast). Dropping it leaves the group.
 ///
-/// Either let it [`forward`](Self::forward) to the sending half of a connection, or [`recv`](Self::recv) from it beside the
-/// connection:
+/// Either use [`forward`](Self::forward) to send its messages to the sending half of a connection, or call
+/// [`recv`](Self::recv) alongside the connection:
 ///
 /// ```no_run
 /// use tokio::net::TcpStream;
@@ -39,7 +39,7 @@ use crate::{
 ///             },
 ///             next = subscription.recv() => {
 ///                 let end = match next {
-///                     // What is fed is written with the next turn of the loop.
+///                     // Queued output is written in the next iteration.
 ///                     Ok(message) => match subscription.unless_too_slow(websocket.feed(&message)).await {
 ///                         Some(fed) => {
 ///                             fed?;
@@ -59,7 +59,7 @@ use crate::{
 pub struct Subscription {
     receiver: Arc<Receiver>,
     shared: Arc<Subscribers>,
-    /// A message that was taken to be forwarded, but was not accepted by the connection yet.
+    /// A message that was taken to be forwarded, but that the connection has not accepted yet.
     taken: Option<PreparedMessage>,
 }
 
@@ -72,20 +72,20 @@ impl Subscription {
         }
     }
 
-    /// The next message.
+    /// Receives the next message.
     ///
     /// # Errors
     ///
-    /// [`SubscriptionEnd`], from then on, when no more come.
+    /// [`SubscriptionEnd`] once there are no more messages, and from then on.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a message is either returned or still there for the next call.
+    /// Cancel safe: dropping the future loses no message.
     pub async fn recv(&mut self) -> Result<PreparedMessage, SubscriptionEnd> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// The next message, if one is there.
+    /// Returns the next message if one is queued.
     ///
     /// # Errors
     ///
@@ -97,21 +97,22 @@ impl Subscription {
         Ok(self.receiver.pop()?.map(|popped| self.note_room(popped)))
     }
 
-    /// Sends the messages to a connection until the subscription ends. What is queued together is written together.
+    /// Sends the messages to a connection until the subscription ends. Messages that are queued together are written
+    /// together.
     ///
-    /// A peer that takes nothing does not hold the end up. To close the connection then, use [`SendHalf::feed_close`] with
-    /// the fitting [code](SubscriptionEnd::close_code), and go on receiving until the end: [`SendHalf::close`] would wait for
-    /// the peer.
+    /// A peer that reads nothing does not delay the end. To close the connection afterwards, use
+    /// [`SendHalf::feed_close`] with the matching [code](SubscriptionEnd::close_code), and keep receiving until the
+    /// end: [`SendHalf::close`] would wait for the peer.
     ///
     /// # Errors
     ///
-    /// Those of the connection, as for [`SendHalf::send`]. It does not notice by itself that the peer has closed
-    /// the connection, unless there is something to send: let it run beside the receiving half.
+    /// The errors of the connection, as for [`SendHalf::send`]. Unless there is something to send, this method does not
+    /// notice that the peer has closed the connection: run it alongside the receiving half.
     ///
     /// # Cancel safety
     ///
-    /// Cancel safe: a message is either queued by the connection, to be written by the next call of either half, or still
-    /// there for the next call.
+    /// Cancel safe: a message is either queued in the connection, and written by the next call of either half, or
+    /// returned by the next call.
     pub async fn forward<T: Transport>(&mut self, send: &mut SendHalf<T>) -> Result<SubscriptionEnd, Error> {
         loop {
             match self.unless_too_slow(send.flush()).await {
@@ -122,11 +123,11 @@ impl Subscription {
                 Ok(message) => Some(message),
                 Err(end) => return Ok(end),
             };
-            // Nothing is awaited until `next` is handed over, or is back in its place.
+            // Nothing is awaited until `next` is handed over or put back.
             while let Some(message) = next.take() {
                 let fed = send.try_feed(&message);
                 match fed.map_err(|refused| refused.without_unsent()) {
-                    // A subscription that has ended now tells so behind the flush.
+                    // If the subscription has ended by now, that is returned after the flush.
                     Ok(()) => next = self.try_recv().unwrap_or(None),
                     Err(SendError::Full(())) => self.taken = Some(message),
                     Err(refused) => return Err(refused.into()),
@@ -135,14 +136,14 @@ impl Subscription {
         }
     }
 
-    /// Waits for something, such as a connection to take a message, unless the subscription is disconnected for being too
-    /// slow before it is done. Returns `None`, and drops it, in that case.
+    /// Runs a future, such as sending a message, unless the subscription is disconnected for being too slow first. In
+    /// that case drops the future and returns `None`.
     ///
-    /// While it waits, the connection counts as one that takes no more, which is what a receiver is judged by.
+    /// While the future waits, the connection counts as not accepting output, by which a receiver is judged.
     ///
     /// # Cancel safety
     ///
-    /// That of `future`.
+    /// As for `future`.
     pub async fn unless_too_slow<F: Future>(&mut self, future: F) -> Option<F::Output> {
         let mut future = pin!(future);
         poll_fn(|cx| {
@@ -158,13 +159,13 @@ impl Subscription {
         .await
     }
 
-    /// Messages that wait to be received.
+    /// Returns the number of messages waiting to be received.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.receiver.queued() + usize::from(self.taken.is_some())
     }
 
-    /// Messages that this receiver has missed so far, for having been slow.
+    /// Returns the number of messages this receiver has missed so far because it was too slow.
     #[must_use]
     pub fn missed(&self) -> u64 {
         self.receiver.missed()
@@ -178,12 +179,12 @@ impl Subscription {
         Poll::Ready(Ok(self.note_room(popped)))
     }
 
-    /// The message that was taken before, unless it is to be dropped with those in the queue.
+    /// Returns the message taken before, unless it must be dropped with those in the queue.
     fn retake(&mut self) -> Option<PreparedMessage> {
         self.taken.take().filter(|_| !self.receiver.is_too_slow())
     }
 
-    /// Lets senders know of the room that a message has left.
+    /// Notifies senders of the room that a message has left.
     fn note_room(&self, (message, unblocks): (PreparedMessage, bool)) -> PreparedMessage {
         if unblocks {
             self.shared.unblock();
