@@ -1,4 +1,4 @@
-//! Every bound and timer of a connection, with its default and what it costs in memory.
+//! The limits and timers of a connection, with their defaults and their memory cost.
 
 use core::{fmt, time::Duration};
 
@@ -10,7 +10,7 @@ use crate::{
 
 /// Settings of an endpoint, shared by the opening handshake and the connection.
 ///
-/// A `Config` is plain data that can be built once and used for any number of connections.
+/// A `Config` is plain data. Build it once and use it for any number of connections.
 ///
 /// ```
 /// use core::time::Duration;
@@ -24,23 +24,23 @@ use crate::{
 #[derive(Clone, Default)]
 #[non_exhaustive]
 pub struct Config {
-    /// Bounds on what the peer can make this endpoint hold. All are on by default.
+    /// Limits on what the peer can make this endpoint hold. All are on by default.
     pub limits: Limits,
     /// Deadlines. Those of the opening and closing handshakes and of stalled writes are on by default.
     pub timers: Timers,
     /// How messages reach the application: whole (the default) or in chunks as they arrive.
     pub delivery: Delivery,
-    /// What is done about a Ping: answered at once (the default), or left to the application.
+    /// How Pings are handled: answered at once (the default), or left to the application.
     pub pings: PingPolicy,
-    /// Where masking keys and nonces come from; `None` is the operating system.
+    /// Where masking keys and nonces come from; `None` means the operating system.
     pub entropy: Option<Arc<dyn Entropy>>,
-    /// How permessage-deflate is negotiated and used; `None`, the default, is not at all.
+    /// How permessage-deflate is negotiated and used; `None`, the default, disables it.
     #[cfg(feature = "deflate")]
     pub deflate: Option<DeflateConfig>,
 }
 
 impl Config {
-    /// The defaults, which are safe against hostile peers.
+    /// Creates the default settings, which are safe against hostile peers.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -60,21 +60,21 @@ impl Config {
         self
     }
 
-    /// Chooses whole messages or chunks as they arrive.
+    /// Sets whether messages are delivered whole or in chunks as they arrive.
     #[must_use]
     pub fn delivery(mut self, delivery: Delivery) -> Self {
         self.delivery = delivery;
         self
     }
 
-    /// Chooses who answers Pings.
+    /// Sets who answers Pings.
     #[must_use]
     pub fn pings(mut self, pings: PingPolicy) -> Self {
         self.pings = pings;
         self
     }
 
-    /// Offers permessage-deflate as a client and accepts it as a server; with `None`, it does neither.
+    /// Sets permessage-deflate: a client offers it, and a server accepts it. `None` disables it.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub fn deflate(mut self, deflate: impl Into<Option<DeflateConfig>>) -> Self {
@@ -82,7 +82,7 @@ impl Config {
         self
     }
 
-    /// How permessage-deflate is used, if this build can.
+    /// Returns how permessage-deflate is used, if this build supports it.
     pub(crate) const fn deflate_config(&self) -> Option<DeflateConfig> {
         #[cfg(feature = "deflate")]
         return self.deflate;
@@ -90,11 +90,11 @@ impl Config {
         return None;
     }
 
-    /// A nonce for the opening handshake of a client, different for each connection ([RFC 6455 §4.1]).
+    /// Returns a nonce for a client's opening handshake, different for each connection ([RFC 6455 §4.1]).
     ///
     /// # Errors
     ///
-    /// [`EntropyError`] when no entropy is available.
+    /// [`EntropyError`] if no entropy is available.
     ///
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn nonce(&self) -> Result<[u8; 16], EntropyError> {
@@ -106,7 +106,7 @@ impl Config {
         Ok(nonce)
     }
 
-    /// Takes masking keys and nonces from `entropy` instead of the operating system.
+    /// Sets the source of masking keys and nonces, in place of the operating system.
     #[must_use]
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = Some(entropy);
@@ -129,11 +129,11 @@ impl fmt::Debug for Config {
 /// How messages reach the application.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Delivery {
-    /// Only whole messages are delivered, as [`Event::Message`](crate::Event::Message).
+    /// Delivers whole messages only, as [`Event::Message`](crate::Event::Message).
     #[default]
     Messages,
-    /// Every piece of a message is delivered as it arrives, as [`Event::Fragment`](crate::Event::Fragment), so that
-    /// a message of any size passes in constant memory.
+    /// Delivers every piece of a message as it arrives, as [`Event::Fragment`](crate::Event::Fragment), so that a
+    /// message of any size needs constant memory only.
     Fragments,
 }
 
@@ -143,51 +143,58 @@ pub enum PingPolicy {
     /// The connection answers; the application only sees the Ping.
     #[default]
     Answer,
-    /// The application answers with `pong`, as the RFC demands of it.
+    /// The application answers with `pong`, as the RFC then requires of it.
     Report,
 }
 
-/// Bounds on what the peer can make this endpoint hold or do.
+/// Limits on what the peer can make this endpoint hold or do.
 ///
-/// Nothing is allocated because the peer announced it: memory grows with the bytes received, at most to twice their
-/// number, and never past these limits.
+/// Memory is allocated for bytes received, never for a length that the peer announces. It grows to at most twice the
+/// number of bytes received, and never past these limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Bytes of an HTTP head, request or response. Default 16 KiB. Costs up to this much memory during the opening
-    /// handshake only. A request past it is answered with 431, or 414 if its request line alone is.
+    /// The largest HTTP head, request or response, in bytes. Default 16 KiB. Costs up to this much memory, during the
+    /// opening handshake only. A larger request is answered with 431, or with 414 if its request line alone is too
+    /// long.
     pub max_head_size: usize,
-    /// Header fields of an HTTP head. Default 128. A request past it is answered with 431.
+    /// The most header fields in an HTTP head. Default 128. A request with more is answered with 431.
     pub max_head_fields: usize,
-    /// Bytes that a client keeps of the body of a refusal. Default 8 KiB.
+    /// How much of the body of a refusal a client keeps, in bytes. Default 8 KiB.
     pub max_error_body: usize,
-    /// Payload bytes of one frame, as they are on the wire. Default 16 MiB. A frame past it fails the connection with 1009 as soon as its
-    /// header has arrived.
+    /// The largest payload of one frame on the wire, in bytes. Default 16 MiB. A larger frame fails the connection with
+    /// 1009 as soon as its header has arrived.
     pub max_frame_size: u64,
-    /// Payload bytes of one message, over all its fragments. Default 16 MiB. A message past it fails the connection
-    /// with 1009. A compressed message is measured twice: as it is on the wire, and as it becomes, byte by byte while
-    /// it is decompressed. With [`Delivery::Messages`], a connection holds at most this much for a message that arrives, and
-    /// twice as much for the moment in which its buffer grows; with [`Delivery::Fragments`] the limit still counts, but
-    /// nothing is held except a frame for an [extension](crate::ExtensionFrame).
+    /// The largest payload of one message over all its fragments, in bytes. Default 16 MiB. A larger message fails the
+    /// connection with 1009.
+    ///
+    /// A compressed message is measured twice: on the wire, and as it is decompressed, byte by byte. With
+    /// [`Delivery::Messages`], a connection holds at most this much for an incoming message, and twice as much while
+    /// its buffer grows. With [`Delivery::Fragments`] the limit still applies, but nothing is held except a frame for
+    /// an [extension](crate::ExtensionFrame).
     pub max_message_size: u64,
-    /// Fragments of one message, empty ones included. Default 131,072. A message past it fails the connection with
-    /// 1008.
+    /// The most fragments in one message, empty ones included. Default 131,072. A message with more fails the
+    /// connection with 1008.
     pub max_fragments: u32,
-    /// Bytes queued for the peer beyond which data is refused with [`SendError::Full`](crate::SendError::Full).
-    /// Default 1 MiB. One message may start below the mark and end above it, so what waits is at most this much, one
-    /// message, 17 automatic Pongs and a Close. The buffer that it waits in can be larger: with a largest message of `L`
-    /// bytes it takes up to four times this much and three times `L` while it grows. The least value is 1, by which a message is
-    /// queued only when nothing else is; 0 counts as that. The greatest is 4 GiB.
+    /// How many bytes may be queued for the peer before messages are refused with
+    /// [`SendError::Full`](crate::SendError::Full). Default 1 MiB. The minimum is 1, which queues a message only if
+    /// nothing else is queued; 0 is treated as 1. The maximum is 4 GiB.
+    ///
+    /// A message may start below the mark and end above it, so at most this much, one message, 17 automatic Pongs and a
+    /// Close are queued. Their buffer can be larger: if the largest message has `L` bytes, it occupies up to four times
+    /// this much plus three times `L` while it grows.
     pub output_high_water: usize,
-    /// Bytes of the buffer that a connection makes for itself to receive into, when it was lent none. Default 16 KiB
-    /// ([`RecvBuffer::DEFAULT_CAPACITY`](crate::RecvBuffer::DEFAULT_CAPACITY)). It is rounded up to a power of two, and at least
-    /// 256. The connection has it while bytes of an event are in it, and until [`release`](crate::Connection::release). The async
-    /// shells lend buffers of their own, which they share.
+    /// The size of the receive buffer that a connection allocates if it was lent none, in bytes. Default 16 KiB
+    /// ([`RecvBuffer::DEFAULT_CAPACITY`](crate::RecvBuffer::DEFAULT_CAPACITY)). Rounded up to a power of two, and to at
+    /// least 256.
+    ///
+    /// The connection keeps it while it holds bytes of an event, and until [`release`](crate::Connection::release). The
+    /// async shells lend their own shared buffers instead.
     pub recv_buffer_size: usize,
 }
 
 impl Limits {
-    /// The defaults.
+    /// Creates the default limits.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -202,56 +209,56 @@ impl Limits {
         }
     }
 
-    /// Sets the limit on the bytes of an HTTP head.
+    /// Sets the largest HTTP head, in bytes.
     #[must_use]
     pub const fn max_head_size(mut self, bytes: usize) -> Self {
         self.max_head_size = bytes;
         self
     }
 
-    /// Sets the limit on the header fields of an HTTP head.
+    /// Sets the most header fields in an HTTP head.
     #[must_use]
     pub const fn max_head_fields(mut self, fields: usize) -> Self {
         self.max_head_fields = fields;
         self
     }
 
-    /// Sets how much of the body of a refusal a client keeps.
+    /// Sets how much of the body of a refusal a client keeps, in bytes.
     #[must_use]
     pub const fn max_error_body(mut self, bytes: usize) -> Self {
         self.max_error_body = bytes;
         self
     }
 
-    /// Sets the limit on the payload of one frame.
+    /// Sets the largest payload of one frame, in bytes.
     #[must_use]
     pub const fn max_frame_size(mut self, bytes: u64) -> Self {
         self.max_frame_size = bytes;
         self
     }
 
-    /// Sets the limit on the payload of one message.
+    /// Sets the largest payload of one message, in bytes.
     #[must_use]
     pub const fn max_message_size(mut self, bytes: u64) -> Self {
         self.max_message_size = bytes;
         self
     }
 
-    /// Sets the limit on the fragments of one message.
+    /// Sets the most fragments in one message.
     #[must_use]
     pub const fn max_fragments(mut self, fragments: u32) -> Self {
         self.max_fragments = fragments;
         self
     }
 
-    /// Sets the size of the buffer that a connection makes for itself to receive into.
+    /// Sets the size of the receive buffer that a connection allocates, in bytes.
     #[must_use]
     pub const fn recv_buffer_size(mut self, bytes: usize) -> Self {
         self.recv_buffer_size = bytes;
         self
     }
 
-    /// Sets the mark beyond which queued output refuses more data.
+    /// Sets how many bytes may be queued before messages are refused.
     #[must_use]
     pub const fn output_high_water(mut self, bytes: usize) -> Self {
         self.output_high_water = bytes;
@@ -265,43 +272,44 @@ impl Default for Limits {
     }
 }
 
-/// Deadlines of a connection, as data: the core reports the next one and never reads a clock.
+/// The deadlines of a connection, as data: the core reports the next one and never reads a clock.
 ///
-/// `None` switches a deadline off. A connection rounds a duration up to whole milliseconds; zero counts as one, and more than
-/// 49 days as none. A deadline about the peer is judged only when everything that has arrived was read, so it can fire
-/// later by the time which that takes, and by how late the time was told.
+/// `None` switches a deadline off. A connection rounds a duration up to whole milliseconds; zero counts as one, and
+/// more than 49 days as off. A deadline about the peer is judged only after everything that has arrived was read. So it
+/// can fire later by the time that this takes, and by the delay with which the time is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timers {
-    /// How long the whole opening handshake may take, but for the time in which a server decides. Default 10 s. It begins with
-    /// the acceptor, the connector or the [`Opening`](crate::handshake::Opening), and fires then; a client that is refused has
-    /// [2 s](crate::handshake::Opening::LAST_WAIT) more to read why.
+    /// How long the whole opening handshake may take, except the time in which a server decides. Default 10 s. It
+    /// starts with the acceptor, the connector or the [`Opening`](crate::handshake::Opening), and fires after exactly
+    /// this time. A client that is refused has another [2 s](crate::handshake::Opening::LAST_WAIT) to read the reason.
     pub handshake: Option<Duration>,
-    /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport. Default 5 s.
-    /// It begins when the Close of this side is written, or when the connection turned out not to be writable. Before that,
-    /// output that waits may stand still for no longer than this, or than `write`, if that is shorter.
+    /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport. Default 5
+    /// s. It starts when this side's Close is written, or when writing has failed. Before that, queued output may make
+    /// no progress for at most this time, or for `write` if that is shorter.
     pub close: Option<Duration>,
-    /// How long output may wait without one byte being taken by the transport. Default 30 s. It fires between 1 and 1.25
-    /// times this duration after the last byte. In the shells, a flush that a buffering stream does not finish counts as
-    /// output that waits.
+    /// How long output may wait while the transport accepts no bytes. Default 30 s. It fires between 1 and 1.25 times
+    /// this duration after the last byte. In the shells, a flush that a buffering stream does not finish counts as
+    /// waiting output.
     pub write: Option<Duration>,
-    /// How long the peer may send nothing at all before the connection is given up. Off by default. It fires between
-    /// 1 and 1.25 times this duration after the last byte.
+    /// How long the peer may be silent before the connection is given up. Off by default. It fires between 1 and 1.25
+    /// times this duration after the last byte.
     pub idle: Option<Duration>,
-    /// How long the peer may send nothing before it is sent a Ping. Off by default. The Ping is sent between 1 and 1.25
+    /// How long the peer may be silent before it is sent a Ping. Off by default. The Ping is sent between 1 and 1.25
     /// times this duration after the last byte, and at the beginning of this range if the peer sends little.
     pub keepalive: Option<Duration>,
-    /// How long the peer may send nothing after a keepalive Ping before it is given up as dead. Default 20 s, of no
-    /// effect without `keepalive`. It begins when the Ping is written.
+    /// How long the peer may be silent after a keepalive Ping before it is considered dead. Default 20 s; no effect
+    /// without `keepalive`. It starts when the Ping is written.
     pub pong: Option<Duration>,
-    /// How long an unfinished message may make no progress before the connection fails with 1008. Default 30 s. What has
-    /// arrived of a message is held until then. It fires between 1 and 1.25 times this duration after the last byte of the
-    /// message. Switch it off, or set it longer, if the peer sends a message in fragments with long pauses between them.
+    /// How long an unfinished message may make no progress before the connection fails with 1008. Default 30 s. The
+    /// part of the message that has arrived is held until then. It fires between 1 and 1.25 times this duration after
+    /// the last byte of the message. Switch it off, or set it longer, if the peer sends fragments with long pauses
+    /// between them.
     pub message: Option<Duration>,
 }
 
 impl Timers {
-    /// The defaults.
+    /// Creates the default timers.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -315,8 +323,8 @@ impl Timers {
         }
     }
 
-    /// No deadline at all: for a runtime without timers, or a server that keeps deadlines of its own. A peer can then hold a
-    /// connection for as long as it likes.
+    /// Switches all deadlines off, for a runtime without timers or a server with its own deadlines. A peer can then
+    /// hold a connection for as long as it likes.
     #[must_use]
     pub const fn off() -> Self {
         Self {
@@ -330,49 +338,49 @@ impl Timers {
         }
     }
 
-    /// Sets or, with `None`, switches off the deadline of the opening handshake.
+    /// Sets the deadline of the opening handshake, or switches it off with `None`.
     #[must_use]
     pub fn handshake(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.handshake = timeout.into();
         self
     }
 
-    /// Sets or switches off the deadline of the closing handshake.
+    /// Sets the deadline of the closing handshake, or switches it off.
     #[must_use]
     pub fn close(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.close = timeout.into();
         self
     }
 
-    /// Sets or switches off the deadline of stalled output.
+    /// Sets the deadline of stalled output, or switches it off.
     #[must_use]
     pub fn write(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.write = timeout.into();
         self
     }
 
-    /// Sets or switches off the deadline of a silent peer.
+    /// Sets the deadline of a silent peer, or switches it off.
     #[must_use]
     pub fn idle(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.idle = timeout.into();
         self
     }
 
-    /// Sets or switches off the interval of keepalive Pings.
+    /// Sets the interval of keepalive Pings, or switches them off.
     #[must_use]
     pub fn keepalive(mut self, interval: impl Into<Option<Duration>>) -> Self {
         self.keepalive = interval.into();
         self
     }
 
-    /// Sets or switches off the deadline of the answer to a keepalive Ping.
+    /// Sets the deadline of the answer to a keepalive Ping, or switches it off.
     #[must_use]
     pub fn pong(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.pong = timeout.into();
         self
     }
 
-    /// Sets or switches off the deadline of a message that makes no progress.
+    /// Sets the deadline of a message that makes no progress, or switches it off.
     #[must_use]
     pub fn message(mut self, timeout: impl Into<Option<Duration>>) -> Self {
         self.message = timeout.into();

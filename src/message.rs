@@ -1,4 +1,4 @@
-//! Messages: one type for those that are lent from a connection's buffers and those that own their payload.
+//! Messages: one type, which borrows from a connection's buffers or owns its payload.
 
 mod extension;
 mod fragment;
@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 pub use self::{extension::ExtensionFrame, fragment::Fragment, payload::Payload, text::Text};
 
-/// Which of the two kinds of data a message carries ([RFC 6455 §5.6]).
+/// The kind of data in a message ([RFC 6455 §5.6]).
 ///
 /// [RFC 6455 §5.6]: https://www.rfc-editor.org/rfc/rfc6455#section-5.6
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,11 +23,11 @@ pub enum MessageKind {
     Binary,
 }
 
-/// A message, lent or owned ([RFC 6455 §5.6]).
+/// A message, borrowed or owned ([RFC 6455 §5.6]).
 ///
-/// A received message is lent: it lies in the connection's buffers, so that reading it, or answering with it, copies
-/// nothing. [`into_owned`](Self::into_owned) keeps it. A message to be sent can borrow from the application just so:
-/// everything that takes one takes `&str`, `String`, `&[u8]`, `Vec<u8>` and [`Bytes`] as well.
+/// A received message borrows from the connection's buffers, so reading it, or sending it back, copies nothing. Use
+/// [`into_owned`](Self::into_owned) to keep it. A message to send can borrow from the application in the same way:
+/// everything that accepts a message also accepts `&str`, `String`, `&[u8]`, `Vec<u8>` and [`Bytes`].
 ///
 /// ```
 /// use websocket_proto::Message;
@@ -48,19 +48,19 @@ pub enum Message<'a> {
 }
 
 impl<'a> Message<'a> {
-    /// A text message.
+    /// Creates a text message.
     #[must_use]
     pub fn text(text: impl Into<Text<'a>>) -> Self {
         Self::Text(text.into())
     }
 
-    /// A binary message.
+    /// Creates a binary message.
     #[must_use]
     pub fn binary(payload: impl Into<Payload<'a>>) -> Self {
         Self::Binary(payload.into())
     }
 
-    /// Which kind this is.
+    /// Returns the kind of the message.
     #[inline]
     #[must_use]
     pub const fn kind(&self) -> MessageKind {
@@ -70,7 +70,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The text, if this is a text message.
+    /// Returns the text, if this is a text message.
     #[must_use]
     pub fn as_text(&self) -> Option<&str> {
         match self {
@@ -79,7 +79,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The payload of either kind.
+    /// Returns the payload of either kind.
     #[inline]
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -89,7 +89,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The text as a `String`; see [`Text::into_string`] for when it is copied.
+    /// Converts the message into a `String`; see [`Text::into_string`] for when it is copied.
     ///
     /// ```
     /// use websocket_proto::Message;
@@ -100,7 +100,7 @@ impl<'a> Message<'a> {
     ///
     /// # Errors
     ///
-    /// The message as it was, if it is binary.
+    /// The unchanged message, if it is binary.
     pub fn into_string(self) -> Result<String, Self> {
         match self {
             Self::Text(text) => Ok(text.into_string()),
@@ -108,19 +108,19 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Bytes of payload.
+    /// Returns the length of the payload in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty, which is a valid message.
+    /// Returns whether the payload is empty, which is valid.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
 
-    /// The payload of either kind as shared bytes. See [`Payload::into_bytes`].
+    /// Converts the payload of either kind into shared bytes. See [`Payload::into_bytes`].
     #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
@@ -130,7 +130,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// Whether [`into_bytes`](Self::into_bytes) copies nothing.
+    /// Returns whether [`into_bytes`](Self::into_bytes) copies nothing.
     #[inline]
     pub(crate) fn is_free_to_take(&self) -> bool {
         match self {
@@ -139,7 +139,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The buffer that the message was received into, and where it lies there, if that may be taken away.
+    /// Takes the buffer that the message was received into, and its range there, if the buffer may be taken.
     pub(crate) fn take_received(&mut self) -> Option<(Vec<u8>, Range<usize>)> {
         match self {
             Self::Text(_) => None,
@@ -147,7 +147,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The same message, independent of the connection. Copies the payload only if it is lent from a shared buffer.
+    /// Makes the message independent of the connection. Copies the payload only if it borrows from a shared buffer.
     #[inline]
     #[must_use]
     pub fn into_owned(self) -> Message<'static> {
@@ -158,9 +158,9 @@ impl<'a> Message<'a> {
     }
 }
 
-/// Whether a buffer is worth handing over as it is, rather than copying the payload out of it.
+/// Returns whether to hand over a buffer as it is, and not to copy the payload out of it.
 ///
-/// A small message that is kept must not keep a large buffer alive with it.
+/// A small message that is kept must not keep a large buffer alive.
 #[inline]
 fn fits_its_buffer(len: usize, capacity: usize) -> bool {
     len >= capacity / 2
@@ -197,7 +197,7 @@ impl<'a, const N: usize> From<&'a [u8; N]> for Message<'a> {
     }
 }
 
-/// The same message, borrowed.
+/// Borrows the message.
 impl<'a> From<&'a Message<'_>> for Message<'a> {
     fn from(message: &'a Message<'_>) -> Self {
         match message {

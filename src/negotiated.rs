@@ -1,10 +1,10 @@
-//! What the opening handshake settled, handed from `handshake` to `connection`.
+//! The result of the opening handshake, passed from `handshake` to `connection`.
 
 use alloc::{boxed::Box, vec::Vec};
 
 use crate::{deflate::params::DeflateParams, frame::Rsv, role::Role, sync::Arc};
 
-/// What both sides agreed on, which a connection and its halves share.
+/// The negotiated parameters that a connection and its halves share.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Agreed {
     pub(crate) subprotocol: Option<Box<str>>,
@@ -13,7 +13,7 @@ pub(crate) struct Agreed {
     pub(crate) reserved_bits: Rsv,
 }
 
-/// The outcome of an opening handshake: everything a [`Connection`](crate::Connection) must know about it.
+/// The outcome of an opening handshake: everything that a [`Connection`](crate::Connection) needs to know about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Negotiated {
     role: Role,
@@ -25,7 +25,7 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
-    /// An outcome without subprotocol, extension or leftover bytes, for handshakes that were done elsewhere.
+    /// Creates an outcome without subprotocol, extension or leftover bytes, for a handshake that was done elsewhere.
     #[must_use]
     pub const fn new(role: Role) -> Self {
         Self {
@@ -38,16 +38,16 @@ impl Negotiated {
         }
     }
 
-    /// Sets the subprotocol that both sides agreed on.
+    /// Sets the negotiated subprotocol.
     #[must_use]
     pub fn with_subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
         self.subprotocol = Some(subprotocol.into());
         self
     }
 
-    /// Sets what both sides agreed on about permessage-deflate.
+    /// Sets the negotiated parameters of permessage-deflate.
     ///
-    /// The connection then compresses and decompresses by itself.
+    /// The connection then compresses and decompresses messages itself.
     #[cfg(feature = "deflate")]
     #[must_use]
     pub const fn with_deflate(mut self, params: DeflateParams) -> Self {
@@ -55,10 +55,10 @@ impl Negotiated {
         self
     }
 
-    /// Sets the reserved bits that extensions of the application give a meaning ([RFC 6455 §5.2]).
+    /// Sets the reserved bits that the application's extensions use ([RFC 6455 §5.2]).
     ///
-    /// The connection then delivers and sends frames that have them; see [`ExtensionFrame`](crate::ExtensionFrame). With
-    /// [`deflate`](Self::deflate), RSV1 says that a message is compressed and is left out here.
+    /// The connection then delivers and sends frames with these bits; see [`ExtensionFrame`](crate::ExtensionFrame).
+    /// With [`deflate`](Self::deflate), RSV1 marks compressed messages and must not be set here.
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
     #[must_use]
@@ -67,26 +67,26 @@ impl Negotiated {
         self
     }
 
-    /// Notes what was negotiated, which is nothing in a build that cannot compress.
+    /// Sets what was negotiated. Does nothing in a build that does not support compression.
     pub(crate) fn set_deflate(&mut self, params: Option<DeflateParams>) {
         self.deflate = params;
     }
 
-    /// Sets the bytes that arrived behind the head: the first bytes of the peer's frames.
+    /// Sets the bytes that arrived after the head: the first bytes of the peer's frames.
     #[must_use]
     pub fn with_leftover(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.leftover = bytes.into();
         self
     }
 
-    /// Sets the bytes that must be written before the first frame: the response of a server that was not sent yet.
+    /// Sets the bytes to write before the first frame: a server's response that was not sent yet.
     #[must_use]
     pub fn with_unsent_response(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.unsent_response = bytes.into();
         self
     }
 
-    /// What both sides agreed on, if anything.
+    /// Returns the negotiated parameters, if any.
     pub(crate) fn agreed(&self) -> Option<Arc<Agreed>> {
         let agreed = Agreed {
             subprotocol: self.subprotocol.clone(),
@@ -97,13 +97,13 @@ impl Negotiated {
         is_any.then(|| Arc::new(agreed))
     }
 
-    /// Which side of the connection this endpoint is.
+    /// Returns this endpoint's role.
     #[must_use]
     pub const fn role(&self) -> Role {
         self.role
     }
 
-    /// The subprotocol that both sides agreed on, if any ([RFC 6455 §1.9]).
+    /// Returns the negotiated subprotocol, if any ([RFC 6455 §1.9]).
     ///
     /// [RFC 6455 §1.9]: https://www.rfc-editor.org/rfc/rfc6455#section-1.9
     #[must_use]
@@ -111,26 +111,26 @@ impl Negotiated {
         self.subprotocol.as_deref()
     }
 
-    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed
-    /// ([RFC 7692 §5](https://www.rfc-editor.org/rfc/rfc7692#section-5)).
+    /// Returns the negotiated parameters of permessage-deflate, or `None` if messages are not compressed ([RFC 7692
+    /// §5](https://www.rfc-editor.org/rfc/rfc7692#section-5)).
     #[must_use]
     pub const fn deflate(&self) -> Option<DeflateParams> {
         self.deflate
     }
 
-    /// The reserved bits that extensions of the application give a meaning.
+    /// Returns the reserved bits that the application's extensions use.
     #[must_use]
     pub const fn reserved_bits(&self) -> Rsv {
         self.reserved_bits
     }
 
-    /// The bytes that arrived behind the head.
+    /// Returns the bytes that arrived after the head.
     #[must_use]
     pub fn leftover(&self) -> &[u8] {
         &self.leftover
     }
 
-    /// The bytes that must be written before the first frame.
+    /// Returns the bytes to write before the first frame.
     #[must_use]
     pub fn unsent_response(&self) -> &[u8] {
         &self.unsent_response

@@ -1,4 +1,4 @@
-//! What is sent: one type for everything that can be.
+//! One type for everything that can be sent.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 
@@ -10,10 +10,11 @@ use crate::{
     prepared::PreparedMessage,
 };
 
-/// What is sent: a message, a fragment of one, a message that was encoded beforehand, or a frame for an extension.
+/// Something to send: a message, a fragment of one, a prepared message, or a frame for an extension.
 ///
-/// Everything that sends takes whatever converts into it: `&str`, `String`, `&[u8]`, `Vec<u8>`, [`Bytes`], [`Message`],
-/// [`Fragment`], `&`[`PreparedMessage`] and [`ExtensionFrame`]. Make one by [`From`] to set an option:
+/// All sending methods accept any type that converts into this one: `&str`, `String`, `&[u8]`, `Vec<u8>`, [`Bytes`],
+/// [`Message`], [`Fragment`], `&`[`PreparedMessage`] and [`ExtensionFrame`]. To set an option, convert with [`From`]
+/// first:
 ///
 /// ```
 /// use websocket_proto::{Config, Connection, Fragment, Outgoing, PreparedMessage, Role};
@@ -29,14 +30,14 @@ use crate::{
 /// # Ok::<(), websocket_proto::Error>(())
 /// ```
 ///
-/// It is handed back when it is refused; see [`SendError`](crate::SendError).
+/// A method that refuses it hands it back; see [`SendError`](crate::SendError).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outgoing<'a> {
     pub(crate) content: Content<'a>,
     pub(crate) compress: bool,
 }
 
-/// What it is.
+/// What is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Content<'a> {
     Message(Message<'a>),
@@ -64,11 +65,11 @@ impl<'a> Outgoing<'a> {
         Self::new(Content::Control(Opcode::Pong, payload))
     }
 
-    /// The same, but it is not compressed, whatever was negotiated: for secrets, which their compressed length could give
-    /// away ([RFC 7692 §8]), and for data that is compressed already.
+    /// Sends the message uncompressed, whatever was negotiated. Use it for secrets, which the length of the compressed
+    /// message could reveal ([RFC 7692 §8]), and for data that is already compressed.
     ///
-    /// Compressed and uncompressed messages may follow each other in any order ([RFC 7692 §6]). The first fragment of a
-    /// message decides for all of it.
+    /// Compressed and uncompressed messages may alternate freely ([RFC 7692 §6]). The first fragment of a message
+    /// decides for the whole message.
     ///
     /// [RFC 7692 §6]: https://www.rfc-editor.org/rfc/rfc7692#section-6
     /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
@@ -78,7 +79,7 @@ impl<'a> Outgoing<'a> {
         self
     }
 
-    /// The payload.
+    /// Returns the payload.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         match &self.content {
@@ -90,7 +91,7 @@ impl<'a> Outgoing<'a> {
         }
     }
 
-    /// The message, if it is a whole one that was not encoded beforehand.
+    /// Returns the message, if this is a whole one that was not prepared.
     #[must_use]
     pub fn into_message(self) -> Option<Message<'a>> {
         match self.content {

@@ -1,4 +1,4 @@
-//! Messages that are encoded once and sent through many connections.
+//! Messages that are encoded once and sent over many connections.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -13,11 +13,11 @@ use crate::{
     sync::Arc,
 };
 
-/// A message that is encoded once, to be sent through many connections.
+/// A message that is encoded once, to be sent over many connections.
 ///
-/// It holds the whole frame that a server sends. A connection queues a reference to it, so that the payload is not
-/// copied for each connection, and sending it costs the same for every length. A
-/// clone is one reference count. (A client has to mask the payload with a key of its own, which makes a copy.)
+/// It holds the complete frame that a server sends. A connection queues a reference to it, so the payload is not copied
+/// for each connection, and the cost of sending does not depend on its length. A clone only increments a reference
+/// count. (A client has to mask the payload with its own key, which requires a copy.)
 ///
 /// ```
 /// use websocket_proto::{Buf, Config, Connection, PreparedMessage, Role};
@@ -40,14 +40,15 @@ use crate::{
     not(feature = "deflate"),
     doc = "\nIt goes out as it is, unless it was `deflated` beforehand (feature `deflate`).\n"
 )]
-/// One message serves all connections, whatever each of them negotiated:
+/// One message serves all connections, whatever they have negotiated:
 ///
 /// | connection | what it sends |
 /// |---|---|
-/// | no compression negotiated, or the message is below its [threshold](crate::DeflateConfig::threshold) | the plain form |
+/// | no compression, or the message is shorter than its [threshold](crate::DeflateConfig::threshold) | the plain form |
 /// | no context takeover | the compressed form |
-/// | context takeover | the compressed form; its own next message then refers to nothing before it |
-/// | a window that is smaller than that of the compressed form and than the message | the message, compressed anew for this connection |
+/// | context takeover | the compressed form; the connection's next message then refers to nothing before it |
+/// | a window smaller than the message and than that of the compressed form | the message, compressed for this
+/// connection |
 #[derive(Clone)]
 pub struct PreparedMessage {
     forms: Arc<Forms>,
@@ -60,11 +61,11 @@ struct Forms {
     deflated: Option<Deflated>,
 }
 
-/// A frame as a server sends it.
+/// A frame as sent by a server.
 #[derive(Clone)]
 pub(crate) struct Form {
     frame: Bytes,
-    /// Bytes of header before the payload.
+    /// The length of the header before the payload, in bytes.
     header_len: usize,
     rsv: Rsv,
 }
@@ -73,18 +74,18 @@ pub(crate) struct Form {
 #[derive(Clone)]
 struct Deflated {
     form: Form,
-    /// The window it needs, as a power of two.
+    /// The base-two logarithm of the window that it needs.
     window_bits: u8,
 }
 
 impl PreparedMessage {
-    /// A text message.
+    /// Creates a text message.
     #[must_use]
     pub fn text<'a>(text: impl Into<Text<'a>>) -> Self {
         Self::new(&Message::Text(text.into()))
     }
 
-    /// A binary message.
+    /// Creates a binary message.
     #[must_use]
     pub fn binary<'a>(payload: impl Into<Payload<'a>>) -> Self {
         Self::new(&Message::Binary(payload.into()))
@@ -99,15 +100,14 @@ impl PreparedMessage {
         Self { forms: Arc::new(forms) }
     }
 
-    /// The same message with a compressed form besides the plain one, for the connections that negotiated
-    /// permessage-deflate.
+    /// Adds a compressed form, for connections that negotiated permessage-deflate.
     ///
-    /// Give it the settings that the connections have. It uses the level, the memory level, the threshold and the
-    /// server's window: every connection can send the form that negotiated this window or a larger one, and for messages
-    /// that are no longer than the window (4 KiB for 12 bits) every connection can. There is no compressed form of a
-    /// message that is shorter than the threshold or does not become shorter by it.
+    /// Pass the settings of the connections. The level, the memory level, the threshold and the server's window are
+    /// used: a connection can send the compressed form if it negotiated this window or a larger one, and every
+    /// connection can if the message is no longer than the window (4 KiB for 12 bits). There is no compressed form if
+    /// the message is shorter than the threshold, or would not become shorter.
     ///
-    /// Do not compress secrets together with what others may choose; see [`DeflateConfig`].
+    /// Do not compress secrets together with data that others may choose; see [`DeflateConfig`].
     ///
     /// ```
     /// use websocket_proto::{Config, DeflateConfig, PreparedMessage};
@@ -142,31 +142,31 @@ impl PreparedMessage {
         self
     }
 
-    /// Text or binary.
+    /// Returns the kind of the message.
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.forms.kind
     }
 
-    /// The payload, uncompressed.
+    /// Returns the payload, uncompressed.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.forms.plain.payload()
     }
 
-    /// Bytes of payload, uncompressed.
+    /// Returns the length of the payload in bytes, uncompressed.
     #[must_use]
     pub fn len(&self) -> usize {
         self.as_bytes().len()
     }
 
-    /// Whether the payload is empty, which is a valid message.
+    /// Returns whether the payload is empty, which is valid.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.as_bytes().is_empty()
     }
 
-    /// Bytes of compressed payload, if there is a compressed form.
+    /// Returns the length of the compressed payload in bytes, if there is a compressed form.
     #[must_use]
     pub fn deflated_len(&self) -> Option<usize> {
         let deflated = self.forms.deflated.as_ref();
@@ -181,10 +181,10 @@ impl PreparedMessage {
         self.forms.deflated.is_some()
     }
 
-    /// The compressed form, if a receiver with this window can decompress it.
+    /// Returns the compressed form, if a receiver with this window can decompress it.
     pub(crate) fn deflated_for(&self, window_bits: u8) -> Option<&Form> {
         let deflated = self.forms.deflated.as_ref()?;
-        // It refers to nothing before itself, so that no distance exceeds its length.
+        // It refers only to itself, so no distance exceeds its length.
         let fits = window_bits >= deflated.window_bits || self.len() <= 1 << window_bits;
         fits.then_some(&deflated.form)
     }
@@ -204,12 +204,12 @@ impl Form {
         }
     }
 
-    /// The frame of a server.
+    /// Returns a server's frame.
     pub(crate) fn frame(&self) -> &Bytes {
         &self.frame
     }
 
-    /// The header of a client's frame.
+    /// Returns the header of a client's frame.
     pub(crate) fn masked_header(&self, kind: MessageKind, key: MaskingKey) -> FrameHeader {
         frame_header(kind, self.rsv, Some(key), self.payload())
     }
@@ -232,7 +232,7 @@ fn frame_header(kind: MessageKind, rsv: Rsv, masking_key: Option<MaskingKey>, pa
     }
 }
 
-/// Whether it is the same message, however it is encoded.
+/// Compares the messages, not their encodings.
 impl PartialEq for PreparedMessage {
     fn eq(&self, other: &Self) -> bool {
         self.kind() == other.kind() && self.as_bytes() == other.as_bytes()

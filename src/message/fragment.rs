@@ -2,18 +2,18 @@
 
 use super::Message;
 
-/// A piece of a message: as it arrived, or to be sent ([RFC 6455 §5.4]).
+/// A piece of a message, received or to be sent ([RFC 6455 §5.4]).
 ///
 /// # Received
 ///
-/// With [`Delivery::Fragments`](crate::Delivery::Fragments), an [`Event::Fragment`](crate::Event::Fragment) is a piece as it
-/// arrived. Where pieces begin and end has no meaning: it says nothing about the peer's frames. A piece of text is
-/// whole code points.
+/// With [`Delivery::Fragments`](crate::Delivery::Fragments), an [`Event::Fragment`](crate::Event::Fragment) is a piece
+/// of a message as it arrived. Its boundaries have no meaning: they need not be those of the peer's frames. A piece of
+/// text contains whole code points only.
 ///
 /// # Sent
 ///
-/// For a message that is not yet known as a whole, or is too large for it. The first fragment begins a message, those that
-/// follow continue it, and the one that is the [last](Self::last) ends it. All are of one kind. Text must be cut between
+/// Use fragments for a message that is not yet complete, or too large to hold. The first fragment begins a message, the
+/// following ones continue it, and the [last](Self::last) one ends it. All have the same kind. Text must be cut between
 /// code points, which `&str` ensures.
 ///
 /// ```
@@ -33,12 +33,12 @@ use super::Message;
 pub struct Fragment<'a> {
     /// The payload, with the kind of the message.
     pub data: Message<'a>,
-    /// Whether this is the last of the message.
+    /// Whether this is the last fragment of the message.
     pub is_last: bool,
 }
 
 impl<'a> Fragment<'a> {
-    /// A fragment, the last of its message or not.
+    /// Creates a fragment, which may be the last of its message.
     #[must_use]
     pub fn new(data: impl Into<Message<'a>>, is_last: bool) -> Self {
         Self {
@@ -47,13 +47,13 @@ impl<'a> Fragment<'a> {
         }
     }
 
-    /// A fragment that others follow.
+    /// Creates a fragment that others follow.
     #[must_use]
     pub fn more(data: impl Into<Message<'a>>) -> Self {
         Self::new(data, false)
     }
 
-    /// The last fragment of a message.
+    /// Creates the last fragment of a message.
     #[must_use]
     pub fn last(data: impl Into<Message<'a>>) -> Self {
         Self::new(data, true)

@@ -10,16 +10,16 @@ use bytes::Bytes;
 
 use super::fits_its_buffer;
 
-/// Bytes, lent or owned.
+/// Bytes, borrowed or owned.
 #[derive(Clone)]
 pub struct Payload<'a>(Bin<'a>);
 
 enum Bin<'a> {
     Lent(&'a [u8]),
-    /// A part of a buffer in which nothing else lies that is still needed.
+    /// Part of a buffer that contains nothing else still needed.
     #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "the async shells take it"))]
     Received(&'a mut Vec<u8>, Range<usize>),
-    /// Assembled in a buffer of its own, which may be taken away.
+    /// Assembled in a separate buffer, which may be taken.
     Assembled(&'a mut Vec<u8>),
     Owned(Bytes),
 }
@@ -34,10 +34,10 @@ impl<'a> Payload<'a> {
         Self(Bin::Assembled(buffer))
     }
 
-    /// The payload as shared bytes.
+    /// Converts the payload into shared bytes.
     ///
-    /// A lent payload is copied; one that was assembled in a buffer of its own (a large or fragmented message) is taken
-    /// without copying, unless the buffer is over twice as large.
+    /// A borrowed payload is copied. One that was assembled in a separate buffer (a large or fragmented message) is
+    /// taken without copying, unless the buffer is more than twice as large.
     #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
@@ -50,20 +50,20 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The payload as a vector; see [`into_bytes`](Self::into_bytes) for when it is copied.
+    /// Converts the payload into a vector; see [`into_bytes`](Self::into_bytes) for when it is copied.
     #[must_use]
     pub fn into_vec(self) -> Vec<u8> {
         self.into_bytes().into()
     }
 
-    /// The same payload, independent of the connection.
+    /// Makes the payload independent of the connection.
     #[inline]
     #[must_use]
     pub fn into_owned(self) -> Payload<'static> {
         Payload(Bin::Owned(self.into_bytes()))
     }
 
-    /// The buffer that the payload was received into, and where it lies there, if that may be taken away.
+    /// Takes the buffer that the payload was received into, and its range there, if the buffer may be taken.
     pub(super) fn take_received(&mut self) -> Option<(Vec<u8>, Range<usize>)> {
         match &mut self.0 {
             Bin::Received(buffer, payload) => Some((mem::take(*buffer), mem::take(payload))),
@@ -71,12 +71,12 @@ impl<'a> Payload<'a> {
         }
     }
 
-    /// The same payload, borrowed.
+    /// Borrows the payload.
     pub(super) fn borrow(&self) -> Payload<'_> {
         Payload(Bin::Lent(self))
     }
 
-    /// Whether [`into_bytes`](Self::into_bytes) copies nothing.
+    /// Returns whether [`into_bytes`](Self::into_bytes) copies nothing.
     #[inline]
     pub(super) fn is_free_to_take(&self) -> bool {
         match &self.0 {

@@ -7,16 +7,15 @@ use bytes::Bytes;
 
 use super::fits_its_buffer;
 
-/// UTF-8 text, lent or owned.
+/// UTF-8 text, borrowed or owned.
 ///
-/// That the bytes are UTF-8 is part of the type from the moment they are checked, so that [`as_str`](Self::as_str)
-/// costs nothing.
+/// The bytes are validated before this type is created, so [`as_str`](Self::as_str) is free.
 #[derive(Clone)]
 pub struct Text<'a>(Str<'a>);
 
 enum Str<'a> {
     Lent(&'a str),
-    /// Assembled in a buffer of its own, which may be taken away.
+    /// Assembled in a separate buffer, which may be taken.
     Assembled(&'a mut String),
     Owned(String),
 }
@@ -26,7 +25,7 @@ impl<'a> Text<'a> {
         Self(Str::Assembled(buffer))
     }
 
-    /// The text.
+    /// Returns the text.
     #[inline]
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -37,8 +36,8 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The text as a `String`. A lent text is copied; one that was assembled in a buffer of its own is taken without
-    /// copying, unless the buffer is over twice as large.
+    /// Converts the text into a `String`. Borrowed text is copied. Text that was assembled in a separate buffer is
+    /// taken without copying, unless the buffer is more than twice as large.
     #[inline]
     #[must_use]
     pub fn into_string(self) -> String {
@@ -50,26 +49,26 @@ impl<'a> Text<'a> {
         }
     }
 
-    /// The UTF-8 bytes as shared bytes; see [`into_string`](Self::into_string) for when they are copied.
+    /// Converts the text into its UTF-8 bytes, shared; see [`into_string`](Self::into_string) for when they are copied.
     #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         self.into_string().into()
     }
 
-    /// The same text, independent of the connection.
+    /// Makes the text independent of the connection.
     #[inline]
     #[must_use]
     pub fn into_owned(self) -> Text<'static> {
         Text(Str::Owned(self.into_string()))
     }
 
-    /// The same text, borrowed.
+    /// Borrows the text.
     pub(super) fn borrow(&self) -> Text<'_> {
         Text(Str::Lent(self))
     }
 
-    /// Whether [`into_string`](Self::into_string) copies nothing.
+    /// Returns whether [`into_string`](Self::into_string) copies nothing.
     #[inline]
     pub(super) fn is_free_to_take(&self) -> bool {
         match &self.0 {
