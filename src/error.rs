@@ -1,4 +1,4 @@
-//! The error of the shells, which have a transport to fail as well.
+//! The error type of the shells.
 
 mod connect;
 
@@ -17,82 +17,81 @@ use crate::{
 
 /// What can go wrong with a WebSocket over a stream.
 ///
-/// A connection that was closed as it should be is no error: `recv` returns `None` then.
+/// A clean close is not an error: `recv` then returns `None`.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stream failed. With [`is_would_block`](Self::is_would_block), nothing is lost: call again.
+    /// The stream failed. With [`is_would_block`](Self::is_would_block), nothing is lost: call again later.
     #[error("I/O error: {0}")]
     Io(#[from] io::Error),
-    /// The opening handshake failed. The peer was answered, if there is an answer.
+    /// The opening handshake failed. A server has answered with an error response, if one could be sent.
     #[error("opening handshake failed: {0}")]
     Handshake(#[from] HandshakeError),
-    /// The peer broke the protocol or a limit, vanished, or a deadline passed.
+    /// The peer violated the protocol or a limit, the connection was lost, or a deadline passed.
     #[error("connection failed: {0}")]
     Protocol(#[from] ProtocolError),
-    /// What was to be sent was refused; the connection is as good as before.
+    /// A message was refused; the connection is unaffected.
     #[error("cannot send: {0}")]
     Send(#[from] SendError),
     /// The upgrade request cannot be sent as it is.
     #[error("invalid upgrade request: {0}")]
     Request(#[from] RequestError),
-    /// The upgrade request cannot be accepted so.
-    #[error("cannot accept so: {0}")]
+    /// The upgrade request cannot be accepted with this response.
+    #[error("invalid response: {0}")]
     Accept(#[from] AcceptError),
-    /// The upgrade request cannot be rejected so.
-    #[error("cannot reject so: {0}")]
+    /// The upgrade request cannot be rejected with this response.
+    #[error("invalid rejection: {0}")]
     Reject(#[from] RejectError),
-    /// The application rejected the upgrade request, and the client was told so.
-    #[error("the upgrade request was rejected with status {0}")]
+    /// The application rejected the upgrade request, and the client was sent this status.
+    #[error("upgrade request rejected with status {0}")]
     Rejected(u16),
-    /// The URI is not one of a WebSocket.
+    /// The URI is not a valid WebSocket URI.
     #[error("invalid URI: {0}")]
     Uri(#[from] UriError),
-    /// No unpredictable bytes are available for the nonce of the handshake.
+    /// No unpredictable bytes are available for the handshake's nonce.
     #[error(transparent)]
     Entropy(#[from] EntropyError),
     /// The name of the host, or of the proxy, could not be looked up.
-    #[error("cannot look up the host: {0}")]
+    #[error("name look-up failed: {0}")]
     Lookup(#[source] io::Error),
-    /// No address of the host, or of the proxy, could be reached. The error is that of the last one tried.
+    /// No address of the host, or of the proxy, could be reached. The error is that of the last address tried.
     #[error("cannot connect: {0}")]
     Connect(#[source] io::Error),
-    /// [`Timers::handshake`](crate::Timers::handshake) passed on the way to the server. When it passes in the opening
-    /// handshake itself, that is [`HandshakeError::TimedOut`].
-    #[error("{0} took too long")]
+    /// [`Timers::handshake`](crate::Timers::handshake) passed before the opening handshake began. If it passes during
+    /// the opening handshake, the error is [`HandshakeError::TimedOut`].
+    #[error("{0} timed out")]
     TimedOut(Phase),
-    /// The proxy does not lead to the host.
-    #[error("proxy: {0}")]
+    /// Connecting through the proxy failed.
+    #[error("cannot connect through the proxy: {0}")]
     Proxy(#[source] Box<ProxyError>),
-    /// The server redirected the client to where it does not go.
+    /// The server redirected the client to a target that is not followed.
     #[error(transparent)]
     Redirect(#[from] RedirectError),
-    /// There is no TLS stream to the server.
+    /// TLS could not be set up with the server.
     #[cfg(feature = "rustls")]
-    #[error("TLS: {0}")]
+    #[error("cannot set up TLS: {0}")]
     Tls(#[source] Box<TlsError>),
-    /// `wss://` requires the `rustls` feature in the blocking shell, `tokio-rustls` in the tokio shell, and `futures-rustls` in the
-    /// futures-io shell.
-    #[error("`wss://` requires the `rustls` feature, or `tokio-rustls` or `futures-rustls` in the shell of that name")]
+    /// `wss://` requires a feature: `rustls` in the blocking shell, `tokio-rustls` in the tokio shell, `futures-rustls`
+    /// in the futures-io shell.
+    #[error("`wss://` requires the `rustls` feature (`tokio-rustls` for tokio, `futures-rustls` for futures-io)")]
     TlsUnavailable,
-    /// `recv` delivers whole messages only; with [`Delivery::Fragments`](crate::Delivery::Fragments), take
-    /// `recv_event`.
-    #[error("fragments are delivered as events")]
+    /// `recv` returns whole messages only. With [`Delivery::Fragments`](crate::Delivery::Fragments), use `recv_event`.
+    #[error("a fragment arrived: receive with `recv_event`")]
     FragmentDelivery,
-    /// `recv` delivers messages only; a frame for an [extension](crate::ExtensionFrame) of the application arrived, and is lost.
-    /// On a connection with claimed reserved bits, use `recv_event`.
+    /// `recv` returns messages only, but a frame for an [extension](crate::ExtensionFrame) arrived, and is lost. On a
+    /// connection with claimed reserved bits, use `recv_event`.
     #[error("a frame for an extension arrived: receive with `recv_event`")]
     ExtensionFrame,
 }
 
 impl Error {
-    /// Whether a non-blocking stream was not ready. Nothing is lost: call again when it is.
+    /// Returns whether a non-blocking stream was not ready. Nothing is lost: call again when it is.
     #[must_use]
     pub fn is_would_block(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
 
-    /// Why `recv` cannot return this event, which is neither a message nor a control frame.
+    /// Returns the error for an event that `recv` cannot return: neither a message nor a control frame.
     pub(crate) const fn no_message(event: &Event<'_>) -> Self {
         match event {
             Event::Extension(_) => Self::ExtensionFrame,
@@ -127,7 +126,7 @@ impl From<rustls::Error> for Error {
     }
 }
 
-/// Errors are returned on the hot path, where a large one would cost every success.
+/// Errors are returned on the hot path, where a large type would slow down every success.
 const _: () = assert!(size_of::<Error>() <= 24);
 
 #[cfg(test)]
@@ -141,10 +140,13 @@ mod tests {
         let message = Error::TlsUnavailable.to_string();
         assert_eq!(
             message,
-            "`wss://` requires the `rustls` feature, or `tokio-rustls` or `futures-rustls` in the shell of that name"
+            "`wss://` requires the `rustls` feature (`tokio-rustls` for tokio, `futures-rustls` for futures-io)"
         );
         let message = Error::from(ProxyError::SocksUnavailable).to_string();
-        assert_eq!(message, "proxy: a SOCKS proxy requires the `socks` feature");
+        assert_eq!(
+            message,
+            "cannot connect through the proxy: a SOCKS proxy requires the `socks` feature"
+        );
         #[cfg(feature = "rustls")]
         {
             let message = Error::from(TlsError::NoCryptoProvider).to_string();

@@ -1,20 +1,20 @@
-//! Why there is no stream to open a connection over.
+//! Errors of connecting a stream to the server.
 
 use core::fmt;
 
 use crate::handshake::{HandshakeError, UriError};
 
-/// A step on the way to the server, before the opening handshake; see [`Error::TimedOut`](crate::Error::TimedOut).
+/// A step of connecting, before the opening handshake; see [`Error::TimedOut`](crate::Error::TimedOut).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
-    /// The name of the host, or of the proxy, is looked up.
+    /// Looking up the name of the host, or of the proxy.
     Lookup,
-    /// TCP connects to the host, or to the proxy.
+    /// Connecting to the host, or to the proxy, with TCP.
     Connect,
-    /// The proxy connects to the host.
+    /// Connecting to the host through the proxy.
     Proxy,
-    /// TLS comes to terms with the host.
+    /// Negotiating TLS with the host.
     Tls,
 }
 
@@ -29,40 +29,40 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Why a [`Proxy`](crate::Proxy) leads nowhere.
+/// Why connecting through a [`Proxy`](crate::Proxy) failed.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProxyError {
-    /// The text is no URL of a proxy.
-    #[error("not the URL of a proxy")]
+    /// The text is not a valid proxy URL.
+    #[error("invalid proxy URL")]
     Url,
     /// A SOCKS proxy requires the `socks` feature.
     #[error("a SOCKS proxy requires the `socks` feature")]
     SocksUnavailable,
-    /// The blocking shell and the futures-io shell do not support SOCKS proxies, whatever the features.
+    /// The blocking shell and the futures-io shell do not support SOCKS proxies, with any feature.
     #[error("only the tokio shell supports SOCKS proxies")]
     SocksUnsupported,
-    /// The user name or the password cannot be sent: a control character, a colon in the user name, or too long for
-    /// SOCKS (255 bytes).
-    #[error("the credentials cannot be sent")]
+    /// The user name or the password cannot be sent: it contains a control character, the user name contains a colon,
+    /// or one is too long for SOCKS (255 bytes).
+    #[error("invalid proxy credentials")]
     InvalidCredentials,
-    /// The proxy answered with this HTTP status. 407 asks for (other) credentials.
+    /// The proxy answered with this HTTP status. 407 requires credentials, or other ones.
     #[error("the proxy refused with status {0}")]
     Refused(u16),
-    /// The proxy refused with this reply code of SOCKS ([RFC 1928 §6](https://www.rfc-editor.org/rfc/rfc1928#section-6)).
+    /// The proxy refused with this SOCKS reply code ([RFC 1928 §6](https://www.rfc-editor.org/rfc/rfc1928#section-6)).
     #[error("the proxy refused with SOCKS reply {0}")]
     SocksRefused(u8),
-    /// The SOCKS proxy asks for (other) credentials.
-    #[error("the proxy asks for other credentials")]
+    /// The SOCKS proxy requires credentials, or other ones.
+    #[error("the proxy did not accept the credentials")]
     SocksCredentials,
-    /// The head of the proxy's answer breaks the grammar or a limit.
-    #[error("the answer of the proxy is not valid: {0}")]
+    /// The head of the proxy's response violates the grammar or a limit.
+    #[error("invalid response from the proxy: {0}")]
     Head(#[source] HandshakeError),
-    /// The proxy broke its protocol.
-    #[error("the proxy broke its protocol")]
+    /// The proxy violated its protocol.
+    #[error("the proxy violated its protocol")]
     Malformed,
-    /// The proxy ended the connection without an answer.
-    #[error("the proxy ended the connection")]
+    /// The proxy closed the connection without a response.
+    #[error("the proxy closed the connection")]
     Eof,
 }
 
@@ -70,10 +70,10 @@ pub enum ProxyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RedirectError {
-    /// There were as many redirects as were allowed.
+    /// More redirects followed one another than are allowed.
     #[error("too many redirects")]
     TooMany,
-    /// The server redirects to something that is no URI to connect to.
+    /// The target of the redirect is not a URI to connect to.
     #[error("invalid redirect: {0}")]
     Location(#[source] UriError),
     /// The server redirects from `wss` to `ws`.
@@ -81,31 +81,31 @@ pub enum RedirectError {
     Insecure,
 }
 
-/// Why there is no TLS stream.
+/// Why TLS could not be set up.
 #[cfg(feature = "rustls")]
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TlsError {
-    /// There is no cryptography: enable the `rustls-ring` or `rustls-aws-lc` feature, pass a provider with
+    /// No cryptography is available: enable the `rustls-ring` or `rustls-aws-lc` feature, pass a provider with
     /// [`TlsConfig::provider`](crate::tls::TlsConfig::provider), or install one for the process.
     #[error("TLS requires the `rustls-ring` or `rustls-aws-lc` feature, or another crypto provider")]
     NoCryptoProvider,
-    /// There is no root certificate: the platform has none, and none was added.
-    #[error("no root certificates")]
+    /// No root certificate is available: the platform has none, and none was added.
+    #[error("no root certificates available")]
     NoRoots,
-    /// A root certificate that was added is none.
+    /// An added root certificate is invalid.
     #[error("invalid root certificate: {0}")]
     InvalidRoot(#[source] rustls::Error),
-    /// No certificate can be made out to the host of the URI.
-    #[error("the host cannot have a certificate")]
+    /// The URI's host cannot be the name in a certificate.
+    #[error("the host is not a valid name in a certificate")]
     ServerName,
-    /// The certificate of the server is made out to other hosts.
+    /// The server's certificate is for other hosts.
     #[error("the certificate is for another host: {}", rustls::Error::InvalidCertificate(.0.clone()))]
     HostName(rustls::CertificateError),
-    /// The certificate of the server is not to be trusted.
+    /// The server's certificate is not trusted.
     #[error("{}", rustls::Error::InvalidCertificate(.0.clone()))]
     Certificate(rustls::CertificateError),
-    /// TLS failed otherwise.
+    /// TLS failed for another reason.
     #[error(transparent)]
     Failed(rustls::Error),
 }
