@@ -1,4 +1,4 @@
-//! Assembly of a message that does not lie in the receive buffer as one piece: large, fragmented, or cut by a read.
+//! Assembly of a message that is not in the receive buffer in one piece: large, fragmented, or cut by a read.
 
 use alloc::{string::String, vec::Vec};
 use core::mem;
@@ -13,37 +13,37 @@ use crate::{
     utf8::CutCodePoint,
 };
 
-/// Bytes that must have arrived before the rest of a frame is read straight into the message buffer.
+/// The number of bytes that must have arrived before the rest of a frame is read directly into the message buffer.
 ///
-/// Below it, reads go through the receive buffer, so that an announced length alone never costs memory.
+/// Until then, reads go through the receive buffer, so that an announced length alone never costs memory.
 const DIRECT: usize = 16 << 10;
 
-/// Bytes that are zeroed at a time for those who read into initialised memory only: they are read over while they are still
-/// in the cache.
+/// Bytes zeroed at a time for callers that can only read into initialised memory: they are overwritten while they are
+/// still in the cache.
 const ZEROED: usize = 256 << 10;
 
-/// Bytes of the room that is made first for a compressed message.
+/// The initial space for a compressed message, in bytes.
 const INFLATE: usize = 4 << 10;
 
-/// The buffer of the message that is being assembled. It is kept for the next one until [`release`](Self::release).
+/// The buffer of the message being assembled. It is kept for the next one until [`release`](Self::release).
 #[derive(Debug)]
 pub(super) struct Assembly {
     store: Store,
-    /// Bytes of the longest message so far. So much is made room for at once, as soon as a message is announced to have it:
-    /// a buffer that grows in steps is copied again and again.
+    /// The length of the longest message so far. When a message is announced to be that long, this much is reserved at
+    /// once: a buffer that grows in steps is copied again and again.
     longest: u32,
-    /// Bytes of a binary message that are there; the vector may be initialised further.
+    /// The number of bytes received of a binary message; the vector may be initialised further.
     filled: usize,
-    /// Text: the code point that the last piece cut.
+    /// Text: the code point that the end of the last piece has cut.
     cut: CutCodePoint,
-    /// The reserved bits of the application's extensions. They are here, as the frames are assembled here that have them, and take
-    /// no room of their own.
+    /// The reserved bits of the application's extensions. They are kept here because frames with them are assembled
+    /// here, and because they occupy no extra space here.
     pub(super) claimed: Rsv,
-    /// What is assembled, if that is a frame for an extension.
+    /// The frame for an extension that is being assembled, if it is one.
     pub(super) frame: Option<ExtensionHeader>,
 }
 
-/// What the header of a frame for an extension says.
+/// The header of a frame for an extension.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ExtensionHeader {
     pub(super) rsv: Rsv,
@@ -85,8 +85,8 @@ impl Assembly {
         }
     }
 
-    /// Adds a piece of payload, which is unmasked on the way and of which `rest` bytes are announced to follow, to a message
-    /// that may have `max` bytes.
+    /// Adds a piece of payload to a message that may have `max` bytes, and unmasks it on the way. `rest` further bytes
+    /// are announced.
     pub(super) fn push(
         &mut self,
         piece: &mut [u8],
@@ -97,7 +97,7 @@ impl Assembly {
         let expected = rest.min(self.longest as usize);
         match &mut self.store {
             Store::Text(text) => {
-                // The code point that was cut is counted by its missing bytes only, of which the others are three at most.
+                // Only the missing bytes of the cut code point are counted; it has three others at most.
                 let needed = text.len() + piece.len() + 3;
                 text.reserve_exact(growth(text.capacity(), needed, expected, max) - text.len());
                 if let Some(key) = key {
@@ -132,7 +132,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// Room to decompress into, for a binary message: `n` bytes at most, and one at least if `n` is not 0.
+    /// Returns space to decompress a binary message into: at most `n` bytes, and at least one if `n` is not 0.
     pub(super) fn inflate_space(&mut self, n: usize) -> Option<&mut [u8]> {
         let Store::Binary(bytes) = &mut self.store else {
             return None;
@@ -148,12 +148,12 @@ impl Assembly {
         Some(&mut bytes[self.filled..end])
     }
 
-    /// Takes over `n` bytes that were decompressed into [`inflate_space`](Self::inflate_space).
+    /// Receives `n` bytes that were decompressed into [`inflate_space`](Self::inflate_space).
     pub(super) fn inflate_fill(&mut self, n: usize) {
         self.filled += n;
     }
 
-    /// Room to read up to `remaining` bytes of payload into, for a binary message that is already long.
+    /// Returns space to read up to `remaining` bytes of payload into, for a binary message that is already long.
     ///
     /// It is hardly longer than what has arrived, so the buffer at most doubles.
     pub(super) fn direct_space(&mut self, remaining: usize) -> Option<&mut [u8]> {
@@ -170,9 +170,8 @@ impl Assembly {
         Some(&mut bytes[self.filled..end])
     }
 
-    /// The message buffer to append up to `remaining` bytes of payload to, as far as it has room for: for a binary message
-    /// that is already long, as [`direct_space`](Self::direct_space), but for those who can fill memory that is not
-    /// initialised.
+    /// Returns the message buffer, to append up to `remaining` bytes of payload to, as far as it has room. Like
+    /// [`direct_space`](Self::direct_space), but for callers that can fill uninitialised memory.
     #[cfg(feature = "async")]
     pub(super) fn direct_buffer(&mut self, remaining: usize) -> Option<Limit<&mut Vec<u8>>> {
         let Store::Binary(bytes) = &mut self.store else {
@@ -184,17 +183,17 @@ impl Assembly {
         Some(bytes.limit(room))
     }
 
-    /// Takes over and unmasks what was appended to [`direct_buffer`](Self::direct_buffer). Returns how much it was.
+    /// Receives and unmasks what was appended to [`direct_buffer`](Self::direct_buffer). Returns the number of bytes.
     #[cfg(feature = "async")]
     pub(super) fn direct_appended(&mut self, key: Option<MaskingKey>) -> usize {
-        // All that is there behind the rest of the message is what was appended.
+        // Everything after the rest of the message was appended.
         self.direct_fill(usize::MAX, key)
     }
 
-    /// Takes over and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
+    /// Receives and unmasks `n` bytes that were read into [`direct_space`](Self::direct_space).
     ///
-    /// Returns how many there were: as for [`RecvBuffer::fill`](super::RecvBuffer), more than there is room for counts
-    /// as all of it.
+    /// Returns the number of bytes. As for [`RecvBuffer::fill`](super::RecvBuffer), if `n` is larger than the space, it
+    /// counts as all of it.
     pub(super) fn direct_fill(&mut self, n: usize, key: Option<MaskingKey>) -> usize {
         let Store::Binary(bytes) = &mut self.store else {
             return 0;
@@ -208,15 +207,15 @@ impl Assembly {
         n
     }
 
-    /// How many bytes the cut code point of a text lacks, 0 to 3.
+    /// Returns how many bytes the cut code point of a text lacks, 0 to 3.
     pub(super) fn missing(&self) -> usize {
         self.cut.missing()
     }
 
-    /// Prepares a piece of payload for delivery as a fragment, instead of adding it.
+    /// Prepares a piece of payload for delivery as a fragment, without adding it.
     ///
-    /// The piece, which lies at `start` of the receive buffer, is unmasked; of text it is at most as long as what the
-    /// cut code point lacks, if there is one. Returns `None` if there is nothing to deliver yet.
+    /// The piece, at `start` of the receive buffer, is unmasked. Of text, it is at most as long as what the cut code
+    /// point lacks, if there is one. Returns `None` if there is nothing to deliver yet.
     pub(super) fn cut_fragment(
         &mut self,
         kind: MessageKind,
@@ -238,7 +237,7 @@ impl Assembly {
             } else {
                 len = self.cut.split_piece(piece).map_err(|_| ProtocolError::InvalidUtf8)?;
             }
-            // §8.1: a text may not end inside a code point.
+            // §8.1: a text must not end inside a code point.
             if is_last && !self.cut.is_empty() {
                 return Err(ProtocolError::InvalidUtf8);
             }
@@ -247,15 +246,15 @@ impl Assembly {
         Ok((!nothing).then_some(Found::Fragment(kind, start..start + len, is_last)))
     }
 
-    /// The code point, `len` bytes long, that [`cut_fragment`](Self::cut_fragment) found complete.
+    /// Returns the code point, `len` bytes long, that [`cut_fragment`](Self::cut_fragment) has completed.
     pub(super) fn code_point(&self, len: usize) -> Result<&str, ProtocolError> {
         self.cut.last(len).map_err(|_| ProtocolError::InvalidUtf8)
     }
 
-    /// Ends the message: what was pushed is all of it.
+    /// Ends the message: all of it was pushed.
     pub(super) fn finish(&mut self) -> Result<(), ProtocolError> {
         match &mut self.store {
-            // §8.1: a text may not end inside a code point.
+            // §8.1: a text must not end inside a code point.
             Store::Text(_) if !self.cut.is_empty() => return Err(ProtocolError::InvalidUtf8),
             Store::Text(text) => self.filled = text.len(),
             Store::Binary(bytes) => bytes.truncate(self.filled),
@@ -264,7 +263,7 @@ impl Assembly {
         Ok(())
     }
 
-    /// The bytes of what is assembled, if it is binary.
+    /// Returns the bytes of a binary message.
     pub(super) fn bytes(&self) -> &[u8] {
         match &self.store {
             Store::Text(_) => &[],
@@ -289,7 +288,7 @@ impl Assembly {
         };
     }
 
-    /// Bytes that the buffer occupies.
+    /// Returns the size of the buffer in bytes.
     pub(super) fn capacity(&self) -> usize {
         match &self.store {
             Store::Text(text) => text.capacity(),
@@ -298,9 +297,9 @@ impl Assembly {
     }
 }
 
-/// How much may be read straight behind the `filled` bytes of a message whose buffer has room for `capacity`.
+/// Returns how much may be read directly after the `filled` bytes of a message whose buffer has room for `capacity`.
 ///
-/// When the buffer is full, that doubles it, or makes it as long as the longest message before.
+/// If the buffer is full, this doubles it, or makes it as long as the longest message so far.
 fn direct_room(filled: usize, capacity: usize, longest: u32, remaining: usize) -> Option<usize> {
     if filled < DIRECT || remaining < DIRECT {
         return None;
@@ -309,7 +308,7 @@ fn direct_room(filled: usize, capacity: usize, longest: u32, remaining: usize) -
     if room < DIRECT {
         room = filled;
     }
-    // A short rest comes along: later it would be too short for this, and double the buffer when it is pushed.
+    // A short rest is included: later it would be too short for this, and would double the buffer when it is pushed.
     Some(if remaining < room.saturating_add(DIRECT) {
         remaining
     } else {
@@ -317,8 +316,8 @@ fn direct_room(filled: usize, capacity: usize, longest: u32, remaining: usize) -
     })
 }
 
-/// The capacity of a buffer that must hold `needed` bytes now, and `expected` more soon: it at least doubles when it grows,
-/// but not past what a message may have.
+/// Returns the capacity of a buffer that must hold `needed` bytes now, and `expected` more soon. It at least doubles
+/// when it grows, but does not exceed what a message may have.
 fn growth(capacity: usize, needed: usize, expected: usize, max: u64) -> usize {
     if needed <= capacity {
         return needed;
@@ -334,7 +333,7 @@ mod tests {
 
     const MANY: usize = 1 << 30;
 
-    /// What is not long yet, or has a short rest only, goes through the receive buffer.
+    /// A message that is not long yet, or whose rest is short, goes through the receive buffer.
     #[test]
     fn only_what_is_long_is_read_straight_into_the_message() {
         assert_eq!(direct_room(DIRECT - 1, MANY, u32::MAX, MANY), None);
@@ -342,8 +341,8 @@ mod tests {
         assert_eq!(direct_room(DIRECT, DIRECT, 0, DIRECT), Some(DIRECT));
     }
 
-    /// A full buffer doubles, or becomes as long as the longest message before; one that is not full is filled first. What
-    /// would be left is read at once, if it is short.
+    /// A full buffer doubles, or becomes as long as the longest message so far; one that is not full is filled first. A
+    /// short rest is read at once.
     #[test]
     fn room_follows_what_has_arrived() {
         let filled = 3 * DIRECT;
@@ -368,7 +367,7 @@ mod tests {
         assert_eq!(growth(100, 400, 500, 300), 400, "so much is there");
     }
 
-    /// What is decompressed makes the buffer twice as long at most, and at least: otherwise it would be copied too often.
+    /// Decompression exactly doubles the buffer: less would copy it too often.
     #[test]
     fn the_room_to_decompress_into_doubles() {
         let mut assembly = Assembly::new();
@@ -386,7 +385,7 @@ mod tests {
         assert_eq!(assembly.lend().as_bytes(), [7; 8 * INFLATE]);
     }
 
-    /// The length of a long message is remembered when its buffer is freed, and the next one has its room at once.
+    /// The length of a long message is remembered when its buffer is freed, and reserved at once for the next one.
     #[test]
     fn the_longest_message_is_remembered() {
         let mut assembly = Assembly::new();
@@ -411,7 +410,7 @@ mod tests {
         }
     }
 
-    /// Memory that must be initialised first is so in steps, however long the message is that is expected.
+    /// Memory that must be initialised first is initialised in steps, however long the expected message is.
     #[test]
     fn room_is_zeroed_in_steps() {
         let mut assembly = Assembly::new();

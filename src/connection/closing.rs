@@ -11,8 +11,8 @@
 //!    +--------------> FAILED: shut down, drain ---------> CLOSED  (end of the transport, or deadline)
 //! ```
 //!
-//! If the write side of the transport fails in any of them, nothing is sent or shut down any more, and what the peer has sent
-//! is received until the end of the transport, or the deadline (DRV-02).
+//! If the write side of the transport fails in any of these states, nothing more is sent or shut down, and data that
+//! the peer has sent is received until the end of the transport or the deadline (DRV-02).
 //!
 //! [RFC 6455 §7]: https://www.rfc-editor.org/rfc/rfc6455#section-7
 
@@ -26,22 +26,22 @@ use crate::{
     role::Role,
 };
 
-/// Where a connection is in its life ([RFC 6455 §4.1, §7.1]).
+/// The state of a connection ([RFC 6455 §4.1, §7.1]).
 ///
-/// There is no state for the opening handshake: a [`Connection`](crate::Connection) exists only behind one.
+/// There is no state for the opening handshake: a [`Connection`](crate::Connection) exists only after it.
 ///
 /// [RFC 6455 §4.1, §7.1]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ReadyState {
-    /// Messages flow both ways.
+    /// Messages can be sent and received.
     Open,
     /// A Close was sent or received, or the connection failed. Keep writing, reading and watching the deadline.
     Closing,
-    /// It is over, and the transport can be dropped.
+    /// The connection is over, and the transport can be dropped.
     Closed,
 }
 
-/// Who did something: this endpoint or the other.
+/// Which endpoint did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Side {
     /// This endpoint.
@@ -56,13 +56,13 @@ pub enum Side {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct CloseInfo {
-    /// Who sent a Close first, or failed the connection. When the transport just ended, that was the peer.
+    /// Which side sent a Close first, or failed the connection. [`Peer`](Side::Peer) if the transport just ended.
     pub initiator: Side,
-    /// The code of the peer's Close: 1005 if it had none, 1006 if there was no Close (so far).
+    /// The code of the peer's Close: 1005 if it had none, 1006 if no Close was received (yet).
     pub code: CloseCode,
     /// The reason of the peer's Close.
     pub reason: String,
-    /// The code of the Close that was sent: `None` if none was, 1005 if it had none.
+    /// The code of the Close that was sent: `None` if none was sent, 1005 if it had none.
     pub sent: Option<CloseCode>,
     /// The reason of the Close that was sent.
     pub sent_reason: String,
@@ -74,7 +74,7 @@ pub struct CloseInfo {
     pub clean: bool,
 }
 
-/// In words, for a log: whether it was clean, who began, and why or with what codes.
+/// Formats it for a log: whether it was clean, who began, and why or with which codes.
 ///
 /// ```
 /// # use websocket_proto::{CloseCode, CloseFrame, Config, Connection, Role};
@@ -98,7 +98,7 @@ impl fmt::Display for CloseInfo {
         if let Some(failure) = self.failure {
             write!(f, "{failure}; ")?;
         }
-        // Text of the peer is escaped.
+        // Text from the peer is escaped.
         match self.sent {
             Some(code) => write!(f, "sent {} {:?}, ", code.value(), self.sent_reason)?,
             None => f.write_str("sent nothing, ")?,
@@ -110,40 +110,40 @@ impl fmt::Display for CloseInfo {
     }
 }
 
-/// The state of the closing handshake. It holds no frames and no time, only what happened.
+/// The state of the closing handshake. It contains no frames and no time, only what happened.
 #[derive(Debug)]
 pub(crate) struct Closing {
     role: Role,
     initiator: Option<Side>,
     sent: Option<CloseCode>,
-    /// In a box, since most connections have none yet.
+    /// Boxed, since most connections have none yet.
     said: Option<Box<Said>>,
     failure: Option<ProtocolError>,
-    /// The transport delivers no more bytes, and all were looked at.
+    /// Whether the transport delivers no more bytes, and all were processed.
     eof: bool,
-    /// The transport delivers no more bytes. Some may not have been looked at.
+    /// Whether the transport delivers no more bytes. Some may not have been processed.
     pub(super) at_end: bool,
-    /// A writer was told that the peer has closed.
+    /// Whether a writer was notified that the peer has closed.
     pub(super) is_told: bool,
-    /// The transport is given up, with whatever waits to be written.
+    /// Whether the transport was given up, with all output that was waiting.
     abandoned: bool,
-    /// Output was given up unwritten, and the Close that ends it.
+    /// Whether output, and the Close at its end, was given up unwritten.
     cut: bool,
-    /// The transport takes no more bytes.
+    /// Why the transport accepts no more bytes.
     severed: Option<Severed>,
     end_logged: log::Once,
 }
 
-/// Why the transport takes no more bytes, while it may still deliver some.
+/// Why the transport accepts no more bytes, while it may still deliver some.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Severed {
     /// It failed.
     Failed,
-    /// It took nothing for too long.
+    /// It accepted nothing for too long.
     Stalled(Timer),
 }
 
-/// What the Close frames said, as far as it is not in their codes alone.
+/// The contents of the Close frames, other than their codes.
 #[derive(Debug, Default)]
 struct Said {
     /// The code and the reason of the peer's Close, if it was received.
@@ -171,7 +171,7 @@ impl Closing {
 
     // What happened.
 
-    /// A Close was queued. There is one at most.
+    /// Notes that a Close was queued. There is at most one.
     pub(super) fn on_sent(&mut self, frame: Option<CloseFrame<'_>>) {
         self.initiator = self.initiator.or(Some(Side::Local));
         self.sent = Some(frame.map_or(CloseCode::NO_STATUS, |frame| frame.code));
@@ -181,7 +181,7 @@ impl Closing {
         }
     }
 
-    /// The peer's Close arrived.
+    /// Notes that the peer's Close arrived.
     pub(super) fn on_received(&mut self, frame: Option<CloseFrame<'_>>) {
         self.initiator = self.initiator.or(Some(Side::Peer));
         let (code, reason) = frame.map_or((CloseCode::NO_STATUS, ""), |frame| (frame.code, frame.reason));
@@ -191,7 +191,7 @@ impl Closing {
         }
     }
 
-    /// The connection failed. The first failure is the one that counts.
+    /// Notes that the connection failed. The first failure counts.
     pub(super) fn on_failure(&mut self, error: ProtocolError) -> ProtocolError {
         self.initiator = self.initiator.or(Some(Side::Local));
         *self.failure.get_or_insert_with(|| {
@@ -203,7 +203,7 @@ impl Closing {
         })
     }
 
-    /// The transport delivers no more bytes, which without the peer's Close is a failure of its own (§7.1.5: 1006).
+    /// Notes that the transport delivers no more bytes. Without the peer's Close, that is a failure (§7.1.5: 1006).
     pub(super) fn on_eof(&mut self, flushed: bool) {
         self.eof = true;
         if !self.is_received() && self.failure.is_none() {
@@ -215,15 +215,15 @@ impl Closing {
         }
     }
 
-    /// The transport is of no more use, though so many bytes of output waited for it.
+    /// Notes that the transport is given up while `waiting` bytes of output were queued.
     pub(super) fn on_abandoned(&mut self, waiting: usize) {
         self.abandoned = true;
         self.cut |= waiting > 0;
         self.log_end(false);
     }
 
-    /// The transport takes no more bytes, and some of those that wait may not have left. Unless a side has closed before, it
-    /// counts as the peer's doing.
+    /// Notes that the transport accepts no more bytes, and that some of the queued ones may not have left. Unless a
+    /// side has closed before, it counts as the peer's doing.
     pub(super) fn on_severed(&mut self, why: Severed, is_cut: bool) {
         self.initiator = self.initiator.or(Some(Side::Peer));
         self.severed = self.severed.or(Some(why));
@@ -232,13 +232,13 @@ impl Closing {
 
     // What follows from it.
 
-    /// Why the transport takes no more bytes, if it does not.
+    /// Returns why the transport accepts no more bytes, if it does not.
     #[inline]
     pub(super) fn severed(&self) -> Option<Severed> {
         self.severed
     }
 
-    /// The failure of a transport that took nothing for too long.
+    /// Returns the failure of a transport that accepted nothing for too long.
     pub(super) fn stalled(&self) -> Option<ProtocolError> {
         match self.severed? {
             Severed::Stalled(timer) => Some(ProtocolError::TimedOut(timer)),
@@ -246,25 +246,25 @@ impl Closing {
         }
     }
 
-    /// Whether what is sent goes nowhere, although neither side has closed or failed the connection. Messages are accepted
-    /// and dropped then, so that a caller that answers what still arrives gets to the peer's Close (DRV-02).
+    /// Returns whether output is discarded although neither side has closed or failed the connection. Messages are then
+    /// accepted and dropped, so that a caller that answers what still arrives gets to the peer's Close (DRV-02).
     #[inline]
     pub(super) fn is_deaf(&self) -> bool {
         let is_closed = || self.sent.is_some() || self.is_received() || self.failure.is_some();
         self.severed.is_some() && !is_closed() && !self.abandoned
     }
 
-    /// Whether the peer's Close was received.
+    /// Returns whether the peer's Close was received.
     pub(super) fn is_received(&self) -> bool {
         self.received().is_some()
     }
 
-    /// The code and the reason of the peer's Close, if it was received.
+    /// Returns the code and the reason of the peer's Close, if it was received.
     fn received(&self) -> Option<&(CloseCode, String)> {
         self.said.as_ref()?.received.as_ref()
     }
 
-    /// Whether nothing has happened yet: messages may be sent.
+    /// Returns whether nothing has happened yet: messages may be sent.
     #[inline]
     pub(crate) fn is_open(&self) -> bool {
         self.initiator.is_none()
@@ -274,23 +274,23 @@ impl Closing {
         self.sent.is_some()
     }
 
-    /// Whether both Close frames were exchanged.
+    /// Returns whether both Close frames were exchanged.
     pub(crate) fn is_handshake_done(&self) -> bool {
         self.sent.is_some() && self.is_received()
     }
 
-    /// Whether output was given up unwritten.
+    /// Returns whether output was given up unwritten.
     pub(super) fn is_cut(&self) -> bool {
         self.cut
     }
 
-    /// The failure, if there is one.
+    /// Returns the failure, if there is one.
     #[inline]
     pub(crate) fn failure(&self) -> Option<ProtocolError> {
         self.failure
     }
 
-    /// Whether the transport delivers no more bytes.
+    /// Returns whether the transport delivers no more bytes.
     pub(crate) const fn is_eof(&self) -> bool {
         self.eof
     }
@@ -309,9 +309,9 @@ impl Closing {
         }
     }
 
-    /// Whether the write side of the transport is to be shut down, once everything is flushed.
+    /// Returns whether the write side of the transport must be shut down, once everything is flushed.
     pub(crate) fn wants_shutdown(&self) -> bool {
-        // §7.1.1: the server closes first; after a failure whoever failed does.
+        // §7.1.1: the server closes first; after a failure, the side that failed the connection.
         let first = self.role == Role::Server && self.is_handshake_done();
         !self.abandoned && self.severed.is_none() && (first || self.eof || self.failure.is_some())
     }
@@ -320,7 +320,7 @@ impl Closing {
         self.role
     }
 
-    /// Logs how the connection ended: once.
+    /// Logs how the connection ended, once.
     pub(super) fn log_end(&mut self, flushed: bool) {
         if !self.end_logged.is_first() {
             return;

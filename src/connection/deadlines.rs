@@ -1,8 +1,8 @@
 //! Timers as data: what is due when, and what happens then.
 //!
-//! Nothing here is touched per message. A deadline is armed, with a time that was told, when somebody asks for the next one
-//! and finds it unarmed; whether anything has happened since is told by counters of bytes. To look at them is no judgement:
-//! that is for [`judge`](Deadlines::judge), once the transport has been tried for what may lie in it.
+//! Nothing here runs per message. A deadline is armed, with a reported time, when a caller asks for the next one and
+//! finds it unarmed. Counters of bytes show whether anything has happened since. Looking at them does not judge:
+//! [`judge`](Deadlines::judge) does, after the transport was tried for bytes that may be waiting in it.
 
 mod watch;
 
@@ -20,26 +20,26 @@ use crate::{
     },
 };
 
-/// How long output may stand still when the peer has ended its side: most have gone then, and take nothing any more.
+/// How long output may stall when the peer has ended its side: most such peers are gone and accept nothing more.
 const GONE: Millis = Millis::from_millis(NonZeroU32::MIN.saturating_add(499));
 
 #[derive(Debug)]
 pub(crate) struct Deadlines {
     /// Bytes from the peer, which is idle if there are none.
     silence: Watch,
-    /// What arrives of a message.
+    /// The progress of an unfinished message.
     message: Watch,
-    /// Bytes that the transport takes.
+    /// Bytes that the transport accepts.
     output: Watch,
     keepalive: Option<Millis>,
     pong: Option<Millis>,
     close: Option<Millis>,
-    /// While the connection is open, the end of the wait for the answer to a keepalive Ping, or the time of the next Ping if
-    /// there is no such end. While it closes, the end of that.
+    /// While the connection is open, the end of the wait for the answer to a keepalive Ping, or the time of the next
+    /// Ping if there is no such limit. While it closes, the end of that.
     until: Option<Time>,
-    /// Whether a keepalive Ping was sent that nothing has followed.
+    /// Whether a keepalive Ping was sent and nothing has arrived since.
     pinged: bool,
-    /// Whether it is known that the connection closes.
+    /// Whether it was noted that the connection is closing.
     closing: bool,
 }
 
@@ -58,16 +58,16 @@ impl Deadlines {
         }
     }
 
-    /// Whether an open connection with nothing to write needs no time to be told before it reads on.
+    /// Returns whether an open connection with nothing to write can read on without knowing the time.
     #[inline]
     pub(super) fn is_quiet(&self, bytes: u32) -> bool {
         let is_watched = self.keepalive.is_some() || self.silence.timeout.is_some();
         !is_watched || !self.silence.wants_time(bytes)
     }
 
-    /// The next deadline; [`Time::ZERO`] if the time must be told before.
+    /// Returns the next deadline, or [`Time::ZERO`] if the time must be reported first.
     ///
-    /// Without what was `received`, those about a peer that sends nothing are left out.
+    /// Without `received`, the deadlines about a silent peer are left out.
     #[inline]
     pub(super) fn next(&self, outbound: &Outbound, received: Option<Arrivals>) -> Option<Time> {
         // The common case in few steps.
@@ -87,9 +87,9 @@ impl Deadlines {
         }
         let output = self.next_output(outbound);
         if !outbound.closing.is_open() {
-            // DRV-05: it begins when the Close is written. Before that, what counts is that output moves.
+            // DRV-05: it starts when the Close is written. Before that, output must make progress.
             let close = self.close.filter(|_| !outbound.can_stall());
-            // Until the closing is known, it is the end of another wait.
+            // Until it is noted that the connection is closing, `until` is the end of another wait.
             let until = self.until.filter(|_| self.closing);
             return earlier(output, close.map(|_| until.unwrap_or(Time::ZERO)));
         }
@@ -101,7 +101,8 @@ impl Deadlines {
         earlier(output, peer)
     }
 
-    /// When output that waits will have stood still for too long; [`Time::ZERO`] if the time must be told before.
+    /// Returns when waiting output will have stalled for too long, or [`Time::ZERO`] if the time must be reported
+    /// first.
     pub(super) fn next_output(&self, outbound: &Outbound) -> Option<Time> {
         if !outbound.can_stall() {
             return None;
@@ -121,26 +122,26 @@ impl Deadlines {
             .map(|timeout| self.silence.next(timeout, step, bytes));
         let ping = self.keepalive.and_then(|interval| match self.until {
             _ if !self.pinged || self.silence.wants_time(bytes) => Some(self.silence.next(interval, step, bytes)),
-            // The wait for an answer begins when the Ping has left.
+            // The wait for an answer starts when the Ping has left.
             None => (!outbound.can_stall()).then_some(Time::ZERO),
             until => until,
         });
         earlier(idle, ping)
     }
 
-    /// The shortest of the timeouts that can begin during a read.
+    /// Returns the shortest of the timeouts that can start during a read.
     pub(super) fn shortest_to_begin(&self) -> Option<Duration> {
         earlier(self.close, earlier(self.output.timeout, self.message.timeout)).map(Millis::duration)
     }
 
-    /// The shorter of the timeouts for silence, which says in which steps it is watched.
+    /// Returns the shorter of the timeouts for silence, which determines how often it is checked.
     #[inline]
     fn shortest_silence(&self) -> Option<Millis> {
         earlier(self.silence.timeout, self.keepalive)
     }
 
-    /// How long output may stand still, and whose time that is: while the connection closes, it is no longer than the closing
-    /// handshake may take (DRV-03), and [less](GONE) once the peer sends nothing more (DRV-20).
+    /// Returns how long output may stall, and which timer that is. While the connection closes, it is at most the time
+    /// of the closing handshake (DRV-03), and [less](GONE) once the peer sends nothing more (DRV-20).
     fn stall(&self, outbound: &Outbound) -> Option<(Millis, Timer)> {
         let close = self.close.filter(|_| !outbound.closing.is_open());
         let write = self.output.timeout.map(|timeout| (timeout, Timer::Write));
@@ -149,8 +150,8 @@ impl Deadlines {
         due_first(due_first(write, close), gone)
     }
 
-    /// Arms what is unarmed, notes what has moved, and sends a Ping that is due. Returns the earliest deadline that has passed,
-    /// to be [judged](Self::judge) once the transport was tried.
+    /// Arms unarmed deadlines, notes progress, and sends a Ping that is due. Returns the earliest deadline that has
+    /// passed, to be [judged](Self::judge) after the transport was tried.
     pub(super) fn look(&mut self, now: Time, outbound: &mut Outbound, received: Option<Arrivals>) -> Option<Passed> {
         let passed = self.look_at_all(now, outbound, received);
         outbound.probe.on_time(now);
@@ -162,7 +163,7 @@ impl Deadlines {
             return None;
         }
         if self.closing == outbound.closing.is_open() {
-            // The closing handshake has begun, and has all of its time.
+            // The closing handshake has begun, and gets its full time.
             self.closing = !self.closing;
             (self.until, self.pinged) = (None, false);
             self.output.restart();
@@ -185,7 +186,7 @@ impl Deadlines {
         due_first(output, peer)
     }
 
-    /// The same for one who only writes, and does not know what the peer sends.
+    /// Like [`look`](Self::look), for a caller that only writes and does not know what the peer sends.
     pub(super) fn look_at_output(&mut self, now: Time, outbound: &Outbound) -> Option<Passed> {
         if !outbound.can_stall() {
             return None;
@@ -207,7 +208,7 @@ impl Deadlines {
         due_first(dead, idle.and_then(|timeout| passed(now, still + timeout, Timer::Idle)))
     }
 
-    /// DRV-04: sends a Ping whenever the peer was silent for the interval, which is no judgement.
+    /// DRV-04: sends a Ping whenever the peer was silent for the interval. That is not judging.
     fn keep_alive(&mut self, now: Time, first: Time, interval: Millis, outbound: &mut Outbound) -> Option<Passed> {
         let Some(timeout) = self.pong else {
             if now >= self.until.filter(|_| self.pinged).unwrap_or(first) {
@@ -225,7 +226,7 @@ impl Deadlines {
         self.until.and_then(|until| passed(now, until, Timer::Keepalive))
     }
 
-    /// Ends the connection if a deadline has passed, unless something has happened since it was looked at.
+    /// Ends the connection if a deadline has passed, unless there has been progress since it was found to have passed.
     pub(super) fn judge(&mut self, now: Time, outbound: &mut Outbound, received: Option<Arrivals>) {
         let Some((_, timer)) = self.look(now, outbound, received) else {
             return;
@@ -233,7 +234,7 @@ impl Deadlines {
         outbound.log_deadline(timer);
         let has_ended = outbound.closing.at_end || outbound.closing.is_received();
         if has_ended && outbound.can_stall() && matches!(timer, Timer::Write | Timer::Close) {
-            // What the peer has sent says how the connection ended.
+            // How the connection ended follows from what the peer has sent.
             outbound.sever(Severed::Failed);
             if outbound.closing.is_received() {
                 outbound.abandon();
@@ -241,31 +242,32 @@ impl Deadlines {
             return;
         }
         if timer != Timer::Close || !outbound.is_close_exchanged() {
-            // What a writer has found before is what counts.
+            // What a writer has found before takes precedence.
             let failure = outbound.closing.stalled().unwrap_or(ProtocolError::TimedOut(timer));
             outbound.fail(failure);
         }
-        // Somebody who reads nothing, or does not answer, is not told why.
+        // A peer that reads nothing, or does not answer, is not sent the reason.
         if matches!(timer, Timer::Close | Timer::Write | Timer::Keepalive) {
             outbound.abandon();
         }
     }
 
-    /// Looks and judges at once. Returns whether that was the end, and nothing that is received has an effect any more.
+    /// Looks and judges at once. Returns whether that ended the connection, so that further input has no effect.
     pub(super) fn handle_at_once(&mut self, now: Time, outbound: &mut Outbound, received: Arrivals) -> bool {
         self.judge(now, outbound, Some(received));
         outbound.closing.failure().is_some() || outbound.closing.is_abandoned()
     }
 }
 
-/// A deadline that has passed, and which.
+/// A deadline that has passed, and its timer.
 pub(super) type Passed = (Time, Timer);
 
 fn passed(now: Time, due: Time, timer: Timer) -> Option<Passed> {
     (now >= due).then_some((due, timer))
 }
 
-/// The smaller of two times, if both are there. A chain of iterators says the same, and is many times as much to compile.
+/// Returns the smaller of two times, if both are given. A chain of iterators would do the same, but compile many times
+/// slower.
 #[inline]
 pub(crate) fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     match (one, other) {
@@ -274,7 +276,7 @@ pub(crate) fn earlier<T: Ord>(one: Option<T>, other: Option<T>) -> Option<T> {
     }
 }
 
-/// The same with the timers that the times belong to.
+/// Like [`earlier`], with the timers that the times belong to.
 fn due_first<T: Ord>(one: Option<(T, Timer)>, other: Option<(T, Timer)>) -> Option<(T, Timer)> {
     match (one, other) {
         (Some(one), Some(other)) => Some(if other.0 < one.0 { other } else { one }),

@@ -1,7 +1,7 @@
-//! The order of reads, writes, deadlines and the end of a connection: once, without I/O and without a clock.
+//! The order of reads, writes, deadlines and the end of a connection: in one place, without I/O and without a clock.
 //!
-//! Whoever moves the bytes asks for the next [`Step`], performs it and reports what came of it. It knows no state of the
-//! closing handshake, no deadline and no flag of the connection. [`Driver`] says how such a loop is written.
+//! The code that moves the bytes asks for the next [`Step`], performs it and reports the result. It knows no state of
+//! the closing handshake, no deadline and no flag of the connection. [`Driver`] explains how to write such a loop.
 //!
 //! ```text
 //!               the events that arrived were taken
@@ -28,30 +28,32 @@
 //!
 //! The rules, with the requirements that they fulfil:
 //!
-//! 1. A connection that is over is shut down, if that is still possible, and nothing else.
-//! 2. What waits is written, at most [`Driver::MAX_WRITE`] bytes at a time (DRV-19), then flushed. Then the write side is shut
-//!    down, once (DRV-17).
-//! 3. A deadline that is not armed asks for the time before the read. To arm it is no judgement. A message that arrives needs
-//!    no time as long as there may be more to read.
-//! 4. After a failure of the connection, what is read is discarded. A turn has a bounded number of reads (DRV-13), after which
-//!    the time is asked for if a deadline runs: a flood cannot put off the end.
-//! 5. When both sides block, the wait is for the nearest deadline, writes included (DRV-03).
-//! 6. A deadline is judged only when both sides were tried after it had passed, and blocked (DRV-01). A look that is more than
-//!    1 ms late leaves 1 ms for the runtime to learn what waits: "not ready" is what it knows, not what the socket holds. To
-//!    send a Ping is no judgement.
-//! 7. A write that fails ends the sending direction only (DRV-02): output is dropped, and what the peer has sent is received,
-//!    for at most the time of the closing handshake. What is sent meanwhile is accepted and dropped. Output that stood still
-//!    for too long, found by a caller that does not read, does the same, but reading ends when it would block.
-//! 8. The time of the closing handshake begins when the Close is written, or the write side has failed (DRV-05). Before that,
-//!    output must move within that time, or the one for stalled writes.
-//! 9. After the peer's Close the end is clean, however the transport ended; otherwise it is the failure, or the error of the
-//!    transport.
-//! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that has passed, and at the
-//!     end; a writer when all is written, when nothing can be written any more, when the peer has closed, and at the end
-//!     (DRV-07).
-//! 11. A caller that waits to write also reads, as much as fits, and looks at what arrives up to the first event (DRV-20). While
-//!     nothing fits, silence is not judged. Once nothing can arrive any more, output may stand still for half a second only.
-//!     The same holds for one that leaves events because messages are refused until output is written.
+//! 1. A connection that is over is only shut down, if that is still possible.
+//! 2. Queued output is written, at most [`Driver::MAX_WRITE`] bytes at a time (DRV-19), then flushed. Then the write
+//!   side is shut down, once (DRV-17).
+//! 3. If a deadline is not armed, the time is asked for before the read. Arming a deadline does not judge it. An
+//!   unfinished message needs no time as long as there may be more to read.
+//! 4. After a failure of the connection, data that is read is discarded. A turn has a bounded number of reads (DRV-13).
+//!   After these, the time is asked for if a deadline is running: a flood cannot delay the end.
+//! 5. If both sides block, the wait lasts until the nearest deadline, including those for writes (DRV-03).
+//! 6. A deadline is judged only after both sides were tried after it had passed, and blocked (DRV-01). If the time is
+//!   reported more than 1 ms late, the runtime has 1 ms to learn which bytes are waiting: its "not ready" is what it
+//!   knows, not what the socket holds. Sending a Ping is not judging.
+//! 7. A failed write ends the sending direction only (DRV-02): output is dropped, and data that the peer has sent is
+//!   received, for at most the time of the closing handshake. Messages sent meanwhile are accepted and dropped. Output
+//!   that has stalled for too long, detected by a caller that does not read, has the same effect, but reading ends when
+//!   it would block.
+//! 8. The time of the closing handshake starts when the Close is written, or when the write side has failed (DRV-05).
+//!   Before that, output must make progress within that time, or within that for stalled writes.
+//! 9. After the peer's Close the end is clean, however the transport ended. Otherwise it is the failure, or the error
+//!   of the transport.
+//! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that deadline has
+//!   passed, and at the end; a writer when everything is written, when nothing can be written any more, when the peer
+//!   has closed, and at the end (DRV-07).
+//! 11. A caller that waits to write also reads, as far as there is room, and processes what arrives up to the first
+//!   event (DRV-20). While there is no room, silence is not judged. Once nothing can arrive any more, output may stall
+//!   for half a second only. The same applies to a caller that leaves events because messages are refused until output
+//!   is written.
 
 mod clock;
 mod report;
@@ -65,13 +67,13 @@ pub(crate) use self::{clock::Judging, steps::Readiness};
 use self::{clock::Who, steps::Asks};
 use crate::connection::{Inbound, Outbound, deadlines::Deadlines, output::MAX_WRITE, time::Time};
 
-/// Reads after which the time is asked for, if a deadline runs, and others get their turn.
+/// The number of reads after which the time is asked for if a deadline is running, and other tasks get their turn.
 pub(crate) const READS: u8 = 32;
 
-/// Time for which a reader that cannot be woken does not look at what a writer has done.
+/// How long a reader that cannot be woken goes without checking what a writer has done.
 const GLANCE: Duration = Duration::from_millis(10);
 
-/// What is to be done next; see [`Driver`].
+/// What to do next; see [`Driver`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
@@ -79,41 +81,41 @@ pub enum Step {
     /// [`wrote`](Driver::wrote), [`write_blocked`](Driver::write_blocked), [`write_started`](Driver::write_started) or
     /// [`write_failed`](Driver::write_failed).
     Write,
-    /// Pass on what the transport has buffered. Report [`flushed`](Driver::flushed), or as for `Write`.
+    /// Flush what the transport has buffered. Report [`flushed`](Driver::flushed), or as for `Write`.
     Flush,
-    /// Shut the write side down. Report [`shut_down`](Driver::shut_down), whether it succeeded or not, or as for `Write`.
-    /// It comes once.
+    /// Shut down the write side. Report [`shut_down`](Driver::shut_down), whether it succeeded or not, or as for
+    /// `Write`. This step comes once.
     Shutdown,
     /// Read into the space of the receiving half. Report [`read`](Driver::read) and take the events, or report
     /// [`read_blocked`](Driver::read_blocked), [`read_started`](Driver::read_started),
     /// [`read_ended`](Driver::read_ended) or [`read_failed`](Driver::read_failed).
     Read,
-    /// Read, and throw away what was read. Report as for `Read`.
+    /// Read, and discard the data. Report as for `Read`.
     Discard,
     /// Report the time with [`at`](Driver::at).
     Time,
-    /// Wait until the transport is ready for what was blocked, or until this time, and then report the time. `None` is no
-    /// limit.
+    /// Wait until the transport is ready for what was blocked, or until this time, and then report the time. `None`
+    /// means no limit.
     Wait(Option<Time>),
-    /// This was enough for one turn: let others have theirs, and then ask again.
+    /// This turn was long enough: let other tasks run, then ask again.
     Yield,
     /// All output is written and flushed. Only for callers that wait for that.
     Written,
-    /// The connection is over. [`Driver::outcome`] is how.
+    /// The connection is over. [`Driver::outcome`] returns how it ended.
     Ended,
 }
 
-/// What to do next with the transport of a connection: the loop around it performs [`Step`]s and reports what came of them.
+/// Decides what to do next with the transport of a connection: a loop performs [`Step`]s and reports their results.
 ///
-/// It owns the sending half; [`Connection::drive`](crate::Connection::drive) lends it together with the receiving half.
-/// It does no I/O and reads no clock. All rules about the order of reads, writes and deadlines, and about the end of a
-/// connection, are in it, so a loop needs none of its own:
+/// It owns the sending half; [`Connection::drive`](crate::Connection::drive) returns it together with the receiving
+/// half. It does no I/O and reads no clock. It contains all rules about the order of reads, writes and deadlines, and
+/// about the end of a connection, so a loop needs no rules of its own:
 ///
 /// ```
 /// use std::{io, time::Instant};
 /// use websocket_proto::{Config, Connection, Event, Role, Step, Time};
 ///
-/// /// Drives a connection over a non-blocking stream. Returns what it waits for, `Yield` or `Ended`.
+/// /// Drives a connection over a non-blocking stream. Returns `Wait`, `Yield` or `Ended`.
 /// fn drive(connection: &mut Connection, stream: &mut (impl io::Read + io::Write), origin: Instant) -> io::Result<Step> {
 ///     connection.drive().1.turn();
 ///     loop {
@@ -169,64 +171,68 @@ pub enum Step {
 /// # assert!(connection.drive().1.outcome().is_err());
 /// ```
 ///
-/// # Loops of every kind
+/// # Kinds of loops
 ///
-/// - *Level-triggered or polled* (`Future`s): call [`turn`](Self::turn) whenever the task runs; a side that was not ready is
-///   then tried again. For [`Step::Wait`] set the timer, if there is a time, and return; when it fires, report the time with
-///   [`at`](Self::at) and ask again.
-/// - *Edge-triggered*: report [`readable`](Self::readable) and [`writable`](Self::writable) with the events of the poll instead.
-///   For [`Step::Yield`] put the connection at the end of the queue, and ask again when it comes up.
-/// - *Blocking*: bound each read and write by [`patience`](Self::patience). One that ran into that bound, or found the stream
-///   not ready, is reported as blocked. For `Wait`, report the time if it has come, and begin another turn otherwise, in which
-///   the calls do the waiting. While output waits, a read must not block for long, and the other way round.
-/// - *Completion-based*: start the operation that a step asks for and report [`write_started`](Self::write_started) or
-///   [`read_started`](Self::read_started) in place of its result; ask on until `Wait`. Report the result when it is there, and
-///   ask again. Nothing is asked for twice. Take the results that are there before reporting the time. For `Write`,
-///   [`take_output`](Self::take_output) hands the output over, so that the operation can own it (as io_uring needs it). For
-///   `Read`, [`Inbound::take_buffer`] and [`Inbound::receive_buffer`] do the same with the buffer that is filled.
+/// - *Level-triggered or polled* (`Future`s): call [`turn`](Self::turn) whenever the task runs; a side that was not
+///   ready is then tried again. For [`Step::Wait`], set the timer if there is a time, and return. When it fires, report
+///   the time with [`at`](Self::at) and ask again.
+/// - *Edge-triggered*: report [`readable`](Self::readable) and [`writable`](Self::writable) with the events of the poll
+///   instead. For [`Step::Yield`], put the connection at the end of the queue, and ask again when it comes up.
+/// - *Blocking*: limit each read and write by [`patience`](Self::patience). A call that used up this limit, or found
+///   the stream not ready, is reported as blocked. For `Wait`, report the time if it has come. Otherwise begin another
+///   turn, in which the calls do the waiting. While output is waiting, a read must not block for long, and vice versa.
+/// - *Completion-based*: start the operation for a step, and report [`write_started`](Self::write_started) or
+///   [`read_started`](Self::read_started) in place of its result; continue to ask until `Wait`. When an operation has
+///   completed, report its result and ask again. No operation is asked for twice. Report the available results before
+///   the time. For `Write`, [`take_output`](Self::take_output) hands over the output, so that the operation can own it
+///   (as io_uring requires). For `Read`, [`Inbound::take_buffer`] and [`Inbound::receive_buffer`] do the same with the
+///   buffer to fill.
 ///
 /// # Two tasks
 ///
-/// [`Connection::into_halves`](crate::Connection::into_halves) gives the receiving half to one task, and both share the
-/// driver, protected by a lock that is held while a step is performed on a stream that does not block. The reader asks with
-/// [`next`](Self::next); a writer asks with [`next_write`](Self::next_write), begins its turn with
-/// [`writable`](Self::writable) and reports the time with [`at_write`](Self::at_write). One timer is enough for both: it is set
-/// to the time of the latest `Wait`. When a turn is over, and after something was queued, [`wakes`](Self::wakes) says whom that
-/// concerns. The write side is polled with a waker that wakes both. On a stream that blocks, the lock must not be held for so
-/// long: a write is started with [`take_output`](Self::take_output), and reported when it is done.
+/// [`Connection::into_halves`](crate::Connection::into_halves) gives the receiving half to one task. Both share the
+/// driver, protected by a lock; on a non-blocking stream, the lock is held while a step is performed. The reader asks
+/// with [`next`](Self::next). A writer begins its turn with [`writable`](Self::writable), asks with
+/// [`next_write`](Self::next_write) and reports the time with [`at_write`](Self::at_write). One timer is enough for
+/// both: set it to the time of the latest `Wait`. At the end of a turn, and after queueing something,
+/// [`wakes`](Self::wakes) returns which task to wake. Poll the write side with a waker that wakes both.
 ///
-/// A connection that one task uses for both does not need `next_write`: while it waits to write, it asks with
-/// [`next_flush`](Self::next_flush), so that it reads as well.
+/// On a blocking stream, the lock must not be held while a call blocks: start a write with
+/// [`take_output`](Self::take_output), and report it when it is done.
+///
+/// A connection used by a single task does not need `next_write`: to wait until output is written, it asks with
+/// [`next_flush`](Self::next_flush), so that it also reads.
 ///
 /// # Failing with a lent message
 ///
-/// Text is checked when it is lent. If that fails, report the error with the failed half: the connection is to be driven to its
-/// end with [`next_end`](Self::next_end), which does not need the receiving half that the borrow checker takes for lent.
+/// Text is checked when it is lent. If that fails, report the error with the failed half. Then drive the connection to
+/// its end with [`next_end`](Self::next_end), which does not use the receiving half: the borrow checker considers that
+/// lent.
 #[derive(Debug)]
 pub struct Driver {
     pub(crate) outbound: Outbound,
     pub(crate) deadlines: Deadlines,
-    /// For each who asks, the time that was told, or the end of the grace.
+    /// For each caller, the time that was reported, or the end of the grace period.
     moments: [Time; 2],
     phases: [Judging; 2],
-    /// Until when the reader waits: [`Time::END`] for a wait without end, [`Time::ZERO`] once that time was told to the writer.
+    /// Until when the reader waits: [`Time::END`] for no limit, [`Time::ZERO`] after the writer reported that time.
     reader_waits: Option<Time>,
     writer_waits: bool,
     /// Whether the latest turn was the reader's.
     reads_now: bool,
     read: Readiness,
     write: Readiness,
-    /// Reads since the time was told, or the reader waited.
+    /// Reads since the time was reported, or since the reader waited.
     reads: u8,
-    /// Whether the time was told after the last of them.
+    /// Whether the time was reported after the last of them.
     asked: bool,
 }
 
 impl Driver {
-    /// Bytes that one write is given at most: [`slices`](Self::slices) and [`chunk`](Self::chunk) see to it.
+    /// The most bytes offered for one write: [`slices`](Self::slices) and [`chunk`](Self::chunk) return no more.
     ///
-    /// A transport that accepts everything, such as a channel, then never holds more than this beyond what it has passed on.
-    /// It is enough for a message of 64 KiB to leave with one write.
+    /// A transport that accepts everything, such as a channel, then never holds more than this beyond what it has
+    /// passed on. It is enough to send a message of 64 KiB with one write.
     pub const MAX_WRITE: usize = MAX_WRITE;
 
     pub(super) fn new(outbound: Outbound, deadlines: Deadlines) -> Self {
@@ -245,13 +251,13 @@ impl Driver {
         }
     }
 
-    /// The sending half: what is queued there is written next.
+    /// Returns the sending half: what is queued there is written next.
     #[inline]
     pub const fn outbound(&mut self) -> &mut Outbound {
         &mut self.outbound
     }
 
-    /// The sending half, to be looked at only.
+    /// Returns the sending half, read-only.
     #[inline]
     #[must_use]
     pub const fn outbound_ref(&self) -> &Outbound {
@@ -260,7 +266,7 @@ impl Driver {
 
     /// Begins a turn of the reader: both sides of the transport may be ready.
     ///
-    /// For callers that are not told which side is ready: those that poll, and those that block. Others report
+    /// For callers that do not know which side is ready: those that poll, and those that block. Others report
     /// [`readable`](Self::readable) and [`writable`](Self::writable).
     #[inline]
     pub fn turn(&mut self) {
@@ -269,27 +275,29 @@ impl Driver {
         self.write.free();
     }
 
-    /// The read side may be ready.
+    /// Reports that the read side may be ready.
     #[inline]
     pub fn readable(&mut self) {
         self.reads_now = true;
         self.read.free();
     }
 
-    /// The write side may be ready; also begins a turn of a [writer](Self::next_write).
+    /// Reports that the write side may be ready; also begins a turn of a [writer](Self::next_write).
     #[inline]
     pub fn writable(&mut self) {
         self.reads_now = false;
         self.write.free();
     }
 
-    /// The next step of a caller that waits for events, or for the end. All events must have been taken before, unless the
-    /// output [is full](Outbound::is_full): then they may be left until some of it is written.
+    /// Returns the next step of a caller that waits for events, or for the end.
+    ///
+    /// All events must have been taken first, unless the output [is full](Outbound::is_full): then they may be left
+    /// until some of it is written.
     #[inline]
     pub fn next(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;
-        // The common cases in few steps: an open connection with something to write, with nothing to do but to read, or with
-        // nothing at all.
+        // The common cases in few steps: an open connection that has something to write, only has to read, or has
+        // nothing to do.
         if self.phases[Who::Reader as usize] == Judging::Quiet {
             match self.read {
                 Readiness::Free if self.reads < READS => {
@@ -312,17 +320,18 @@ impl Driver {
         self.next_in_full(Asks::Events, Some(inbound))
     }
 
-    /// The next step of a caller that waits until all output is written, and reads meanwhile, so that two peers that both
-    /// write do not block each other (DRV-20). It ends with [`Step::Written`], or with [`Step::Ended`] if the rest cannot be
-    /// written.
+    /// Returns the next step of a caller that waits until all output is written, and also reads, so that two peers that
+    /// both write do not block each other (DRV-20). It ends with [`Step::Written`], or with [`Step::Ended`] if the rest
+    /// cannot be written.
     ///
-    /// Events may be left in the receiving half. Once nothing more fits there (its buffer is full, and a long message is
-    /// complete), nothing is read until one was taken; meanwhile, silence of the peer is not judged. A loop that reads into
-    /// a buffer of its own, of which not everything was taken over, reports [`read_paused`](Self::read_paused).
+    /// Events may be left in the receiving half. Once there is no more room (the buffer is full, and a long message is
+    /// complete), nothing is read until an event was taken; meanwhile, silence of the peer is not judged. A loop that
+    /// reads into its own buffer, from which not all bytes could be received, reports
+    /// [`read_paused`](Self::read_paused).
     #[inline]
     pub fn next_flush(&mut self, inbound: &mut Inbound) -> Step {
         self.reader_waits = None;
-        // As above. What is written at once needs no look at the other side.
+        // As in `next`. What can be written at once needs no check of the other side.
         if self.read != Readiness::Over
             && self.phases[Who::Reader as usize] == Judging::Quiet
             && self.outbound.closing.is_open()
@@ -337,26 +346,30 @@ impl Driver {
         self.next_in_full(Asks::Written, Some(inbound))
     }
 
-    /// The next step of a connection that has failed, without its receiving half: a message may be lent from that.
+    /// Returns the next step of a connection that has failed, without its receiving half: a message may be borrowed
+    /// from that.
     pub fn next_end(&mut self) -> Step {
         self.reader_waits = None;
         self.next_in_full(Asks::End, None)
     }
 
-    /// How long a read may go on that nobody can end, while another thread uses the driver, or while
-    /// [`patience`](Self::patience) is [`Time::ZERO`]; `None` is no limit. For blocking streams, whose reader cannot be
-    /// [woken](Self::wakes).
+    /// Returns how long a read that cannot be interrupted may take, while another thread uses the driver or while
+    /// [`patience`](Self::patience) is [`Time::ZERO`]. `None` means no limit. For blocking streams, whose reader cannot
+    /// be [woken](Self::wakes).
     ///
-    /// A deadline that begins meanwhile is then kept to 1.25 times its value, or 10 ms.
+    /// A deadline that starts meanwhile then fires within 1.25 times its value, or 10 ms late.
     #[must_use]
     pub fn glance(&self) -> Option<Duration> {
         let shortest = self.deadlines.shortest_to_begin()?;
         Some((shortest / 4).max(GLANCE))
     }
 
-    /// Until when a call that blocks may block; `None` is no limit. [`Time::ZERO`] is the deadline of a message of which more may
-    /// be there: it begins when a read has found nothing for a [glance](Self::glance). For blocking streams, whose calls do the waiting. While the
-    /// receiving half is lent, at the [end](Self::next_end), it is not needed.
+    /// Returns until when a blocking call may block; `None` means no limit. For blocking streams, whose calls do the
+    /// waiting.
+    ///
+    /// [`Time::ZERO`] stands for the deadline of a message of which more may be available: it starts once a read has
+    /// found nothing for a [glance](Self::glance). Pass `None` while the receiving half is lent, at the
+    /// [end](Self::next_end).
     #[must_use]
     pub fn patience(&self, inbound: Option<&Inbound>) -> Option<Time> {
         let due = self.deadlines.next(&self.outbound, inbound.map(Inbound::received));

@@ -1,4 +1,4 @@
-//! Faults of the peer and of the transport, and refused calls of this side.
+//! Faults of the peer and the transport, and refused calls of this side.
 
 use crate::{
     connection::time::Timer,
@@ -6,10 +6,10 @@ use crate::{
     outgoing::Outgoing,
 };
 
-/// Why a connection failed ([RFC 6455 §7.1.7]). It is terminal.
+/// Why a connection failed ([RFC 6455 §7.1.7]). No input is processed after it.
 ///
-/// Where the transport still works, a Close frame with [`close_code`](Self::close_code) is already queued when this is
-/// returned, behind everything else; no input is processed any more.
+/// If the transport still works, a Close frame with [`close_code`](Self::close_code) is already queued when this is
+/// returned, after all other output.
 ///
 /// [RFC 6455 §7.1.7]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.7
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
@@ -18,10 +18,10 @@ pub enum ProtocolError {
     /// A frame header that no endpoint may send.
     #[error("invalid frame header: {0}")]
     Frame(#[from] FrameError),
-    /// A reserved bit is set that no negotiated extension gives a meaning ([RFC 6455 §5.2]).
+    /// A reserved bit that no negotiated extension uses ([RFC 6455 §5.2]).
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
-    #[error("reserved bits {:#05b} without an extension", .0.bits())]
+    #[error("reserved bits {:#05b} set without a negotiated extension", .0.bits())]
     ReservedBits(Rsv),
     /// A client sent an unmasked frame ([RFC 6455 §5.1](https://www.rfc-editor.org/rfc/rfc6455#section-5.1)).
     #[error("unmasked frame from a client")]
@@ -32,31 +32,31 @@ pub enum ProtocolError {
     /// A continuation frame with no message to continue ([RFC 6455 §5.4]).
     ///
     /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-    #[error("continuation frame without a message to continue")]
+    #[error("continuation frame outside a fragmented message")]
     UnexpectedContinuation,
     /// A new message began before the fragmented one was finished ([RFC 6455 §5.4]).
     ///
     /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-    #[error("new message inside a fragmented one")]
+    #[error("new message inside a fragmented message")]
     InterleavedMessage,
     /// A frame is larger than [`Limits::max_frame_size`](crate::Limits::max_frame_size).
-    #[error("frame too big")]
+    #[error("frame exceeds the size limit")]
     FrameTooBig,
     /// A message is larger than [`Limits::max_message_size`](crate::Limits::max_message_size).
-    #[error("message too big")]
+    #[error("message exceeds the size limit")]
     MessageTooBig,
     /// A message has more fragments than [`Limits::max_fragments`](crate::Limits::max_fragments).
-    #[error("message of too many fragments")]
+    #[error("message has too many fragments")]
     TooManyFragments,
-    /// A text message is not UTF-8 ([RFC 6455 §8.1](https://www.rfc-editor.org/rfc/rfc6455#section-8.1)).
-    #[error("text is not UTF-8")]
+    /// A text message is not valid UTF-8 ([RFC 6455 §8.1](https://www.rfc-editor.org/rfc/rfc6455#section-8.1)).
+    #[error("text message is not valid UTF-8")]
     InvalidUtf8,
-    /// The payload of a compressed message is no valid DEFLATE data, or ends inside of a block ([RFC 7692 §7.2.2]).
+    /// The payload of a compressed message is not valid DEFLATE data, or ends inside a block ([RFC 7692 §7.2.2]).
     ///
     /// [RFC 7692 §7.2.2]: https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2
     #[error("invalid compressed data")]
     InvalidCompression,
-    /// A Close frame has a payload that it may not have.
+    /// A Close frame has an invalid payload.
     #[error("invalid close payload: {0}")]
     ClosePayload(#[from] ClosePayloadError),
     /// The transport ended without a closing handshake ([RFC 6455 §7.1.5]): code 1006.
@@ -70,7 +70,7 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// Whether the peer broke a rule of the protocol, rather than a limit or a deadline of this side.
+    /// Returns whether the peer violated the protocol, as opposed to a limit or a deadline of this side.
     pub(super) const fn is_violation(&self) -> bool {
         match self {
             Self::Frame(_)
@@ -90,7 +90,7 @@ impl ProtocolError {
         }
     }
 
-    /// The code of the Close frame that was queued for the peer, or 1006 where no frame can reach it any more.
+    /// Returns the code of the Close frame queued for the peer, or 1006 if no frame can reach it any more.
     #[must_use]
     pub const fn close_code(&self) -> CloseCode {
         match self {
@@ -114,41 +114,41 @@ impl ProtocolError {
     }
 }
 
-/// Why a call to send something was refused. Nothing of it reached the output.
+/// Why a call to send was refused. Nothing was queued.
 ///
-/// `T` is what was to be sent; it is handed back where trying again can help.
+/// `T` is the refused message. It is handed back where trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError<T = ()> {
-    /// The output is past [`Limits::output_high_water`](crate::Limits::output_high_water): the peer reads too slowly.
+    /// The output is above [`Limits::output_high_water`](crate::Limits::output_high_water): the peer reads too slowly.
     /// Write some of it, then try again.
     #[error("output queue is full")]
     Full(T),
-    /// A Close frame was sent or received, or the connection failed: nothing may follow ([RFC 6455 §5.5.1]).
+    /// A Close was sent or received, or the connection failed: nothing more may be sent ([RFC 6455 §5.5.1]).
     ///
     /// [RFC 6455 §5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
-    #[error("the connection is closing")]
+    #[error("connection is closing")]
     Closing(T),
-    /// A fragmented message is open and must be finished first ([RFC 6455 §5.4]).
+    /// A fragmented message is unfinished and must be finished first ([RFC 6455 §5.4]).
     ///
     /// [RFC 6455 §5.4]: https://www.rfc-editor.org/rfc/rfc6455#section-5.4
-    #[error("a fragmented message is open")]
+    #[error("a fragmented message must be finished first")]
     MessageOpen(T),
     /// A Ping or Pong payload is longer than 125 bytes ([RFC 6455 §5.5]).
     ///
     /// [RFC 6455 §5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
-    #[error("control payload of over 125 bytes")]
+    #[error("control payload is longer than 125 bytes")]
     ControlTooLong,
     /// A close reason is longer than 123 bytes ([RFC 6455 §5.5](https://www.rfc-editor.org/rfc/rfc6455#section-5.5)).
-    #[error("close reason of over 123 bytes")]
+    #[error("close reason is longer than 123 bytes")]
     ReasonTooLong,
     /// A close code that may not be sent, or not by this role ([RFC 6455 §7.4]).
     ///
     /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
     #[error("close code {0} may not be sent")]
     InvalidCloseCode(CloseCode),
-    /// A frame for an [extension](crate::ExtensionFrame) has reserved bits that no negotiated extension claims
-    /// ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
+    /// A frame for an [extension](crate::ExtensionFrame) has reserved bits that no negotiated extension claims ([RFC
+    /// 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
     #[error("reserved bits {:#05b} were not claimed in the handshake", .0.bits())]
     ReservedBits(Rsv),
     /// No masking key is available ([`EntropyError`](crate::EntropyError)).
@@ -164,7 +164,7 @@ pub enum SendError<T = ()> {
 }
 
 impl<T> SendError<T> {
-    /// What was to be sent, where it is handed back.
+    /// Returns the refused message, if it is handed back.
     #[must_use]
     pub fn into_unsent(self) -> Option<T> {
         match self {
@@ -175,7 +175,7 @@ impl<T> SendError<T> {
         }
     }
 
-    /// The same error without what was to be sent.
+    /// Returns the error without the refused message.
     #[must_use]
     pub fn without_unsent(&self) -> SendError {
         match *self {
@@ -198,7 +198,7 @@ impl From<SendError<Outgoing<'_>>> for SendError {
 }
 
 impl SendError {
-    /// The same error with what was to be sent.
+    /// Returns the error with the refused message.
     pub(super) fn with_unsent<T>(self, unsent: T) -> SendError<T> {
         match self {
             Self::Full(()) => SendError::Full(unsent),

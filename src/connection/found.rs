@@ -1,17 +1,17 @@
-//! What was found in the received bytes, before it is lent; and what must happen before that.
+//! Results of parsing, before anything is lent, and what must be done with them first.
 
 use core::ops::Range;
 
 use crate::{connection::error::ProtocolError, message::MessageKind};
 
-/// What was parsed without the sending half. A message can be lent as it is; everything else concerns the sending half, and
-/// must be [settled](super::Inbound::settle) with it.
+/// The result of parsing without the sending half. A message can be lent as it is; anything else concerns the sending
+/// half, and must be [settled](super::Inbound::settle) with it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Parsed(pub(super) Result<Option<Found>, ProtocolError>);
 
 impl Parsed {
-    /// The message or fragment that was found, or back what must be settled.
+    /// Returns the message or fragment found, or hands back what must be settled.
     #[inline]
     pub(crate) fn into_data(self) -> Result<Found, Self> {
         match self.0 {
@@ -21,14 +21,14 @@ impl Parsed {
     }
 }
 
-/// A fault of the peer that the sending half does not know yet: [`Outbound::tell`](super::Outbound::tell) makes the failure of
-/// the connection of it.
+/// A fault of the peer that was not reported to the sending half yet: [`Outbound::tell`](super::Outbound::tell) turns
+/// it into the failure of the connection.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Fault(pub(super) ProtocolError);
 
-/// What [`Inbound::parse`](super::Inbound::parse) found, and its place in the buffers. It borrows nothing, so it can be kept
-/// while the buffers are not lent yet.
+/// An event that [`Inbound::parse`](super::Inbound::parse) found, and its range in the buffers. It borrows nothing, so
+/// it can be kept until the buffers are lent.
 #[derive(Debug)]
 pub(crate) enum Found {
     Text(Range<usize>),
@@ -36,9 +36,9 @@ pub(crate) enum Found {
     Assembled,
     /// A fragment, and whether it is the last of its message.
     Fragment(MessageKind, Range<usize>, bool),
-    /// A fragment that was decompressed, with its length.
+    /// A decompressed fragment: its length, and whether it is the last.
     Inflated(MessageKind, usize, bool),
-    /// A fragment of text that is only the code point that earlier pieces had cut.
+    /// A fragment of text that consists only of the code point that earlier pieces had cut.
     CodePoint(usize, bool),
     Ping(Range<usize>),
     Pong(Range<usize>),
@@ -46,7 +46,7 @@ pub(crate) enum Found {
 }
 
 impl Found {
-    /// Whether it concerns the sending half as well.
+    /// Returns whether it also concerns the sending half.
     pub(crate) fn is_control(&self) -> bool {
         matches!(self, Self::Ping(_) | Self::Pong(_) | Self::Close(_))
     }

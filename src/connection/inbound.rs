@@ -32,13 +32,13 @@ use crate::{
     utf8,
 };
 
-/// Bytes that can be left unread when all events were taken: any frame header, or any control frame but its last byte.
+/// The most bytes left unread when all events were taken: any frame header, or any control frame except its last byte.
 const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
 
 /// The receiving half of a [`Connection`](crate::Connection).
 ///
-/// It holds all parse state, so reads can be cut, cancelled and resumed anywhere. The sending half is passed to
-/// [`next_event`](Self::next_event), which queues automatic replies there and nowhere else.
+/// It holds all parse state, so reads can be cut, cancelled and resumed anywhere. [`next_event`](Self::next_event)
+/// takes the sending half, to queue automatic replies; nothing else here uses it.
 ///
 /// ```text
 ///                 header complete, payload complete and unfragmented
@@ -51,19 +51,19 @@ const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
 #[derive(Debug)]
 pub struct Inbound {
     delivery: Delivery,
-    /// Whether input has an effect: until a Close was received or the connection failed.
+    /// Whether input is ignored: after a Close was received or the connection failed.
     ended: bool,
     /// The MASK bit that frames must have.
     mask_bit: u8,
-    /// Payload bytes below which [`parse_short`](Self::parse_short) may take a message; 0 if it may take none.
+    /// The payload length below which [`parse_short`](Self::parse_short) may return a message; 0 if it may not.
     short_end: u32,
-    /// Whether [`space`](Self::space) handed out the message buffer rather than the receive buffer.
+    /// Whether [`space`](Self::space) returned the message buffer and not the receive buffer.
     direct: bool,
     /// Whether the transport delivers no more bytes.
     eof: bool,
-    /// Whether the message that was assembled is the next event: it was complete before it was asked for.
+    /// Whether the assembled message is the next event: it was complete before it was asked for.
     assembled: bool,
-    /// The size of a receive buffer of its own, as a power of two.
+    /// The base-two logarithm of the size of its own receive buffer.
     buffer_bits: u8,
     max_fragments: u32,
     max_frame_size: u64,
@@ -72,9 +72,9 @@ pub struct Inbound {
     frame: Option<OpenFrame>,
     message: Option<OpenMessage>,
     assembly: Assembly,
-    /// What decompresses messages, if that was negotiated.
+    /// The decompressor, if compression was negotiated.
     deflate: Option<Box<Decompressor>>,
-    /// Bytes received, and steps that messages have made which did not arrive at once; both wrap.
+    /// The number of bytes received, and the progress of messages that did not arrive at once; both wrap.
     received: u32,
     progress: u32,
     #[cfg(feature = "async")]
@@ -92,7 +92,7 @@ pub(super) struct Arrivals {
 impl Inbound {
     pub(super) fn new(role: Role, config: &Config) -> Self {
         let limits = &config.limits;
-        // What is assembled in memory must fit an address space, also one of 32 bits.
+        // A message assembled in memory must fit into an address space, even one of 32 bits.
         let most = match config.delivery {
             Delivery::Messages => isize::MAX as u64,
             Delivery::Fragments => u64::MAX,
@@ -127,7 +127,7 @@ impl Inbound {
         inbound
     }
 
-    /// Lets [`parse_short`](Self::parse_short) take messages, if it may at all.
+    /// Allows [`parse_short`](Self::parse_short) to return messages, if the configuration does.
     fn allow_short(&mut self) {
         self.short_end = match self.delivery {
             Delivery::Messages => 1 + self.max_frame_size.min(self.max_message_size).min(0xFFFF) as u32,
@@ -135,21 +135,21 @@ impl Inbound {
         };
     }
 
-    /// The next event, or `None` when more bytes are needed.
+    /// Returns the next event, or `None` if more bytes are needed.
     ///
-    /// What the event lends stays valid until the next call on this connection. Automatic replies (the Pong of a Ping,
-    /// the Close of a Close) are in `outbound` when this returns.
+    /// The event borrows its data until the next call on this connection. When this returns, automatic replies (the
+    /// Pong to a Ping, the Close to a Close) are queued in `outbound`.
     ///
     /// # Errors
     ///
-    /// [`ProtocolError`] when the peer broke the protocol or a limit, when the transport ended without a closing
-    /// handshake, or when a deadline passed. It is terminal, and is returned again by further calls. A fault of the
-    /// peer, and the end of the transport, come behind all events before them.
+    /// [`ProtocolError`] if the peer violated the protocol or a limit, if the transport ended without a closing
+    /// handshake, or if a deadline passed. Further calls return it again. A fault of the peer, or the end of the
+    /// transport, is returned after all events before it.
     #[expect(clippy::inline_always, reason = "measured: see below")]
     #[inline(always)]
     pub fn next_event<'a>(&'a mut self, outbound: &mut Outbound) -> Result<Option<Event<'a>>, ProtocolError> {
-        // Inlined, the event of the common case stays in registers. Through memory it costs twice the time, since its
-        // parts are stored one by one and loaded as vectors.
+        // Inlined, the event of the common case stays in registers. Passing it through memory takes twice the time,
+        // since its parts are stored one by one and loaded as vectors.
         match self.parse_short() {
             Some(Found::Binary(payload)) => Ok(Some(Event::Message(self.buffer.slice(payload).into()))),
             Some(Found::Text(payload)) => match utf8::check(self.buffer.slice(payload)) {
@@ -194,7 +194,7 @@ impl Inbound {
         })
     }
 
-    /// Whether nothing that was received is left to look at.
+    /// Returns whether all received bytes have been processed.
     #[inline]
     fn is_drained(&self) -> bool {
         self.buffer.is_empty() && self.frame.is_none() && !self.assembled
@@ -213,14 +213,14 @@ impl Inbound {
         if let Err(error) = found {
             self.log_limit(error);
             self.end();
-            // Nothing of it will be looked at, and the next read needs the room.
+            // The rest will not be processed, and the next read needs the room.
             self.buffer.clear();
         }
         found
     }
 
-    /// Applies what was [parsed](Self::parse) to the sending half: answers control frames, and notes a failure or, once no event
-    /// is left, the end of the transport.
+    /// Applies a [parsed](Self::parse) result to the sending half: answers control frames, and notes a failure or, once
+    /// no event is left, the end of the transport.
     #[inline]
     pub(crate) fn settle(&mut self, parsed: Parsed, outbound: &mut Outbound) -> Result<Option<Found>, ProtocolError> {
         match parsed.0 {
@@ -235,9 +235,10 @@ impl Inbound {
         }
     }
 
-    /// The common case in few steps: an unfragmented data frame of up to 64 KiB that is all there.
+    /// The common case in few steps: an unfragmented data frame of up to 64 KiB that has arrived completely.
     ///
-    /// Whatever is out of the ordinary, faults included, is left for [`parse_frames`](Self::parse_frames), which would
+    /// Anything unusual, faults included, is left to [`parse_frames`](Self::parse_frames), which would return the same
+    /// here but takes twice as long.
     /// find the same here but takes twice as long.
     #[expect(clippy::inline_always, reason = "measured: see `next_event`")]
     #[inline(always)]
@@ -245,7 +246,7 @@ impl Inbound {
         let &[first, second, ref rest @ ..] = self.buffer.unread() else {
             return None;
         };
-        // FIN, no reserved bit, text or binary; MASK as it must be, and the length in the other seven bits.
+        // FIN, no reserved bit, text or binary; the required MASK bit, and the length in the other seven bits.
         let between_messages = self.frame.is_none() && self.message.is_none() && !self.ended;
         if !matches!(first, 0x81 | 0x82) || !between_messages {
             return None;
@@ -296,7 +297,7 @@ impl Inbound {
                 }
             }
             if self.ended {
-                // CL-14: what comes after the peer's Close, or after a failure, is discarded.
+                // CL-14: anything after the peer's Close, or after a failure, is discarded.
                 self.buffer.clear();
                 return Ok(None);
             }
@@ -308,7 +309,7 @@ impl Inbound {
                     return Ok(None);
                 }
                 Err(error @ (FrameError::OverlongLength | FrameError::LengthTopBit)) => {
-                    // What the first two bytes show comes first, as it would if they had arrived alone.
+                    // A fault in the first two bytes is reported first, as if they had arrived alone.
                     self.check_start(unread)?;
                     return Err(error.into());
                 }
@@ -334,7 +335,7 @@ impl Inbound {
                 }));
             }
 
-            // FR-24: the limits are checked before anything else is done with an announced length.
+            // FR-24: the limits are checked before an announced length is used for anything else.
             let len = header.payload_len;
             if len > self.max_frame_size {
                 return Err(ProtocolError::FrameTooBig);
@@ -360,7 +361,7 @@ impl Inbound {
         }
     }
 
-    /// Settles what could not be settled while events were left: the end of the transport, and any failure.
+    /// Settles what had to wait until no events were left: the end of the transport, and any failure.
     #[inline]
     fn settle_end(&self, outbound: &mut Outbound) -> Result<(), ProtocolError> {
         if self.eof {
@@ -369,25 +370,25 @@ impl Inbound {
         outbound.closing.failure().map_or(Ok(()), Err)
     }
 
-    /// Lends the connection a buffer to receive into, in place of the one that it would make for itself.
+    /// Lends the connection a receive buffer, in place of its own.
     ///
-    /// Returns the buffer that is not needed: the given one, if the connection has one that is no smaller, or else the
+    /// Returns the buffer that is not needed: the given one if the connection has one that is no smaller, otherwise the
     /// connection's former one.
     #[inline]
     pub fn give_buffer(&mut self, buffer: RecvBuffer) -> RecvBuffer {
         self.buffer.give(buffer)
     }
 
-    /// Takes the receive buffer away, to be lent to another connection.
+    /// Takes the receive buffer, to lend it to another connection.
     ///
-    /// If a few bytes of an unfinished frame are in it, the connection keeps just those. Returns `None` if there is no
-    /// buffer, or if events are left in it: take those first.
+    /// If it contains a few bytes of an unfinished frame, the connection keeps only those. Returns `None` if there is
+    /// no buffer, or if it contains events: take those first.
     #[inline]
     pub fn take_buffer(&mut self) -> Option<RecvBuffer> {
         self.buffer.take(MAX_UNREAD)
     }
 
-    /// Frees every buffer that holds nothing, so that an idle connection costs no more than its own size.
+    /// Frees all empty buffers, so that an idle connection costs only its own size.
     pub fn release(&mut self) {
         if self.buffer.capacity() > 0 {
             self.buffer.release(MAX_UNREAD);
@@ -400,12 +401,12 @@ impl Inbound {
         }
     }
 
-    /// Bytes of the receive buffer.
+    /// Returns the size of the receive buffer in bytes.
     pub(crate) fn buffer_capacity(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// Bytes of heap that the receiving half holds.
+    /// Returns the number of heap bytes that the receiving half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
         let deflate = self
@@ -415,7 +416,7 @@ impl Inbound {
         self.buffer.allocated() + self.assembly.capacity() + deflate
     }
 
-    /// Whether it holds the buffer of a message that was delivered, for the next one.
+    /// Returns whether it keeps the buffer of a delivered message for the next one.
     pub(crate) fn holds_spare(&self) -> bool {
         // A frame for an extension is delivered before its message ends.
         let is_between = |message: OpenMessage| message.raw && !message.compressed && self.frame.is_none();
@@ -428,10 +429,10 @@ impl Inbound {
         self.received = self.received.wrapping_add(n as u32);
     }
 
-    /// What has arrived, so that a deadline can see whether the peer is silent.
+    /// Returns what has arrived, so that a deadline can tell whether the peer is silent.
     #[inline]
     pub(super) fn received(&self) -> Arrivals {
-        // What was received of it and not looked at yet, since events were left, is no fault of the peer.
+        // Bytes received but not processed, because events were left, are not the peer's fault.
         let is_open = match &self.frame {
             Some(frame) => frame.remaining > 0 && self.buffer.is_empty(),
             None => self.message.is_some() && self.whole_frame().is_none(),
@@ -442,23 +443,23 @@ impl Inbound {
         }
     }
 
-    /// Whether more bytes can come, and there is room for them.
+    /// Returns whether more bytes can come and there is room for them.
     pub(crate) fn wants_read(&self) -> bool {
         !self.eof && self.has_room()
     }
 
-    /// Whether there is room for more bytes.
+    /// Returns whether there is room for more bytes.
     pub(super) fn has_room(&self) -> bool {
         self.buffer.has_room()
     }
 
-    /// Whether bytes were received that were not looked at: in the receive buffer, or all of a frame that was read to where its
-    /// message is.
+    /// Returns whether received bytes have not been processed: in the receive buffer, or a complete frame that was read
+    /// into the message buffer.
     pub(super) fn has_unread(&self) -> bool {
         !self.buffer.unread().is_empty() || self.frame.is_some_and(|frame| frame.remaining == 0)
     }
 
-    /// Stops the effect of all further input.
+    /// Ignores all further input.
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.frame = None;
@@ -479,7 +480,7 @@ impl Inbound {
     }
 }
 
-/// The size of a receive buffer, rounded up to a power of two, as that.
+/// Returns the base-two logarithm of the size of a receive buffer, rounded up.
 fn bits(size: usize) -> u8 {
     let size = size.clamp(RecvBuffer::MIN_CAPACITY, 1 << 30).next_power_of_two();
     #[expect(clippy::cast_possible_truncation, reason = "at most 30")]

@@ -1,4 +1,4 @@
-//! Masking keys for a client's frames, drawn from the source of entropy in batches.
+//! Masking keys for a client's frames, drawn in batches from the source of entropy.
 
 use alloc::boxed::Box;
 
@@ -8,10 +8,11 @@ use crate::{
     sync::Arc,
 };
 
-/// Bytes of one batch: one draw from the source serves some 250 frames. With what belongs to it, a batch has 1 KiB.
+/// The size of a batch: one draw from the source lasts for about 250 frames. With its bookkeeping, a batch occupies 1
+/// KiB.
 const BATCH: usize = 1008;
 
-/// Batches of the operating system's entropy that are expanded from one seed of it.
+/// The number of batches expanded from one seed of the operating system.
 const RESEED: usize = 64;
 
 /// A supply of masking keys. It draws the first batch when the first key is needed.
@@ -22,9 +23,9 @@ pub(super) struct MaskKeys {
 
 struct Batch {
     bytes: [u8; BATCH],
-    /// What was used of them; below `BATCH`, a key is left.
+    /// How many bytes were used; below `BATCH`, a key is left.
     used: usize,
-    /// Batches before this one.
+    /// The number of batches before this one.
     count: usize,
 }
 
@@ -33,7 +34,7 @@ impl MaskKeys {
         Self { entropy, batch: None }
     }
 
-    /// A key that was never used before (§5.3, §10.3: fresh for each frame, and not to be foreseen).
+    /// Returns a key that was never used before (§5.3, §10.3: fresh for each frame, and unpredictable).
     #[inline]
     pub(super) fn next(&mut self) -> Result<MaskingKey, EntropyError> {
         if let Some(key) = self.batch.as_deref_mut().and_then(Batch::next) {
@@ -42,7 +43,7 @@ impl MaskKeys {
         self.refill()
     }
 
-    /// The first key of a new batch.
+    /// Returns the first key of a new batch.
     #[cold]
     fn refill(&mut self) -> Result<MaskingKey, EntropyError> {
         let batch = self.batch.get_or_insert_with(|| {
@@ -66,7 +67,7 @@ impl MaskKeys {
         batch.next().ok_or(EntropyError)
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(super) fn allocated(&self) -> usize {
         self.batch.as_deref().map_or(0, size_of_val)
     }
@@ -82,7 +83,7 @@ impl Batch {
 }
 
 impl core::fmt::Debug for MaskKeys {
-    /// Keys to come are secret.
+    /// Future keys are secret.
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.write_str("MaskKeys")
     }
@@ -93,7 +94,7 @@ mod tests {
     use super::*;
     use alloc::format;
 
-    /// SEC-01: of 64 batches the first has a seed of the operating system, and the others that of the batch before.
+    /// SEC-01: every 64th batch is seeded by the operating system, and the others by the previous batch.
     #[cfg(feature = "os-entropy")]
     #[test]
     fn seeds_are_fresh_again_and_again() {
@@ -112,7 +113,7 @@ mod tests {
         }
     }
 
-    /// A seed is used for nothing else: no key can be told from one that went out.
+    /// A seed is not used for anything else: no key can be derived from one that was sent.
     #[cfg(feature = "os-entropy")]
     #[test]
     fn seeds_are_no_keys() {
@@ -122,7 +123,7 @@ mod tests {
         assert_eq!(batch.bytes[OsEntropy::SEED..][..4], first);
     }
 
-    /// SEC-01: keys to come are not shown, whoever logs a connection.
+    /// SEC-01: logging a connection does not show future keys.
     #[test]
     fn keys_are_not_shown() {
         let mut keys = MaskKeys::new(None);

@@ -33,13 +33,13 @@ use crate::{
     sync::Arc,
 };
 
-/// Automatic Pongs that may wait in the output; of further Pings only the latest is answered (§5.5.3 allows that).
+/// The most automatic Pongs queued; of further Pings only the latest is answered, as §5.5.3 allows.
 const MAX_PONGS: u8 = 16;
 
 /// The sending half of a [`Connection`](crate::Connection).
 ///
-/// Calls to send queue bytes and never write: what is queued is in [`output`](Self::output), to be written to the
-/// transport when it has room.
+/// Sending methods only queue bytes and never write. Queued bytes are in [`output`](Self::output), to be written to the
+/// transport when it is ready.
 #[derive(Debug)]
 pub struct Outbound {
     high_water: u32,
@@ -47,16 +47,16 @@ pub struct Outbound {
     /// Automatic Pongs in the output that end before `pongs_end`.
     pongs: u8,
     pongs_end: u64,
-    /// The fragmented message that is being sent.
+    /// The kind of the fragmented message being sent.
     message: Option<MessageKind>,
-    /// What compresses messages, if that was negotiated.
+    /// The compressor, if compression was negotiated.
     deflate: Option<Box<Compressor>>,
-    /// What the opening handshake settled, if anything.
+    /// The result of the opening handshake, if any.
     agreed: Option<Arc<Agreed>>,
-    /// A client's supply of keys; a server masks nothing.
+    /// A client's supply of masking keys; a server does not mask.
     keys: Option<MaskKeys>,
     output: Output,
-    /// Whether the transport may hold written bytes back, which is for the shells to know.
+    /// Whether the transport may hold written bytes back. Only the shells know.
     pub(crate) unflushed: bool,
     pub(crate) closing: Closing,
     pub(super) probe: Probe,
@@ -65,7 +65,7 @@ pub struct Outbound {
 impl Outbound {
     pub(super) fn new(role: Role, config: &Config) -> Self {
         Self {
-            // DRV-09: with a mark of 0 nothing could ever be queued.
+            // DRV-09: with a mark of 0, nothing could ever be queued.
             high_water: u32::try_from(config.limits.output_high_water)
                 .unwrap_or(u32::MAX)
                 .max(1),
@@ -83,24 +83,25 @@ impl Outbound {
         }
     }
 
-    /// Queues a message, or whatever else is to be sent; see [`Outgoing`].
+    /// Queues a message, a control frame or a fragment; see [`Outgoing`].
     ///
-    /// A payload of up to 4 KiB, or one that is only lent, is copied; a larger owned one is queued as it is (and
-    /// masked in place by a client, if nobody else shares it). A server queues a [prepared
-    /// message](crate::PreparedMessage) as it is: one of more than 4 KiB, or that is queued alone, is not copied, but counts in
-    /// full against [`output_high_water`](crate::Limits::output_high_water). It is compressed anew only if the peer's window is
-    /// too small for its compressed form. A client masks a copy.
+    /// A payload of up to 4 KiB, or a borrowed one, is copied. A larger owned payload is queued without a copy (a
+    /// client masks it in place, if nothing else shares it).
+    ///
+    /// A server queues a [prepared message](crate::PreparedMessage) as it is: without a copy if it is longer than 4 KiB
+    /// or the only one queued. It counts in full against [`output_high_water`](crate::Limits::output_high_water). It is
+    /// compressed anew only if the peer's window is too small for its compressed form. A client masks a copy.
     ///
     /// # Errors
     ///
-    /// All hand back what was refused: [`SendError::Full`] if too much is queued already, [`SendError::Closing`] after a
-    /// Close or a failure, [`SendError::MessageOpen`] inside a fragmented message (for a fragment, inside one of the other
-    /// kind), [`SendError::NoEntropy`] if no masking key is available.
+    /// [`SendError::Full`] if too much is already queued, [`SendError::Closing`] after a Close or a failure,
+    /// [`SendError::MessageOpen`] inside a fragmented message (for a fragment, inside one of the other kind),
+    /// [`SendError::NoEntropy`] if no masking key is available. All hand back the refused message.
     #[inline]
     pub fn feed<'m>(&mut self, outgoing: impl Into<Outgoing<'m>>) -> Result<(), SendError<Outgoing<'m>>> {
         let outgoing = outgoing.into();
-        // Inlined, and only looked at, the message of the common case stays in registers. Moved through memory it costs twice
-        // the time, since its parts are stored one by one and loaded as vectors.
+        // Inlined, and passed by reference, the message of the common case stays in registers. Moving it through memory
+        // takes twice the time, since its parts are stored one by one and loaded as vectors.
         let is_fed = match &outgoing.content {
             Content::Message(message) => self.push_short(message.kind(), message.as_bytes()),
             Content::Prepared(message) => self.push_prepared_plain(message),
@@ -122,7 +123,7 @@ impl Outbound {
         Ok(())
     }
 
-    /// The same where room was promised before, whatever has taken it since.
+    /// Like [`feed`](Self::feed), for a message that was promised room, even if the room has been used since.
     #[cfg(feature = "async")]
     pub(crate) fn feed_above_mark<'m>(
         &mut self,
@@ -134,7 +135,7 @@ impl Outbound {
         fed
     }
 
-    /// Queues a Ping ([RFC 6455 §5.5.2]) with up to 125 bytes of payload, which the peer's Pong will repeat.
+    /// Queues a Ping ([RFC 6455 §5.5.2]) with up to 125 bytes of payload, which the peer's Pong repeats.
     ///
     /// # Errors
     ///
@@ -146,10 +147,9 @@ impl Outbound {
             .map_err(|refused| refused.without_unsent())
     }
 
-    /// Queues a Pong ([RFC 6455 §5.5.3]): an unsolicited one, or the answer under
-    /// [`PingPolicy::Report`].
+    /// Queues a Pong ([RFC 6455 §5.5.3]): an unsolicited one, or the answer under [`PingPolicy::Report`].
     ///
-    /// It does not take the place of an automatic Pong, nor the other way round.
+    /// It does not replace an automatic Pong, and is not replaced by one.
     ///
     /// # Errors
     ///
@@ -161,23 +161,24 @@ impl Outbound {
             .map_err(|refused| refused.without_unsent())
     }
 
-    /// Begins the closing handshake ([RFC 6455 §7.1.2]) with a Close frame, after everything that is queued. If the connection
-    /// is closing already, or has failed, nothing happens.
+    /// Queues a Close, after everything else that is queued, to start the closing handshake ([RFC 6455 §7.1.2]). Does
+    /// nothing if the connection is already closing or has failed.
     ///
-    /// `None` sends a Close without a code. Afterwards nothing more can be sent; keep reading until the connection is
-    /// [`Closed`](crate::ReadyState::Closed).
+    /// `None` sends a Close without a code. After the Close, nothing more can be sent; keep reading until the
+    /// connection is [`Closed`](crate::ReadyState::Closed).
     ///
     /// # Errors
     ///
-    /// [`SendError::ReasonTooLong`] above 123 bytes, [`SendError::InvalidCloseCode`] for a code that may not be sent (by this
-    /// role: 1010 is for clients), [`SendError::NoEntropy`] if no masking key is available.
+    /// [`SendError::ReasonTooLong`] if the reason is longer than 123 bytes, [`SendError::InvalidCloseCode`] for a code
+    /// that may not be sent (by this role: 1010 is for clients), [`SendError::NoEntropy`] if no masking key is
+    /// available.
     ///
     /// [RFC 6455 §7.1.2]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.2
     pub fn close<'c>(&mut self, frame: impl Into<Option<CloseFrame<'c>>>) -> Result<(), SendError> {
         let frame = frame.into();
         if let Some(CloseFrame { code, reason }) = frame {
             let is_server = self.keys.is_none();
-            // §7.4.1: 1010 is sent by clients only.
+            // §7.4.1: only clients send 1010.
             if !code.is_sendable() || (is_server && code == CloseCode::EXTENSION_REQUIRED) {
                 return Err(SendError::InvalidCloseCode(code));
             }
@@ -192,58 +193,59 @@ impl Outbound {
             .map_err(|EntropyError { .. }| SendError::NoEntropy(()))
     }
 
-    /// The bytes to write to the transport.
+    /// Returns the bytes to write to the transport.
     #[inline]
     pub const fn output(&mut self) -> &mut Output {
         &mut self.output
     }
 
-    /// The same, to be looked at only.
+    /// Returns the output, read-only.
     #[inline]
     pub(super) const fn output_ref(&self) -> &Output {
         &self.output
     }
 
-    /// Whether enough is queued that messages are refused with [`SendError::Full`].
+    /// Returns whether the queue is so full that messages are refused with [`SendError::Full`].
     ///
-    /// An application that answers what it receives should take no further events then, until output was written.
+    /// An application that answers what it receives should then stop taking events until output was written.
     #[inline]
     #[must_use]
     pub fn is_full(&self) -> bool {
-        // Once it is closing, they are refused for another reason, and waiting for room is pointless.
+        // Once the connection is closing, messages are refused for another reason, and waiting for room is pointless.
         self.output.queued() >= self.high_water as usize && self.closing.is_open()
     }
 
-    /// Bytes queued and not known to be written yet. A payload counts in full, also one that is shared with other connections.
+    /// Returns the number of bytes queued and not known to be written. A payload counts in full, even if other
+    /// connections share it.
     #[must_use]
     pub fn queued(&self) -> usize {
         self.output.queued()
     }
 
-    /// Whether there is output to write.
+    /// Returns whether there is output to write.
     #[inline]
     #[must_use]
     pub fn wants_write(&self) -> bool {
         !self.output.is_empty()
     }
 
-    /// Lends the sending half a buffer to queue frames in, in place of the one that it would make for itself.
+    /// Lends the sending half a buffer to queue frames in, in place of its own.
     ///
-    /// An event loop can own one, of any content, and lend it together with a [`RecvBuffer`](crate::RecvBuffer) to
-    /// whichever connection is readable. Returns the buffer that is not needed: the given one, if output waits or the
-    /// sending half has one that is no smaller, or else its former one.
+    /// An event loop can own one buffer, with any content, and lend it together with a
+    /// [`RecvBuffer`](crate::RecvBuffer) to the connection that is readable. Returns the buffer that is not needed: the
+    /// given one if output is queued or the sending half has one that is no smaller, otherwise its former one.
     #[inline]
     pub fn give_buffer(&mut self, buffer: Vec<u8>) -> Vec<u8> {
         self.output.give_buffer(buffer)
     }
 
-    /// Takes the buffer away, to be lent to another connection. Returns `None` if there is none, or while output waits.
+    /// Takes the buffer, to lend it to another connection. Returns `None` if there is none, or while output is queued.
     #[inline]
     pub fn take_buffer(&mut self) -> Option<Vec<u8>> {
         self.output.take_buffer()
     }
 
-    /// Frees buffers that hold nothing. A client keeps its unused masking keys, at most 1 KiB.
+    /// Frees empty buffers. A client keeps its unused masking keys, at most 1 KiB.
     pub fn release(&mut self) {
         if self.output.is_empty() {
             self.output.release();
@@ -253,19 +255,19 @@ impl Outbound {
         }
     }
 
-    /// The subprotocol that both sides agreed on, if any.
+    /// Returns the negotiated subprotocol, if any.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.agreed.as_ref()?.subprotocol.as_deref()
     }
 
-    /// What both sides agreed on about permessage-deflate; `None` if messages are not compressed.
+    /// Returns the negotiated parameters of permessage-deflate, or `None` if messages are not compressed.
     #[must_use]
     pub fn deflate(&self) -> Option<DeflateParams> {
         self.agreed.as_ref()?.deflate
     }
 
-    /// What both sides agreed on, to be shared by halves.
+    /// Returns the negotiated parameters, for the halves to share.
     #[cfg(feature = "std")]
     pub(crate) fn agreed(&self) -> Option<&Arc<Agreed>> {
         self.agreed.as_ref()
@@ -275,21 +277,21 @@ impl Outbound {
         self.agreed = agreed;
     }
 
-    /// Bytes of heap that the sending half holds.
+    /// Returns the number of heap bytes that the sending half holds.
     #[must_use]
     pub fn allocated(&self) -> usize {
         let deflate = self
             .deflate
             .as_ref()
             .map_or(0, |deflate| size_of::<Compressor>() + deflate.allocated());
-        // With the counts of the shared pointer.
+        // Includes the reference counts of the shared pointer.
         let agreed = self.agreed.as_ref().map_or(0, |agreed| {
             size_of::<Agreed>() + 2 * size_of::<usize>() + agreed.subprotocol.as_ref().map_or(0, |name| name.len())
         });
         self.output.allocated() + self.keys.as_ref().map_or(0, MaskKeys::allocated) + deflate + agreed
     }
 
-    /// Queues a Ping whose answer is timed, unless one is under way or nothing can be sent.
+    /// Queues a Ping to measure the round-trip time, unless one is already pending or nothing can be sent.
     pub(crate) fn measure_latency(&mut self) {
         let Some(payload) = self.probe.start() else { return };
         if self.ping(&payload).is_err() {
@@ -297,77 +299,77 @@ impl Outbound {
         }
     }
 
-    /// The time between the latest timed Ping and its answer, if there was one.
+    /// Returns the latest round-trip time measured, if any.
     #[must_use]
     pub const fn latency(&self) -> Option<Duration> {
         self.probe.latency()
     }
 
-    /// Queues a keepalive Ping. It is timed in place of one whose answer never came, since of several Pings the peer
-    /// need only answer the latest (§5.5.3).
+    /// Queues a keepalive Ping. It replaces a measurement whose answer never came, since of several Pings the peer need
+    /// only answer the latest (§5.5.3).
     pub(super) fn keepalive_ping(&mut self) {
         self.probe.cancel();
         self.measure_latency();
     }
 
-    /// Where the connection is in its life.
+    /// Returns the state of the connection.
     #[must_use]
     pub fn ready_state(&self) -> ReadyState {
         self.closing.ready_state(!self.can_stall())
     }
 
-    /// How the connection ended or is ending; `None` while it is open.
+    /// Returns how the connection ended or is ending, or `None` while it is open.
     #[must_use]
     pub fn close_info(&self) -> Option<CloseInfo> {
         self.closing.close_info(!self.can_stall())
     }
 
-    /// Whether something is on its way to the peer that did not leave, as far as is known.
+    /// Returns whether output is queued, or written but not known to have left.
     pub(super) fn can_stall(&self) -> bool {
         self.output.queued() > 0 || self.unflushed
     }
 
-    /// Whether nothing is to be done for this side: it is open, with nothing to write and no time to be told.
+    /// Returns whether this side has nothing to do: it is open, has nothing to write and does not need the time.
     #[inline]
     pub(super) fn is_quiet(&self) -> bool {
         self.closing.is_open() && !self.can_stall() && !self.probe.wants_time()
     }
 
-    /// Whether both Close frames were exchanged, and this side's is written.
+    /// Returns whether both Close frames were exchanged and this side's is written.
     pub(super) fn is_close_exchanged(&self) -> bool {
         self.closing.is_handshake_done() && !self.can_stall()
     }
 
-    /// Bytes written since the connection began, as a counter that wraps.
+    /// Returns the number of bytes written since the connection began, as a counter that wraps.
     #[expect(clippy::cast_possible_truncation, reason = "it wraps")]
     pub(super) fn written_mark(&self) -> u32 {
         self.output.written() as u32
     }
 
-    /// Queues what must go out before the first frame.
+    /// Queues bytes that must be sent before the first frame.
     pub(super) fn push_unsent_response(&mut self, bytes: &[u8]) {
         self.output.push_raw(bytes);
     }
 
-    /// Answers a Ping, if that is left to the connection.
+    /// Answers a Ping, if the connection answers Pings.
     pub(super) fn on_ping(&mut self, payload: &[u8]) {
-        // MSG-21, CL-14: no Pong once a Close was sent or received.
+        // MSG-21, CL-14: no Pong after a Close was sent or received.
         if self.pings == PingPolicy::Report || !self.closing.is_open() {
             return;
         }
-        // Without entropy there is no Pong; the peer will find the connection dead.
+        // Without entropy there is no Pong; the peer will consider the connection dead.
         let Ok(masking_key) = self.next_key() else { return };
         let header = control_header(Opcode::Pong, masking_key, payload);
         if self.output.written() >= self.pongs_end {
             self.pongs = 0;
         }
-        // While one is kept back, the others are not written, and so many they stay.
+        // While a Pong is deferred, the others are not written, and their number stays the same.
         if self.pongs < MAX_PONGS {
             self.pongs += 1;
             self.output.push_frame(&header, payload);
             self.pongs_end = self.output.end();
         } else {
-            // SEC-09: whoever floods with Pings and reads no Pongs fills this one place.
+            // SEC-09: a peer that floods with Pings and reads no Pongs fills only this one place.
             self.output.defer_frame(&header, payload, self.pongs_end);
         }
     }
@@ -381,7 +383,7 @@ impl Outbound {
     pub(super) fn on_close(&mut self, frame: Option<CloseFrame<'_>>) {
         self.closing.on_received(frame);
         if !self.closing.is_close_sent() {
-            // Without entropy there is no masked Close; the transport is closed without one then.
+            // Without entropy there is no masked Close; the transport is then closed without one.
             let _ = self.push_close(frame.map(|frame| frame.code.into()));
         }
     }
@@ -391,7 +393,7 @@ impl Outbound {
         self.fail(fault.0)
     }
 
-    /// Fails the connection (§7.1.7): queues the Close that says why, if one can still be sent.
+    /// Fails the connection (§7.1.7): queues a Close with the reason, if one can still be sent.
     ///
     /// Returns the failure that counts, which is the first.
     pub(super) fn fail(&mut self, error: ProtocolError) -> ProtocolError {
@@ -403,7 +405,8 @@ impl Outbound {
         error
     }
 
-    /// The common case in few steps: a message that is copied as it is, with nothing against it. Returns whether it was queued.
+    /// The common case in few steps: a message that is copied as it is, and that nothing prevents. Returns whether it
+    /// was queued.
     #[inline]
     fn push_short(&mut self, kind: MessageKind, payload: &[u8]) -> bool {
         let is_plain = self.message.is_none() && self.deflate.is_none();

@@ -1,4 +1,4 @@
-//! The bytes that wait to be written, in order.
+//! The bytes that are waiting to be written, in order.
 
 mod owned;
 mod queue;
@@ -18,19 +18,19 @@ use self::{
 };
 use crate::frame::FrameHeader;
 
-/// Bytes of one write.
+/// The most bytes of one write.
 pub(super) const MAX_WRITE: usize = 128 << 10;
 
-/// Payloads up to this many bytes are copied behind their header; longer ones that are owned are queued as they are.
+/// Payloads up to this size are copied after their header; longer ones that are owned are queued without a copy.
 ///
-/// Copying so few bytes costs less than one more slice in a vectored write.
+/// Copying a payload of this size costs less than another slice in a vectored write.
 pub(super) const MAX_INLINE: usize = 4 << 10;
 
-/// Bytes queued for the peer ([`bytes::Buf`]): write what [`chunk`](Buf::chunk) or
-/// `chunks_vectored` (with `std`) gives, then tell with [`advance`](Buf::advance) how many were taken.
+/// Bytes queued for the peer ([`bytes::Buf`]). Write what [`chunk`](Buf::chunk) or `chunks_vectored` (with `std`)
+/// returns, then report the count with [`advance`](Buf::advance).
 ///
-/// All frames queued between two writes are here together, so one write sends them all. A write that takes only a part,
-/// or is cancelled, moves nothing but a cursor.
+/// It contains all frames queued between two writes, so one write sends them all. A write that accepts only a part, or
+/// is cancelled, only moves a cursor.
 ///
 /// ```text
 ///   arena     | written | headers, control frames, small payloads ...        |
@@ -40,19 +40,19 @@ pub(super) const MAX_INLINE: usize = 4 << 10;
 #[derive(Debug)]
 pub struct Output {
     queue: Queue,
-    /// Bytes that are not known to be written: those in the queue, and those that were taken away.
+    /// Bytes not known to be written: those in the queue, and those that were taken.
     queued: usize,
-    /// Bytes that were taken away, to be written elsewhere.
+    /// Bytes that were taken, to be written elsewhere.
     taken: usize,
-    /// Bytes that were written since the connection began.
+    /// Bytes written since the connection began.
     written: u64,
-    /// A receive buffer that a frame went out from.
+    /// A receive buffer that a frame was sent from.
     written_buffer: Option<Box<[u8]>>,
-    /// A frame that is not queued before enough is written. There is none unless something waits.
+    /// A frame that is queued only after enough was written. There is one only while output is waiting.
     deferred: Option<Box<Deferred>>,
 }
 
-/// A control frame that waits until `after` bytes are written since the connection began.
+/// A control frame that waits until `after` bytes were written since the connection began.
 #[derive(Debug)]
 struct Deferred {
     after: u64,
@@ -60,7 +60,7 @@ struct Deferred {
 }
 
 impl Output {
-    // No `Default`: it would be the way to lose what is queued by `core::mem::take`, with all that keeps count of it.
+    // No `Default`: with it, `core::mem::take` could lose queued output and everything that counts it.
     pub(super) fn new() -> Self {
         Self {
             queue: Queue::default(),
@@ -72,38 +72,38 @@ impl Output {
         }
     }
 
-    /// Bytes that wait to be written. A payload counts in full, also one that is shared with other connections. What was
-    /// [taken](crate::Driver::take_output) does not.
+    /// Returns the number of bytes waiting to be written. A payload counts in full, even if other connections share it.
+    /// Output that was [taken](crate::Driver::take_output) does not count.
     #[inline]
     #[must_use]
     pub fn len(&self) -> usize {
         self.queued - self.taken
     }
 
-    /// Whether nothing waits to be written.
+    /// Returns whether nothing is waiting to be written.
     #[inline]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.queued == self.taken
     }
 
-    /// Bytes that are not known to be written: those that wait, and those that were taken.
+    /// Returns the number of bytes not known to be written: those that are waiting, and those that were taken.
     #[inline]
     pub(super) fn queued(&self) -> usize {
         self.queued
     }
 
-    /// Bytes that were written since the connection began.
+    /// Returns the number of bytes written since the connection began.
     pub(super) fn written(&self) -> u64 {
         self.written
     }
 
-    /// Where the end of what is queued lies in the stream of all bytes.
+    /// Returns the position of the end of the queue in the stream of all bytes.
     pub(super) fn end(&self) -> u64 {
         self.written + self.queued as u64
     }
 
-    /// Queues a frame, whose payload is copied, and masked on the way if the header has a key.
+    /// Queues a frame. Its payload is copied, and masked if the header has a key.
     #[inline]
     pub(super) fn push_frame(&mut self, header: &FrameHeader, payload: &[u8]) {
         self.push_header(header, payload.len());
@@ -114,14 +114,14 @@ impl Output {
         self.queued += payload.len();
     }
 
-    /// Queues a frame whose payload, already masked if need be, goes out from where it lies.
+    /// Queues a frame whose payload, already masked if necessary, is sent without a copy.
     #[inline]
     pub(super) fn push_frame_shared(&mut self, header: &FrameHeader, payload: Bytes) {
         self.push_header(header, 0);
         self.push_shared(payload);
     }
 
-    /// Queues bytes, such as a whole frame, that go out from where they lie.
+    /// Queues bytes, such as a whole frame, that are sent without a copy.
     #[inline]
     pub(super) fn push_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
@@ -130,14 +130,14 @@ impl Output {
         }
     }
 
-    /// Queues a frame whose payload lies in a receive buffer, from there.
+    /// Queues a frame whose payload is sent directly from a receive buffer.
     pub(super) fn push_frame_received(&mut self, header: &FrameHeader, mut buffer: Vec<u8>, payload: Range<usize>) {
         if let Some(key) = header.masking_key {
             key.apply(&mut buffer[payload.clone()]);
         }
         let mut bytes = [0; FrameHeader::MAX_LEN];
         let len = header.encode(&mut bytes);
-        // The header that it came with has left room before it: always for that of a server, which is shorter.
+        // The header that it came with has left room before it: always enough for a server's, which is shorter.
         let start = match payload.start.checked_sub(len) {
             Some(start) => {
                 buffer[start..payload.start].copy_from_slice(&bytes[..len]);
@@ -153,13 +153,13 @@ impl Output {
             .push_segment(Backing::Received(buffer.into(), start..payload.end));
     }
 
-    /// Takes the receive buffer away that was written last.
+    /// Takes the receive buffer that was written last.
     #[cfg(feature = "async")]
     pub(super) fn take_written(&mut self) -> Option<Vec<u8>> {
         self.written_buffer.take().map(Vec::from)
     }
 
-    /// Keeps a frame back until `after` bytes are written, which is not yet so. It takes the place of the one before.
+    /// Defers a frame until `after` bytes are written, which is not the case yet. It replaces the previous one.
     #[cold]
     pub(super) fn defer_frame(&mut self, header: &FrameHeader, payload: &[u8], after: u64) {
         let deferred = self.deferred.get_or_insert_with(|| {
@@ -176,7 +176,7 @@ impl Output {
         }
     }
 
-    /// Queues the frame that was kept back, if there is one.
+    /// Queues the deferred frame, if there is one.
     #[cold]
     pub(super) fn push_deferred(&mut self) {
         if let Some(deferred) = self.deferred.take() {
@@ -184,7 +184,7 @@ impl Output {
         }
     }
 
-    /// Queues bytes as they are, by copying them.
+    /// Queues a copy of the bytes.
     pub(super) fn push_raw(&mut self, bytes: &[u8]) {
         if self.queue.read >= RECLAIM {
             self.queue.reclaim(bytes.len());
@@ -193,16 +193,16 @@ impl Output {
         self.queued += bytes.len();
     }
 
-    /// Queues a header. The payload that is to be copied behind it has this many bytes.
+    /// Queues a header. `copied` is the length of the payload that is copied after it.
     #[inline]
     fn push_header(&mut self, header: &FrameHeader, copied: usize) {
-        // A fixed number of bytes is cheaper to append than a computed one.
+        // Appending a fixed number of bytes is cheaper than a computed one.
         let (bytes, len) = header.to_bytes();
         let needed = bytes.len() + copied;
         if self.queue.read >= RECLAIM {
             self.queue.reclaim(needed);
         }
-        // At once, so that a new arena does not grow twice for its first frame.
+        // All at once, so that a new arena does not grow twice for its first frame.
         self.queue.arena.reserve(needed);
         let end = self.queue.arena.len() + len;
         self.queue.arena.extend_from_slice(&bytes);
@@ -210,14 +210,14 @@ impl Output {
         self.queued += len;
     }
 
-    /// Drops all that waits: the transport is gone.
+    /// Drops everything that is waiting: the transport is gone.
     pub(super) fn clear(&mut self) {
         self.queue.clear();
         self.deferred = None;
         (self.queued, self.taken) = (0, 0);
     }
 
-    /// Puts a larger buffer in place of the arena, if nothing lies in that. Returns the buffer that is not needed.
+    /// Replaces the arena with a larger buffer, if it is empty. Returns the buffer that is not needed.
     #[inline]
     pub(super) fn give_buffer(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
         if !self.queue.arena.is_empty() || buffer.capacity() <= self.queue.arena.capacity() {
@@ -227,14 +227,14 @@ impl Output {
         core::mem::replace(&mut self.queue.arena, buffer)
     }
 
-    /// Takes the arena away, if there is one and nothing waits.
+    /// Takes the arena, if there is one and nothing is waiting.
     #[inline]
     pub(super) fn take_buffer(&mut self) -> Option<Vec<u8>> {
         let is_free = self.is_empty() && self.queue.arena.capacity() > 0;
         is_free.then(|| core::mem::take(&mut self.queue.arena))
     }
 
-    /// Frees the memory of an output in which nothing waits.
+    /// Frees the memory of an empty output.
     #[inline]
     pub(super) fn release(&mut self) {
         debug_assert!(self.is_empty());
@@ -245,7 +245,7 @@ impl Output {
         self.written_buffer = None;
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(super) fn allocated(&self) -> usize {
         let deferred = self
             .deferred
@@ -254,13 +254,13 @@ impl Output {
         self.queue.allocated() + self.written_buffer.as_ref().map_or(0, |buffer| buffer.len()) + deferred
     }
 
-    /// What to write next, as slices with `most` bytes in all. Returns how many slices it were.
+    /// Fills `slices` with the next bytes to write, `most` bytes in all. Returns the number of slices used.
     #[cfg(feature = "std")]
     pub(super) fn slices<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>], most: usize) -> usize {
         self.queue.slices(slices, most)
     }
 
-    /// Bytes at the front of all that is queued are known to be written.
+    /// Confirms that the first `n` queued bytes are written.
     #[inline]
     fn confirm(&mut self, n: usize) {
         self.queued -= n;
@@ -288,7 +288,7 @@ impl Buf for Output {
 
     #[inline]
     fn advance(&mut self, n: usize) {
-        // The common case in few steps: a write took all there was, and that was copied.
+        // The common case in few steps: a write accepted everything, and everything was copied.
         if n == self.queued && self.taken == 0 && self.deferred.is_none() && self.queue.clear_copied() {
             self.queued = 0;
             self.written += n as u64;
@@ -302,9 +302,9 @@ impl Buf for Output {
         self.slices(slices, usize::MAX)
     }
 
-    /// A payload that goes out from where it lies is shared, not copied.
+    /// A payload that is sent without a copy is shared, not copied.
     fn copy_to_bytes(&mut self, n: usize) -> Bytes {
-        assert!(n <= self.len(), "more bytes were asked for than waited");
+        assert!(n <= self.len(), "more bytes requested than available");
         let Some(shared) = self.queue.shared(n) else {
             return copied(self, n);
         };
@@ -317,8 +317,8 @@ impl Output {
     #[inline(never)]
     fn advance_in_full(&mut self, n: usize) {
         let waiting = self.len();
-        // As the contract of `Buf` allows. The count is that of the caller's own write, so no peer can cause this.
-        assert!(n <= waiting, "more bytes were written than waited");
+        // As the contract of `Buf` allows. The count comes from the caller's own write, so no peer can cause this.
+        assert!(n <= waiting, "more bytes written than available");
         if let Some(buffer) = self.queue.advance(n, waiting) {
             self.written_buffer = Some(buffer);
         }

@@ -1,21 +1,21 @@
-//! A Ping whose answer is timed.
+//! A Ping that measures the round-trip time.
 //!
-//! The core reads no clock, so the two moments are noted a little late: the probe asks for the time once it was sent
-//! and once it was answered, as a deadline that is due at once.
+//! The core reads no clock, so the two times are noted slightly late: the probe asks for the time, as a deadline that
+//! is due at once, after it was sent and after it was answered.
 
 use core::time::Duration;
 
 use crate::connection::time::{Span, Time};
 
-/// Bytes of a probe's payload: its number.
+/// The length of a probe's payload: its number.
 pub(super) const PAYLOAD_LEN: usize = 8;
 
 #[derive(Debug, Default)]
 pub(crate) struct Probe {
     latency: Option<Span>,
-    /// When it was sent, if it was and the time was told.
+    /// When it was sent, if it was and the time was reported.
     sent: Option<Time>,
-    /// It wraps.
+    /// The number wraps.
     number: u32,
     state: State,
 }
@@ -24,15 +24,15 @@ pub(crate) struct Probe {
 enum State {
     #[default]
     Idle,
-    /// Sent, but nobody has told the time yet.
+    /// Sent, but the time was not reported yet.
     Sent,
     Timed,
-    /// Answered, but nobody has told the time yet.
+    /// Answered, but the time was not reported yet.
     Answered,
 }
 
 impl Probe {
-    /// The payload of the next probe, or `None` while one is under way.
+    /// Returns the payload of the next probe, or `None` while one is pending.
     pub(super) fn start(&mut self) -> Option<[u8; PAYLOAD_LEN]> {
         if self.state != State::Idle {
             return None;
@@ -46,7 +46,7 @@ impl Probe {
         u64::from(self.number).to_be_bytes()
     }
 
-    /// Gives the probe up, which could not be sent or was not answered.
+    /// Gives up a probe that could not be sent or was not answered.
     pub(super) fn cancel(&mut self) {
         self.state = State::Idle;
     }
@@ -55,13 +55,13 @@ impl Probe {
         if payload == self.payload() {
             self.state = match self.state {
                 State::Timed | State::Answered => State::Answered,
-                // Answered before anybody told the time: nothing to measure.
+                // Answered before the time was reported: there is nothing to measure.
                 State::Sent | State::Idle => State::Idle,
             };
         }
     }
 
-    /// Whether the time must be told at once.
+    /// Returns whether the time must be reported at once.
     pub(super) fn wants_time(&self) -> bool {
         matches!(self.state, State::Sent | State::Answered)
     }
@@ -77,7 +77,7 @@ impl Probe {
         }
     }
 
-    /// The latest measurement.
+    /// Returns the latest measurement.
     pub(super) const fn latency(&self) -> Option<Duration> {
         match self.latency {
             Some(latency) => Some(latency.duration()),

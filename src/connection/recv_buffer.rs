@@ -5,8 +5,8 @@ use core::ops::Range;
 
 /// A buffer that received bytes are read into.
 ///
-/// Between reads a connection needs one only for the few bytes of a frame header or control frame that is not
-/// complete, so an event loop can own one buffer and lend it to whichever connection is readable:
+/// Between reads, a connection needs it only for the few bytes of an incomplete frame header or control frame. So an
+/// event loop can own one buffer and lend it to the connection that is readable:
 /// [`Inbound::give_buffer`](crate::Inbound::give_buffer) before the read,
 /// [`Inbound::take_buffer`](crate::Inbound::take_buffer) after the events.
 ///
@@ -24,17 +24,17 @@ pub struct RecvBuffer {
 }
 
 impl RecvBuffer {
-    /// Bytes of the buffer that a connection makes for itself when it is given none, by
-    /// [default](crate::Limits::recv_buffer_size).
+    /// The [default](crate::Limits::recv_buffer_size) size of the buffer that a connection allocates if it is lent
+    /// none, in bytes.
     pub const DEFAULT_CAPACITY: usize = 16 << 10;
 
-    /// Bytes of the smallest buffer: any header or control frame fits, so that parsing never stalls for want of room.
+    /// The size of the smallest buffer: any header or control frame fits, so parsing never stalls for lack of room.
     pub(super) const MIN_CAPACITY: usize = 256;
 
-    /// Bytes of the first read into a buffer that a connection made for itself.
+    /// The size of the first read into a buffer that a connection has allocated.
     const FIRST: usize = 1 << 10;
 
-    /// A buffer of this many bytes (at least 256), all of which are zeroed once, here.
+    /// Creates a buffer of this many bytes (at least 256), which are zeroed once, here.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
@@ -44,7 +44,7 @@ impl RecvBuffer {
         }
     }
 
-    /// A buffer that was [taken](Self::bytes_mut) before.
+    /// Creates a buffer from bytes that were [taken](Self::bytes_mut) before.
     #[cfg(feature = "async")]
     pub(crate) const fn from_bytes(bytes: Vec<u8>) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl RecvBuffer {
         }
     }
 
-    /// All of the buffer, which may be taken away if nothing is unread.
+    /// Returns the whole buffer, which may be taken if nothing is unread.
     #[cfg(feature = "async")]
     pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.is_empty());
@@ -62,24 +62,24 @@ impl RecvBuffer {
         &mut self.bytes
     }
 
-    /// Bytes that the buffer holds at most.
+    /// Returns how many bytes the buffer can hold.
     #[must_use]
     pub fn capacity(&self) -> usize {
         self.bytes.len()
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(super) fn allocated(&self) -> usize {
         self.bytes.capacity()
     }
 
-    /// Whether no received bytes wait in it.
+    /// Returns whether it contains no unread bytes.
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }
 
-    /// Whether unread bytes leave room for more.
+    /// Returns whether there is room for more bytes.
     pub(super) fn has_room(&self) -> bool {
         self.start > 0 || self.end < self.bytes.len() || self.can_grow()
     }
@@ -89,8 +89,8 @@ impl RecvBuffer {
         &self.bytes[self.start..self.end]
     }
 
-    /// Consumes a header and the payload behind it, and tells where the payload is. It stays there until
-    /// [`spare`](Self::spare) or [`push`](Self::push).
+    /// Consumes a header and the payload after it, and returns the range of the payload. The payload stays there until
+    /// [`spare`](Self::spare) or [`push`](Self::push) is called.
     #[inline]
     pub(super) fn consume_behind(&mut self, header_len: usize, len: usize) -> Range<usize> {
         debug_assert!(header_len + len <= self.end - self.start);
@@ -99,7 +99,7 @@ impl RecvBuffer {
         start..self.start
     }
 
-    /// Takes back that the last `n` bytes were consumed.
+    /// Makes the last `n` consumed bytes unread again.
     pub(super) fn put_back(&mut self, n: usize) {
         debug_assert!(n <= self.start);
         self.start -= n;
@@ -120,8 +120,8 @@ impl RecvBuffer {
         &mut self.bytes[range]
     }
 
-    /// The part that can be read into; empty only if unread bytes fill the buffer. If there is no buffer, one with that capacity
-    /// is made.
+    /// Returns the part that can be read into, which is empty only if unread bytes fill the buffer. If there is no
+    /// buffer, allocates one with that capacity.
     #[inline]
     pub(super) fn spare(&mut self, capacity: usize) -> &mut [u8] {
         if self.is_empty() {
@@ -135,8 +135,8 @@ impl RecvBuffer {
         &mut self.bytes[self.end..]
     }
 
-    /// Makes a buffer, of which a part is of use at first; and all of it for the second read. One that is freed after each short
-    /// read then costs no more than what it brought is worth.
+    /// Allocates a buffer, of which the first read uses only a part, and the second all. A buffer that is freed after
+    /// each short read then costs no more than in proportion to what was read.
     #[cold]
     fn grow(&mut self, capacity: usize) {
         if self.bytes.len() < Self::MIN_CAPACITY {
@@ -147,22 +147,22 @@ impl RecvBuffer {
         }
     }
 
-    /// Whether there is more memory than is of use.
+    /// Returns whether some of the memory is not in use yet.
     fn can_grow(&self) -> bool {
         self.bytes.len() < Self::MIN_CAPACITY
             || (self.bytes.len() <= Self::FIRST && self.bytes.len() < self.bytes.capacity())
     }
 
-    /// Takes over `n` bytes that were read into the spare part.
+    /// Receives `n` bytes that were read into the spare part.
     ///
-    /// More than there is room for counts as all of it: a caller's mistake must not become a panic in its server.
+    /// If `n` is larger than the spare part, it counts as all of it: a caller's mistake must not panic in its server.
     #[inline]
     pub(super) fn fill(&mut self, n: usize) {
         debug_assert!(n <= self.bytes.len() - self.end, "advance() by more than space() had");
         self.end += n.min(self.bytes.len() - self.end);
     }
 
-    /// Appends received bytes, and grows if it must.
+    /// Appends received bytes, and grows if necessary.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         self.make_room();
         let needed = self.end + bytes.len();
@@ -173,9 +173,10 @@ impl RecvBuffer {
         self.end = needed;
     }
 
-    /// Moves the unread bytes to the front, if that is cheap or needed.
+    /// Moves the unread bytes to the front, if that is cheap or necessary.
     ///
-    /// When all events were taken, what is unread is less than a header or a control frame, so a move costs nothing.
+    /// When all events were taken, the unread bytes are fewer than a header or a control frame, so moving them costs
+    /// almost nothing.
     fn make_room(&mut self) {
         if self.is_empty() {
             (self.start, self.end) = (0, 0);
@@ -185,9 +186,9 @@ impl RecvBuffer {
         }
     }
 
-    /// Takes the buffer away and leaves the unread bytes, if they are few, in one of just their size.
+    /// Takes the buffer and leaves the unread bytes, if they are few, in one of exactly their size.
     ///
-    /// Returns `None` if there is nothing to take, or if over `most` bytes are unread.
+    /// Returns `None` if there is nothing to take, or if more than `most` bytes are unread.
     #[inline]
     pub(super) fn take(&mut self, most: usize) -> Option<Self> {
         if self.is_empty() && !self.bytes.is_empty() {
@@ -212,7 +213,7 @@ impl RecvBuffer {
         Some(taken)
     }
 
-    /// Frees the memory, but for the unread bytes; does nothing if over `most` bytes are unread.
+    /// Frees the memory, except for the unread bytes; does nothing if more than `most` bytes are unread.
     pub(super) fn release(&mut self, most: usize) {
         if self.is_empty() {
             *self = Self::default();
@@ -221,7 +222,7 @@ impl RecvBuffer {
         }
     }
 
-    /// Puts a larger buffer in place of this one. Returns the buffer that is not needed.
+    /// Replaces this buffer with a larger one. Returns the buffer that is not needed.
     #[inline]
     pub(super) fn give(&mut self, buffer: Self) -> Self {
         if self.bytes.is_empty() {
@@ -238,13 +239,13 @@ impl RecvBuffer {
         buffer.bytes[..unread].copy_from_slice(self.unread());
         (buffer.start, buffer.end) = (0, unread);
         let mut former = core::mem::replace(self, buffer);
-        // What was unread lies in the new one now.
+        // The unread bytes are in the new buffer now.
         (former.start, former.end) = (0, 0);
         former
     }
 
-    /// Takes the place of this buffer with one in which the bytes from `start` to `end` were received, if nothing is unread in
-    /// this one; otherwise copies them. Returns the buffer that is not needed.
+    /// Replaces this buffer with one in which the bytes from `start` to `end` were received, if this one contains
+    /// nothing unread; otherwise copies them. Returns the buffer that is not needed.
     pub(super) fn take_over(&mut self, mut filled: Self, start: usize, end: usize) -> Self {
         if !self.is_empty() {
             self.push(&filled.bytes[start..end]);
@@ -257,7 +258,7 @@ impl RecvBuffer {
     }
 }
 
-/// All of the vector's capacity can be received into, at least 256 bytes. What lies beyond its length is zeroed, once.
+/// Uses all of the vector's capacity, at least 256 bytes. Bytes beyond its length are zeroed, once.
 impl From<Vec<u8>> for RecvBuffer {
     fn from(mut bytes: Vec<u8>) -> Self {
         bytes.resize(bytes.capacity().max(Self::MIN_CAPACITY), 0);
@@ -269,8 +270,8 @@ impl From<Vec<u8>> for RecvBuffer {
     }
 }
 
-/// All of the buffer, for an operation that fills it: its length is its [capacity](RecvBuffer::capacity). The way back copies
-/// nothing if it still is.
+/// Returns the whole buffer, for an operation that fills it: its length is the [capacity](RecvBuffer::capacity).
+/// Converting it back copies nothing if that is still so.
 impl From<RecvBuffer> for Vec<u8> {
     fn from(buffer: RecvBuffer) -> Self {
         buffer.bytes
@@ -305,7 +306,7 @@ mod tests {
         assert!(buffer.take(1).is_some());
     }
 
-    /// Bytes are moved when that costs no more than what was consumed has cost, or when there is no other room.
+    /// Unread bytes are moved when that costs no more than consuming the others did, or when there is no other room.
     #[test]
     fn unread_bytes_are_moved_where_that_pays() {
         for (filled, consumed, spare) in [
@@ -324,7 +325,7 @@ mod tests {
         }
     }
 
-    /// A buffer that is given back holds nothing of what was unread in it.
+    /// A buffer that is given back contains no unread bytes.
     #[test]
     fn a_former_buffer_is_empty() {
         let mut buffer = RecvBuffer::with_capacity(256);

@@ -1,4 +1,4 @@
-//! Moments and spans on the clock of a connection, which somebody else reads.
+//! Times and time spans on the clock of a connection, which the caller reads.
 
 use core::{
     fmt,
@@ -7,41 +7,43 @@ use core::{
     time::Duration,
 };
 
-/// A moment: the time since an origin that the caller picks once per connection, on a clock that never goes back.
+/// A point in time: the time since an origin that the caller chooses once per connection, on a clock that never goes
+/// back.
 ///
-/// With `std`, the origin is an `Instant` and this is its `elapsed()`. It counts nanoseconds, and stops after 584 years.
+/// With `std`, the origin is an `Instant` and this is its `elapsed()`. It counts nanoseconds and saturates after 584
+/// years.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(
-    /// Nanoseconds, and one, so that an `Option` of it is no larger: a connection has several.
+    /// Nanoseconds plus one, so that an `Option` of it is no larger: a connection has several.
     NonZeroU64,
 );
 
 impl Time {
-    /// The origin itself. As a deadline: due at once.
+    /// The origin. As a deadline: due at once.
     pub const ZERO: Self = Self(NonZeroU64::MIN);
 
-    /// The last moment. No deadline is that late.
+    /// The last possible time. No deadline is that late.
     pub(super) const END: Self = Self(NonZeroU64::MAX);
 
-    /// The moment this long after the origin.
+    /// Creates the time this long after the origin.
     #[must_use]
     pub const fn from_origin(elapsed: Duration) -> Self {
         Self(NonZeroU64::MIN.saturating_add(nanos(elapsed)))
     }
 
-    /// The moment this many nanoseconds later.
+    /// Returns the time this many nanoseconds later.
     #[inline]
     pub(super) const fn after(self, nanos: u64) -> Self {
         Self(self.0.saturating_add(nanos))
     }
 
-    /// How long after the origin this is.
+    /// Returns how long after the origin this is.
     #[must_use]
     pub const fn since_origin(self) -> Duration {
         self.since(Self::ZERO)
     }
 
-    /// How long after `earlier` this is; zero if it is not.
+    /// Returns how long after `earlier` this is, or zero if it is not later.
     #[must_use]
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
@@ -87,10 +89,10 @@ impl fmt::Debug for Time {
     }
 }
 
-/// A [`Duration`] in half its size, also if it is optional. It stops where [`Time`] does.
+/// A [`Duration`] in half its size, even as an `Option`. It saturates like [`Time`].
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Span(
-    /// When it is over, if it begins at the origin.
+    /// The time when it ends if it begins at the origin.
     Time,
 );
 
@@ -113,7 +115,7 @@ impl Millis {
         Self(millis)
     }
 
-    /// The timeout, rounded up to whole milliseconds and at least one. `None` is no timeout, and so is one of over 49 days.
+    /// Rounds a timeout up to whole milliseconds, at least one. `None` means no timeout, and so does more than 49 days.
     pub(crate) fn new(timeout: Option<Duration>) -> Option<Self> {
         let millis = timeout?.as_nanos().div_ceil(1_000_000).max(1);
         u32::try_from(millis).ok().and_then(NonZeroU32::new).map(Self)
@@ -127,7 +129,8 @@ impl Millis {
         self.0.get() as u64 * 1_000_000
     }
 
-    /// A quarter of it in nanoseconds: how often a counter is looked at that is to stand still for all of it.
+    /// Returns a quarter of it in nanoseconds: how often to check a counter that must not stand still for the whole
+    /// timeout.
     pub(super) const fn step(self) -> u64 {
         self.nanos() / 4
     }
@@ -137,20 +140,20 @@ impl Millis {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Timer {
-    /// The closing handshake was not finished in time.
+    /// The closing handshake did not finish in time.
     Close,
-    /// The peer took no output for too long.
+    /// The peer accepted no output for too long.
     Write,
     /// The peer sent nothing for too long.
     Idle,
     /// The peer sent nothing after a keepalive Ping: it is dead.
     Keepalive,
-    /// The peer began a message and sent nothing more of it for too long.
+    /// The peer began a message and sent no more of it for too long.
     Message,
 }
 
 impl Timer {
-    /// Its name in logs.
+    /// Returns its name in logs.
     pub(super) const fn name(self) -> &'static str {
         match self {
             Self::Close => "close",
@@ -203,7 +206,7 @@ mod tests {
         assert_eq!(size_of::<Option<Span>>(), 8);
     }
 
-    /// DRV-10: no value of a timeout overflows; the least is a millisecond, and what takes over 49 days is no timeout.
+    /// DRV-10: no value of a timeout overflows; the minimum is a millisecond, and more than 49 days means no timeout.
     #[test]
     fn timeouts_are_whole_milliseconds() {
         let millis = |duration| Millis::new(Some(duration)).map(Millis::duration);

@@ -113,7 +113,7 @@ use crate::{
 /// # serve().unwrap();
 /// ```
 ///
-/// Loops of every kind use it as they use the [`Driver`](crate::Driver#loops-of-every-kind) of a connection: the reports are the
+/// Loops of every kind use it as they use the [`Driver`](crate::Driver#kinds-of-loops) of a connection: the reports are the
 /// same, except that [`read`](Self::read) takes the bytes. Read into a few KiB: a request has about 600 bytes, and what follows
 /// it is copied.
 ///

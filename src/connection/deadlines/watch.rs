@@ -4,11 +4,11 @@ use core::time::Duration;
 
 use crate::connection::time::{Millis, Time};
 
-/// When a counter has last moved, as far as is known without a clock that is read for every byte.
+/// When a counter last moved, as far as can be known without reading a clock for every byte.
 ///
-/// While the counter moves, it is looked at in steps of a quarter of the timeout. Once it stood still for a step, whoever
-/// sees it move again asks for the time, so that from then on the moment is exact. So a timeout is over between 1 and 1.25
-/// times its value after the counter moved, and costs no timer of its own while all is silent.
+/// While the counter moves, it is checked in steps of a quarter of the timeout. Once it has stood still for a step, the
+/// caller that sees it move again asks for the time, so that from then on the moment is exact. So a timeout fires
+/// between 1 and 1.25 times its value after the counter moved, and needs no further timer while all is silent.
 ///
 /// ```text
 ///   counter   |  |||  |        |                                       |
@@ -17,16 +17,16 @@ use crate::connection::time::{Millis, Time};
 /// ```
 #[derive(Debug)]
 pub(super) struct Watch {
-    /// The last time at which it was seen to have moved, or the watch began.
+    /// The last time at which it was seen to have moved, or at which the watch began.
     since: Option<Time>,
-    /// What the counter was then, in its low 31 bits. That it wraps is no matter: it would have to come back to just this
-    /// value at every look. And in the lowest bit, whether a move is to be told with its time.
+    /// The low 31 bits are the counter at that time. Wrapping is harmless: the counter would have to come back to
+    /// exactly this value at every look. The lowest bit is [`QUIET`].
     state: u32,
     /// How long the counter may stand still.
     pub(super) timeout: Option<Millis>,
 }
 
-/// What of the state says that a move is to be told with its time.
+/// The bit of the state that is set if a move must be reported with its time.
 const QUIET: u32 = 1;
 
 impl Watch {
@@ -38,7 +38,7 @@ impl Watch {
         }
     }
 
-    /// The watch begins anew with the next look.
+    /// Starts the watch anew with the next look.
     pub(super) fn restart(&mut self) {
         self.since = None;
     }
@@ -51,13 +51,14 @@ impl Watch {
         self.state | QUIET != count << 1 | QUIET
     }
 
-    /// Whether the time is to be told at once: to begin, or because the counter moved after it had stood still.
+    /// Returns whether the time must be reported at once: to start, or because the counter moved after it had stood
+    /// still.
     #[inline]
     pub(super) fn wants_time(&self, count: u32) -> bool {
         self.since.is_none() || (self.is_quiet() && self.has_moved(count))
     }
 
-    /// When to look at the counter, which stands at `count`; [`Time::ZERO`] if the time is to be told before.
+    /// Returns when to look at the counter, now at `count`, or [`Time::ZERO`] if the time must be reported first.
     #[inline]
     pub(super) fn next(&self, timeout: Millis, step: u64, count: u32) -> Time {
         if self.wants_time(count) {
@@ -66,7 +67,7 @@ impl Watch {
         self.due(timeout, step)
     }
 
-    /// When to look, for a timeout that is looked at in such steps, which are in nanoseconds.
+    /// Returns when to look, for a timeout checked in steps of this many nanoseconds.
     #[inline]
     fn due(&self, timeout: Millis, step: u64) -> Time {
         match self.since {
@@ -76,9 +77,9 @@ impl Watch {
         }
     }
 
-    /// Looks at the counter. Returns since when it stands still.
+    /// Looks at the counter. Returns since when it has stood still.
     pub(super) fn look(&mut self, now: Time, step: u64, count: u32) -> Time {
-        // A counter that moves often is looked at in steps, rather than with each move.
+        // A counter that moves often is checked in steps, not on every move.
         let is_quiet = match self.since {
             Some(since) if self.has_moved(count) => self.is_quiet() && now >= since.after(step),
             Some(since) => {
@@ -115,7 +116,7 @@ mod tests {
         assert_eq!(watch.look(at(0), STEP, 0), at(0));
         assert_eq!(watch.due(timeout, STEP), at(4000), "nothing is known to move");
 
-        // A lone byte, whose time is told: nothing changes but the moment.
+        // A single byte, whose time is reported: only the moment changes.
         assert!(watch.wants_time(1));
         assert_eq!(watch.look(at(3000), STEP, 1), at(3000));
         assert_eq!(watch.due(timeout, STEP), at(7000));

@@ -5,19 +5,19 @@ use core::time::Duration;
 use super::Driver;
 use crate::connection::{deadlines::Passed, time::Time};
 
-/// What a look at the clock that is late leaves for the transport to learn of bytes that wait.
+/// The time that a late look at the clock gives the transport to learn of waiting bytes.
 const GRACE: Duration = Duration::from_millis(1);
 
 /// How far a deadline that has passed is from being judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Judging {
-    /// None has passed.
+    /// No deadline has passed.
     Quiet,
-    /// The time was told.
+    /// The time was reported.
     Told,
-    /// The time was told after the grace.
+    /// The time was reported after the grace period.
     ToldLast,
-    /// The look was late, and what waits is given until then to become known.
+    /// The look was late, and the transport has until then to learn of waiting bytes.
     Grace,
     /// Both sides are tried for the last time.
     Tried,
@@ -28,7 +28,7 @@ impl Judging {
         matches!(self, Self::Told | Self::ToldLast)
     }
 
-    /// The time is told, `moment` being the end of a grace.
+    /// Handles a report of the time. `moment` is the end of a grace period.
     pub(crate) fn told(self, now: Time, moment: Time) -> Self {
         match self {
             Self::Quiet | Self::Told => Self::Told,
@@ -37,19 +37,20 @@ impl Judging {
         }
     }
 
-    /// What follows a look at the time that was told, and the moment that belongs to it. `passed` is the deadline that the
-    /// look found to have passed.
+    /// Returns what follows a look at the reported time, and the moment that belongs to it. `passed` is the deadline
+    /// that the look found to have passed.
     pub(crate) fn looked(self, now: Time, passed: Option<Time>) -> (Self, Time) {
         match passed {
             None => (Self::Quiet, now),
-            // A caller that is punctual knows all that waits. To a late one, its runtime may not have told yet.
+            // A punctual caller knows everything that is waiting. A late one may not have heard of it from its runtime
+            // yet.
             Some(due) if self == Self::Told && now.since(due) > GRACE => (Self::Grace, now + GRACE),
             Some(_) => (Self::Tried, now),
         }
     }
 }
 
-/// Who asks for steps. Each is told the time for itself.
+/// A caller that asks for steps. Each reports the time for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Who {
     Reader,
@@ -61,7 +62,7 @@ impl Driver {
         (self.phases[who as usize], self.moments[who as usize])
     }
 
-    /// Goes on after a look at a time that was told. Returns whether the transport is to be tried again.
+    /// Continues after a look at a reported time. Returns whether to try the transport again.
     pub(super) fn has_passed(&mut self, who: Who, passed: Option<Passed>) -> bool {
         let (phase, now) = self.phase(who);
         let looked = phase.looked(now, passed.map(|(due, _)| due));

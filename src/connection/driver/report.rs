@@ -1,4 +1,4 @@
-//! What came of a step, what there is to write, and how it ended.
+//! Reporting the results of steps, the output to write, and how the connection ended.
 
 #[cfg(feature = "std")]
 use std::io::IoSlice;
@@ -8,9 +8,9 @@ use bytes::Buf;
 use super::{Driver, clock::Who, steps::Readiness};
 use crate::connection::{closing::Severed, error::ProtocolError, output::OwnedOutput, time::Time};
 
-/// What came of a step.
+/// Reporting the results of steps.
 impl Driver {
-    /// This many bytes of the output were written.
+    /// Reports that this many bytes of the output were written.
     #[inline]
     pub fn wrote(&mut self, n: usize) {
         let output = self.outbound.output();
@@ -20,45 +20,47 @@ impl Driver {
         self.write = Readiness::Free;
     }
 
-    /// The transport has passed everything on.
+    /// Reports that the transport has flushed everything.
     #[inline]
     pub fn flushed(&mut self) {
         self.outbound.unflushed = false;
         self.write = Readiness::Free;
     }
 
-    /// The write side was shut down, or cannot be.
+    /// Reports that the write side was shut down, or cannot be.
     pub fn shut_down(&mut self) {
         self.write = Readiness::Over;
     }
 
-    /// The write side is not ready.
+    /// Reports that the write side is not ready.
     #[inline]
     pub fn write_blocked(&mut self) {
         self.write = Readiness::Blocked;
     }
 
-    /// An operation of the write side was started, and will be reported later, as completion-based I/O does it. No other is
-    /// asked for meanwhile, also if the caller [waits](super::Step::Wait).
+    /// Reports that an operation of the write side was started, whose result is reported later, as in completion-based
+    /// I/O. No other one is asked for meanwhile, even if the caller [waits](super::Step::Wait).
     #[inline]
     pub fn write_started(&mut self) {
         self.write = Readiness::UnderWay;
     }
 
-    /// Takes the output away, for [`Step::Write`](super::Step::Write): to be written without a lock on the driver, or by an
+    /// Takes the output, for [`Step::Write`](super::Step::Write), to be written without a lock on the driver, or by an
     /// operation that owns what it writes. This starts the write, as [`write_started`](Self::write_started) does.
     ///
-    /// When it is done, give the output back with [`return_output`](Self::return_output), or report
-    /// [`write_failed`](Self::write_failed). What is queued meanwhile comes after it.
+    /// When the write is done, return the output with [`return_output`](Self::return_output), or report
+    /// [`write_failed`](Self::write_failed). What is queued meanwhile is written after it.
     pub fn take_output(&mut self) -> OwnedOutput {
         self.write_started();
         self.outbound.output().take()
     }
 
-    /// A write of output that was taken is done: as much was written as it was advanced by. The rest is written next.
+    /// Reports that a write of output that was taken is done. The bytes by which it was advanced were written; the rest
+    /// is written next.
     ///
-    /// If the write side was not ready for all of it, report [`write_blocked`](Self::write_blocked) afterwards. Output of
-    /// another connection, which must not get here, counts as a write that failed: it would not continue what was written.
+    /// If the write side was not ready for all of it, report [`write_blocked`](Self::write_blocked) afterwards. Output
+    /// of another connection, which must not be passed in, counts as a failed write: it would not continue what was
+    /// written.
     pub fn return_output(&mut self, output: OwnedOutput) {
         if self.write == Readiness::UnderWay {
             self.write = Readiness::Free;
@@ -71,14 +73,14 @@ impl Driver {
         }
     }
 
-    /// The write side failed. That ends the sending direction only: what the peer has sent is still received, for as long as
-    /// the closing handshake may take.
+    /// Reports that the write side failed. This ends the sending direction only: data that the peer has sent is still
+    /// received, for as long as the closing handshake may take.
     pub fn write_failed(&mut self) {
         self.write = Readiness::Over;
         self.outbound.sever(Severed::Failed);
     }
 
-    /// This many bytes were read, at least one. Take the events before asking for the next step.
+    /// Reports that this many bytes were read, at least one. Take the events before asking for the next step.
     #[inline]
     pub fn read(&mut self, n: usize) {
         debug_assert!(n > 0, "the end is reported with `read_ended`");
@@ -86,43 +88,43 @@ impl Driver {
         self.read = Readiness::Free;
     }
 
-    /// The read side is not ready.
+    /// Reports that the read side is not ready.
     #[inline]
     pub fn read_blocked(&mut self) {
         self.read = Readiness::Blocked;
     }
 
-    /// A read was started, and will be reported later; see [`write_started`](Self::write_started).
+    /// Reports that a read was started, whose result is reported later; see [`write_started`](Self::write_started).
     #[inline]
     pub fn read_started(&mut self) {
         self.read = Readiness::UnderWay;
     }
 
-    /// Nothing more is read until events were taken, which begins with another [`turn`](Self::turn).
+    /// Reports that nothing more is read until events were taken, which begins with another [`turn`](Self::turn).
     pub fn read_paused(&mut self) {
         self.read = Readiness::Paused;
     }
 
-    /// The transport has ended.
+    /// Reports that the transport has ended.
     pub fn read_ended(&mut self) {
         self.read = Readiness::Over;
         self.outbound.closing.at_end = true;
     }
 
-    /// The read side failed, and the write side with it.
+    /// Reports that the read side failed, and the write side with it.
     pub fn read_failed(&mut self) {
         self.read = Readiness::Over;
         self.write = Readiness::Over;
         self.outbound.sever(Severed::Failed);
     }
 
-    /// The time is `now`.
+    /// Reports the time.
     pub fn at(&mut self, now: Time) {
         self.asked = true;
         self.tell(Who::Reader, now);
     }
 
-    /// The same for a caller of [`next_write`](Self::next_write).
+    /// Reports the time, for a caller of [`next_write`](Self::next_write).
     pub fn at_write(&mut self, now: Time) {
         if self.reader_waits.is_some_and(|until| until <= now) {
             self.reader_waits = Some(Time::ZERO);
@@ -131,9 +133,9 @@ impl Driver {
     }
 }
 
-/// What there is to write, and how it ended.
+/// The output to write, and how the connection ended.
 impl Driver {
-    /// The next bytes to write, in one piece.
+    /// Returns the next bytes to write, in one piece.
     #[inline]
     #[must_use]
     pub fn chunk(&self) -> &[u8] {
@@ -141,19 +143,20 @@ impl Driver {
         &chunk[..chunk.len().min(Self::MAX_WRITE)]
     }
 
-    /// The next bytes to write, as slices for a vectored write. Returns how many slices it were.
+    /// Fills `slices` with the next bytes for a vectored write. Returns the number of slices used.
     #[cfg(feature = "std")]
     #[inline]
     pub fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         self.outbound.output_ref().slices(slices, Self::MAX_WRITE)
     }
 
-    /// How the connection ended, for a caller that receives, once the next step is [`Step::Ended`](super::Step::Ended).
+    /// Returns how the connection ended, for a caller that receives, once the next step is
+    /// [`Step::Ended`](super::Step::Ended).
     ///
     /// # Errors
     ///
-    /// The failure. [`ProtocolError::ConnectionLost`] stands for an error of the transport, too, if there was one. After the
-    /// peer's Close it does not matter how the transport ended.
+    /// The failure. [`ProtocolError::ConnectionLost`] also stands for an error of the transport. After the peer's
+    /// Close, it does not matter how the transport ended.
     pub fn outcome(&self) -> Result<(), ProtocolError> {
         let closing = &self.outbound.closing;
         match closing.failure() {
@@ -163,20 +166,21 @@ impl Driver {
         }
     }
 
-    /// Whether what is sent is accepted and dropped, because the transport takes no more bytes (rule 7), although neither side
-    /// has closed. A call that sends, and has no other way to report it, fails with [`write_outcome`](Self::write_outcome).
+    /// Returns whether messages are accepted and dropped, because the transport accepts no more bytes (rule 7) although
+    /// neither side has closed. A sending call that has no other way to report this fails with
+    /// [`write_outcome`](Self::write_outcome).
     #[inline]
     #[must_use]
     pub fn drops_output(&self) -> bool {
         self.outbound.closing.is_deaf()
     }
 
-    /// How the sending direction ended, for a caller that sends.
+    /// Returns how the sending direction ended, for a caller that sends.
     ///
     /// # Errors
     ///
-    /// The failure, or [`ProtocolError::ConnectionLost`] for a transport that takes no more bytes, each time that it is asked
-    /// for. After a completed closing handshake there is nothing left to send, unless some of it was given up.
+    /// The failure, or [`ProtocolError::ConnectionLost`] for a transport that accepts no more bytes; every call returns
+    /// it again. After a completed closing handshake there is nothing left to send, unless some output was given up.
     pub fn write_outcome(&self) -> Result<(), ProtocolError> {
         let closing = &self.outbound.closing;
         if closing.is_handshake_done() && !closing.is_cut() {

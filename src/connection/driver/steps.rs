@@ -1,4 +1,4 @@
-//! From the state of a connection and of its transport to the next step.
+//! Choosing the next step from the state of a connection and its transport.
 
 use super::{
     Driver, READS, Step,
@@ -17,9 +17,9 @@ use crate::connection::{
 pub(crate) enum Readiness {
     /// It can be tried.
     Free,
-    /// It was tried and was not ready.
+    /// It was tried, and was not ready.
     Blocked,
-    /// An operation was started that reports later.
+    /// An operation was started whose result is reported later.
     UnderWay,
     /// Reading only: nothing more fits until events are taken.
     Paused,
@@ -35,12 +35,12 @@ impl Readiness {
     }
 }
 
-/// Who asks for the next step.
+/// The callers that ask for the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Asks {
     /// A caller that waits for events.
     Events,
-    /// A caller that waits for its output to be written, and reads meanwhile.
+    /// A caller that waits for its output to be written, and also reads.
     Written,
     /// A caller that only waits for the end, without the receiving half.
     End,
@@ -56,7 +56,7 @@ impl Driver {
         }
         loop {
             if was_full && !self.is_full() {
-                // The events that were left come before anything else.
+                // The events that were left must be taken first.
                 return Step::Yield;
             }
             if self.read == Readiness::Over {
@@ -86,7 +86,7 @@ impl Driver {
                 return if is_severed { Step::Ended } else { Step::Written };
             }
             let due = self.deadlines.next(&self.outbound, received);
-            // To arm a deadline comes before the read: what is read then counts as after it.
+            // A deadline is armed before the read: what is read then counts as after it.
             if due == Some(Time::ZERO) {
                 return Step::Time;
             }
@@ -101,7 +101,7 @@ impl Driver {
                 (Judging::Tried, moment) => {
                     self.phases[Who::Reader as usize] = Judging::Quiet;
                     if self.read == Readiness::Paused {
-                        // What did not fit is still to be read.
+                        // Bytes for which there was no room must still be read.
                         self.judge_output(moment);
                     }
                     self.deadlines.judge(moment, &mut self.outbound, received);
@@ -112,7 +112,7 @@ impl Driver {
             };
             let closing = &self.outbound.closing;
             if let Some(failure) = closing.stalled() {
-                // The writer that found that out did not read. Now, what has arrived was read.
+                // The writer that detected this did not read. By now, everything that has arrived was read.
                 self.outbound.fail(failure);
                 self.outbound.abandon();
                 continue;
@@ -128,17 +128,17 @@ impl Driver {
         Step::Wait(until)
     }
 
-    /// What may be judged by what was received: nothing, while reading is paused.
+    /// Returns what may be judged by what was received: nothing, while reading is paused.
     fn received(&self, asks: Asks, inbound: &Inbound) -> Option<Arrivals> {
         let received = inbound.received();
         match self.read {
             Readiness::Paused => None,
-            // DRV-16: what was read while events are not taken may be progress of a message, or all of it.
+            // DRV-16: bytes read while events are left may be progress of a message, or all of it.
             _ if asks == Asks::Written && inbound.has_unread() => Some(Arrivals {
                 message: None,
                 ..received
             }),
-            // As long as there may be more to read, no time is needed for a message.
+            // As long as there may be more to read, a message needs no time.
             Readiness::Free => Some(Arrivals {
                 message: None,
                 ..received
@@ -147,7 +147,7 @@ impl Driver {
         }
     }
 
-    /// DRV-20: makes room for what waits to be read, as far as that is possible without handing events out.
+    /// DRV-20: makes room for bytes waiting to be read, as far as possible without handing out events.
     fn look_ahead(&mut self, inbound: &mut Inbound) {
         inbound.look_ahead(&mut self.outbound);
         if self.read == Readiness::Free && !inbound.has_room() {
@@ -155,12 +155,12 @@ impl Driver {
         }
     }
 
-    /// Whether messages are refused until output is written, so that events are left.
+    /// Returns whether messages are refused until output is written, so that events are left.
     fn is_full(&self) -> bool {
         self.outbound.is_full() && self.outbound.can_stall()
     }
 
-    /// The transport delivers no more bytes, and what it has delivered was looked at, unless events may be left.
+    /// Notes that the transport delivers no more bytes, and that all were processed, unless events may be left.
     fn end_input(&mut self, may_leave_events: bool, inbound: Option<&mut Inbound>) {
         if let Some(inbound) = inbound {
             inbound.receive_eof();
@@ -171,7 +171,7 @@ impl Driver {
         }
     }
 
-    /// Looks at the deadlines, if a time was told.
+    /// Looks at the deadlines, if a time was reported.
     fn take_time(&mut self, received: Option<Arrivals>) {
         let (phase, now) = self.phase(Who::Reader);
         if !phase.is_told() {
@@ -180,7 +180,7 @@ impl Driver {
         let passed = self.deadlines.look(now, &mut self.outbound, received);
         if self.has_passed(Who::Reader, passed) {
             if self.reads >= READS {
-                // What waits has had its chance: a flood does not put off the end.
+                // Waiting bytes have had their chance: a flood does not delay the end.
                 self.deadlines.judge(now, &mut self.outbound, received);
                 self.phases[Who::Reader as usize] = Judging::Quiet;
             }
@@ -189,7 +189,7 @@ impl Driver {
         }
     }
 
-    /// Gives the sending direction up if output stood still for too long, for a caller that does not read.
+    /// Gives up the sending direction if output has stalled for too long, for a caller that does not read.
     fn judge_output(&mut self, now: Time) {
         if let Some((_, timer)) = self.deadlines.look_at_output(now, &self.outbound) {
             self.outbound.log_deadline(timer);
@@ -212,7 +212,7 @@ impl Driver {
         Step::Yield
     }
 
-    /// To write or to flush, in the common case.
+    /// Returns a step to write or flush, in the common case.
     #[inline]
     pub(super) fn write_step_while_open(&self) -> Option<Step> {
         let outbound = &self.outbound;
@@ -240,11 +240,11 @@ impl Driver {
         }
     }
 
-    /// The next step of a caller that only writes, while another one reads, or nobody does. It ends with
+    /// Returns the next step of a caller that only writes, while another caller reads or none does. It ends with
     /// [`Step::Written`], or with [`Step::Ended`] if the rest cannot be written.
     ///
-    /// It reads nothing and judges nothing but whether output stands still. If it does for too long, that ends the sending
-    /// direction; whoever reads still gets what has arrived. The reader and the writer of a connection share one timer.
+    /// It reads nothing, and judges only whether output has stalled. If it has for too long, that ends the sending
+    /// direction; a reader still gets what has arrived. The reader and the writer of a connection share one timer.
     pub fn next_write(&mut self) -> Step {
         self.writer_waits = false;
         loop {
@@ -279,7 +279,7 @@ impl Driver {
                 _ => due,
             };
             self.writer_waits = true;
-            // The timer that both share is set to the earlier of the two.
+            // The shared timer is set to the earlier of the two times.
             let reader_waits = self
                 .reader_waits
                 .filter(|&time| time != Time::ZERO && time != Time::END);

@@ -1,4 +1,4 @@
-//! Making room in the receive buffer for one who takes no events.
+//! Making room in the receive buffer for a caller that takes no events.
 
 use super::Inbound;
 use crate::{
@@ -7,19 +7,20 @@ use crate::{
     frame::{CloseFrame, FrameHeader, Opcode},
 };
 
-/// What frames are parsed for.
+/// The purpose for which frames are parsed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// To take the next event.
+    /// Taking the next event.
     Take,
-    /// To find out whether there is one. It is left where it is, but for the payload of a message that has to be assembled.
+    /// Finding out whether there is one. It is left in place, except that the payload of a message is assembled if
+    /// necessary.
     LookAhead,
 }
 
 impl Inbound {
-    /// For one who waits to write, and takes no events meanwhile (DRV-20). Once nothing more fits, or nothing more comes, what is
-    /// there of a long message goes to its own buffer, within its limits, and leaves room for more. If a Close is the next
-    /// event, it has its effect at once.
+    /// Makes room for a caller that waits to write and takes no events meanwhile (DRV-20). Once there is no room, or
+    /// nothing more arrives, the available part of a long message is moved to its own buffer, within its limits, which
+    /// makes room for more. If a Close is the next event, it takes effect at once.
     pub(in crate::connection) fn look_ahead(&mut self, outbound: &mut Outbound) {
         let is_of_use = self.eof || !self.has_room();
         if !is_of_use || self.assembled || self.delivery == Delivery::Fragments {
@@ -27,14 +28,14 @@ impl Inbound {
         }
         match self.parse_as(Purpose::LookAhead) {
             Ok(Some(_)) => {
-                // Just a message that was assembled. Until it is taken, nothing is found in few steps.
+                // Only a message that was assembled. Until it is taken, the fast path finds nothing.
                 self.assembled = true;
                 self.short_end = 0;
             }
             Ok(None) => match self.whole_frame() {
                 Some((header, masked)) if header.opcode == Opcode::Close => apply_close(&header, masked, outbound),
                 Some(_) => {}
-                // If this is a failure, it is told when an event is asked for, as the next one is.
+                // A failure is returned when an event is asked for, as is the next one.
                 None => drop(self.settle_end(outbound)),
             },
             Err(failure) => {
@@ -43,7 +44,7 @@ impl Inbound {
         }
     }
 
-    /// The next frame and its payload, if all of it is there.
+    /// Returns the next frame and its payload, if all of it has arrived.
     pub(super) fn whole_frame(&self) -> Option<(FrameHeader, &[u8])> {
         if self.frame.is_some() || self.ended {
             return None;
@@ -56,7 +57,7 @@ impl Inbound {
     }
 }
 
-/// Applies a Close to the sending half before it is taken. To do so again then changes nothing.
+/// Applies a Close to the sending half before it is taken. Applying it again changes nothing.
 fn apply_close(header: &FrameHeader, masked: &[u8], outbound: &mut Outbound) {
     let mut payload = [0; FrameHeader::MAX_CONTROL_LEN];
     let payload = &mut payload[..masked.len().min(FrameHeader::MAX_CONTROL_LEN)];

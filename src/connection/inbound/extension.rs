@@ -1,4 +1,4 @@
-//! Reserved bits that belong to extensions of the application ([RFC 6455 §5.2, §9]).
+//! Reserved bits used by the application's extensions ([RFC 6455 §5.2, §9]).
 //!
 //! [RFC 6455 §5.2, §9]: https://www.rfc-editor.org/rfc/rfc6455#section-9
 
@@ -10,7 +10,8 @@ use crate::{
 };
 
 impl Inbound {
-    /// Delivers frames with these reserved bits from here on. RSV1 is that of permessage-deflate, if that was negotiated.
+    /// Delivers frames with these reserved bits from now on. RSV1 belongs to permessage-deflate, if that was
+    /// negotiated.
     pub(in crate::connection) fn claim(&mut self, bits: Rsv) {
         self.assembly.claimed = match self.deflate {
             Some(_) => bits.without(Rsv::RSV1),
@@ -18,10 +19,10 @@ impl Inbound {
         };
     }
 
-    /// Whether an extension gives all of these reserved bits a meaning on a frame with this opcode.
+    /// Returns whether extensions use all of these reserved bits on a frame with this opcode.
     #[cold]
     pub(super) fn may_have(&self, opcode: Opcode, rsv: Rsv) -> bool {
-        // RFC 7692 §6: RSV1 is for the first frame of a data message.
+        // RFC 7692 §6: RSV1 is set on the first frame of a data message only.
         let is_first = matches!(opcode, Opcode::Text | Opcode::Binary);
         let compression = if self.deflate.is_some() && is_first {
             Rsv::RSV1
@@ -37,14 +38,14 @@ impl Inbound {
         (claimed | compression).contains(rsv)
     }
 
-    /// Whether the frames of a message that begins with this one are for an extension.
+    /// Returns whether the frames of a message that begins with this one are for an extension.
     pub(super) fn is_for_extension(&self, header: &FrameHeader, is_compressed: bool) -> bool {
         let may_follow = !header.fin && !is_compressed;
         let claimed = self.assembly.claimed;
         claimed != Rsv::NONE && (header.rsv & claimed != Rsv::NONE || may_follow)
     }
 
-    /// Begins to assemble a frame of such a message, or all of it if it is compressed.
+    /// Begins to assemble a frame of such a message, or the whole message if it is compressed.
     pub(super) fn begin_extension(&mut self, header: &FrameHeader, message: &OpenMessage) {
         if message.compressed && header.opcode == Opcode::Continuation {
             return;

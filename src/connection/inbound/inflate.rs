@@ -17,16 +17,17 @@ use crate::{
     utf8,
 };
 
-/// Bytes of payload that are unmasked for one fragment. Of what does not fit the fragment, the mask is put back.
+/// The bytes of payload unmasked for one fragment. Those that do not fit into the fragment are masked again.
 const PIECE: usize = 4 << 10;
 
 impl Inbound {
-    /// Decompresses messages with RSV1 from here on.
+    /// Decompresses messages with RSV1 from now on.
     pub(in crate::connection) fn set_deflate(&mut self, settings: Settings) {
         self.deflate = Decompressor::new(settings).map(Box::new);
     }
 
-    /// Starts a message whose first frame has these reserved bits, which were checked. Returns whether it is compressed.
+    /// Starts a message whose first frame has these reserved bits, which were checked. Returns whether it is
+    /// compressed.
     pub(super) fn begin_inflate(&mut self, rsv: Rsv) -> bool {
         let Some(deflate) = self.deflate.as_mut().filter(|_| rsv.contains(Rsv::RSV1)) else {
             return false;
@@ -35,7 +36,7 @@ impl Inbound {
         true
     }
 
-    /// Takes what is there of the payload of the open frame, which belongs to a compressed message.
+    /// Processes the available payload of the open frame, which belongs to a compressed message.
     pub(super) fn continue_compressed(&mut self) -> Result<Progress, ProtocolError> {
         let (Some(mut frame), Some(message)) = (self.frame, self.message) else {
             return Ok(Progress::FrameDone);
@@ -55,7 +56,7 @@ impl Inbound {
         Ok(progress)
     }
 
-    /// Adds what is there to the message buffer.
+    /// Adds the available payload to the message buffer.
     fn inflate_all(&mut self, frame: &mut OpenFrame, kind: MessageKind) -> Result<Progress, ProtocolError> {
         let n = frame.remaining_or_less(self.buffer.unread().len());
         if n == 0 && frame.remaining > 0 {
@@ -78,7 +79,7 @@ impl Inbound {
             key.apply(piece);
         }
         loop {
-            // One byte more than is allowed shows that there is more.
+            // One byte more than allowed shows that there is more.
             let most = room_left(deflate, self.max_message_size).saturating_add(1);
             let step = match kind {
                 MessageKind::Binary => {
@@ -111,7 +112,7 @@ impl Inbound {
         Ok(Progress::Found(Found::Assembled))
     }
 
-    /// Decompresses so much that there is a fragment to deliver, and no more than fits one.
+    /// Decompresses enough for one fragment, and no more than fits into it.
     fn inflate_fragment(&mut self, frame: &mut OpenFrame, kind: MessageKind) -> Result<Progress, ProtocolError> {
         let Self {
             buffer,
@@ -132,10 +133,10 @@ impl Inbound {
             if let Some(key) = frame.key {
                 key.apply(piece);
             }
-            // What is allowed first, and only then the byte that is too much: text before it may have a fault of its own.
+            // First what is allowed, and only then the byte too many: text before it may have a fault of its own.
             let mut most = room_left(deflate, self.max_message_size).max(1);
             if assembly.missing() > 0 {
-                // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
+                // The cut code point first: it is not adjacent to the bytes that follow, so it is a separate event.
                 most = most.min(assembly.missing());
             }
             let (step, block) = deflate.step_in_block(piece, most)?;
@@ -153,7 +154,8 @@ impl Inbound {
             buffer.put_back(left);
             if is_last {
                 if let Err(error) = deflate.finish() {
-                    // What came out before has the first fault, if it is no text; otherwise it is checked when it is lent.
+                    // If what was decompressed before is invalid text, that fault comes first. Otherwise it is checked
+                    // when it is lent.
                     if let Some(Found::Fragment(MessageKind::Text, text, _)) = found {
                         utf8::check(inflated(Some(deflate), text.len())).map_err(|_| ProtocolError::InvalidUtf8)?;
                     }
@@ -176,20 +178,20 @@ impl Inbound {
     }
 }
 
-/// The fragment that was decompressed last.
+/// Returns the fragment that was decompressed last.
 pub(super) fn inflated(deflate: Option<&Decompressor>, len: usize) -> &[u8] {
     deflate
         .and_then(|deflate| deflate.block().get(..len))
         .unwrap_or_default()
 }
 
-/// How much a message may still become.
+/// Returns how many more bytes a message may decompress to.
 fn room_left(deflate: &Decompressor, max: u64) -> usize {
     let left = max.saturating_sub(deflate.inflated());
     usize::try_from(left).unwrap_or(usize::MAX)
 }
 
-/// SEC-03, PMD-43: the limit is on what a message becomes.
+/// SEC-03, PMD-43: the limit applies to the decompressed size.
 fn check_size(step: &CodecStep, max: u64) -> Result<(), ProtocolError> {
     if step.inflated > max {
         return Err(ProtocolError::MessageTooBig);

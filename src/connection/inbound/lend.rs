@@ -1,4 +1,4 @@
-//! From what was found, a place in the buffers, to the event that lends it.
+//! Lending events: from what was found, a range in the buffers, to the event that borrows it.
 
 use super::{Inbound, inflate::inflated};
 #[cfg(feature = "async")]
@@ -14,12 +14,12 @@ use crate::{
     utf8,
 };
 
-/// Bytes of payload from which on it is worth to send it from the receive buffer, rather than to copy it: most of a buffer.
+/// The payload length from which sending from the receive buffer is cheaper than copying: most of a buffer.
 #[cfg(feature = "async")]
 const EXCHANGE: usize = 32 << 10;
 
 impl Inbound {
-    /// Applies a control frame to the sending half: the Pong or Close that answers it is queued there.
+    /// Applies a control frame to the sending half: queues the Pong or Close that answers it.
     pub(super) fn settle_control(&mut self, found: &Found, outbound: &mut Outbound) -> Result<(), ProtocolError> {
         match found {
             Found::Ping(payload) => outbound.on_ping(self.buffer.slice(payload.clone())),
@@ -33,8 +33,8 @@ impl Inbound {
         Ok(())
     }
 
-    /// As [`lend`](Self::lend), for a caller that sees to it that there is another receive buffer: a long message that lies
-    /// alone in the receive buffer is lent together with it, so that it can be sent from there.
+    /// Like [`lend`](Self::lend), for a caller that provides another receive buffer: a long message that is alone in
+    /// the receive buffer is lent together with it, so that it can be sent from there.
     #[cfg(feature = "async")]
     #[inline]
     pub(crate) fn lend_with_buffer(&mut self, found: Found) -> Result<Event<'_>, Fault> {
@@ -74,7 +74,7 @@ impl Inbound {
             }
             Found::Ping(payload) => return Ok(Event::Ping(self.buffer.slice(payload))),
             Found::Pong(payload) => return Ok(Event::Pong(self.buffer.slice(payload))),
-            // `settle_control` has decoded it before and found no fault.
+            // `settle_control` has decoded it before, without a fault.
             Found::Close(payload) => {
                 let frame = CloseFrame::decode(self.buffer.slice(payload));
                 return Ok(Event::Close(frame.map_err(|error| Fault(error.into()))?));
@@ -91,7 +91,7 @@ impl Inbound {
     }
 }
 
-/// §8.1: text that is not UTF-8 fails the connection.
+/// §8.1: invalid UTF-8 in a text message fails the connection.
 #[cold]
 fn invalid_text<F>(ended: &mut bool, frame: &mut Option<F>) -> Fault {
     *ended = true;

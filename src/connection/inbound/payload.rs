@@ -1,4 +1,4 @@
-//! Data frames whose payload is taken in pieces, as it arrives.
+//! Data frames whose payload is processed in pieces, as it arrives.
 
 #[cfg(feature = "async")]
 use alloc::vec::Vec;
@@ -22,14 +22,14 @@ pub(super) struct OpenFrame {
     pub(super) key: Option<MaskingKey>,
 }
 
-/// A message of which frames are still to come, or whose only frame is arriving.
+/// A message with frames still to come, or whose only frame is arriving.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct OpenMessage {
     pub(super) kind: MessageKind,
     fragments: u32,
     len: u64,
     pub(super) compressed: bool,
-    /// Whether its frames are delivered as they are, for an extension.
+    /// Whether its frames are delivered unchanged, for an extension.
     pub(super) raw: bool,
 }
 
@@ -44,12 +44,12 @@ impl OpenFrame {
     }
 }
 
-/// How much of a long message's buffer is lent to one read (DRV-06): as much as reads have filled before, and twice that. A
-/// stream that fills what it is lent with zeros first then costs in proportion to what arrives.
+/// How much of a long message's buffer is lent to one read (DRV-06): twice what reads have filled before. A stream that
+/// first zeros what it is lent then costs in proportion to what arrives.
 #[cfg(feature = "async")]
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Lent(
-    /// How often the least was doubled.
+    /// How often the minimum was doubled.
     u8,
 );
 
@@ -57,14 +57,14 @@ pub(super) struct Lent(
 impl Lent {
     const LEAST: usize = 4 << 10;
 
-    /// A read of 1 MiB takes so long that the call itself costs nothing beside it.
+    /// A read of 1 MiB takes so long that the cost of the call itself does not matter.
     const MOST: u8 = 8;
 
     fn limit(self) -> usize {
         Self::LEAST << self.0
     }
 
-    /// Learns from a read that was lent `lent` bytes and brought `n`. One that brought nothing says nothing.
+    /// Learns from a read that was lent `lent` bytes and returned `n`. A read that returned nothing is ignored.
     fn adapt(&mut self, lent: usize, n: usize) {
         if n >= self.limit() {
             self.0 = Self::MOST.min(self.0 + 1);
@@ -74,7 +74,7 @@ impl Lent {
     }
 }
 
-/// What came of a look at the frame whose payload is arriving.
+/// The result of processing the frame whose payload is arriving.
 pub(super) enum Progress {
     Found(Found),
     FrameDone,
@@ -82,7 +82,7 @@ pub(super) enum Progress {
 }
 
 impl Inbound {
-    /// Starts a data frame whose payload is taken in pieces, within the limits of its message.
+    /// Starts a data frame whose payload is processed in pieces, within the limits of its message.
     pub(super) fn open_frame(&mut self, header: &FrameHeader) -> Result<(), ProtocolError> {
         let mut message = match self.message {
             Some(message) => message,
@@ -128,7 +128,7 @@ impl Inbound {
         Ok(())
     }
 
-    /// Takes what is there of the payload of the open frame.
+    /// Processes the available payload of the open frame.
     pub(super) fn continue_frame(&mut self) -> Result<Progress, ProtocolError> {
         let (Some(frame), Some(message)) = (&mut self.frame, self.message) else {
             return Ok(Progress::FrameDone);
@@ -143,7 +143,7 @@ impl Inbound {
         let in_pieces = self.delivery == Delivery::Fragments && !message.raw;
         let missing = self.assembly.missing();
         if in_pieces && missing > 0 {
-            // The cut code point first: it does not lie beside the bytes that follow, so it is an event of its own.
+            // The cut code point first: it is not adjacent to the bytes that follow, so it is a separate event.
             n = n.min(missing);
         }
         let key = frame.key;
@@ -182,7 +182,7 @@ impl Inbound {
         })
     }
 
-    /// Reads with `read` straight into the message buffer, behind what is there, if it is a long binary message that is
+    /// Reads with `read` directly into the message buffer, after its contents, if it is a long binary message that is
     /// arriving.
     #[cfg(feature = "async")]
     pub(crate) fn read_direct<R>(&mut self, read: impl FnOnce(&mut Limit<&mut Vec<u8>>) -> R) -> Option<R> {
@@ -201,7 +201,7 @@ impl Inbound {
         Some(read)
     }
 
-    /// How much of the open frame may be read straight into the message buffer.
+    /// Returns how much of the open frame may be read directly into the message buffer.
     pub(super) fn direct_remaining(&self) -> Option<usize> {
         let frame = self.frame.as_ref()?;
         let is_plain = self.message.is_some_and(|message| !message.compressed);
@@ -222,7 +222,8 @@ mod tests {
     use alloc::vec;
     use bytes::BufMut;
 
-    /// A long binary message, and nothing else, is read into the buffer that it is delivered in, and no byte beyond its end.
+    /// A long binary message, and nothing else, is read into the buffer from which it is delivered, and no byte beyond
+    /// its end.
     #[test]
     fn a_long_message_is_read_where_it_lies() {
         let config = Config::new();
@@ -258,7 +259,7 @@ mod tests {
         }
     }
 
-    /// DRV-06: what is lent follows what arrives.
+    /// DRV-06: the space lent follows what arrives.
     #[test]
     fn what_is_lent_is_in_proportion_to_what_arrives() {
         let config = Config::new();
@@ -279,7 +280,7 @@ mod tests {
         };
         let full: Vec<usize> = (0..14).map(|_| read(usize::MAX)).collect();
         assert_eq!(full[..3], [4 << 10, 8 << 10, 16 << 10]);
-        // In between, it is the buffer that is not longer than what has arrived.
+        // In between, the limit is the buffer, which is no longer than what has arrived.
         assert_eq!(full[13], 1 << 20);
         let before = read(0);
         assert!(before >= 512 << 10);

@@ -4,11 +4,11 @@ use super::Inbound;
 use crate::connection::recv_buffer::RecvBuffer;
 
 impl Inbound {
-    /// The room to read received bytes into; tell with [`advance`](Self::advance) how many it were.
+    /// Returns the space to read received bytes into; then report the count with [`advance`](Self::advance).
     ///
-    /// The room is initialised memory of unspecified content. For a long binary message it is the message's own buffer,
-    /// so that its payload is never copied. It is empty only while so many events wait to be taken with
-    /// [`next_event`](Self::next_event) that nothing more fits.
+    /// The space is initialised memory with unspecified content. For a long binary message, it is the message's own
+    /// buffer, so that its payload is never copied. It is empty only while the buffer is full of events to be taken
+    /// with [`next_event`](Self::next_event).
     #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         if self.frame.is_none() {
@@ -29,7 +29,7 @@ impl Inbound {
         }
     }
 
-    /// Takes over the first `n` bytes of what [`space`](Self::space) returned last.
+    /// Receives the first `n` bytes of the space that [`space`](Self::space) last returned.
     #[inline]
     pub fn advance(&mut self, n: usize) {
         self.note_received(n);
@@ -44,20 +44,20 @@ impl Inbound {
         }
     }
 
-    /// Takes over received bytes from a buffer of the caller's, by copying them.
+    /// Receives bytes by copying them from the caller's buffer.
     ///
-    /// The receive buffer grows to what it must hold; take the events after each call to keep it small.
+    /// The receive buffer grows as necessary; take the events after each call to keep it small.
     pub fn receive(&mut self, bytes: &[u8]) {
         let rest = self.receive_direct(bytes);
         self.note_received(rest.len());
         self.buffer.push(rest);
     }
 
-    /// Takes over the first `n` bytes of a buffer that was filled elsewhere, with the buffer. Returns a spare buffer for the
-    /// next read: for completion-based I/O, whose operations own what they fill.
+    /// Receives the first `n` bytes of a buffer that was filled elsewhere, together with the buffer. Returns a spare
+    /// buffer for the next read. This is for completion-based I/O, whose operations own the buffer that they fill.
     ///
-    /// Nothing is copied, except what belongs to a long message that is open, and what follows a few bytes of an unfinished
-    /// header. Take the events after each call. The spare buffer may be an empty one that holds no memory.
+    /// Nothing is copied, except bytes of a long message that is arriving, and bytes that follow the first few of an
+    /// unfinished header. Take the events after each call. The spare buffer may be empty and hold no memory.
     ///
     /// ```
     /// use websocket_proto::{Config, Connection, Event, RecvBuffer, Role};
@@ -72,7 +72,7 @@ impl Inbound {
     /// buffer = inbound.receive_buffer(bytes.into(), 4);
     /// assert_eq!(inbound.next_event(driver.outbound())?, Some(Event::Message("Hi".into())));
     ///
-    /// // The one that was filled comes back the next time.
+    /// // The filled buffer comes back the next time.
     /// assert_eq!(buffer.capacity(), 0);
     /// # Ok::<(), websocket_proto::ProtocolError>(())
     /// ```
@@ -84,7 +84,7 @@ impl Inbound {
         self.buffer.take_over(filled, n - rest, n)
     }
 
-    /// Takes over what belongs to a long message that is open, by copying it. Returns the rest.
+    /// Receives the bytes that belong to a long message that is arriving, by copying them. Returns the rest.
     fn receive_direct<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let mut rest = bytes;
         while let Some(room) = self.direct_remaining().and_then(|n| self.assembly.direct_space(n)) {
@@ -100,7 +100,7 @@ impl Inbound {
         rest
     }
 
-    /// Notes that the transport delivers no more bytes. Events that are already here still come first.
+    /// Notes that the transport delivers no more bytes. Events that have arrived are still returned first.
     pub fn receive_eof(&mut self) {
         self.eof = true;
     }

@@ -1,4 +1,4 @@
-//! What the first two bytes of a frame may be, on this connection and at this point of it.
+//! The rules for the first two bytes of a frame, on this connection and in its current state.
 
 use super::Inbound;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
 };
 
 impl Inbound {
-    /// Applies the rules of the connection to the first two bytes of a header that is not complete (FR-20).
+    /// Applies the rules of the connection to the first two bytes of an incomplete header (FR-20).
     #[cold]
     pub(super) fn check_start(&self, unread: &[u8]) -> Result<(), ProtocolError> {
         let &[first, second, ..] = unread else {
@@ -21,7 +21,7 @@ impl Inbound {
         }
     }
 
-    /// Logs the limit that what arrived is past, if that is what is wrong with it.
+    /// Logs the limit that was exceeded, if that is the fault.
     #[cold]
     pub(super) fn log_limit(&self, error: ProtocolError) {
         let (limit, max) = match error {
@@ -39,7 +39,7 @@ impl Inbound {
 
     #[inline]
     pub(super) fn check_rules(&self, opcode: Opcode, rsv: Rsv, masked: bool) -> Result<(), ProtocolError> {
-        // §5.2: reserved bits are 0 unless an extension was negotiated that gives them a meaning.
+        // §5.2: reserved bits are 0 unless a negotiated extension uses them.
         if rsv != Rsv::NONE && !self.may_have(opcode, rsv) {
             return Err(ProtocolError::ReservedBits(rsv));
         }
@@ -50,7 +50,7 @@ impl Inbound {
             _ if !masked => return Err(ProtocolError::UnmaskedFrame),
             _ => {}
         }
-        // §5.4: the fragments of one message are not mixed with another.
+        // §5.4: fragments of one message are not interleaved with another message.
         match opcode {
             Opcode::Continuation if self.message.is_none() => Err(ProtocolError::UnexpectedContinuation),
             Opcode::Text | Opcode::Binary if self.message.is_some() => Err(ProtocolError::InterleavedMessage),

@@ -1,4 +1,4 @@
-//! Whether something may be sent now: decided in one place, before anything happens.
+//! Whether something may be sent now: decided in one place, before anything else happens.
 
 use super::Outbound;
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
 };
 
 impl Outbound {
-    /// Whether this may be queued now, and the key to mask it with. What follows cannot fail, since nothing may be compressed
-    /// that is not sent: the window must hold what the peer's holds.
+    /// Returns the key to mask this with if it may be queued now. After that nothing can fail: a message that is not
+    /// sent must not be compressed, since the window must match the peer's.
     pub(super) fn admit(&mut self, outgoing: &Outgoing<'_>) -> Result<Option<MaskingKey>, SendError> {
         match &outgoing.content {
             // §5.5: at most 125 bytes.
@@ -18,12 +18,12 @@ impl Outbound {
                 return Err(SendError::ControlTooLong);
             }
             Content::Control(..) => {}
-            // §5.2 (FR-02): a bit is 0 unless an extension gives it a meaning.
+            // §5.2 (FR-02): a reserved bit is 0 unless an extension uses it.
             Content::Extension(frame) if !self.claimed().contains(frame.rsv) => {
                 return Err(SendError::ReservedBits(frame.rsv.without(self.claimed())));
             }
             Content::Extension(frame) if self.continues(frame) => {}
-            // §5.4: only fragments of its own kind may follow in a fragmented message.
+            // §5.4: only fragments of the same kind may follow in a fragmented message.
             Content::Fragment(fragment) if self.message.is_none_or(|open| open == fragment.data.kind()) => {}
             _ if self.is_inside_message() => return Err(SendError::MessageOpen(())),
             _ => {}
@@ -38,7 +38,7 @@ impl Outbound {
         self.next_key().map_err(|EntropyError { .. }| SendError::NoEntropy(()))
     }
 
-    /// Whether a fragmented message is being sent, also one whose rest is dropped.
+    /// Returns whether a fragmented message is being sent, or would be if its rest were not dropped.
     fn is_inside_message(&self) -> bool {
         self.message.is_some() && (self.closing.is_open() || self.closing.is_deaf())
     }

@@ -1,4 +1,4 @@
-//! Messages that are compressed on their way into the output ([RFC 7692 §7.2.1]).
+//! Messages that are compressed before they are queued ([RFC 7692 §7.2.1]).
 //!
 //! [RFC 7692 §7.2.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1
 
@@ -11,12 +11,12 @@ use crate::{
 };
 
 impl Outbound {
-    /// Compresses messages from here on.
+    /// Compresses messages from now on.
     pub(in crate::connection) fn set_deflate(&mut self, settings: Settings) {
         self.deflate = Compressor::new(settings).map(Box::new);
     }
 
-    /// Queues an admitted message compressed. Returns whether it was worth it; otherwise nothing has happened.
+    /// Queues an admitted message compressed. Returns whether it was worth it; if not, nothing has happened.
     #[inline]
     pub(super) fn push_compressed(&mut self, opcode: Opcode, masking_key: Option<MaskingKey>, payload: &[u8]) -> bool {
         let Self { deflate, output, .. } = self;
@@ -33,7 +33,7 @@ impl Outbound {
         is_compressed
     }
 
-    /// Queues a fragment of a message of several, compressed so that the peer can decompress all of it.
+    /// Queues one of several fragments of a message, compressed so that the peer can decompress all of it.
     pub(super) fn push_compressed_fragment(
         &mut self,
         opcode: Opcode,
@@ -53,7 +53,7 @@ impl Outbound {
 fn header(opcode: Opcode, fin: bool, masking_key: Option<MaskingKey>, compressed: &[u8]) -> FrameHeader {
     FrameHeader {
         fin,
-        // §6.1: the first frame of a message says that it is compressed.
+        // §6.1: the first frame of a message indicates that it is compressed.
         rsv: if opcode == Opcode::Continuation {
             Rsv::NONE
         } else {

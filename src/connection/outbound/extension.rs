@@ -1,4 +1,4 @@
-//! Frames for extensions that the application implements ([RFC 6455 §9]).
+//! Frames for extensions implemented by the application ([RFC 6455 §9]).
 //!
 //! [RFC 6455 §9]: https://www.rfc-editor.org/rfc/rfc6455#section-9
 
@@ -9,7 +9,8 @@ use crate::{
 };
 
 impl Outbound {
-    /// The reserved bits of the application's extensions. RSV1 is that of permessage-deflate, if that was negotiated.
+    /// Returns the reserved bits of the application's extensions. RSV1 belongs to permessage-deflate, if that was
+    /// negotiated.
     pub(super) fn claimed(&self) -> Rsv {
         self.agreed.as_ref().map_or(Rsv::NONE, |agreed| match agreed.deflate {
             Some(_) => agreed.reserved_bits.without(Rsv::RSV1),
@@ -17,13 +18,13 @@ impl Outbound {
         })
     }
 
-    /// Whether the frame begins a message, or goes on with the one that is open.
+    /// Returns whether the frame begins a message, or continues the open one.
     pub(super) fn continues(&self, frame: &ExtensionFrame<'_>) -> bool {
         let is_compressed = self.deflate.as_ref().is_some_and(|deflate| deflate.is_open());
         self.message.is_none_or(|open| open == frame.kind && !is_compressed)
     }
 
-    /// Queues a frame that was admitted, as it is.
+    /// Queues an admitted frame unchanged.
     pub(super) fn push_extension(&mut self, frame: ExtensionFrame<'_>, masking_key: Option<MaskingKey>) {
         let ExtensionFrame {
             rsv,

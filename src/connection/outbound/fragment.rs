@@ -12,7 +12,7 @@ impl Outbound {
         let kind = data.kind();
         let is_first = self.message.is_none();
         let opcode = if is_first { opcode(kind) } else { Opcode::Continuation };
-        // What the first fragment is sent with holds for the whole message.
+        // The options of the first fragment apply to the whole message.
         let compress = self
             .deflate
             .as_ref()

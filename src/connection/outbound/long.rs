@@ -1,4 +1,4 @@
-//! Long messages, which are queued from where they lie rather than copied.
+//! Long messages, which are queued without a copy.
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,13 +8,13 @@ use crate::connection::recv_buffer::RecvBuffer;
 use crate::{frame::FrameHeader, message::Message};
 
 impl Outbound {
-    /// Takes the receive buffer away that a message was sent from, when it is written.
+    /// Takes the receive buffer that a message was sent from, once it is written.
     #[cfg(feature = "async")]
     pub(crate) fn take_recv_buffer(&mut self) -> Option<RecvBuffer> {
         self.output.take_written().map(RecvBuffer::from_bytes)
     }
 
-    /// Queues a long message, from where it lies if that may be taken.
+    /// Queues a long message, without a copy if its buffer may be taken.
     pub(super) fn push_long(&mut self, header: &FrameHeader, mut data: Message<'_>) {
         if let Some((buffer, payload)) = data.take_received() {
             self.output.push_frame_received(header, buffer, payload);
@@ -25,7 +25,7 @@ impl Outbound {
         }
     }
 
-    /// Queues an owned payload without copying it, if it needs no mask or nobody else sees it.
+    /// Queues an owned payload without a copy, if it needs no mask or nothing else shares it.
     #[inline]
     fn push_taken(&mut self, header: &FrameHeader, payload: Bytes) {
         match header.masking_key {

@@ -1,4 +1,4 @@
-//! Messages that were encoded beforehand.
+//! Prepared messages.
 
 use super::{Outbound, push::opcode};
 use crate::{
@@ -8,7 +8,8 @@ use crate::{
 };
 
 impl Outbound {
-    /// The common case in few steps: a server that sends it as it is, with nothing against it. Returns whether it was queued.
+    /// The common case in few steps: a server that sends it unchanged, and that nothing prevents. Returns whether it
+    /// was queued.
     pub(super) fn push_prepared_plain(&mut self, message: &PreparedMessage) -> bool {
         let is_plain = self.message.is_none() && self.deflate.is_none() && self.keys.is_none();
         if !is_plain || !self.closing.is_open() || self.is_full() {
@@ -18,9 +19,10 @@ impl Outbound {
         true
     }
 
-    /// Queues the frame of a server.
+    /// Queues a server's frame.
     fn push_frame_of(&mut self, form: &Form) {
-        // DRV-15: among others, a short one costs less memory as a copy than as a reference. Alone it needs no memory.
+        // DRV-15: if others are queued, a copy of a short one costs less memory than a reference. If it is alone, a
+        // reference costs none.
         if form.frame().len() <= MAX_INLINE && !self.output.is_empty() {
             self.output.push_raw(form.frame());
         } else {

@@ -1,4 +1,4 @@
-//! From what was admitted to frames in the output.
+//! Turning admitted messages into frames in the output.
 
 use alloc::vec::Vec;
 
@@ -12,7 +12,7 @@ use crate::{
 };
 
 impl Outbound {
-    /// Queues what was admitted.
+    /// Queues an admitted message.
     pub(super) fn push(&mut self, outgoing: Outgoing<'_>, masking_key: Option<MaskingKey>) {
         let Outgoing { content, compress } = outgoing;
         match content {
@@ -34,7 +34,7 @@ impl Outbound {
         }
     }
 
-    /// Queues a frame as it is.
+    /// Queues a frame unchanged.
     pub(super) fn push_data(
         &mut self,
         opcode: Opcode,
@@ -61,7 +61,7 @@ impl Outbound {
         if self.closing.severed().is_some() {
             return Ok(());
         }
-        // A Ping that waits for its answer gets it now: behind the Close nothing may follow.
+        // A deferred Pong is queued now: nothing may follow the Close.
         self.output.push_deferred();
         let mut payload = Vec::new();
         if let Some(frame) = frame {

@@ -1,4 +1,4 @@
-//! A transport that takes no more bytes, but may still deliver some; and what is logged about the end.
+//! A transport that accepts no more bytes, but may still deliver some; and logging how the connection ended.
 
 use super::Outbound;
 use crate::{
@@ -8,30 +8,29 @@ use crate::{
 };
 
 impl Outbound {
-    /// The transport takes no more bytes. What it still delivers is received (DRV-02).
+    /// Notes that the transport accepts no more bytes. What it still delivers is received (DRV-02).
     pub(in crate::connection) fn sever(&mut self, why: Severed) {
         self.closing.on_severed(why, self.can_stall());
         self.output.clear();
         self.unflushed = false;
     }
 
-    /// Drops what is sent on a transport that takes no more bytes.
-    /// Gives the transport up, with all that waits for it.
+    /// Gives up the transport, with all output that is waiting for it.
     pub(crate) fn abandon(&mut self) {
         self.closing.on_abandoned(self.output.queued());
         self.output.clear();
         self.unflushed = false;
     }
 
-    /// The transport failed. Returns whether that is no more than the end of a closing handshake: behind the peer's
-    /// Close, it does not matter to the application how the transport ends, only to whether it was clean.
+    /// Notes that the transport failed. Returns whether this only ends a completed closing handshake: after the peer's
+    /// Close, how the transport ends only matters to whether the end was clean.
     pub(crate) fn on_lost(&mut self) -> bool {
         self.on_eof();
         self.abandon();
         self.closing.is_handshake_done()
     }
 
-    /// The transport delivers no more bytes.
+    /// Notes that the transport delivers no more bytes.
     pub(crate) fn on_eof(&mut self) {
         self.closing.on_eof(!self.can_stall());
         if self.closing.is_abandoned() {

@@ -1,4 +1,4 @@
-//! Output that was taken away to be written, and counts until that is confirmed.
+//! Output that was taken to be written elsewhere, and counts as queued until that is confirmed.
 
 use alloc::boxed::Box;
 
@@ -9,36 +9,37 @@ use super::{
     queue::{Queue, copied},
 };
 
-/// Output that [`Driver::take_output`](crate::Driver::take_output) has handed over, to be written while the connection is used
-/// by others, or by an operation that owns what it writes.
+/// Output returned by [`Driver::take_output`](crate::Driver::take_output), to be written while other code uses the
+/// connection, or by an operation that owns what it writes.
 ///
-/// Write what [`chunk`](Buf::chunk) gives, or `chunks_vectored` (with `std`), both of at most
-/// [`Driver::MAX_WRITE`](crate::Driver::MAX_WRITE) bytes. Then [`advance`](Buf::advance) by the count that was written, and give
-/// it back with [`Driver::return_output`](crate::Driver::return_output), whether there is a rest or not.
+/// Write what [`chunk`](Buf::chunk) returns, or `chunks_vectored` (with `std`), both at most
+/// [`Driver::MAX_WRITE`](crate::Driver::MAX_WRITE) bytes. Then [`advance`](Buf::advance) by the number of bytes
+/// written, and return it with [`Driver::return_output`](crate::Driver::return_output), whether anything is left or
+/// not.
 ///
-/// Until then its bytes count as queued: against [`output_high_water`](crate::Limits::output_high_water), for the deadline of
-/// stalled output and for the end of the connection. Payloads that go out from where they lie are not copied, and
-/// [`copy_to_bytes`](Buf::copy_to_bytes) shares them. The memory of a chunk does not move when this value does, so that it can
-/// implement the buffer trait of a library for completion-based I/O in a wrapper.
+/// Until then its bytes count as queued: against [`output_high_water`](crate::Limits::output_high_water), for the
+/// deadline of stalled output and for the end of the connection. Payloads queued without a copy are not copied here
+/// either, and [`copy_to_bytes`](Buf::copy_to_bytes) shares them. The memory of a chunk does not move when this value
+/// does, so a wrapper can implement the buffer trait of a completion-based I/O library.
 ///
-/// If it is dropped instead, nothing is written any more: the driver waits for it until the deadline of stalled output ends the
-/// connection, and no frame is lost unnoticed.
+/// If it is dropped instead, nothing more is written: the driver waits for it until the deadline of stalled output ends
+/// the connection. So no frame is lost unnoticed.
 #[derive(Debug)]
 #[must_use = "give it back with `Driver::return_output`"]
 pub struct OwnedOutput {
     queue: Queue,
-    /// Bytes that it still holds.
+    /// The bytes that it still holds.
     waiting: usize,
-    /// Bytes that were written of it.
+    /// The bytes of it that were written.
     advanced: usize,
-    /// Where it began in the stream of all bytes.
+    /// Its position in the stream of all bytes.
     start: u64,
     written_buffer: Option<Box<[u8]>>,
 }
 
 impl Output {
-    /// Takes everything that waits, to be written elsewhere. It counts until it is [put back](Self::put_back). Nothing is
-    /// taken while something is away already.
+    /// Takes everything that is waiting, to be written elsewhere. It counts as queued until it is [put
+    /// back](Self::put_back). Takes nothing while other output is taken.
     pub(in crate::connection) fn take(&mut self) -> OwnedOutput {
         let waiting = if self.taken == 0 { self.queued } else { 0 };
         let queue = match waiting {
@@ -55,8 +56,8 @@ impl Output {
         }
     }
 
-    /// Takes back what was taken: what was written of it is confirmed, and the rest is written next. Returns whether it is
-    /// what was taken here, and still counted.
+    /// Takes back what was taken: what was written of it is confirmed, and the rest is written next. Returns whether it
+    /// was taken from here and still counts.
     pub(in crate::connection) fn put_back(&mut self, owned: OwnedOutput) -> bool {
         if owned.start != self.written || owned.waiting + owned.advanced != self.taken {
             return false;
@@ -71,7 +72,7 @@ impl Output {
 }
 
 impl OwnedOutput {
-    /// Whether some of it was written.
+    /// Returns whether some of it was written.
     pub(in crate::connection) fn has_moved(&self) -> bool {
         self.advanced > 0
     }
@@ -90,8 +91,8 @@ impl Buf for OwnedOutput {
     }
 
     fn advance(&mut self, n: usize) {
-        // As the contract of `Buf` allows. The count is that of the caller's own write, so no peer can cause this.
-        assert!(n <= self.waiting, "more bytes were written than waited");
+        // As the contract of `Buf` allows. The count comes from the caller's own write, so no peer can cause this.
+        assert!(n <= self.waiting, "more bytes written than available");
         self.written_buffer = self.queue.advance(n, self.waiting).or(self.written_buffer.take());
         self.waiting -= n;
         self.advanced += n;
@@ -103,7 +104,7 @@ impl Buf for OwnedOutput {
     }
 
     fn copy_to_bytes(&mut self, n: usize) -> Bytes {
-        assert!(n <= self.waiting, "more bytes were asked for than waited");
+        assert!(n <= self.waiting, "more bytes requested than available");
         let Some(shared) = self.queue.shared(n) else {
             return copied(self, n);
         };

@@ -1,4 +1,4 @@
-//! Bytes in order: one buffer for most of them, and payloads that go out from where they lie.
+//! Bytes in order: one buffer for most of them, and payloads that are sent without a copy.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -6,10 +6,10 @@ use bytes::{Buf, Bytes};
 
 use super::segments::{Backing, Segment, Segments};
 
-/// Written bytes at the front of the arena that are worth reclaiming while others still wait.
+/// The number of written bytes at the front of the arena from which reclaiming pays while others are waiting.
 pub(super) const RECLAIM: usize = 16 << 10;
 
-/// The bytes themselves. How many there are is for the owner to know.
+/// The bytes themselves. The owner counts them.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     pub(super) arena: Vec<u8>,
@@ -18,7 +18,7 @@ pub(super) struct Queue {
 }
 
 impl Queue {
-    /// Queues bytes that go out from where they lie.
+    /// Queues bytes that are sent without a copy.
     #[inline]
     pub(super) fn push_segment(&mut self, bytes: Backing) {
         self.segments.push_back(Segment {
@@ -27,8 +27,8 @@ impl Queue {
         });
     }
 
-    /// Puts what was queued later after the rest of what was queued before. What is in the later arena is copied, payloads
-    /// are not.
+    /// Appends what was queued later to the rest of what was queued before. The later arena is copied, payloads are
+    /// not.
     pub(super) fn append(&mut self, later: Self) {
         if later.is_empty() {
             return;
@@ -52,8 +52,8 @@ impl Queue {
         self.read == self.arena.len() && self.segments.first().is_none()
     }
 
-    /// Drops the written bytes of the arena, if they are at least half of it, so that the cost of moving the others
-    /// stays in proportion; or a quarter, if the arena would have to grow for the bytes that are `needed`.
+    /// Drops the written bytes of the arena if they are at least half of it, so that the cost of moving the others
+    /// stays in proportion; or a quarter, if the arena would have to grow for `needed` bytes.
     #[cold]
     pub(super) fn reclaim(&mut self, needed: usize) {
         let grows = needed > self.arena.capacity() - self.arena.len();
@@ -65,7 +65,7 @@ impl Queue {
         }
     }
 
-    /// Drops everything, and keeps the room for more.
+    /// Drops everything, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.arena.clear();
         self.read = 0;
@@ -80,7 +80,7 @@ impl Queue {
         }
     }
 
-    /// Drops everything, if all of it was copied. Returns whether that was so.
+    /// Drops everything if all of it was copied. Returns whether it was.
     #[inline]
     pub(super) fn clear_copied(&mut self) -> bool {
         let is_copied = self.segments.first().is_none();
@@ -91,11 +91,11 @@ impl Queue {
         is_copied
     }
 
-    /// Drops the first `n` bytes, of `waiting`. Returns the receive buffer that was written last.
+    /// Drops the first `n` of `waiting` bytes. Returns the receive buffer that was written last.
     pub(super) fn advance(&mut self, n: usize, waiting: usize) -> Option<Box<[u8]>> {
         let (mut left, mut written) = (n, None);
         if n == waiting {
-            // The common case: a write took all there was.
+            // The common case: a write accepted everything.
             while self.segments.first().is_some() {
                 written = self.segments.pop_front().or(written);
             }
@@ -123,7 +123,7 @@ impl Queue {
         written
     }
 
-    /// The first `n` bytes, if they are a part of a shared payload: they are not copied, and not dropped here.
+    /// Returns the first `n` bytes if they are part of a shared payload: they are not copied, and not dropped here.
     pub(super) fn shared(&self, n: usize) -> Option<Bytes> {
         match self.segments.first() {
             Some(Segment {
@@ -134,7 +134,7 @@ impl Queue {
         }
     }
 
-    /// What to write next, as slices with `most` bytes in all. Returns how many slices it were.
+    /// Fills `slices` with the next bytes to write, `most` bytes in all. Returns the number of slices used.
     #[cfg(feature = "std")]
     pub(super) fn slices<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>], most: usize) -> usize {
         let (mut used, mut read, mut left) = (0, self.read, most);
@@ -156,19 +156,19 @@ impl Queue {
         used
     }
 
-    /// Where the run of arena bytes that is written next ends.
+    /// Returns the end of the run of arena bytes that is written next.
     #[inline]
     fn run_end(&self) -> usize {
         self.segments.first().map_or(self.arena.len(), |segment| segment.at)
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(super) fn allocated(&self) -> usize {
         self.arena.capacity() + self.segments.allocated()
     }
 }
 
-/// The first `n` of these bytes, for [`Buf::copy_to_bytes`].
+/// Copies the first `n` of these bytes, for [`Buf::copy_to_bytes`].
 pub(super) fn copied(mut bytes: impl Buf, n: usize) -> Bytes {
     let mut copy = Vec::with_capacity(n);
     while copy.len() < n {

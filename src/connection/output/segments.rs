@@ -1,22 +1,22 @@
-//! Payloads that go out from where they lie.
+//! Payloads that are sent without a copy.
 
 use alloc::{boxed::Box, collections::VecDeque};
 use core::ops::{Deref, Range};
 
 use bytes::{Buf, Bytes};
 
-/// A payload of its own, which goes out when the arena is written up to `at`.
+/// A separate payload, which is written once the arena is written up to `at`.
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) at: usize,
     pub(super) bytes: Backing,
 }
 
-/// Where the bytes of a segment lie.
+/// The storage of a segment's bytes.
 #[derive(Debug)]
 pub(super) enum Backing {
     Shared(Bytes),
-    /// In a receive buffer, which is of further use when they are written.
+    /// A receive buffer, which can be reused once they are written.
     Received(Box<[u8]>, Range<usize>),
 }
 
@@ -48,12 +48,12 @@ impl Deref for Backing {
     }
 }
 
-/// Segments in order. One of them, which is all that a single broadcast message needs, costs no allocation.
+/// Segments in order. A single one, which is all that a broadcast message needs, costs no allocation.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    /// Comes before the others. It is not filled again while there are any: a segment never moves.
+    /// Comes before the others. It is not filled again while there are others: a segment never moves.
     single: Option<Segment>,
-    /// In a box, so that connections that have none are small.
+    /// Boxed, so that connections without any are small.
     others: Option<Box<Others>>,
 }
 
@@ -85,7 +85,7 @@ impl Segments {
         }
     }
 
-    /// Drops the first segment. Returns the receive buffer that it lay in.
+    /// Drops the first segment. Returns the receive buffer that contained it.
     #[inline]
     pub(super) fn pop_front(&mut self) -> Option<Box<[u8]>> {
         let popped = match &mut self.single {
@@ -104,7 +104,7 @@ impl Segments {
         self.single.iter().chain(others)
     }
 
-    /// Hands all segments over, in order.
+    /// Passes all segments to `take`, in order.
     pub(super) fn for_each(mut self, mut take: impl FnMut(Segment)) {
         self.single.into_iter().for_each(&mut take);
         while let Some(segment) = self.others.as_mut().and_then(|others| others.pop_front()) {
@@ -112,7 +112,7 @@ impl Segments {
         }
     }
 
-    /// Follows the arena, which has dropped its first `n` bytes.
+    /// Adjusts the positions after the arena has dropped its first `n` bytes.
     pub(super) fn shift(&mut self, n: usize) {
         if let Some(segment) = &mut self.single {
             segment.at -= n;
@@ -124,7 +124,7 @@ impl Segments {
         }
     }
 
-    /// Bytes of heap. A payload counts in full.
+    /// Returns the number of heap bytes. A payload counts in full.
     pub(super) fn allocated(&self) -> usize {
         let mut allocated = 0;
         if let Some(others) = &self.others {
@@ -136,7 +136,7 @@ impl Segments {
         allocated
     }
 
-    /// Drops all segments, and keeps the place of the others.
+    /// Drops all segments, and keeps the memory of the others.
     #[inline]
     pub(super) fn clear(&mut self) {
         self.single = None;
@@ -145,7 +145,7 @@ impl Segments {
         }
     }
 
-    /// Frees the place of the others, of which there are none.
+    /// Frees the memory of the others, which are empty.
     #[inline]
     pub(super) fn release(&mut self) {
         if self.others.is_some() {

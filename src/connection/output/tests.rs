@@ -1,4 +1,4 @@
-//! What the output promises to those who write it.
+//! What the output guarantees to the code that writes it.
 
 use super::*;
 use crate::frame::{Opcode, Rsv};
@@ -14,7 +14,7 @@ fn header(len: usize) -> FrameHeader {
     }
 }
 
-/// Every step width writes the same bytes, vectored or not.
+/// Every step size writes the same bytes, vectored or not.
 #[test]
 fn segments_keep_their_place_whatever_a_write_takes() {
     let fill = || {
@@ -54,7 +54,7 @@ fn segments_keep_their_place_whatever_a_write_takes() {
     }
 }
 
-/// Whatever is queued while something waits comes behind it, also where only a part of that was written.
+/// Bytes queued while others are waiting come after them, even if those were partly written.
 #[test]
 fn what_is_queued_between_writes_keeps_its_place() {
     for seed in 0..200_u32 {
@@ -91,7 +91,7 @@ fn what_is_queued_between_writes_keeps_its_place() {
     }
 }
 
-/// What was received goes out from where it lies, with its header in front if there is room, and its buffer comes back.
+/// A received payload is sent without a copy, with its header in front if there is room, and its buffer comes back.
 #[cfg(feature = "async")]
 #[test]
 fn a_received_payload_goes_out_from_its_buffer() {
@@ -114,7 +114,7 @@ fn a_received_payload_goes_out_from_its_buffer() {
     }
 }
 
-/// Also when a write takes only a part.
+/// The same holds when a write accepts only a part.
 #[cfg(feature = "async")]
 #[test]
 fn a_received_payload_may_be_written_in_parts() {
@@ -135,7 +135,7 @@ fn a_received_payload_may_be_written_in_parts() {
     }
 }
 
-/// When the transport is gone, nothing is left to write, and nothing is held but what further output could use.
+/// When the transport is gone, nothing is left to write, and only memory that further output can use is kept.
 #[test]
 fn what_is_dropped_is_gone() {
     let mut output = Output::new();
@@ -194,11 +194,12 @@ fn push(output: &mut Output, len: usize) {
     output.push_frame(&header(len), &vec![0; len]);
 }
 
-/// Space is reclaimed from 16 KiB on, when half of the buffer is written, or a quarter if it would have to grow otherwise.
+/// Space is reclaimed from 16 KiB on, if half of the buffer is written, or a quarter if it would otherwise have to
+/// grow.
 #[test]
 fn the_written_part_is_reclaimed_where_that_pays() {
-    // What lies in the buffer, what of it was written, and what comes then, behind a header that is stored as a number;
-    // whether that lets bytes be moved.
+    // Bytes in the buffer, how many of them were written, and how many come next, after a header that is stored as a
+    // number; and whether bytes are then moved.
     for (filled, written, next, moves) in [
         (RECLAIM + 100, RECLAIM - 1, 10, false),
         (RECLAIM + 100, RECLAIM, 10, true),
@@ -223,7 +224,7 @@ fn the_written_part_is_reclaimed_where_that_pays() {
     }
 }
 
-/// Where bytes are moved, those that go out from elsewhere keep their place among them.
+/// When bytes are moved, payloads sent without a copy keep their place among them.
 #[test]
 fn reclaiming_keeps_the_order() {
     let mut output = Output::new();
@@ -244,8 +245,7 @@ fn reclaiming_keeps_the_order() {
     assert_eq!(written, b"\0\0\0\0\x82\x05first\x82\x06second\x82\x05third\x82\x04last");
 }
 
-/// All that is held is counted: the buffer, payloads that go out from elsewhere, the buffer that was written last, and a
-/// frame that is kept back.
+/// All memory is counted: the buffer, payloads sent without a copy, the buffer written last, and a deferred frame.
 #[test]
 fn what_is_held_is_counted() {
     let mut output = Output::new();

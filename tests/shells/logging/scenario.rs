@@ -259,8 +259,8 @@ pub(crate) fn connections() -> Vec<Scenario> {
         ]),
         server("invalid text", &frame(0x81, b"payload-secret\xFF"), &[
             ACCEPTED,
-            "INFO connection: protocol violated role=\"server\" error=text is not UTF-8",
-            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1007 error=text is not UTF-8",
+            "INFO connection: protocol violated role=\"server\" error=text message is not valid UTF-8",
+            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1007 error=text message is not valid UTF-8",
         ]),
         server("an invalid Close", &frame(0x88, b"\x03\xEEpeer-reason"), &[
             ACCEPTED,
@@ -271,20 +271,20 @@ pub(crate) fn connections() -> Vec<Scenario> {
         server("a frame that is too big", &hello, &[
             ACCEPTED,
             "INFO connection: limit exceeded role=\"server\" limit=\"max_frame_size\" max=13",
-            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=frame too big",
+            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=frame exceeds the size limit",
         ])
         .limits(Limits::new().max_frame_size(13)),
         server("a message that is too big", &[frame(0x01, b"payload-secret"), frame(0x80, b"payload-secret")].concat(), &[
             ACCEPTED,
             "INFO connection: limit exceeded role=\"server\" limit=\"max_message_size\" max=27",
-            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=message too big",
+            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=message exceeds the size limit",
         ])
         .limits(Limits::new().max_message_size(27)),
         server("too many fragments", &[frame(0x01, b""), frame(0, b""), frame(0, b"")].concat(), &[
             ACCEPTED,
             "INFO connection: limit exceeded role=\"server\" limit=\"max_fragments\" max=2",
             "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1008 \
-             error=message of too many fragments",
+             error=message has too many fragments",
         ])
         .limits(Limits::new().max_fragments(2)),
         server("a silent client", &hello, &[
