@@ -1,4 +1,4 @@
-//! Header fields that the application adds to a head that is sent.
+//! Header fields that the application adds to a head.
 
 use alloc::vec::Vec;
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::fields;
 
-/// Bounds on what the application adds, far above what any peer takes: with them, every HTTP stack can hold the fields.
+/// Limits on the added fields, far above what any peer accepts. Within them, every HTTP stack can hold the fields.
 const MAX_NAME_LEN: usize = 65_535;
 const MAX_EXTRA_FIELDS: usize = 4096;
 
@@ -27,7 +27,7 @@ impl ExtraFields {
         }
     }
 
-    /// The lines, each with its line end.
+    /// Returns the lines, each with its line end.
     pub(super) fn lines(&self) -> Result<&[u8], HeaderError> {
         match self.error {
             None => Ok(&self.lines),
@@ -35,10 +35,10 @@ impl ExtraFields {
         }
     }
 
-    /// Drops the fields whose name is not to be kept.
+    /// Removes the fields whose name `keep` rejects.
     #[cfg(feature = "std")]
     pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        // Neither names nor values have line ends in them.
+        // Neither names nor values contain line ends.
         let lines = core::mem::take(&mut self.lines);
         for line in lines.split_inclusive(|&byte| byte == b'\n') {
             let name_len = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());

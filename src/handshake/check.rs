@@ -1,4 +1,4 @@
-//! Checks of single header fields.
+//! Checks of individual header fields.
 
 use super::{
     error::HandshakeError,
@@ -7,7 +7,7 @@ use super::{
 use crate::fields;
 
 impl Headers {
-    /// The only line of a field that must not be repeated.
+    /// Returns the only line of a field that must not be repeated.
     pub(super) fn single(&self, field: HandshakeField) -> Result<Option<&[u8]>, HandshakeError> {
         let mut lines = self.known(field);
         let first = lines.next();
@@ -17,12 +17,12 @@ impl Headers {
         }
     }
 
-    /// The only line of a field that occurs exactly once.
+    /// Returns the only line of a field that must occur exactly once.
     pub(super) fn required(&self, field: HandshakeField) -> Result<&[u8], HandshakeError> {
         self.single(field)?.ok_or(HandshakeError::MissingField(field))
     }
 
-    /// Refuses a list without this element, which compares whole and without regard to the case of ASCII letters (§2.1).
+    /// Refuses a list without this element. Elements are compared as a whole, ignoring ASCII case (§2.1).
     pub(super) fn require_element(&self, field: HandshakeField, element: &[u8]) -> Result<(), HandshakeError> {
         for listed in self.list(field) {
             if listed.eq_ignore_ascii_case(element) {
@@ -39,7 +39,7 @@ impl Headers {
     /// Refuses malformed lines of `Sec-WebSocket-Extensions`.
     pub(super) fn check_extensions(&self) -> Result<(), HandshakeError> {
         const INVALID: HandshakeError = HandshakeError::InvalidField(HandshakeField::Extensions);
-        // §9.1: several lines are one list, and the list has one element at least.
+        // §9.1: several lines form one list, which has at least one element.
         let mut count = None;
         for line in self.known(HandshakeField::Extensions) {
             let more = fields::count_extensions(line).map_err(|_| INVALID)?;
@@ -48,9 +48,9 @@ impl Headers {
         if count == Some(0) { Err(INVALID) } else { Ok(()) }
     }
 
-    /// Refuses bytes beyond ASCII in the fields that the handshake interprets.
+    /// Refuses non-ASCII bytes in the fields that the handshake interprets.
     ///
-    /// Of several such fields the same one is blamed, whatever their order.
+    /// If several fields have such bytes, the same one is reported, whatever their order.
     pub(super) fn check_ascii(&self) -> Result<(), HandshakeError> {
         let mut blamed = None;
         let mut is_other = false;

@@ -22,7 +22,7 @@ use crate::{
     role::Role,
 };
 
-/// Interim responses that are skipped. Servers send one or two at most.
+/// The most interim responses that are skipped. Servers send at most one or two.
 const MAX_INTERIM_RESPONSES: u8 = 16;
 
 /// The client side of an opening handshake, which sends the request and waits for the response ([RFC 6455 §4.1]).
@@ -34,11 +34,11 @@ const MAX_INTERIM_RESPONSES: u8 = 16;
 /// };
 ///
 /// let request: ClientRequest = "ws://example.com/chat".parse()?;
-/// // A fixed nonce for the sake of the example: it must be unpredictable, and another one for each connection.
+/// // A fixed nonce, for this example only: it must be unpredictable, and different for each connection.
 /// let mut handshake = ClientHandshake::new(request, *b"the sample nonce", &Config::new())?;
 /// assert!(handshake.request().starts_with(b"GET /chat HTTP/1.1\r\nHost: example.com\r\n"));
 ///
-/// // Send the request. In real life, the answer comes in pieces, and `None` asks for more.
+/// // Send the request. A real response may arrive in pieces; `None` means that more is needed.
 /// let received = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 /// let response = handshake.receive(received)?.expect("the whole response");
@@ -66,13 +66,14 @@ enum State {
 }
 
 impl ClientHandshake {
-    /// Writes the request.
+    /// Creates the handshake and writes the request.
     ///
-    /// The nonce must be unpredictable and used once ([RFC 6455 §4.1]), as an [`Entropy`](crate::Entropy) makes it.
+    /// The nonce must be unpredictable and used only once ([RFC 6455 §4.1]), as an [`Entropy`](crate::Entropy)
+    /// generates it.
     ///
     /// # Errors
     ///
-    /// Any [`RequestError`], if something in the request cannot be sent.
+    /// Any [`RequestError`] if something in the request cannot be sent.
     ///
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn new(request: ClientRequest, nonce: [u8; 16], config: &Config) -> Result<Self, RequestError> {
@@ -88,25 +89,25 @@ impl ClientHandshake {
         })
     }
 
-    /// The bytes of the request. Nothing may follow them until the response is there.
+    /// Returns the bytes of the request. Nothing may be sent after them until the response has arrived.
     #[must_use]
     pub fn request(&self) -> &[u8] {
         &self.request
     }
 
-    /// The request, for somebody who keeps it instead.
+    /// Takes the request, for a caller that keeps it instead.
     pub(super) fn take_request(&mut self) -> Vec<u8> {
         core::mem::take(&mut self.request)
     }
 
-    /// Takes bytes from the server. Returns the response once it is complete and keeps to all rules.
+    /// Receives bytes from the server. Returns the response once it is complete and valid.
     ///
-    /// Bytes behind the response are kept for the connection, however many they are.
+    /// Bytes after the response are kept for the connection, however many there are.
     ///
     /// # Errors
     ///
-    /// Any [`HandshakeError`]; close the transport without sending anything more. [`HandshakeError::Refused`] has the
-    /// response of a server that did not upgrade. [`HandshakeError::Ended`] after the response or an error has been
+    /// Any [`HandshakeError`]; close the transport without sending anything more. [`HandshakeError::Refused`] contains
+    /// the response of a server that did not upgrade. [`HandshakeError::Ended`] after the response or an error was
     /// returned.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeResponse>, HandshakeError> {
         if matches!(self.state, State::Ended) {
@@ -155,9 +156,9 @@ impl ClientHandshake {
         }
     }
 
-    /// Takes the end of the transport, which ends the handshake.
+    /// Notes the end of the transport, which ends the handshake.
     ///
-    /// The error is [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::Eof`] otherwise.
+    /// Returns [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::Eof`] otherwise.
     pub fn receive_eof(&mut self) -> HandshakeError {
         if let State::Refusal(reader) = &mut self.state {
             reader.receive_eof();
@@ -165,10 +166,9 @@ impl ClientHandshake {
         self.end(HandshakeError::Eof)
     }
 
-    /// Takes the expiry of [`Timers::handshake`](crate::Timers::handshake), which ends the handshake.
+    /// Notes that [`Timers::handshake`](crate::Timers::handshake) has expired, which ends the handshake.
     ///
-    /// The error is [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::TimedOut`]
-    /// otherwise.
+    /// Returns [`HandshakeError::Refused`] if a refusal was being received, and [`HandshakeError::TimedOut`] otherwise.
     pub fn handle_timeout(&mut self) -> HandshakeError {
         if !matches!(self.state, State::Ended) {
             log::handshake_deadline(Role::Client);
@@ -194,7 +194,7 @@ impl ClientHandshake {
         Ok(())
     }
 
-    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns what the server chose.
+    /// Checks a response with status 101 (§4.1, response items 1 to 6). Returns what the server selected.
     fn check(&self, head: &ResponseHead) -> Result<Selected, HandshakeError> {
         let headers = &head.headers;
         if head.minor_version == 0 {
@@ -208,9 +208,9 @@ impl ClientHandshake {
             (None, _) => return Err(HandshakeError::MissingField(HandshakeField::Upgrade)),
             _ => return Err(HandshakeError::InvalidField(HandshakeField::Upgrade)),
         }
-        // Item 3: the field contains this token, perhaps among others.
+        // Item 3: the field contains this token, possibly among others.
         headers.require_element(HandshakeField::Connection, b"upgrade")?;
-        // Item 4. §11.3.3: the field occurs once.
+        // Item 4; §11.3.3: the field occurs exactly once.
         if headers.required(HandshakeField::Accept)? != self.accept_value {
             return Err(HandshakeError::AcceptMismatch);
         }
@@ -233,7 +233,7 @@ pub(super) fn log_refused(error: &HandshakeError) {
     log::refused(Role::Client, status, error);
 }
 
-/// What the server selected of the offers.
+/// What the server selected from the offers.
 #[derive(Clone, Debug)]
 pub(super) struct Selected {
     subprotocol: Option<Box<str>>,
@@ -253,8 +253,8 @@ impl Offers {
         })
     }
 
-    /// Item 5: only extensions that were offered, each of them once. Returns what was agreed on about compression, and
-    /// the reserved bits that the others claim.
+    /// Item 5: only extensions that were offered, each at most once. Returns what was negotiated about compression, and
+    /// the reserved bits that the other extensions claim.
     fn check_extensions(&self, headers: &Headers) -> Result<(Option<DeflateParams>, Rsv), HandshakeError> {
         headers.check_extensions()?;
         let (mut deflate, mut claims) = (None, Claims::default());
@@ -266,7 +266,7 @@ impl Offers {
             if accepted.iter().any(|earlier| earlier.name() == extension.name()) {
                 return Err(HandshakeError::RepeatedExtension);
             }
-            // An offer that the application made is for the application to judge.
+            // An extension that the application offered is left to the application.
             match &self.deflate {
                 Some(config) if extension.name() == DeflateOffer::NAME => {
                     deflate = Some(config.check_answer(&extension)?);
@@ -276,17 +276,17 @@ impl Offers {
             claims.add(self.claimed_by(extension.name()));
             accepted.push(extension);
         }
-        // §5.2: a bit has one meaning.
+        // §5.2: a bit has only one meaning.
         if claims.repeated != Rsv::NONE {
             return Err(HandshakeError::ReservedBits(claims.repeated));
         }
         Ok((deflate, claims.bits))
     }
 
-    /// Item 6: one subprotocol that was offered, compared with regard to case, or none.
+    /// Item 6: one subprotocol that was offered, compared case-sensitively, or none.
     fn check_subprotocol(&self, headers: &Headers) -> Result<Option<Box<str>>, HandshakeError> {
         let Some(selected) = headers.single(HandshakeField::Protocol)? else {
-            // §4.2.2 item 4: no field says that the server uses none.
+            // §4.2.2 item 4: without the field, the server uses none.
             let is_required = self.requires_subprotocol;
             return if is_required {
                 Err(HandshakeError::NoSubprotocol)
@@ -306,7 +306,7 @@ impl Offers {
     }
 }
 
-/// A valid response that opens the connection.
+/// A valid response, which opens the connection.
 #[derive(Clone, Debug)]
 pub struct UpgradeResponse {
     head: ResponseHead,
@@ -324,30 +324,31 @@ impl UpgradeResponse {
         }
     }
 
-    /// All header fields.
+    /// Returns all header fields.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.head.headers
     }
 
-    /// The subprotocol that the server selected, if any.
+    /// Returns the subprotocol that the server selected, if any.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
         self.selected.subprotocol.as_deref()
     }
 
-    /// What was agreed on about permessage-deflate, if the configuration offered it and the server accepted.
+    /// Returns the negotiated parameters of permessage-deflate, if the configuration offered it and the server
+    /// accepted.
     #[must_use]
     pub const fn deflate(&self) -> Option<DeflateParams> {
         self.selected.deflate
     }
 
-    /// The extensions that the server accepted, in the order in which they are applied.
+    /// Returns the extensions that the server accepted, in the order in which they are applied.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> {
         self.head.headers.extensions()
     }
 
-    /// The outcome, to start the connection with.
+    /// Converts the response into the outcome that starts the connection.
     #[must_use]
     pub fn into_negotiated(self) -> Negotiated {
         let mut negotiated = Negotiated::new(Role::Client).with_leftover(self.leftover);

@@ -21,11 +21,11 @@ impl UpgradeRequest {
     /// Checks an extended CONNECT, with which a connection is opened over HTTP/2 or HTTP/3 (feature `http`; [RFC 8441],
     /// [RFC 9220]).
     ///
-    /// `protocol` is the value of the `:protocol` pseudo-header field, which the HTTP stack hands over beside the
-    /// request: hyper and h2 have it in an extension of the request, each in a type of its own.
+    /// `protocol` is the value of the `:protocol` pseudo-header field, which the HTTP stack provides separately from
+    /// the request: hyper and h2 store it in an extension of the request, each in its own type.
     ///
-    /// Everything behind it is as with an upgrade: look at the request, [accept](Self::accept) or reject it. There is no
-    /// key and no accept value, and the response that accepts has status 200
+    /// Everything after this is the same as for an upgrade: inspect the request, then [accept](Self::accept) or reject
+    /// it. There is no key and no accept value, and the accepting response has status 200
     /// ([`Accepted::response_http`](super::Accepted::response_http)).
     ///
     /// ```
@@ -45,24 +45,24 @@ impl UpgradeRequest {
     ///
     /// # The stream
     ///
-    /// The HTTP stack must announce `SETTINGS_ENABLE_CONNECT_PROTOCOL`, or no client asks
-    /// ([RFC 8441 §3]). Frames then travel in the DATA frames of the request's stream, masked by the client as ever. To
-    /// the connection that stream is what TCP is otherwise ([RFC 8441 §5]):
+    /// The HTTP stack must announce `SETTINGS_ENABLE_CONNECT_PROTOCOL`; otherwise no client tries ([RFC 8441 §3]).
+    /// Frames then travel in the DATA frames of the request's stream, masked by the client as usual. For the
+    /// connection, that stream takes the place of TCP ([RFC 8441 §5]):
     ///
     /// | TCP | HTTP/2 | to the connection |
     /// |---|---|---|
     /// | orderly close | END_STREAM | the end of the stream: read 0 bytes, or [`receive_eof`](crate::Connection::receive_eof) |
     /// | reset | RST_STREAM with CANCEL | an I/O error, and so an abnormal closure (1006) |
     ///
-    /// In the other direction, to shut the write side down is to send END_STREAM, and to drop the stream before that is
-    /// to send RST_STREAM with CANCEL.
+    /// In the other direction, shutting down the write side means sending END_STREAM, and dropping the stream before
+    /// that means sending RST_STREAM with CANCEL.
     ///
     /// # Errors
     ///
     /// [`HandshakeError::Protocol`] for another protocol, which is answered with 501 and never with a tunnel;
-    /// [`HandshakeError::HttpVersion`], [`HandshakeError::Method`], [`HandshakeError::Target`] for a request that is no
-    /// extended CONNECT; [`HandshakeError::ForbiddenField`] for `Connection`, `Upgrade` or `Host`. The others have the
-    /// same reasons as in [`from_http`](Self::from_http).
+    /// [`HandshakeError::HttpVersion`], [`HandshakeError::Method`] or [`HandshakeError::Target`] for a request that is
+    /// not an extended CONNECT; [`HandshakeError::ForbiddenField`] for `Connection`, `Upgrade` or `Host`. Other errors
+    /// occur for the same reasons as in [`from_http`](Self::from_http).
     ///
     /// [RFC 8441]: https://www.rfc-editor.org/rfc/rfc8441
     /// [RFC 8441 §3]: https://www.rfc-editor.org/rfc/rfc8441#section-3
@@ -74,11 +74,11 @@ impl UpgradeRequest {
             .inspect_err(log_request_refused)
     }
 
-    /// The same for the head of an extended CONNECT, as extractors of axum get it (feature `http`).
+    /// Checks the head of an extended CONNECT, as axum's extractors receive it (feature `http`).
     ///
     /// # Errors
     ///
-    /// Those of [`from_connect`](Self::from_connect).
+    /// The errors of [`from_connect`](Self::from_connect).
     pub fn from_connect_parts(head: &Parts, protocol: &str) -> Result<Self, HandshakeError> {
         Self::from_connect_http(&head.method, &head.uri, head.version, &head.headers, protocol)
             .inspect_err(log_request_refused)
@@ -98,7 +98,7 @@ impl UpgradeRequest {
         if method != Method::CONNECT {
             return Err(HandshakeError::Method);
         }
-        // RFC 8441 §4, §5. RFC 9110 §16.7: the names of protocols compare without regard to case.
+        // RFC 8441 §4, §5. RFC 9110 §16.7: protocol names are compared ignoring case.
         if !protocol.eq_ignore_ascii_case(PROTOCOL) {
             return Err(HandshakeError::Protocol);
         }
@@ -107,25 +107,25 @@ impl UpgradeRequest {
     }
 }
 
-/// The client side of an opening handshake over HTTP/2 or HTTP/3 (feature `http`), whose request was made by
-/// [`ClientRequest::into_connect`] and which waits for the response.
+/// The client side of an opening handshake over HTTP/2 or HTTP/3 (feature `http`). [`ClientRequest::into_connect`]
+/// creates it with the request; it waits for the response.
 ///
-/// What becomes of the stream after it is told at [`UpgradeRequest::from_connect`].
+/// See [`UpgradeRequest::from_connect`] for how the stream is used afterwards.
 #[derive(Clone, Debug)]
 pub struct ConnectHandshake {
     offers: Offers,
 }
 
 impl ClientRequest {
-    /// The request as an extended CONNECT, to send over a connection of HTTP/2 or HTTP/3 (feature `http`;
-    /// [RFC 8441 §5]), and the check of the response to it.
+    /// Converts the request into an extended CONNECT, to send over an HTTP/2 or HTTP/3 connection (feature `http`; [RFC
+    /// 8441 §5]). Also returns the handshake that checks the response.
     ///
     /// The scheme is `https` for `wss` and `http` for `ws`. There is no key, and so no nonce.
     ///
-    /// It is for the HTTP stack to send `:protocol` with the value `websocket`, which is no part of the request: h2 and
-    /// hyper take it from an extension of the request, each in a type of its own. It must not be sent before the server
-    /// has announced `SETTINGS_ENABLE_CONNECT_PROTOCOL` ([RFC 8441 §3]): ask the stack, as with
-    /// `is_extended_connect_protocol_enabled` of h2.
+    /// The HTTP stack must send `:protocol` with the value `websocket`, which is not part of the request: h2 and hyper
+    /// take it from an extension of the request, each in its own type. It must not be sent before the server has
+    /// announced `SETTINGS_ENABLE_CONNECT_PROTOCOL` ([RFC 8441 §3]): ask the stack, for example with h2's
+    /// `is_extended_connect_protocol_enabled`.
     ///
     /// ```
     /// use websocket_proto::handshake::ClientRequest;
@@ -146,7 +146,7 @@ impl ClientRequest {
     ///
     /// # Errors
     ///
-    /// Any [`RequestError`], if something in the request cannot be sent.
+    /// Any [`RequestError`] if something in the request cannot be sent.
     ///
     /// [RFC 8441 §3]: https://www.rfc-editor.org/rfc/rfc8441#section-3
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
@@ -157,7 +157,7 @@ impl ClientRequest {
         let scheme = if self.uri.is_secure() { "https" } else { "http" };
         let uri = [scheme, "://", self.uri.authority(), self.uri.resource_name()].concat();
         let mut request = Request::new(());
-        // Nothing else in a valid URI is refused.
+        // Nothing else is refused in a valid URI.
         *request.uri_mut() = uri.parse::<Uri>().map_err(|_: InvalidUri| UriError::TooLong)?;
         *request.method_mut() = Method::CONNECT;
         *request.version_mut() = Version::HTTP_2;
@@ -167,13 +167,13 @@ impl ClientRequest {
 }
 
 impl ConnectHandshake {
-    /// Checks the response. With it, the stream of the request is open for frames.
+    /// Checks the response. After it, the stream of the request is open for frames.
     ///
     /// # Errors
     ///
-    /// [`HandshakeError::Refused`] for a status other than 2xx, with status and fields; the body is left where it is.
-    /// The others have the same reasons as in [`ClientHandshake::receive`](super::ClientHandshake::receive), after which
-    /// the stream is to be reset.
+    /// [`HandshakeError::Refused`] for a status other than 2xx, with status and fields; the body is not read. Other
+    /// errors occur for the same reasons as in [`ClientHandshake::receive`](super::ClientHandshake::receive). After an
+    /// error, reset the stream.
     pub fn receive<B>(self, response: &Response<B>) -> Result<UpgradeResponse, HandshakeError> {
         self.check(response).inspect_err(log_refused)
     }
@@ -185,7 +185,7 @@ impl ConnectHandshake {
         if !response.status().is_success() {
             return Err(HandshakeError::Refused(Box::new(head.into())));
         }
-        // RFC 8441 §5: there is no accept value to look at. The rest is as in RFC 6455 §4.1.
+        // RFC 8441 §5: there is no accept value to check. The rest is as in RFC 6455 §4.1.
         head.headers.check_ascii()?;
         let selected = self.offers.check_answer(&head.headers)?;
         log_accepted(&head, &selected);

@@ -1,4 +1,4 @@
-//! Heads of HTTP messages, as data.
+//! Parsed heads of HTTP messages.
 
 #[cfg(any(test, feature = "http"))]
 use alloc::vec::Vec;
@@ -10,13 +10,13 @@ use super::headers::{FieldRange, Headers};
 pub(super) struct RequestHead {
     pub(super) method: FieldRange,
     pub(super) target: FieldRange,
-    /// The digit behind `HTTP/1.`.
+    /// The digit after `HTTP/1.`.
     pub(super) minor_version: u8,
     pub(super) headers: Headers,
 }
 
 impl RequestHead {
-    /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    /// Creates a head from parts that are valid by themselves. Returns `None` if it would exceed 4 GiB.
     #[cfg(any(test, feature = "http"))]
     pub(super) fn from_parts<'a>(
         method: &str,
@@ -47,13 +47,13 @@ impl RequestHead {
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     pub(super) reason: FieldRange,
-    /// The digit behind `HTTP/1.`.
+    /// The digit after `HTTP/1.`.
     pub(super) minor_version: u8,
     pub(super) headers: Headers,
 }
 
 impl ResponseHead {
-    /// A head from parts that are valid by themselves. `None` if they take 4 GiB.
+    /// Creates a head from parts that are valid by themselves. Returns `None` if it would exceed 4 GiB.
     #[cfg(feature = "http")]
     pub(super) fn from_parts<'a>(status: u16, fields: impl IntoIterator<Item = (&'a str, &'a [u8])>) -> Option<Self> {
         Some(Self {

@@ -1,4 +1,4 @@
-//! Header fields of a received head, and how a field is written.
+//! The header fields of a received head, and writing a field.
 
 use alloc::{
     string::{String, ToString},
@@ -37,7 +37,7 @@ pub enum HandshakeField {
 }
 
 impl HandshakeField {
-    /// The name of the field as it is sent.
+    /// Returns the name of the field, as it is sent.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -55,9 +55,9 @@ impl HandshakeField {
         }
     }
 
-    /// The field of that name, if it is one of these.
+    /// Returns the field with this name, if it is one of these.
     pub(super) fn from_name(name: &str) -> Option<Self> {
-        // The lengths tell the fields apart, so that most names are compared once or not at all.
+        // The length identifies the field, so most names are compared at most once.
         let field = match name.len() {
             4 => Self::Host,
             6 => Self::Origin,
@@ -82,13 +82,13 @@ impl fmt::Display for HandshakeField {
     }
 }
 
-/// The header fields of a received head, in the order in which they came.
+/// The header fields of a received head, in the order received.
 ///
-/// Names compare without regard to case. Values come without the whitespace around them; they are bytes, since a
-/// field that the handshake does not interpret may hold any byte but control characters.
+/// Names are compared ignoring case. Values exclude surrounding whitespace. They are bytes, since a field that the
+/// handshake does not interpret may contain any byte except control characters.
 #[derive(Clone, Default)]
 pub struct Headers {
-    /// The whole head. The fields are places in it.
+    /// The whole head. The fields are ranges of it.
     pub(super) bytes: Vec<u8>,
     pub(super) fields: Vec<Field>,
 }
@@ -101,9 +101,9 @@ pub(super) struct Field {
 }
 
 impl Headers {
-    /// The value of the first field of that name, if there is one and its value is text in UTF-8.
+    /// Returns the value of the first field with this name, if there is one and it is valid UTF-8.
     ///
-    /// A client may repeat a field: where two values must not be confused, look at [`get_all`](Self::get_all).
+    /// A client may repeat a field: if two values must not be confused, use [`get_all`](Self::get_all).
     ///
     /// ```
     /// # fn bearer(request: &websocket_proto::handshake::UpgradeRequest) -> Option<&str> {
@@ -115,42 +115,42 @@ impl Headers {
         core::str::from_utf8(self.get_bytes(name)?).ok()
     }
 
-    /// The value of the first field of that name, whatever its bytes are.
+    /// Returns the value of the first field with this name, as bytes.
     #[must_use]
     pub fn get_bytes(&self, name: &str) -> Option<&[u8]> {
         self.values(name).next()
     }
 
-    /// The values of all fields of that name, in their order.
+    /// Returns the values of all fields with this name, in order.
     pub fn get_all(&self, name: &str) -> impl Iterator<Item = &[u8]> {
         self.values(name)
     }
 
-    /// All fields as pairs of name and value.
+    /// Returns all fields, as pairs of name and value.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
         self.fields
             .iter()
             .map(|field| (field.name.text(&self.bytes), field.value.bytes(&self.bytes)))
     }
 
-    /// The number of fields, repeated ones counted each.
+    /// Returns the number of fields, counting repeated ones.
     #[must_use]
     pub fn len(&self) -> usize {
         self.fields.len()
     }
 
-    /// Whether there is no field at all.
+    /// Returns whether there are no fields.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.fields.is_empty()
     }
 
-    /// The fields of a head, whose bytes are kept once.
+    /// Creates the fields of a head, whose bytes are kept once.
     pub(super) const fn from_head(bytes: Vec<u8>, fields: Vec<Field>) -> Self {
         Self { bytes, fields }
     }
 
-    /// The fields, which are written to the end of `bytes`. `None` if that takes 4 GiB.
+    /// Creates the fields by appending them to `bytes`. Returns `None` if that would exceed 4 GiB.
     #[cfg(any(test, feature = "http"))]
     pub(super) fn append<'a>(
         mut bytes: Vec<u8>,
@@ -175,7 +175,7 @@ impl Headers {
         }
     }
 
-    /// The lines of a field that the handshake knows.
+    /// Returns the lines of a field that the handshake knows.
     pub(super) fn known(&self, field: HandshakeField) -> Lines<'_> {
         Lines {
             bytes: &self.bytes,
@@ -184,7 +184,7 @@ impl Headers {
         }
     }
 
-    /// The elements of a field that is a list, over all its lines (RFC 9110 §5.3).
+    /// Returns the elements of a list field, over all its lines (RFC 9110 §5.3).
     pub(super) fn list(&self, field: HandshakeField) -> Elements<'_> {
         Elements {
             lines: self.known(field),
@@ -192,7 +192,7 @@ impl Headers {
         }
     }
 
-    /// The elements of all lines of `Sec-WebSocket-Extensions`, which have been checked.
+    /// Returns the elements of all `Sec-WebSocket-Extensions` lines, which must have been checked.
     pub(super) fn extensions(&self) -> Extensions<'_> {
         Extensions {
             lines: self.known(HandshakeField::Extensions),
@@ -201,10 +201,10 @@ impl Headers {
     }
 }
 
-/// The values of all fields of one name.
+/// The values of all fields with one name.
 ///
-/// This iterator and the three that follow are named types, since a chain of adapters is compiled again at every place that
-/// uses it.
+/// This iterator and the following three are named types, since a chain of adapters is compiled again wherever it is
+/// used.
 #[derive(Clone)]
 pub(super) struct Values<'a, 'n> {
     headers: &'a Headers,
@@ -227,7 +227,7 @@ impl<'a> Iterator for Values<'a, '_> {
     }
 }
 
-/// The lines of one field that the handshake knows.
+/// The lines of a field that the handshake knows.
 #[derive(Clone)]
 pub(super) struct Lines<'a> {
     bytes: &'a [u8],
@@ -248,7 +248,7 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
-/// The elements of all lines of a field that is a list.
+/// The elements of all lines of a list field.
 #[derive(Clone)]
 pub(super) struct Elements<'a> {
     lines: Lines<'a>,
@@ -268,7 +268,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// The well-formed elements of all lines of `Sec-WebSocket-Extensions`.
+/// The well-formed elements of all `Sec-WebSocket-Extensions` lines.
 #[derive(Clone)]
 pub(super) struct Extensions<'a> {
     lines: Lines<'a>,
@@ -297,7 +297,7 @@ impl fmt::Debug for Headers {
     }
 }
 
-/// A value as it is shown, in quotes.
+/// A value, displayed in quotes.
 struct Shown<'a>(&'a [u8]);
 
 impl fmt::Debug for Shown<'_> {
@@ -307,7 +307,7 @@ impl fmt::Debug for Shown<'_> {
 }
 
 impl Field {
-    /// A field whose name and value are parts of `head`.
+    /// Creates a field whose name and value are parts of `head`.
     pub(super) fn new(head: &[u8], name: &str, value: &[u8]) -> Option<Self> {
         Some(Self {
             name: FieldRange::of(head, name.as_bytes())?,
@@ -316,7 +316,7 @@ impl Field {
         })
     }
 
-    /// A field that is written to the end of `head`.
+    /// Creates a field by appending it to `head`.
     #[cfg(any(test, feature = "http"))]
     fn append(head: &mut Vec<u8>, name: &str, value: &[u8]) -> Option<Self> {
         Some(Self {
@@ -327,7 +327,7 @@ impl Field {
     }
 }
 
-/// A place in a head.
+/// A range of a head.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FieldRange {
     start: u32,
@@ -335,7 +335,7 @@ pub(super) struct FieldRange {
 }
 
 impl FieldRange {
-    /// The place of `part` in `whole`, of which it must be a part unless it is empty.
+    /// Returns the range of `part` in `whole`, of which it must be a part unless it is empty.
     pub(super) fn of(whole: &[u8], part: &[u8]) -> Option<Self> {
         if part.is_empty() {
             return Some(Self::default());
@@ -348,7 +348,7 @@ impl FieldRange {
         })
     }
 
-    /// The place of `part`, which is written to the end of `whole`.
+    /// Appends `part` to `whole`, and returns its range.
     #[cfg(any(test, feature = "http"))]
     pub(super) fn append(whole: &mut Vec<u8>, part: &[u8]) -> Option<Self> {
         let start = u32::try_from(whole.len()).ok()?;
@@ -369,14 +369,15 @@ impl FieldRange {
     }
 }
 
-/// Writes a field with its line end.
+/// Writes a field, with its line end.
 pub(super) fn write_field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     for part in [name.as_bytes(), b": ", value, b"\r\n"] {
         head.extend_from_slice(part);
     }
 }
 
-/// Writes extensions as one field, and nothing without any: an empty field would break the grammar (§9.1, §11.3.2).
+/// Writes extensions as one field, or nothing if there are none: an empty field would violate the grammar (§9.1,
+/// §11.3.2).
 pub(super) fn write_extensions(head: &mut Vec<u8>, extensions: &[Extension<'_>]) {
     if !extensions.is_empty() {
         let mut list = String::new();
@@ -390,7 +391,7 @@ pub(super) fn write_extensions(head: &mut Vec<u8>, extensions: &[Extension<'_>])
     }
 }
 
-/// Whether a name is of those that only the protocol uses (§11.3).
+/// Returns whether only the protocol uses this name (§11.3).
 pub(super) fn is_websocket_field(name: &str) -> bool {
     const PREFIX: &[u8] = b"sec-websocket-";
     name.as_bytes()

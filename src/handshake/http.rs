@@ -1,5 +1,4 @@
-//! The opening handshake with the types of the `http` crate, for servers and clients whose HTTP is read and written by
-//! another stack.
+//! The opening handshake with the types of the `http` crate, for servers and clients that use another HTTP stack.
 
 use alloc::string::ToString;
 
@@ -24,13 +23,14 @@ use crate::fields;
 impl UpgradeRequest {
     /// Checks an upgrade request that another HTTP stack has read (feature `http`).
     ///
-    /// It holds to the same rules as a request that [`ServerHandshake`](super::ServerHandshake) receives. What concerns
-    /// the bytes of the head is up to the stack that has read them: its grammar, its limits, its deadline. Where the
-    /// stack puts what arrives behind the head into the upgraded stream, as hyper does, there are no leftover bytes.
+    /// The rules are the same as for a request that [`ServerHandshake`](super::ServerHandshake) receives. The stack
+    /// that has read the bytes of the head is responsible for its grammar, its limits and its deadline. If the stack
+    /// passes bytes after the head into the upgraded stream, as hyper does, there are no leftover bytes.
     ///
-    /// A server answers with [`Accepted::response_http`], [`Rejection::response_http`], [`HandshakeError::response_http`] or
-    /// [`AcceptError::response_http`], and takes the stream over after the first. All have the same shape: a response with the
-    /// body of the HTTP stack, whichever that is, as long as it can be made from [`Bytes`].
+    /// A server answers with [`Accepted::response_http`], [`Rejection::response_http`],
+    /// [`HandshakeError::response_http`] or [`AcceptError::response_http`], and takes over the stream after the first.
+    /// All return the same type: a response with the body type of the HTTP stack, which must be convertible from
+    /// [`Bytes`].
     ///
     /// ```
     /// use websocket_proto::handshake::{Accept, UpgradeRequest};
@@ -52,10 +52,10 @@ impl UpgradeRequest {
     ///
     /// # Errors
     ///
-    /// Any [`HandshakeError`] with a [status](HandshakeError::status); [`HandshakeError::HttpVersion`] for a request of
-    /// HTTP/2, where [`from_connect`](Self::from_connect) is the way. An ordinary request fails with
-    /// [`HandshakeError::MissingField`] for [`HandshakeField::Upgrade`], unless it breaks another rule first: a server that
-    /// has other things to offer looks for that field before.
+    /// Any [`HandshakeError`] with a [status](HandshakeError::status); [`HandshakeError::HttpVersion`] for an HTTP/2
+    /// request, which [`from_connect`](Self::from_connect) checks. An ordinary request fails with
+    /// [`HandshakeError::MissingField`] for [`HandshakeField::Upgrade`], unless it breaks another rule first: a server
+    /// that also serves other requests should look for that field first.
     pub fn from_http<B>(request: &Request<B>) -> Result<Self, HandshakeError> {
         Self::from_http_head(request.method(), request.uri(), request.version(), request.headers())
     }
@@ -77,26 +77,27 @@ impl UpgradeRequest {
     }
 }
 
-/// Checks an upgrade request of which another HTTP stack has the head (feature `http`), as extractors of axum get it; see
-/// [`from_http`](UpgradeRequest::from_http).
+/// Checks an upgrade request whose head another HTTP stack has read (feature `http`), as axum's extractors receive it;
+/// see [`from_http`](UpgradeRequest::from_http).
 ///
-/// The head of an extended CONNECT goes to [`from_connect_parts`](UpgradeRequest::from_connect_parts).
+/// For the head of an extended CONNECT, use [`from_connect_parts`](UpgradeRequest::from_connect_parts).
 impl TryFrom<&Parts> for UpgradeRequest {
     type Error = HandshakeError;
 
     /// # Errors
     ///
-    /// Those of [`from_http`](UpgradeRequest::from_http).
+    /// The errors of [`from_http`](UpgradeRequest::from_http).
     fn try_from(head: &Parts) -> Result<Self, HandshakeError> {
         Self::from_http_head(&head.method, &head.uri, head.version, &head.headers)
     }
 }
 
 impl Accepted {
-    /// The response as a type of the `http` crate (feature `http`): 101, or 200 for an extended CONNECT. The body is empty.
+    /// Returns the response as a type of the `http` crate (feature `http`): 101, or 200 for an extended CONNECT. The
+    /// body is empty.
     ///
-    /// It has the fields of [`response`](Self::response). For an extended CONNECT, only those that HTTP/2 has are left:
-    /// the subprotocol, the extensions, and what the application added ([RFC 8441 §5]).
+    /// It has the fields of [`response`](Self::response). For an extended CONNECT, it has only those that HTTP/2
+    /// allows: the subprotocol, the extensions, and what the application added ([RFC 8441 §5]).
     ///
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
     #[must_use]
@@ -118,10 +119,10 @@ impl Accepted {
 }
 
 impl Rejection {
-    /// The response as a type of the `http` crate (feature `http`), for a request of this version of HTTP.
+    /// Returns the response as a type of the `http` crate (feature `http`), for a request with this HTTP version.
     ///
-    /// With HTTP/1.1 it has the fields of [`to_bytes`](Self::to_bytes). HTTP/2 and HTTP/3 have neither `Connection` nor
-    /// `Upgrade` ([RFC 9113 §8.2.2]), so these are left out, and status 426, which would need them, becomes 400.
+    /// With HTTP/1.1 it has the fields of [`to_bytes`](Self::to_bytes). HTTP/2 and HTTP/3 allow neither `Connection`
+    /// nor `Upgrade` ([RFC 9113 §8.2.2]), so these are omitted, and status 426, which requires them, becomes 400.
     ///
     /// ```
     /// use websocket_proto::handshake::Rejection;
@@ -132,8 +133,8 @@ impl Rejection {
     /// assert_eq!(response.headers()["Content-Length"], "8");
     /// ```
     ///
-    /// A rejection that cannot be sent becomes status 500, without body, as in the shells. [`to_bytes`](Self::to_bytes) says what is
-    /// wrong with it.
+    /// A rejection that cannot be sent becomes status 500 without a body, as in the shells.
+    /// [`to_bytes`](Self::to_bytes) returns the reason.
     ///
     /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
     #[must_use]
@@ -150,13 +151,13 @@ impl Rejection {
 }
 
 impl HandshakeError {
-    /// The response with which a server answers this error, as a type of the `http` crate (feature `http`), for a
-    /// request of this version of HTTP.
+    /// Returns the response with which a server answers this error, as a type of the `http` crate (feature `http`), for
+    /// a request with this HTTP version.
     ///
-    /// With HTTP/1.1 it is [`response`](Self::response). HTTP/2 and HTTP/3 have neither `Connection` nor `Upgrade`
-    /// ([RFC 9113 §8.2.2]), so these are left out, and status 426, which would need them, becomes 400. The body is empty.
+    /// With HTTP/1.1 it is [`response`](Self::response). HTTP/2 and HTTP/3 allow neither `Connection` nor `Upgrade`
+    /// ([RFC 9113 §8.2.2]), so these are omitted, and status 426, which requires them, becomes 400. The body is empty.
     ///
-    /// An error without a [status](Self::status), which no request of another stack causes, becomes 500.
+    /// An error without a [status](Self::status), which requests of another stack cannot cause, becomes 500.
     ///
     /// [RFC 9113 §8.2.2]: https://www.rfc-editor.org/rfc/rfc9113#section-8.2.2
     #[must_use]
@@ -170,7 +171,7 @@ impl HandshakeError {
             return server_error(version);
         };
         if matches!(self, Self::Method) && is_multiplexed(version) {
-            // RFC 8441 §4: the method is another one there.
+            // RFC 8441 §4: with HTTP/2 the method is CONNECT.
             response
                 .headers_mut()
                 .insert(ALLOW, HeaderValue::from_static("CONNECT"));
@@ -180,28 +181,29 @@ impl HandshakeError {
 }
 
 impl AcceptError {
-    /// The response to a request that the server could not accept as the application has asked for, as a type of the `http`
-    /// crate (feature `http`): 500 with an empty body, as the shells send it. The error is the server's own, and nothing that a
-    /// client should see.
+    /// Returns the response to a request that the server could not accept as the application asked, as a type of the
+    /// `http` crate (feature `http`): 500 with an empty body, as the shells send it. The fault is the server's own, and
+    /// clients should not see details.
     #[must_use]
     pub fn response_http<B: From<Bytes>>(&self, version: Version) -> Response<B> {
         server_error(version).map(|()| Bytes::new().into())
     }
 }
 
-/// Takes a request of the `http` crate (feature `http`), of which a URI and some additional header fields are enough.
+/// Converts a request of the `http` crate (feature `http`), which needs only a URI and optional additional header
+/// fields.
 ///
-/// The handshake writes the fields that the protocol demands. Of those that it owns:
+/// The handshake writes the fields that the protocol requires. For fields that belong to the handshake:
 ///
-/// - `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions` and `Origin` are taken as if given by
+/// - `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions` and `Origin` are used as if set with
 ///   [`subprotocol`](ClientRequest::subprotocol), [`extension`](ClientRequest::extension) and
 ///   [`origin`](ClientRequest::origin);
-/// - `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Version` and `Content-Length` are passed over if they say what the
-///   handshake says, and refused otherwise;
-/// - `Sec-WebSocket-Key` is refused, since each handshake makes a key of its own; so are `Sec-WebSocket-Accept`,
+/// - `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Version` and `Content-Length` are ignored if they have the value
+///   that the handshake sends, and refused otherwise;
+/// - `Sec-WebSocket-Key` is refused, since each handshake generates its own key; so are `Sec-WebSocket-Accept`,
 ///   `Transfer-Encoding` and other fields whose names start with `Sec-WebSocket-`.
 ///
-/// All others are added. Version and extensions of the request are not looked at.
+/// All other fields are added. The version and the extensions of the request are ignored.
 ///
 /// ```
 /// use websocket_proto::handshake::ClientRequest;
@@ -219,9 +221,9 @@ impl TryFrom<Request<()>> for ClientRequest {
 
     /// # Errors
     ///
-    /// [`RequestError::Method`] for a method other than `GET`, [`RequestError::Uri`] for a URI that is not `ws` or `wss`,
-    /// [`RequestError::Field`] and [`RequestError::Header`] for a field that is refused, and the others for offers that
-    /// break the grammar. What is left to check is checked where the request is written.
+    /// [`RequestError::Method`] for a method other than `GET`, [`RequestError::Uri`] for a URI that is not `ws` or
+    /// `wss`, [`RequestError::Field`] and [`RequestError::Header`] for a field that is refused, and the others for
+    /// offers that violate the grammar. The remaining checks are made when the request is written.
     fn try_from(request: Request<()>) -> Result<Self, RequestError> {
         if request.method() != Method::GET {
             return Err(RequestError::Method);
@@ -240,7 +242,7 @@ impl TryFrom<Request<()>> for ClientRequest {
 }
 
 impl ClientRequest {
-    /// Takes a field of the handshake that the application gives as it would be sent.
+    /// Uses the value that the application gave for a field of the handshake.
     fn take_field(mut self, field: HandshakeField, value: &[u8]) -> Result<Self, RequestError> {
         const REFUSED: bool = false;
         let is_same = match field {
@@ -251,7 +253,7 @@ impl ClientRequest {
                         core::str::from_utf8(subprotocol).map_err(|_| RequestError::InvalidSubprotocol)?;
                     self = self.subprotocol(subprotocol);
                 }
-                // §4.1 item 10: one subprotocol at least.
+                // §4.1 item 10: at least one subprotocol.
                 if self.offers.subprotocols.len() == offered {
                     return Err(RequestError::InvalidSubprotocol);
                 }
@@ -262,7 +264,7 @@ impl ClientRequest {
                 for extension in fields::extensions(value) {
                     self = self.extension(extension.map_err(|_| RequestError::InvalidExtension)?);
                 }
-                // §9.1: one extension at least.
+                // §9.1: at least one extension.
                 if self.offers.extensions.len() == offered {
                     return Err(RequestError::InvalidExtension);
                 }
@@ -290,7 +292,7 @@ impl ClientRequest {
         }
     }
 
-    /// Whether a value of `Host` names the host and port of the URI.
+    /// Returns whether a `Host` value names the host and port of the URI.
     fn is_host(&self, value: &[u8]) -> bool {
         let default_port = Some(if self.uri.is_secure() { 443 } else { 80 });
         let parse = |text| Authority::parse(text).ok();
@@ -302,14 +304,14 @@ impl ClientRequest {
     }
 }
 
-/// The fields of a message that another stack has read, without the whitespace around their values.
+/// Returns the fields of a message that another stack has read, without the whitespace around their values.
 pub(super) fn received_fields(headers: &HeaderMap) -> impl Iterator<Item = (&str, &[u8])> {
     headers
         .iter()
         .map(|(name, value)| (name.as_str(), fields::trim_ows(value.as_bytes())))
 }
 
-/// The fields in the text of a head that this crate has written.
+/// Returns the fields of a head that this crate has written.
 pub(super) fn written_fields(head: &[u8]) -> HeaderMap {
     let mut headers = HeaderMap::new();
     // Neither the status line nor the empty line has a colon.
@@ -320,7 +322,7 @@ pub(super) fn written_fields(head: &[u8]) -> HeaderMap {
         };
         let name = HeaderName::from_bytes(&line[..colon]);
         let value = HeaderValue::from_bytes(fields::trim_ows(&line[colon + 1..]));
-        // What the application adds was checked when it was added; the rest is this crate's own.
+        // Fields of the application were checked when they were added; the others are this crate's own.
         debug_assert!(name.is_ok() && value.is_ok(), "{}", line.escape_ascii());
         if let (Ok(name), Ok(value)) = (name, value) {
             headers.append(name, value);
@@ -329,13 +331,13 @@ pub(super) fn written_fields(head: &[u8]) -> HeaderMap {
     headers
 }
 
-/// A response that does not accept. `None` for a status that is none.
+/// Creates a response that does not accept. Returns `None` for an invalid status.
 fn refusal(status: u16, head: &[u8], version: Version) -> Option<Response<()>> {
     let mut response = Response::new(());
     *response.headers_mut() = written_fields(head);
     *response.status_mut() = StatusCode::from_u16(status).ok()?;
     if is_multiplexed(version) {
-        // RFC 9113 §8.2.2: there are no fields that concern a single connection.
+        // RFC 9113 §8.2.2: fields that concern a single connection are not allowed.
         response.headers_mut().remove(CONNECTION);
         response.headers_mut().remove(UPGRADE);
         if status == 426 {
@@ -346,14 +348,14 @@ fn refusal(status: u16, head: &[u8], version: Version) -> Option<Response<()>> {
     Some(response)
 }
 
-/// The response of a server that could not do what it wanted to.
+/// Creates the response of a server that failed to do what it intended.
 fn server_error(version: Version) -> Response<()> {
     let mut response = refusal(500, &error_head(500), version).unwrap_or_default();
     *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
     response
 }
 
-/// Whether one connection carries many requests at once, as with HTTP/2 and HTTP/3.
+/// Returns whether one connection carries many requests at once, as with HTTP/2 and HTTP/3.
 pub(super) fn is_multiplexed(version: Version) -> bool {
     version >= Version::HTTP_2
 }

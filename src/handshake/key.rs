@@ -3,16 +3,16 @@
 use base64::{Engine, engine::general_purpose::STANDARD};
 use sha1::{Digest, Sha1};
 
-/// Length of the text of a key: the base64 form of 16 bytes.
+/// The length of a key as text: 16 bytes in base64.
 pub(super) const KEY_LEN: usize = 24;
 
-/// Length of the text of an accept value: the base64 form of a SHA-1 hash.
+/// The length of an accept value as text: a SHA-1 hash in base64.
 pub(super) const ACCEPT_LEN: usize = 28;
 
 /// §1.3: the text that ties the accept value to this protocol.
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Reads the text of a key: 24 characters of base64 that stand for 16 bytes.
+/// Validates a key as text: 24 characters of base64 that stand for 16 bytes.
 ///
 /// §4.1: the unused bits of the last character may have any value, as in the RFC's own example.
 pub(super) fn parse_key(text: &[u8]) -> Option<[u8; KEY_LEN]> {
@@ -22,14 +22,14 @@ pub(super) fn parse_key(text: &[u8]) -> Option<[u8; KEY_LEN]> {
     (digits.iter().all(is_digit) && padding == b"==").then_some(key)
 }
 
-/// The text of the key that stands for `nonce`.
+/// Returns the text of the key for `nonce`.
 pub(super) fn encode_key(nonce: [u8; 16]) -> [u8; KEY_LEN] {
     encode(&nonce)
 }
 
-/// The accept value that answers a key.
+/// Returns the accept value for a key.
 ///
-/// §4.2.2 item 5.4: it is computed from the text of the key as received, which is never decoded.
+/// §4.2.2 item 5.4: it is computed from the key's text as received, which is never decoded.
 pub(super) fn accept_value(key: &[u8; KEY_LEN]) -> [u8; ACCEPT_LEN] {
     encode(&Sha1::new().chain_update(key).chain_update(GUID).finalize())
 }

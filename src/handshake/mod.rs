@@ -18,12 +18,12 @@
 //!  Negotiated                               Negotiated
 //! ```
 //!
-//! [`Opening`] drives either side over a transport: it also keeps the deadline, and sends refusals to their end.
+//! [`Opening`] drives either side over a transport: it also enforces the deadline, and sends refusals completely.
 //!
-//! A request that breaks a rule never becomes an [`UpgradeRequest`]: [`HandshakeError::response`] is the answer to it.
+//! A request that violates a rule never becomes an [`UpgradeRequest`]: answer it with [`HandshakeError::response`].
 //!
-//! Where another HTTP stack reads and writes the messages, feature `http` does the same with the types of the `http`
-//! crate, and over HTTP/2 with an extended CONNECT ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
+//! If another HTTP stack reads and writes the messages, use the `http` feature: it does the same with the types of the
+//! `http` crate, and over HTTP/2 with an extended CONNECT ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
 
 mod added;
 mod check;

@@ -1,7 +1,8 @@
-//! The order of reads, writes, deadlines and the end of an opening handshake: once, without I/O and without a clock.
+//! The order of reads, writes, deadlines and the end of an opening handshake: in one place, without I/O and without a
+//! clock.
 //!
-//! It is of the same kind as the [`Driver`](crate::Driver) of a connection, and shares its steps and its judgement of
-//! deadlines (DRV-18).
+//! It works like the [`Driver`](crate::Driver) of a connection, and shares its steps and its judging of deadlines
+//! (DRV-18).
 //!
 //! ```text
 //!   server                                                    client
@@ -22,17 +23,18 @@
 //!
 //! The rules, with the requirements that they fulfil:
 //!
-//! 1. A deadline that begins asks for the time before anything else, so that it bounds every call.
-//! 2. What waits is written, at most [`Opening::MAX_WRITE`] bytes at a time (DRV-19), then flushed. After a refusal the write
-//!    side is shut down, once (DRV-17).
-//! 3. When the write side blocks, the read side is tried: a server may refuse a request before it has read all of it.
-//! 4. A deadline is judged only when both sides were tried after it had passed, and blocked (DRV-01): a request or a response
-//!    that waits in the transport is in time. A look that is more than 1 ms late leaves 1 ms, as for a connection.
-//! 5. A turn has a bounded number of reads, after which the time is asked for if a deadline runs (DRV-13).
-//! 6. After a write of the client has failed, what the server has sent is received (DRV-02), within the deadline and for at most
-//!    [`Opening::LAST_WAIT`].
-//! 7. What a refused client still sends is discarded, so that no reset destroys the refusal, until its end and for at most
-//!    [`Opening::LAST_WAIT`].
+//! 1. A deadline that starts asks for the time before anything else, so that it bounds every call.
+//! 2. Queued output is written, at most [`Opening::MAX_WRITE`] bytes at a time (DRV-19), then flushed. After a refusal,
+//!   the write side is shut down, once (DRV-17).
+//! 3. If the write side blocks, the read side is tried: a server may refuse a request before it has read all of it.
+//! 4. A deadline is judged only after both sides were tried after it had passed, and blocked (DRV-01): a request or
+//!   response that is waiting in the transport is in time. If the time is reported more than 1 ms late, the runtime has
+//!   1 ms more, as for a connection.
+//! 5. A turn has a bounded number of reads, after which the time is asked for if a deadline is running (DRV-13).
+//! 6. After a write of the client has failed, data that the server has sent is received (DRV-02), within the deadline
+//!   and for at most [`Opening::LAST_WAIT`].
+//! 7. Data that a refused client still sends is discarded, so that no reset destroys the refusal, until the client's
+//!   end and for at most [`Opening::LAST_WAIT`].
 
 mod report;
 mod sides;
@@ -50,18 +52,18 @@ use crate::{
     log,
 };
 
-/// What to do next with the transport of an opening handshake: the loop around it performs [`Step`]s and reports what came of
-/// them.
+/// Decides what to do next with the transport of an opening handshake: a loop performs [`Step`]s and reports their
+/// results.
 ///
-/// [`Opening::server`] receives an [`UpgradeRequest`](super::UpgradeRequest) and sends refusals, [`Opening::client`] sends a
-/// [`ClientRequest`](super::ClientRequest) and receives the response. It does no I/O and reads no clock. One function drives
-/// both sides, until [`Step::Ended`]:
+/// [`Opening::server`] receives an [`UpgradeRequest`](super::UpgradeRequest) and sends refusals; [`Opening::client`]
+/// sends a [`ClientRequest`](super::ClientRequest) and receives the response. It does no I/O and reads no clock. One
+/// function drives both sides, until [`Step::Ended`]:
 ///
 /// ```
 /// use std::{io, time::Instant};
 /// use websocket_proto::{Config, Connection, Step, Time, handshake::{Accept, Handshake, Opening}};
 ///
-/// /// Drives an opening handshake over a non-blocking stream. Returns what it waits for, `Yield` or `Ended`.
+/// /// Drives an opening handshake over a non-blocking stream. Returns `Wait`, `Yield` or `Ended`.
 /// fn drive<H: Handshake>(opening: &mut Opening<H>, stream: &mut (impl io::Read + io::Write), origin: Instant) -> Step {
 ///     let mut buffer = [0; 4096];
 ///     opening.turn();
@@ -100,10 +102,10 @@ use crate::{
 /// let config = Config::new();
 /// let origin = Instant::now();
 /// let mut opening = Opening::server(&config, Time::ZERO);
-/// // `Wait` and `Yield` are for the poll of the loop. This stream has all of the request.
+/// // `Wait` and `Yield` are for the loop's poll. This stream contains the whole request.
 /// assert_eq!(drive(&mut opening, &mut stream, origin), Step::Ended);
 /// let request = opening.outcome()?;
-/// // After an error, or after `reject`, drive on until it ends again: that sends the refusal.
+/// // After an error, or after `reject`, continue to drive until it ends again: that sends the refusal.
 /// let negotiated = opening.accept(&request, Accept::new())?;
 /// // The response is the first output of the connection.
 /// let connection = Connection::from_negotiated(&negotiated, &config);
@@ -113,25 +115,27 @@ use crate::{
 /// # serve().unwrap();
 /// ```
 ///
-/// Loops of every kind use it as they use the [`Driver`](crate::Driver#kinds-of-loops) of a connection: the reports are the
-/// same, except that [`read`](Self::read) takes the bytes. Read into a few KiB: a request has about 600 bytes, and what follows
-/// it is copied.
+/// Every kind of loop uses it like the [`Driver`](crate::Driver#kinds-of-loops) of a connection. The reports are the same,
+/// except that [`read`](Self::read) takes the bytes. Read into a few KiB: a request has about 600 bytes, and bytes after
+/// it are copied.
 ///
 /// # Time
 ///
-/// | what | least | greatest |
+/// | what | minimum | maximum |
 /// |---|---|---|
-/// | the request, or request and response | [`Timers::handshake`](crate::Timers::handshake), which begins with the time that the constructor is given | the same, and 1 ms if the loop was late |
-/// | after a refusal, or a failed write of a client | until the peer's end is read | [`LAST_WAIT`](Self::LAST_WAIT), and 1 ms if the loop was late |
+/// | the request, or request and response | [`Timers::handshake`](crate::Timers::handshake), from the time passed to
+/// the constructor | the same, plus 1 ms if the loop was late |
+/// | after a refusal, or a failed write of a client | until the peer's end is read | [`LAST_WAIT`](Self::LAST_WAIT),
+/// plus 1 ms if the loop was late |
 ///
-/// `Timers::handshake` is rounded up to a millisecond, and zero is a millisecond; over 49 days it is no limit. The time in which
-/// the application decides is not limited. The response that accepts is output of the connection, so that
-/// [`Timers::write`](crate::Timers::write) bounds it.
+/// `Timers::handshake` is rounded up to a millisecond. Zero counts as one, and more than 49 days means no limit. The
+/// time in which the application decides is not limited. The accepting response is output of the connection, so
+/// [`Timers::write`](crate::Timers::write) limits it.
 #[derive(Debug)]
 pub struct Opening<H: Handshake> {
     handshake: H,
     stage: Stage,
-    /// What the exchange led to, until it is taken.
+    /// The outcome of the exchange, until it is taken.
     outcome: Option<Result<H::Received, HandshakeError>>,
     /// The request or the refusal, of which `written` bytes are written.
     output: Vec<u8>,
@@ -140,35 +144,35 @@ pub struct Opening<H: Handshake> {
     shut_down: bool,
     read: Readiness,
     write: Readiness,
-    /// Reads since the time was told, or the loop waited.
+    /// Reads since the time was reported, or since the loop waited.
     reads: u8,
-    /// Whether the time was told after the last of them.
+    /// Whether the time was reported after the last of them.
     asked: bool,
-    /// Whether the last wait begins when the time is told next.
+    /// Whether the last wait starts with the next report of the time.
     begins: bool,
     due: Option<Time>,
     phase: Judging,
-    /// The time that was told, or the end of a grace.
+    /// The time that was reported, or the end of a grace period.
     moment: Time,
 }
 
-/// How far an opening handshake is.
+/// The stage of an opening handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
-    /// The peer's head is awaited.
+    /// Waiting for the peer's head.
     Exchange,
     /// The outcome is known.
     Settled,
-    /// The client is told why not.
+    /// Sending the refusal to the client.
     Refusal,
 }
 
 impl<H: Handshake> Opening<H> {
-    /// Bytes that one write is given at most: [`chunk`](Self::chunk) sees to it.
+    /// The most bytes offered for one write: [`chunk`](Self::chunk) returns no more.
     pub const MAX_WRITE: usize = Driver::MAX_WRITE;
 
-    /// How long a client that was refused may take to read why, and to end its side: 2 s from when the refusal begins. As
-    /// long may a server take that reads nothing more to say why.
+    /// How long a refused client has to read the reason and close its side: 2 s from the start of the refusal. A server
+    /// that does not read any more has as long to send its reason.
     pub const LAST_WAIT: Duration = Duration::from_secs(2);
 
     fn new(handshake: H, output: Vec<u8>, due: Option<Time>) -> Self {
@@ -191,12 +195,12 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// Sets the time at which the handshake must have ended, if it began before it got here. `None` is no limit.
+    /// Sets the deadline of a handshake that began before this point. `None` means no limit.
     pub const fn set_deadline(&mut self, deadline: Option<Time>) {
         self.due = deadline;
     }
 
-    /// The next step.
+    /// Returns the next step.
     pub fn next_step(&mut self) -> Step {
         loop {
             self.take_time();
@@ -227,24 +231,26 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// How it ended, once the next step is [`Step::Ended`]: the request that waits for a decision, or the response.
+    /// Returns how the handshake ended, once the next step is [`Step::Ended`]: the request to decide about, or the
+    /// response.
     ///
     /// # Errors
     ///
-    /// The failure. [`HandshakeError::Eof`] stands for an error of the transport, too, if there was one.
-    /// [`HandshakeError::Ended`] if the outcome was taken before, or there is none yet.
+    /// The failure. [`HandshakeError::Eof`] also stands for an error of the transport. [`HandshakeError::Ended`] if the
+    /// outcome was already taken, or there is none yet.
     pub fn outcome(&mut self) -> Result<H::Received, HandshakeError> {
         self.outcome.take().unwrap_or(Err(HandshakeError::Ended))
     }
 
-    /// The next bytes to write.
+    /// Returns the next bytes to write.
     #[must_use]
     pub fn chunk(&self) -> &[u8] {
         let rest = &self.output[self.written..];
         &rest[..rest.len().min(Self::MAX_WRITE)]
     }
 
-    /// Until when a call that blocks may block; `None` is no limit. For blocking streams, whose calls do the waiting.
+    /// Returns until when a blocking call may block; `None` means no limit. For blocking streams, whose calls do the
+    /// waiting.
     #[must_use]
     pub const fn patience(&self) -> Option<Time> {
         match self.phase {
@@ -253,7 +259,7 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// Looks at the deadline, if a time was told.
+    /// Looks at the deadline, if a time was reported.
     fn take_time(&mut self) {
         if !self.phase.is_told() {
             return;
@@ -265,17 +271,17 @@ impl<H: Handshake> Opening<H> {
             self.read.free();
             self.write.free();
             if self.reads >= READS {
-                // What waits has had its chance: a flood does not put off the end.
+                // Waiting bytes have had their chance: a flood does not delay the end.
                 self.expire();
             }
         }
     }
 
-    /// The deadline has passed, and what waits was read.
+    /// Handles a deadline that has passed, after waiting bytes were read.
     fn expire(&mut self) {
         self.phase = Judging::Quiet;
         match self.stage {
-            // A transport that takes nothing more has failed before.
+            // A transport that accepts nothing more has already failed.
             Stage::Exchange if self.write == Readiness::Over => self.end_input(),
             Stage::Exchange => {
                 let error = self.handshake.handle_timeout();
@@ -286,7 +292,7 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// Nothing more arrives.
+    /// Notes that nothing more arrives.
     fn end_input(&mut self) {
         if self.stage == Stage::Exchange {
             let error = self.handshake.receive_eof();
@@ -299,7 +305,7 @@ impl<H: Handshake> Opening<H> {
         if let Some(refusal) = outcome.as_ref().err().and_then(H::refusal) {
             self.refuse(refusal);
         }
-        // What opens nothing any more: a response to a request that cannot be sent.
+        // This can no longer open a connection: it is the response to a request that cannot be sent.
         let is_lost = outcome.is_ok() && self.write == Readiness::Over && self.has_output();
         self.outcome = Some(outcome);
         if is_lost {
@@ -307,7 +313,7 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// What was received opens nothing: the rest of the request cannot be written.
+    /// Notes that the response cannot open a connection: the rest of the request cannot be written.
     fn lose(&mut self, error: HandshakeError) {
         log::refused(H::ROLE, None, &error);
         self.outcome = Some(Err(error));
@@ -327,7 +333,7 @@ impl<H: Handshake> Opening<H> {
     fn is_over(&self) -> bool {
         match self.stage {
             Stage::Exchange => false,
-            // A response that came before all of the request was written opens nothing until it is.
+            // A response that arrived early opens the connection only after the whole request is written.
             Stage::Settled => !(matches!(self.outcome, Some(Ok(_))) && self.has_output()),
             Stage::Refusal => self.write == Readiness::Over || (self.read == Readiness::Over && self.shut_down),
         }

@@ -1,4 +1,4 @@
-//! Which pages may open a connection through the browser of a visitor.
+//! Which pages may open a connection through a visitor's browser.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -6,11 +6,11 @@ use super::target::{Authority, split_scheme};
 
 /// Which origins a server accepts ([RFC 6455 §10.2]).
 ///
-/// Browsers let any page open a WebSocket connection to any server, with the visitor's cookies, and tell the server the
-/// origin of the page. A server that relies on cookies or on the network it is in must check it.
+/// Browsers let any page open a WebSocket connection to any server, with the visitor's cookies, and send the page's
+/// origin to the server. A server that relies on cookies, or on the network it is in, must check the origin.
 ///
-/// A request without an origin comes from a program that is no browser. It could send any origin it likes, so it is
-/// allowed unless the policy [requires](Self::require_origin) one.
+/// A request without an origin comes from a program other than a browser. Such a program could send any origin, so it
+/// is allowed unless the policy [requires](Self::require_origin) an origin.
 ///
 /// ```
 /// use websocket_proto::handshake::OriginPolicy;
@@ -41,18 +41,18 @@ impl OriginPolicy {
         Self::new(Rule::Any)
     }
 
-    /// Allows pages of the host and port that the connection is opened to.
+    /// Allows pages from the host and port that the connection is opened to.
     ///
-    /// The scheme is not compared, since a server behind a proxy does not know its own. Do not rely on this policy where
-    /// an attacker can choose the `Host` that a browser sends, by pointing a name of their own at the server.
+    /// The scheme is not compared, since a server behind a proxy does not know its own. Do not rely on this policy if
+    /// an attacker can choose the `Host` that a browser sends, by pointing their own name at the server.
     #[must_use]
     pub const fn same_origin() -> Self {
         Self::new(Rule::SameOrigin)
     }
 
-    /// Allows the origins listed, each written as browsers do: scheme, host, and the port unless it is the default.
+    /// Allows the listed origins, each written as browsers do: scheme, host, and the port unless it is the default.
     ///
-    /// The origin `null`, which pages without an origin of their own have, is allowed if it is listed.
+    /// The origin `null`, sent by pages without an origin, is allowed if it is listed.
     #[must_use]
     pub fn allow_list<I>(origins: I) -> Self
     where
@@ -62,14 +62,14 @@ impl OriginPolicy {
         Self::new(Rule::AllowList(origins.into_iter().map(Into::into).collect()))
     }
 
-    /// Refuses requests without an origin as well, and so all clients that are no browsers and do not send one.
+    /// Also refuses requests without an origin, and so all clients other than browsers that do not send one.
     #[must_use]
     pub const fn require_origin(mut self) -> Self {
         self.required = true;
         self
     }
 
-    /// Whether a page of this origin may connect to this host, or, with no origin, a program.
+    /// Returns whether a page with this origin, or a program if there is no origin, may connect to this host.
     #[must_use]
     pub fn allows(&self, origin: Option<&str>, host: &str) -> bool {
         let Some(origin) = origin else {
@@ -87,7 +87,7 @@ impl OriginPolicy {
     }
 }
 
-/// Whether an origin is at this host and port. A missing port is the default one of the origin's scheme.
+/// Returns whether an origin is at this host and port. A missing port means the default of the origin's scheme.
 fn is_same_host(origin: &str, host: &str) -> bool {
     let Some((scheme, authority)) = split(origin) else {
         return false;

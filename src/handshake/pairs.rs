@@ -1,4 +1,4 @@
-//! Cookies, and the pairs of a query.
+//! Cookies, and the pairs of a query string.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::str;
@@ -31,7 +31,7 @@ impl<'a> Iterator for Cookies<'a> {
             self.rest = rest.unwrap_or_default();
             let (name, value) = split_at_byte(pair, b'=');
             let name = fields::trim_ows(name);
-            // Parsers disagree about cookies without a name or without `=`, and so about which cookie they are.
+            // Parsers disagree about cookies without a name or without `=`, and so about their name.
             if let (false, Some(value)) = (name.is_empty(), value) {
                 if let (Ok(name), Ok(value)) = (str::from_utf8(name), str::from_utf8(fields::trim_ows(value))) {
                     return Some((name, value));
@@ -41,8 +41,8 @@ impl<'a> Iterator for Cookies<'a> {
     }
 }
 
-/// The pairs of a query as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing) parses
-/// `application/x-www-form-urlencoded`.
+/// The pairs of a query string, parsed as `application/x-www-form-urlencoded` by the [URL
+/// Standard](https://url.spec.whatwg.org/#urlencoded-parsing).
 #[derive(Clone)]
 pub(super) struct QueryPairs<'a> {
     rest: &'a [u8],
@@ -70,7 +70,7 @@ impl<'a> Iterator for QueryPairs<'a> {
     }
 }
 
-/// What precedes the first such byte, and what follows it.
+/// Splits at the first such byte, into what precedes it and what follows it.
 fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     match bytes.iter().position(|&byte| byte == separator) {
         Some(index) => (&bytes[..index], Some(&bytes[index + 1..])),
@@ -78,7 +78,7 @@ fn split_at_byte(bytes: &[u8], separator: u8) -> (&[u8], Option<&[u8]>) {
     }
 }
 
-/// Turns `+` into a space and decodes what is percent-encoded. A `%` without two digits stands for itself.
+/// Replaces `+` by a space, and decodes percent-encoding. A `%` without two digits is kept.
 fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     if !bytes.iter().any(|byte| matches!(byte, b'+' | b'%')) {
         return String::from_utf8_lossy(bytes);
@@ -102,7 +102,7 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     })
 }
 
-/// The value of a hexadecimal digit.
+/// Returns the value of a hexadecimal digit.
 const fn hex(digit: u8) -> u8 {
     match digit {
         b'0'..=b'9' => digit - b'0',

@@ -1,4 +1,4 @@
-//! Heads of HTTP messages: read piece by piece, parsed once.
+//! Reading heads of HTTP messages: received in pieces, parsed once.
 
 use alloc::vec::Vec;
 use core::mem::{self, MaybeUninit};
@@ -13,7 +13,7 @@ use crate::{config::Limits, fields, log, role::Role};
 /// Heads with at most this many fields are parsed without a table on the heap.
 const FIELDS_ON_STACK: usize = 64;
 
-/// Which of the two kinds of heads is read.
+/// The kind of head being read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Request,
@@ -22,19 +22,18 @@ pub(crate) enum Kind {
 
 /// Collects the bytes of a head until it is complete.
 ///
-/// Every received byte is looked at and copied once, however the head is cut, and the limits are checked before it is
-/// copied.
+/// Every byte is examined and copied once, however the head is cut, and the limits are checked before it is copied.
 #[derive(Debug)]
 pub(crate) struct HeadReader {
     kind: Kind,
     max_size: usize,
     max_fields: usize,
     bytes: Vec<u8>,
-    /// Where the head starts, behind empty lines.
+    /// The start of the head, after empty lines.
     start: usize,
-    /// Where the line starts that is being received.
+    /// The start of the line being received.
     line_start: usize,
-    /// Lines of the head received so far: the start line and one for each field.
+    /// The number of lines received so far: the start line, and one for each field.
     lines: usize,
 }
 
@@ -51,7 +50,7 @@ impl HeadReader {
         }
     }
 
-    /// Takes the bytes of the head off `input`. Bytes behind the head stay in it.
+    /// Takes the bytes of the head from `input`, and leaves the bytes after it.
     pub(crate) fn receive(&mut self, input: &mut &[u8]) -> Result<Option<RawHead>, HandshakeError> {
         let end = self.scan(input).inspect_err(|error| self.log_limit(error))?;
         let (taken, rest) = input.split_at(end.unwrap_or(input.len()));
@@ -64,7 +63,7 @@ impl HeadReader {
         }))
     }
 
-    /// Looks for the end of the head in newly received bytes.
+    /// Searches newly received bytes for the end of the head.
     fn scan(&mut self, input: &[u8]) -> Result<Option<usize>, HandshakeError> {
         let before = self.bytes.len();
         let within_limit = input.len().min(self.max_size.saturating_sub(before));
@@ -80,8 +79,8 @@ impl HeadReader {
                     Ok(None)
                 };
             };
-            // RFC 9112 §2.2 lets a recipient take a bare LF for a line end. Two parsers that disagree about that can be
-            // played off against each other, so it is refused.
+            // RFC 9112 §2.2 allows a recipient to accept a bare LF as a line end. An attacker can exploit two parsers
+            // that disagree about that, so it is refused.
             let previous = newline
                 .checked_sub(1)
                 .map_or(self.bytes.last(), |index| input.get(index));
@@ -105,7 +104,7 @@ impl HeadReader {
         }
     }
 
-    /// Refuses what cannot become a head without waiting for its end, such as the first flight of TLS.
+    /// Refuses early what cannot become a head, such as the first flight of TLS.
     fn check_first_byte(&self, head: &[u8]) -> Result<(), HandshakeError> {
         let Some(&first) = head.first() else { return Ok(()) };
         let plausible = match self.kind {
@@ -126,7 +125,7 @@ impl HeadReader {
         }
     }
 
-    /// Logs the limit that the head is past, if that is what is wrong with it.
+    /// Logs the limit that the head exceeds, if that is the fault.
     fn log_limit(&self, error: &HandshakeError) {
         let (limit, max) = match error {
             HandshakeError::HeadTooLarge | HandshakeError::TargetTooLong => ("max_head_size", self.max_size),
@@ -151,10 +150,10 @@ impl HeadReader {
     }
 }
 
-/// Position of the first line feed.
+/// Returns the position of the first line feed.
 fn find_newline(bytes: &[u8]) -> Option<usize> {
     const BLOCK: usize = 32;
-    // A loop over whole blocks without an early exit inside a block is compiled to vector instructions.
+    // The compiler turns a loop over whole blocks, without an early exit inside a block, into vector instructions.
     let has_newline = |block: &[u8]| block.iter().fold(false, |found, &byte| found | (byte == b'\n'));
     let blocks = bytes
         .chunks_exact(BLOCK)
@@ -219,7 +218,7 @@ impl ResponseHead {
     }
 }
 
-/// Lends the head and a table with a slot for each of its fields.
+/// Calls a function with the head and a table with a slot for each of its fields.
 fn with_slots<'a, T>(
     raw: &'a RawHead,
     parse: impl FnOnce(&'a [u8], &mut [MaybeUninit<httparse::Header<'a>>]) -> Result<T, HandshakeError>,
@@ -271,7 +270,8 @@ mod tests {
         }
     }
 
-    /// Memory follows what was received: at most twice of that, never past the limit, and just that for a head in one piece.
+    /// Memory follows what was received: at most twice as much, never past the limit, and exactly as much for a head in
+    /// one piece.
     #[test]
     fn memory_follows_what_was_received() {
         let limits = Limits::new().max_head_size(1000);

@@ -7,11 +7,12 @@ use super::{
     headers::{HandshakeField, Headers},
 };
 
-/// What a server answered instead of upgrading: a complete HTTP response, of which the body may be cut.
+/// The response of a server that did not upgrade: a complete HTTP response, whose body may be truncated.
 ///
-/// The body of a response of HTTP/2 is left to the HTTP stack that received it.
+/// The body of an HTTP/2 response is left to the HTTP stack that received it.
 ///
-/// With 401, 3xx or 426 its fields say what the server wants ([RFC 6455 §4.1]). Nothing of it is followed by itself.
+/// With 401, 3xx or 426, its fields say what the server requires ([RFC 6455 §4.1]). None of it is followed
+/// automatically.
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 #[derive(Clone, Debug)]
@@ -22,32 +23,32 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// The status, which is never 101, and with HTTP/2 none of 2xx.
+    /// Returns the status, which is never 101, and never 2xx with HTTP/2.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.head.status
     }
 
-    /// The name that the server gives to the status, which may be empty.
+    /// Returns the reason phrase of the status, which may be empty.
     #[must_use]
     pub fn reason(&self) -> &str {
         self.head.reason()
     }
 
-    /// The header fields.
+    /// Returns the header fields.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.head.headers
     }
 
-    /// The first bytes of the body, at most [`Limits::max_error_body`](crate::Limits::max_error_body) of them.
+    /// Returns the beginning of the body, at most [`Limits::max_error_body`](crate::Limits::max_error_body) bytes.
     #[must_use]
     pub fn body(&self) -> &[u8] {
         &self.body
     }
 
-    /// Whether the body may go on behind [`body`](Self::body): the limit, the deadline or the end of the transport came
-    /// before its end.
+    /// Returns whether the body may continue after [`body`](Self::body): the limit, the deadline or the end of the
+    /// transport came before its end.
     #[must_use]
     pub const fn is_truncated(&self) -> bool {
         self.truncated
@@ -61,39 +62,39 @@ pub(super) struct RefusalReader {
     framing: Framing,
     body: Vec<u8>,
     max_body: usize,
-    /// Bytes of chunk sizes and the like that may still come.
+    /// How many bytes of chunk sizes and other overhead may still come.
     overhead: usize,
 }
 
 /// Where a body ends ([RFC 9112 §6.3](https://www.rfc-editor.org/rfc/rfc9112#section-6.3)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Framing {
-    /// Behind so many bytes more.
+    /// After this many more bytes.
     Length(u64),
     Chunked(Chunk),
     UntilEof,
-    /// Here: either the body is complete, or its framing is broken.
+    /// Here: either the body is complete, or its framing is invalid.
     Ended {
         complete: bool,
     },
 }
 
-/// The place inside a chunked body.
+/// The position inside a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Chunk {
-    /// In the digits of a size, which so far give this number.
+    /// In the digits of a size, which so far have this value.
     Size(Option<u64>),
-    /// Behind the digits of this size, before the line end.
+    /// After the digits of this size, before the line end.
     Extension(u64),
-    /// Before so many bytes of data, of which there is one at least.
+    /// Before this many bytes of data, at least one.
     Data(u64),
-    /// Behind the data, before the line end.
+    /// After the data, before the line end.
     DataEnd,
 }
 
 #[cfg(feature = "http")]
 impl From<ResponseHead> for Refusal {
-    /// A refusal whose body another HTTP stack has.
+    /// Creates a refusal whose body is left to another HTTP stack.
     fn from(head: ResponseHead) -> Self {
         Self {
             head,
@@ -114,13 +115,13 @@ impl RefusalReader {
         }
     }
 
-    /// Takes bytes of the body. True when there is nothing more to wait for.
+    /// Receives bytes of the body. Returns `true` when there is nothing more to wait for.
     pub(super) fn receive(&mut self, mut bytes: &[u8]) -> bool {
         loop {
             self.framing = match self.framing {
                 Framing::Length(0) => Framing::Ended { complete: true },
                 Framing::Ended { .. } => return true,
-                // The body has all it may hold and is not over yet.
+                // The body has reached its limit and has not ended yet.
                 Framing::Length(_) | Framing::UntilEof | Framing::Chunked(Chunk::Data(_)) if self.is_full() => {
                     return true;
                 }
@@ -147,14 +148,14 @@ impl RefusalReader {
         }
     }
 
-    /// Takes the end of the transport, with which some bodies end.
+    /// Notes the end of the transport, with which some bodies end.
     pub(super) fn receive_eof(&mut self) {
         if self.framing == Framing::UntilEof {
             self.framing = Framing::Ended { complete: true };
         }
     }
 
-    /// What was collected, when nothing more comes or is waited for.
+    /// Returns what was collected, when nothing more arrives or is waited for.
     pub(super) fn finish(self) -> Refusal {
         Refusal {
             head: self.head,
@@ -191,7 +192,7 @@ impl Framing {
                 Self::UntilEof
             };
         }
-        // A length that makes no sense is of no use. The limit on the body and the deadline still hold.
+        // An invalid length is ignored. The limit on the body and the deadline still apply.
         let length = head.headers.single(HandshakeField::ContentLength).ok().flatten();
         let length = length.and_then(|digits| core::str::from_utf8(digits).ok()?.parse().ok());
         length.map_or(Self::UntilEof, Self::Length)
@@ -199,7 +200,7 @@ impl Framing {
 }
 
 impl Chunk {
-    /// The place behind one more byte, which is not data.
+    /// Returns the position after one more byte, which is not data.
     const fn next(self, byte: u8) -> Framing {
         const BROKEN: Framing = Framing::Ended { complete: false };
         match (self, byte) {
@@ -218,7 +219,7 @@ impl Chunk {
                     BROKEN
                 }
             }
-            // The chunk of size 0 ends the body. Trailer fields behind it are of no interest.
+            // A chunk of size 0 ends the body. Trailer fields after it are ignored.
             (Self::Size(Some(0)) | Self::Extension(0), b'\n') => Framing::Ended { complete: true },
             (Self::Size(Some(size)) | Self::Extension(size), b'\n') => Framing::Chunked(Self::Data(size)),
             (Self::Size(Some(size)), b'\r' | b';' | b' ' | b'\t') => Framing::Chunked(Self::Extension(size)),

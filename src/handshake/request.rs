@@ -1,4 +1,4 @@
-//! What a client asks for.
+//! The upgrade request of a client.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
 use core::str::FromStr;
@@ -19,11 +19,11 @@ use crate::{
 
 /// The upgrade request that a client sends ([RFC 6455 §4.1]).
 ///
-/// All fields that the protocol demands are written by the handshake; what is added here comes on top.
+/// The handshake writes all fields that the protocol requires; fields added here come in addition.
 ///
-/// A client must not have more than one connection to the same address in its opening handshake at a time
-/// ([RFC 6455 §4.1]). This crate does not see the other connections, so an application that opens several to one server
-/// opens them one after the other.
+/// A client must not have more than one connection to the same address in its opening handshake at a time ([RFC 6455
+/// §4.1]). This crate does not know of other connections, so an application that opens several to one server must open
+/// them one after another.
 ///
 /// ```
 /// use websocket_proto::handshake::ClientRequest;
@@ -42,7 +42,7 @@ pub struct ClientRequest {
     pub(super) offers: Offers,
 }
 
-/// What a client lets the server choose from.
+/// The offers from which the server may choose.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Offers {
     pub(super) subprotocols: Vec<Box<str>>,
@@ -50,12 +50,12 @@ pub(super) struct Offers {
     pub(super) extensions: Vec<Extension<'static>>,
     /// The reserved bits that each of them claims.
     pub(super) claims: Vec<Rsv>,
-    /// What permessage-deflate was offered with, if it was not the application that offered it.
+    /// The configuration with which permessage-deflate was offered, unless the application itself offered it.
     pub(super) deflate: Option<DeflateConfig>,
 }
 
 impl ClientRequest {
-    /// A request without origin, subprotocols, extensions or additional header fields.
+    /// Creates a request without origin, subprotocols, extensions or additional header fields.
     #[must_use]
     pub fn new(uri: Uri) -> Self {
         Self {
@@ -66,44 +66,44 @@ impl ClientRequest {
         }
     }
 
-    /// Sends an origin, as browsers do.
+    /// Sets the origin, as sent by browsers.
     #[must_use]
     pub fn origin(mut self, origin: impl Into<Box<str>>) -> Self {
         self.origin = Some(origin.into());
         self
     }
 
-    /// Offers a subprotocol. Those offered first are preferred.
+    /// Offers a subprotocol. Earlier offers are preferred.
     #[must_use]
     pub fn subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
         self.offers.subprotocols.push(subprotocol.into());
         self
     }
 
-    /// Fails the handshake if the server selects none of the subprotocols offered.
+    /// Fails the handshake if the server selects none of the offered subprotocols.
     ///
-    /// By default the connection opens without a subprotocol then, as the protocol allows.
+    /// By default, the connection then opens without a subprotocol, as the protocol allows.
     #[must_use]
     pub const fn require_subprotocol(mut self) -> Self {
         self.offers.requires_subprotocol = true;
         self
     }
 
-    /// Offers an extension. Those offered first are preferred.
+    /// Offers an extension. Earlier offers are preferred.
     ///
-    /// The application then must do what the extension demands if the server accepts it: a connection knows nothing of it. One
-    /// that gives reserved bits a meaning needs [`extension_claiming`](Self::extension_claiming).
+    /// If the server accepts it, the application must implement it: the connection does not know it. An extension that
+    /// uses reserved bits requires [`extension_claiming`](Self::extension_claiming).
     #[must_use]
     pub fn extension(self, extension: Extension<'_>) -> Self {
         self.extension_claiming(extension, Rsv::NONE)
     }
 
-    /// Offers an extension that gives these reserved bits a meaning ([RFC 6455 §5.2]).
+    /// Offers an extension that uses these reserved bits ([RFC 6455 §5.2]).
     ///
-    /// If the server accepts it, frames that have them reach the application as
-    /// [`Event::Extension`](crate::Event::Extension), and it can send such frames; see [`ExtensionFrame`](crate::ExtensionFrame).
-    /// Extensions that claim the same bits may be offered, of which the server then must choose one; but for RSV1 beside
-    /// permessage-deflate of the configuration.
+    /// If the server accepts it, frames with these bits reach the application as
+    /// [`Event::Extension`](crate::Event::Extension), and it can send such frames; see
+    /// [`ExtensionFrame`](crate::ExtensionFrame). Several extensions that claim the same bits may be offered; the
+    /// server must then choose one. RSV1 cannot be claimed together with the configured permessage-deflate.
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
     #[must_use]
@@ -120,16 +120,16 @@ impl ClientRequest {
         self
     }
 
-    /// Where the request goes.
+    /// Returns the URI of the request.
     #[must_use]
     pub const fn uri(&self) -> &Uri {
         &self.uri
     }
 
-    /// Sends the request elsewhere, as a redirect says.
+    /// Changes the target of the request, for a redirect.
     ///
-    /// What is meant for the first server alone does not go to another host or port. Any field of the application may be
-    /// a credential, so it is told from those that are not by a list of the latter.
+    /// What is meant only for the first server is not sent to another host or port. Any field of the application may be
+    /// a credential, so only those on a list of harmless fields are kept.
     #[cfg(feature = "std")]
     pub(crate) fn redirect(&mut self, uri: Uri) {
         if (uri.host(), uri.port()) != (self.uri.host(), self.uri.port()) {
@@ -142,7 +142,7 @@ impl ClientRequest {
         self.uri = uri;
     }
 
-    /// Writes the request with a key, and takes out what the response is compared with.
+    /// Writes the request with a key, and returns it with the offers that the response is compared with.
     pub(super) fn into_bytes(
         mut self,
         key: &[u8; KEY_LEN],
@@ -165,11 +165,11 @@ impl ClientRequest {
         Ok((request, self.offers))
     }
 
-    /// Writes the fields that are the same in all versions of HTTP.
+    /// Writes the fields that are the same in all HTTP versions.
     pub(super) fn write_fields(&self, request: &mut Vec<u8>) -> Result<(), RequestError> {
         let fields = self.fields.lines()?;
         if let Some(origin) = &self.origin {
-            // RFC 6454 §7.1: an origin has no spaces inside, unless it is a list of them, which no client sends.
+            // RFC 6454 §7.1: an origin contains no spaces, unless it is a list of origins, which no client sends.
             if origin.is_empty() || !origin.bytes().all(|byte| byte.is_ascii_graphic()) {
                 return Err(RequestError::Origin);
             }
@@ -200,7 +200,7 @@ impl TryFrom<&str> for ClientRequest {
 impl Offers {
     /// Offers permessage-deflate as configured.
     fn add_deflate(&mut self, deflate: DeflateConfig) -> Result<(), RequestError> {
-        // RFC 7692 §5.2: two extensions cannot both give RSV1 a meaning.
+        // RFC 7692 §5.2: two extensions cannot both use RSV1.
         let is_claimed = self.claims.iter().any(|bits| bits.contains(Rsv::RSV1));
         if is_claimed || self.extensions.iter().any(takes_rsv1) {
             return Err(RequestError::ConflictingExtension);
@@ -234,7 +234,7 @@ impl Offers {
         if !self.extensions.iter().all(Extension::is_valid) {
             return Err(RequestError::InvalidExtension);
         }
-        // An answer names an extension, and must say by that which bits it claims.
+        // A response names an extension, and the name must identify the bits that it claims.
         let mut claims = self.claims();
         if !claims.all(|(name, bits)| self.claimed_by(name) == bits) {
             return Err(RequestError::ReservedBits);
@@ -243,13 +243,13 @@ impl Offers {
         Ok(())
     }
 
-    /// The extensions offered, each with the bits that it claims.
+    /// Returns the offered extensions, each with the bits that it claims.
     fn claims(&self) -> impl Iterator<Item = (&str, Rsv)> {
         let names = self.extensions.iter().map(Extension::name);
         names.zip(self.claims.iter().copied())
     }
 
-    /// The reserved bits that an extension claims which was offered.
+    /// Returns the reserved bits that an offered extension claims.
     pub(super) fn claimed_by(&self, name: &str) -> Rsv {
         let mut claims = self.claims();
         claims
@@ -262,7 +262,8 @@ impl Offers {
 mod tests {
     use super::*;
 
-    /// HS-C-43: what may be a credential stays with the host and port that it was meant for; what was offered does not change.
+    /// HS-C-43: fields that may be credentials are only sent to the host and port they are meant for; the offers do not
+    /// change.
     #[test]
     fn a_redirect_takes_along_what_is_harmless() {
         let redirected = |uri: &str| {

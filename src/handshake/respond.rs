@@ -1,4 +1,4 @@
-//! What a server answers to an upgrade request.
+//! The server's response to an upgrade request.
 
 use alloc::{boxed::Box, format, string::ToString, vec::Vec};
 
@@ -17,7 +17,7 @@ use crate::{
     role::Role,
 };
 
-/// How a server accepts an upgrade request.
+/// How to accept an upgrade request.
 ///
 /// ```
 /// use websocket_proto::handshake::Accept;
@@ -34,32 +34,33 @@ pub struct Accept {
 }
 
 impl Accept {
-    /// Accepts without subprotocol, extension or additional header field.
+    /// Accepts without a subprotocol, extensions or additional header fields.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Selects a subprotocol, which must be one that the client offers.
+    /// Selects a subprotocol, which the client must have offered.
     #[must_use]
     pub fn subprotocol(mut self, subprotocol: impl Into<Box<str>>) -> Self {
         self.subprotocol = Some(subprotocol.into());
         self
     }
 
-    /// Accepts an extension, which must be one that the client offers. Several are applied in this order.
+    /// Accepts an extension, which the client must have offered. Several extensions are applied in this order.
     ///
-    /// The application then must do what the extension demands: a connection knows nothing of it. One that gives reserved bits a
-    /// meaning needs [`extension_claiming`](Self::extension_claiming).
+    /// The application must implement it: the connection does not know it. An extension that uses reserved bits
+    /// requires [`extension_claiming`](Self::extension_claiming).
     #[must_use]
     pub fn extension(self, extension: Extension<'_>) -> Self {
         self.extension_claiming(extension, Rsv::NONE)
     }
 
-    /// Accepts an extension that gives these reserved bits a meaning ([RFC 6455 §5.2]).
+    /// Accepts an extension that uses these reserved bits ([RFC 6455 §5.2]).
     ///
-    /// Frames that have them then reach the application as [`Event::Extension`](crate::Event::Extension), and it can send such frames;
-    /// see [`ExtensionFrame`](crate::ExtensionFrame). All others fail the connection, as ever. A bit belongs to one extension only.
+    /// Frames with these bits reach the application as [`Event::Extension`](crate::Event::Extension), and it can send
+    /// such frames; see [`ExtensionFrame`](crate::ExtensionFrame). Any other reserved bit fails the connection. A bit
+    /// can be claimed by one extension only.
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
     #[must_use]
@@ -69,9 +70,9 @@ impl Accept {
         self
     }
 
-    /// Accepts no permessage-deflate offer on this connection, whatever the configuration allows.
+    /// Declines permessage-deflate on this connection, whatever the configuration allows.
     ///
-    /// For clients whose messages must not be compressed ([RFC 7692 §8]); single messages can be exempted with
+    /// Use it for clients whose messages must not be compressed ([RFC 7692 §8]); single messages can be exempted with
     /// [`uncompressed`](crate::Outgoing::uncompressed).
     ///
     /// [RFC 7692 §8]: https://www.rfc-editor.org/rfc/rfc7692#section-8
@@ -88,8 +89,8 @@ impl Accept {
         self
     }
 
-    /// Builds the response, given what the client offers. Without an accept value, it has no status line, and no field
-    /// that only HTTP/1.1 has.
+    /// Builds the response to the client's offers. Without an accept value, it has no status line and no field that
+    /// only HTTP/1.1 has.
     pub(super) fn into_response(
         mut self,
         accept_value: Option<&[u8; ACCEPT_LEN]>,
@@ -107,7 +108,7 @@ impl Accept {
             response.extend_from_slice(b"\r\n");
         }
         if let Some(subprotocol) = &self.subprotocol {
-            // §4.2.2 item 4: the subprotocol is one that the client offered, or there is none and no field.
+            // §4.2.2 item 4: the client must have offered the subprotocol. Without one, there is no field.
             if !offered
                 .list(HandshakeField::Protocol)
                 .any(|offered| offered == subprotocol.as_bytes())
@@ -128,7 +129,7 @@ impl Accept {
         };
         let deflate = match deflate {
             Some((params, answer)) => {
-                // §5.2: two extensions cannot both give RSV1 a meaning.
+                // §5.2: two extensions cannot both use RSV1.
                 if self.claims.bits.contains(Rsv::RSV1) || self.extensions.iter().any(takes_rsv1) {
                     return Err(AcceptError::ConflictingExtension);
                 }
@@ -156,7 +157,7 @@ impl Accept {
     }
 }
 
-/// A response that accepts, and what it says.
+/// An accepting response, and what was negotiated.
 pub(super) struct Response {
     pub(super) bytes: Vec<u8>,
     pub(super) subprotocol: Option<Box<str>>,
@@ -164,11 +165,11 @@ pub(super) struct Response {
     pub(super) reserved_bits: Rsv,
 }
 
-/// The reserved bits that extensions give a meaning.
+/// The reserved bits that extensions use.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Claims {
     pub(super) bits: Rsv,
-    /// Those of which several extensions claim the same.
+    /// Those claimed by more than one extension.
     pub(super) repeated: Rsv,
 }
 
@@ -179,8 +180,8 @@ impl Claims {
     }
 }
 
-/// Whether this is an extension that gives RSV1 a meaning, as far as its name tells: those that transform messages
-/// (RFC 7692 §4), and the older ones that transform frames.
+/// Returns whether this extension uses RSV1, judging by its name: those that transform messages (RFC 7692 §4), and
+/// older ones that transform frames.
 pub(super) fn takes_rsv1(extension: &Extension<'_>) -> bool {
     let name = extension.name();
     name.starts_with("permessage-") || name.ends_with("deflate-frame")
@@ -203,7 +204,7 @@ fn check_extension(
     }
 }
 
-/// An upgrade request that was accepted: the response to send, and then the connection.
+/// An accepted upgrade request: the response to send, and the outcome that starts the connection.
 #[derive(Clone, Debug)]
 pub struct Accepted {
     via: Via,
@@ -229,9 +230,9 @@ impl Accepted {
         }
     }
 
-    /// The bytes of the response. Frames may follow directly behind them, but not precede them.
+    /// Returns the bytes of the response. Frames may follow directly after them, but not precede them.
     ///
-    /// The response to an extended CONNECT is written by the HTTP stack, so there are no bytes then.
+    /// The HTTP stack writes the response to an extended CONNECT, so in that case there are no bytes.
     #[must_use]
     pub fn response(&self) -> &[u8] {
         match self.via {
@@ -240,13 +241,13 @@ impl Accepted {
         }
     }
 
-    /// The outcome, to start the connection with.
+    /// Returns the outcome that starts the connection.
     #[must_use]
     pub fn into_negotiated(self) -> Negotiated {
         self.negotiated
     }
 
-    /// The bytes of the response and the outcome.
+    /// Returns the bytes of the response and the outcome.
     #[must_use]
     pub fn into_parts(self) -> (Vec<u8>, Negotiated) {
         let response = match self.via {
@@ -256,7 +257,7 @@ impl Accepted {
         (response, self.negotiated)
     }
 
-    /// The way in which the request came, and a text that has the fields of the response.
+    /// Returns the way in which the request came, and bytes that contain the fields of the response.
     #[cfg(feature = "http")]
     pub(super) fn head(&self) -> (Via, &[u8]) {
         (self.via, &self.response)
@@ -283,7 +284,7 @@ pub struct Rejection {
 }
 
 impl Rejection {
-    /// A rejection with a status from 200 to 999 and no body.
+    /// Creates a rejection with a status from 200 to 999 and no body.
     #[must_use]
     pub fn new(status: u16) -> Self {
         Self {
@@ -293,32 +294,32 @@ impl Rejection {
         }
     }
 
-    /// The status.
+    /// Returns the status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// Adds a header field. `Connection` and `Content-Length` are there already.
+    /// Adds a header field. `Connection` and `Content-Length` are written automatically.
     #[must_use]
     pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.fields.push(name, value.as_ref());
         self
     }
 
-    /// Sets the body. A `Content-Type` is for the application to add.
+    /// Sets the body. Add a `Content-Type` with [`header`](Self::header) if needed.
     #[must_use]
     pub fn body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The complete response of HTTP/1.1, after which the server closes the connection.
+    /// Returns the complete HTTP/1.1 response, after which the server closes the connection.
     ///
     /// # Errors
     ///
-    /// - [`RejectError::Status`] for a status below 200, 101 among them, or above 999;
-    /// - [`RejectError::Body`] for a body with 204, 205 or 304, which have none;
+    /// - [`RejectError::Status`] for a status below 200, including 101, or above 999;
+    /// - [`RejectError::Body`] for a body with 204, 205 or 304, which cannot have one;
     /// - [`RejectError::Header`] for a header field that cannot be sent.
     pub fn to_bytes(&self) -> Result<Vec<u8>, RejectError> {
         let mut response = self.head()?;
@@ -326,7 +327,7 @@ impl Rejection {
         Ok(response)
     }
 
-    /// Everything before the body.
+    /// Returns everything before the body.
     pub(super) fn head(&self) -> Result<Vec<u8>, RejectError> {
         let fields = self.fields.lines()?;
         if !(200..=999).contains(&self.status) {
@@ -338,7 +339,7 @@ impl Rejection {
         Ok(response_head(self.status, fields, self.body.len()))
     }
 
-    /// Logs that this is the answer to a request, or that it cannot be.
+    /// Logs that a request was rejected with this, or that it could not be.
     pub(super) fn log<T>(&self, outcome: &Result<T, RejectError>) {
         match outcome {
             Ok(_) => log::refused(Role::Server, Some(self.status), &"rejected by the application"),
@@ -352,9 +353,9 @@ impl Rejection {
     }
 }
 
-/// The response to a request that breaks a rule, which has no body.
+/// Returns the response to a request that violates a rule. It has no body.
 pub(super) fn error_head(status: u16) -> Vec<u8> {
-    // RFC 9110 §15.5.6: the answer to a wrong method names the right ones.
+    // RFC 9110 §15.5.6: the response to a wrong method names the right ones.
     response_head(status, if status == 405 { b"Allow: GET\r\n" } else { b"" }, 0)
 }
 
@@ -362,7 +363,7 @@ fn response_head(status: u16, fields: &[u8], body_len: usize) -> Vec<u8> {
     let mut response = Vec::with_capacity(192 + fields.len() + body_len);
     response.extend_from_slice(format!("HTTP/1.1 {status} {}\r\n", reason(status)).as_bytes());
     if status == 426 {
-        // RFC 9110 §15.5.22, §7.8: the answer names the protocol to upgrade to, and Connection names that field.
+        // RFC 9110 §15.5.22, §7.8: the response names the protocol to upgrade to, and Connection names that field.
         write_field(&mut response, "Connection", b"Upgrade, close");
         write_field(&mut response, "Upgrade", b"websocket");
         // §4.4: the versions that the server supports.
@@ -371,7 +372,7 @@ fn response_head(status: u16, fields: &[u8], body_len: usize) -> Vec<u8> {
         write_field(&mut response, "Connection", b"close");
     }
     response.extend_from_slice(fields);
-    // RFC 9110 §8.6: no Content-Length with 204, and with 304 it would be that of the response to another request.
+    // RFC 9110 §8.6: no Content-Length with 204; with 304 it would be that of the response to another request.
     if !matches!(status, 204 | 304) {
         write_field(&mut response, "Content-Length", body_len.to_string().as_bytes());
     }
@@ -379,7 +380,7 @@ fn response_head(status: u16, fields: &[u8], body_len: usize) -> Vec<u8> {
     response
 }
 
-/// The name of a status. It is for humans, so a status without one here is sent without.
+/// Returns the reason phrase of a status. It is for humans, so other statuses are sent without one.
 const fn reason(status: u16) -> &'static str {
     match status {
         200 => "OK",
@@ -421,9 +422,9 @@ const fn reason(status: u16) -> &'static str {
 }
 
 impl HandshakeError {
-    /// The complete HTTP response with which a server answers this error, after which it closes the connection.
+    /// Returns the complete HTTP response with which a server answers this error, after which it closes the connection.
     ///
-    /// A client answers nothing, whatever the error.
+    /// A client never answers an error.
     ///
     /// ```
     /// use websocket_proto::{Config, handshake::ServerHandshake};

@@ -1,4 +1,4 @@
-//! What makes a request an upgrade request ([RFC 6455 §4.2.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1)).
+//! The rules for upgrade requests ([RFC 6455 §4.2.1](https://www.rfc-editor.org/rfc/rfc6455#section-4.2.1)).
 
 use alloc::collections::BinaryHeap;
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::fields;
 
-/// The rules of an upgrade with HTTP/1.1.
+/// The rules for an HTTP/1.1 upgrade.
 pub(super) fn check_upgrade(head: &RequestHead) -> Result<(), HandshakeError> {
     let headers = &head.headers;
     // §4.2.1 item 1: HTTP/1.1 or higher, and a GET. Methods are case-sensitive.
@@ -33,14 +33,14 @@ pub(super) fn check_upgrade(head: &RequestHead) -> Result<(), HandshakeError> {
     headers.require_element(HandshakeField::Connection, b"upgrade")
 }
 
-/// The rules of an extended CONNECT with HTTP/2 ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
+/// The rules for an extended CONNECT over HTTP/2 ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
 #[cfg(feature = "http")]
 pub(super) fn check_connect(head: &RequestHead) -> Result<(), HandshakeError> {
     let headers = &head.headers;
     // RFC 8441 §4: the request has a scheme, an authority and a path.
     let target = Target::parse(head.target()).ok_or(HandshakeError::Target)?;
     target.authority.ok_or(HandshakeError::Target)?;
-    // RFC 8441 §5: the authority takes the place of Host, and the protocol that of the other two.
+    // RFC 8441 §5: the authority replaces Host, and the protocol replaces the other two.
     for field in [
         HandshakeField::Host,
         HandshakeField::Upgrade,
@@ -53,10 +53,10 @@ pub(super) fn check_connect(head: &RequestHead) -> Result<(), HandshakeError> {
     check_no_body(headers)
 }
 
-/// The rules that hold whatever the version of HTTP is.
+/// The rules that apply to every HTTP version.
 pub(super) fn check_offers(headers: &Headers) -> Result<(), HandshakeError> {
     headers.check_ascii()?;
-    // §4.2.1 item 6, §4.3: the version is a number without leading zeros, sign or list, so 13 is written in one way.
+    // §4.2.1 item 6, §4.3: the version is a number without leading zeros, sign or list, so 13 has only one spelling.
     if headers.required(HandshakeField::Version)? != b"13" {
         return Err(HandshakeError::InvalidField(HandshakeField::Version));
     }
@@ -72,7 +72,7 @@ pub(super) fn check_key(headers: &Headers) -> Result<[u8; KEY_LEN], HandshakeErr
     parse_key(key).ok_or(HandshakeError::InvalidField(HandshakeField::Key))
 }
 
-/// RFC 9112 §6: the bytes of a body could be taken for frames, or for a second request.
+/// RFC 9112 §6: the bytes of a body could be interpreted as frames, or as a second request.
 fn check_no_body(headers: &Headers) -> Result<(), HandshakeError> {
     let is_zero = |length: &[u8]| !length.is_empty() && length.iter().all(|&digit| digit == b'0');
     if headers.known(HandshakeField::TransferEncoding).next().is_some()
@@ -84,7 +84,7 @@ fn check_no_body(headers: &Headers) -> Result<(), HandshakeError> {
 }
 
 fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
-    // §4.1 item 10: one token at least.
+    // §4.1 item 10: at least one token.
     let is_offered = headers.known(HandshakeField::Protocol).next().is_some();
     let mut count = 0;
     for subprotocol in headers.list(HandshakeField::Protocol) {
@@ -96,7 +96,7 @@ fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
     if is_offered && count == 0 {
         return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
     }
-    // §4.1 item 10: and none of them twice.
+    // §4.1 item 10: none of them twice.
     if count > 1 && is_repeated(headers.list(HandshakeField::Protocol)) {
         Err(HandshakeError::RepeatedSubprotocol)
     } else {
@@ -104,7 +104,7 @@ fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
     }
 }
 
-/// Whether two elements are equal. The work does not grow with the square of their number.
+/// Returns whether two elements are equal. The work does not grow with the square of their number.
 fn is_repeated(elements: Elements<'_>) -> bool {
     let mut heap = BinaryHeap::new();
     for element in elements {

@@ -30,7 +30,7 @@ use crate::{
 /// let received = b"GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
 ///     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
 ///     Sec-WebSocket-Protocol: chat, superchat\r\n\r\n";
-/// // In real life, the bytes come in pieces, and `None` asks for more.
+/// // Real requests may arrive in pieces; `None` means that more is needed.
 /// let request = handshake.receive(received)?.expect("the whole request");
 /// assert_eq!(request.path(), "/chat");
 ///
@@ -55,7 +55,7 @@ pub struct ServerHandshake {
 }
 
 impl ServerHandshake {
-    /// A handshake that has received nothing. It holds no buffer yet.
+    /// Creates a handshake that has received nothing. It holds no buffer yet.
     #[must_use]
     pub fn new(config: &Config) -> Self {
         Self {
@@ -64,15 +64,14 @@ impl ServerHandshake {
         }
     }
 
-    /// Takes bytes from the client. Returns the request once it is complete and keeps to all rules.
+    /// Receives bytes from the client. Returns the request once it is complete and valid.
     ///
-    /// Bytes behind the request are kept for the connection, however many they are.
+    /// Bytes after the request are kept for the connection, however many there are.
     ///
     /// # Errors
     ///
-    /// Any [`HandshakeError`] with a [status](HandshakeError::status): send its
-    /// [response](HandshakeError::response) and close. [`HandshakeError::Ended`] after the request or an error has
-    /// been returned.
+    /// Any [`HandshakeError`] with a [status](HandshakeError::status): send its [response](HandshakeError::response)
+    /// and close. [`HandshakeError::Ended`] after the request or an error was returned.
     pub fn receive(&mut self, bytes: &[u8]) -> Result<Option<UpgradeRequest>, HandshakeError> {
         let reader = self.reader.as_mut().ok_or(HandshakeError::Ended)?;
         let mut rest = bytes;
@@ -92,12 +91,12 @@ impl ServerHandshake {
         Ok(request)
     }
 
-    /// Takes the end of the transport, which ends the handshake. There is nobody to answer.
+    /// Notes the end of the transport, which ends the handshake. There is no peer left to answer.
     pub fn receive_eof(&mut self) -> HandshakeError {
         self.end(HandshakeError::Eof)
     }
 
-    /// Takes the expiry of [`Timers::handshake`](crate::Timers::handshake), which ends the handshake.
+    /// Notes that [`Timers::handshake`](crate::Timers::handshake) has expired, which ends the handshake.
     pub fn handle_timeout(&mut self) -> HandshakeError {
         if self.reader.is_some() {
             log::handshake_deadline(Role::Server);
@@ -114,19 +113,19 @@ impl ServerHandshake {
     }
 }
 
-/// Logs that a request is refused which breaks a rule.
+/// Logs that a request is refused because it violates a rule.
 pub(super) fn log_refused(error: &HandshakeError) {
     log::refused(Role::Server, error.status(), error);
 }
 
-/// A valid upgrade request, which waits for the application to [accept](Self::accept) or [reject](Self::reject) it.
+/// A valid upgrade request, for the application to [accept](Self::accept) or [reject](Self::reject).
 #[derive(Clone, Debug)]
 pub struct UpgradeRequest {
     head: RequestHead,
     /// `None` for an extended CONNECT, which has no key.
     key: Option<[u8; KEY_LEN]>,
     leftover: Vec<u8>,
-    /// What the server agrees to about permessage-deflate.
+    /// What the server allows of permessage-deflate.
     deflate: Option<DeflateConfig>,
 }
 
@@ -134,7 +133,7 @@ impl UpgradeRequest {
     /// Checks a request against all rules that do not depend on the application.
     pub(super) fn from_head(head: RequestHead, leftover: Vec<u8>) -> Result<Self, HandshakeError> {
         rules::check_upgrade(&head)?;
-        // The key comes last, since a client of another version, which is told ours, may have none.
+        // The key is checked last: a client of another version, which is sent our version, may have none.
         rules::check_offers(&head.headers)?;
         let key = Some(rules::check_key(&head.headers)?);
         Ok(Self {
@@ -159,7 +158,7 @@ impl UpgradeRequest {
         })
     }
 
-    /// Checks a request that another HTTP stack has read, so that only the rules of the upgrade are left to check.
+    /// Checks a request that another HTTP stack has read, so that only the rules of the upgrade remain.
     #[cfg(any(test, feature = "http"))]
     pub(super) fn from_parts<'a>(
         method: &str,
@@ -171,44 +170,44 @@ impl UpgradeRequest {
         Self::from_head(head.ok_or(HandshakeError::HeadTooLarge)?, Vec::new())
     }
 
-    /// Lets [`accept`](Self::accept) agree to what the configuration allows of permessage-deflate, for a request that
-    /// another HTTP stack has read. One that a [`ServerHandshake`] received has it already.
+    /// Sets what [`accept`](Self::accept) may negotiate about permessage-deflate, for a request that another HTTP stack
+    /// has read. A request that a [`ServerHandshake`] received already has this configuration.
     #[must_use]
     pub fn config(mut self, config: &Config) -> Self {
         self.deflate = config.deflate_config();
         self
     }
 
-    /// The method, which is `GET`, or `CONNECT` with HTTP/2.
+    /// Returns the method: `GET`, or `CONNECT` with HTTP/2.
     #[must_use]
     pub fn method(&self) -> &str {
         self.head.method()
     }
 
-    /// The request target as received: a path with an optional query, or an absolute URI.
+    /// Returns the request target as received: a path with an optional query, or an absolute URI.
     #[must_use]
     pub fn target(&self) -> &str {
         self.head.target()
     }
 
-    /// The path of the resource, which starts with `/`, still percent-encoded.
+    /// Returns the path of the resource, which starts with `/` and is still percent-encoded.
     #[must_use]
     pub fn path(&self) -> &str {
         self.resource().map_or("/", |resource| resource.path)
     }
 
-    /// The query of the resource, without the `?`, still percent-encoded.
+    /// Returns the query of the resource, without the `?` and still percent-encoded.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
         self.resource().and_then(|resource| resource.query)
     }
 
-    /// The names and values of the query, decoded, in their order.
+    /// Returns the decoded names and values of the query, in order.
     ///
-    /// They are read as forms are sent: `&` separates pairs and `=` a name from its value, `+` stands for a space, and what is
-    /// percent-encoded is decoded, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing) demands. Nothing is
-    /// malformed: a `%` without two hexadecimal digits stands for itself, a name without `=` has an empty value, and bytes
-    /// that are not UTF-8 become U+FFFD. A name may be repeated.
+    /// They are parsed like submitted forms, as the [URL Standard](https://url.spec.whatwg.org/#urlencoded-parsing)
+    /// defines: `&` separates pairs, `=` separates a name from its value, `+` stands for a space, and percent-encoding
+    /// is decoded. No query is malformed: a `%` without two hexadecimal digits is kept, a name without `=` has an empty
+    /// value, and invalid UTF-8 becomes U+FFFD. A name may be repeated.
     ///
     /// ```
     /// # fn room(request: &websocket_proto::handshake::UpgradeRequest) -> Option<String> {
@@ -221,7 +220,7 @@ impl UpgradeRequest {
         QueryPairs::new(self.query().unwrap_or_default())
     }
 
-    /// The host with an optional port that the client wants to reach.
+    /// Returns the host, with an optional port, that the client wants to reach.
     ///
     /// It comes from the target if that is an absolute URI, and otherwise from `Host` ([RFC 9112 §3.2.2]).
     ///
@@ -232,7 +231,7 @@ impl UpgradeRequest {
         target.or_else(|| self.text(HandshakeField::Host)).unwrap_or_default()
     }
 
-    /// The origin of the page that opens the connection, which browsers always send ([RFC 6455 §10.2]).
+    /// Returns the origin of the page that opens the connection, which browsers always send ([RFC 6455 §10.2]).
     ///
     /// [RFC 6455 §10.2]: https://www.rfc-editor.org/rfc/rfc6455#section-10.2
     #[must_use]
@@ -240,17 +239,17 @@ impl UpgradeRequest {
         self.text(HandshakeField::Origin)
     }
 
-    /// All header fields.
+    /// Returns all header fields.
     #[must_use]
     pub const fn headers(&self) -> &Headers {
         &self.head.headers
     }
 
-    /// The names and values of the cookies that the client sends ([RFC 6265 §4.2.1]), of all `Cookie` fields, in their order.
+    /// Returns the names and values of the client's cookies ([RFC 6265 §4.2.1]), from all `Cookie` fields, in order.
     ///
-    /// Values are as they were sent, in quotes if they were. Skipped are cookies without a name, without `=`, or with bytes
-    /// that are not UTF-8. Of several with one name, browsers send the one with the longest path first. Any page can make a
-    /// browser send its cookies here: [check the origin](Self::check_origin) before you trust one.
+    /// Values are as received, including quotes. Cookies without a name, without `=`, or with invalid UTF-8 are
+    /// skipped. If several cookies have the same name, browsers send the one with the longest path first. Any page can
+    /// make a browser send its cookies here: [check the origin](Self::check_origin) before you trust one.
     ///
     /// ```
     /// # fn session(request: &websocket_proto::handshake::UpgradeRequest) -> Option<&str> {
@@ -264,7 +263,7 @@ impl UpgradeRequest {
         Cookies::new(self.head.headers.values("Cookie"))
     }
 
-    /// The subprotocols that the client offers, the preferred one first.
+    /// Returns the subprotocols that the client offers, in order of preference.
     pub fn subprotocols(&self) -> impl Iterator<Item = &str> {
         self.head
             .headers
@@ -272,7 +271,7 @@ impl UpgradeRequest {
             .filter_map(|token| core::str::from_utf8(token).ok())
     }
 
-    /// The first subprotocol in the client's order that is also in `supported`.
+    /// Returns the first subprotocol in the client's order that is also in `supported`.
     #[must_use]
     pub fn select_subprotocol<'s>(&self, supported: &[&'s str]) -> Option<&'s str> {
         for offered in self.head.headers.list(HandshakeField::Protocol) {
@@ -285,7 +284,7 @@ impl UpgradeRequest {
         None
     }
 
-    /// The extensions that the client offers, the preferred one first.
+    /// Returns the extensions that the client offers, in order of preference.
     pub fn extensions(&self) -> impl Iterator<Item = Extension<'_>> + Clone {
         self.head.headers.extensions()
     }
@@ -305,7 +304,8 @@ impl UpgradeRequest {
         }
     }
 
-    /// Accepts the request, with the first permessage-deflate offer that the configuration allows and can be honoured.
+    /// Accepts the request, with the first permessage-deflate offer that the configuration allows and that can be
+    /// honoured.
     ///
     /// # Errors
     ///
@@ -323,20 +323,20 @@ impl UpgradeRequest {
         Ok(Accepted::new(via, response.bytes, negotiated))
     }
 
-    /// Rejects the request. Returns the complete response of HTTP/1.1, after which the server closes the connection.
+    /// Rejects the request. Returns the complete HTTP/1.1 response, after which the server closes the connection.
     ///
-    /// Where another HTTP stack writes the response, give it `Rejection::response_http` (feature `http`).
+    /// If another HTTP stack writes the response, use `Rejection::response_http` (feature `http`) instead.
     ///
     /// # Errors
     ///
-    /// Those of [`Rejection::to_bytes`].
+    /// The errors of [`Rejection::to_bytes`].
     pub fn reject(&self, rejection: &Rejection) -> Result<Vec<u8>, RejectError> {
         let response = rejection.to_bytes();
         rejection.log(&response);
         response
     }
 
-    /// The parts of the target, which is valid since the request is.
+    /// Returns the parts of the target, which is valid since the request is.
     fn resource(&self) -> Option<Target<'_>> {
         Target::parse(self.target())
     }

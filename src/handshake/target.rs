@@ -11,7 +11,7 @@ pub(super) struct Authority<'a> {
     pub(super) port: Option<u16>,
 }
 
-/// Why a text is no [`Authority`].
+/// Why text is not an [`Authority`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum InvalidAuthority {
     Host,
@@ -28,7 +28,7 @@ impl<'a> Authority<'a> {
         if !is_host(host) {
             return Err(InvalidAuthority::Host);
         }
-        // RFC 3986 §3.2.3: the port may be empty, and then is the default.
+        // RFC 3986 §3.2.3: the port may be empty, which means the default.
         let port = match port {
             "" => None,
             digits if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
@@ -39,13 +39,13 @@ impl<'a> Authority<'a> {
         Ok(Self { host, port })
     }
 
-    /// Whether both name the same host and port, where a missing port stands for `default_port`.
+    /// Returns whether both name the same host and port. A missing port means `default_port`.
     pub(super) fn matches(&self, other: &Authority<'_>, default_port: Option<u16>) -> bool {
         self.host.eq_ignore_ascii_case(other.host) && self.port.or(default_port) == other.port.or(default_port)
     }
 }
 
-/// Whether `text` is a registered name, an IPv4 address, or an IPv6 address in brackets.
+/// Returns whether `text` is a registered name, an IPv4 address, or an IPv6 address in brackets.
 fn is_host(text: &str) -> bool {
     if let Some(address) = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
         return address.parse::<Ipv6Addr>().is_ok();
@@ -57,7 +57,7 @@ fn is_host(text: &str) -> bool {
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&byte))
 }
 
-/// Whether each `%` is followed by two hexadecimal digits.
+/// Returns whether each `%` is followed by two hexadecimal digits.
 pub(super) fn has_valid_escapes(text: &str) -> bool {
     let mut rest = text.as_bytes();
     while let Some((&byte, behind)) = rest.split_first() {
@@ -69,21 +69,21 @@ pub(super) fn has_valid_escapes(text: &str) -> bool {
     true
 }
 
-/// Splits what follows `//` in a URI into the authority, and path and query.
+/// Splits what follows `//` in a URI into the authority, and the path with the query.
 pub(super) fn split_authority(text: &str) -> (&str, &str) {
     let end = text.bytes().position(|byte| matches!(byte, b'/' | b'?'));
     text.split_at(end.unwrap_or(text.len()))
 }
 
-/// The scheme of a URI, and what follows `://`.
+/// Splits a URI into its scheme and what follows `://`.
 pub(super) fn split_scheme(text: &str) -> Option<(&str, &str)> {
     // Searching for a string compiles to far more code than searching for one character.
     let (scheme, rest) = text.split_once(':')?;
     Some((scheme, rest.strip_prefix("//")?))
 }
 
-/// The parts of a request target in origin form or in absolute form
-/// ([RFC 9112 §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
+/// The parts of a request target in origin form or absolute form ([RFC 9112
+/// §3.2](https://www.rfc-editor.org/rfc/rfc9112#section-3.2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Target<'a> {
     /// Only in absolute form.
@@ -93,16 +93,17 @@ pub(super) struct Target<'a> {
 }
 
 impl<'a> Target<'a> {
-    /// `None` for a target that names no resource of this server.
+    /// Returns `None` for a target that does not name a resource of this server.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
-        // '#' would start a fragment, which is never sent. What browsers leave unescaped beyond the grammar passes.
+        // `#` would start a fragment, which is never sent. Characters that browsers leave unescaped against the grammar
+        // are accepted.
         if !text.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#') {
             return None;
         }
         let (authority, resource) = if text.starts_with('/') {
             (None, text)
         } else {
-            // §4.2.1 item 1: an absolute URI of HTTP contains a resource name as well.
+            // §4.2.1 item 1: an absolute HTTP URI also contains a resource name.
             let (scheme, rest) = split_scheme(text)?;
             if !scheme.eq_ignore_ascii_case("http") && !scheme.eq_ignore_ascii_case("https") {
                 return None;

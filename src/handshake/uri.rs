@@ -8,7 +8,7 @@ use core::{fmt, ops::Range, str::FromStr};
 
 use super::target::{Authority, InvalidAuthority, has_valid_escapes, split_authority};
 
-/// A `ws` or `wss` URI: where a client connects to and what it asks for ([RFC 6455 §3]).
+/// A `ws` or `wss` URI: where a client connects to, and the resource it asks for ([RFC 6455 §3]).
 ///
 /// ```
 /// use websocket_proto::handshake::Uri;
@@ -25,73 +25,73 @@ use super::target::{Authority, InvalidAuthority, has_valid_escapes, split_author
 pub struct Uri {
     secure: bool,
     port: u16,
-    /// Host and port as in the Host field.
+    /// Host and port, as in the `Host` field.
     authority: String,
     /// The host in `authority`, without brackets.
     host: Range<usize>,
     resource_name: String,
 }
 
-/// Why a text is no URI that a client can connect to.
+/// Why text is not a URI that a client can connect to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UriError {
     /// The scheme is neither `ws` nor `wss`.
-    #[error("the scheme of the URI is neither ws nor wss")]
+    #[error("URI scheme is neither ws nor wss")]
     Scheme,
-    /// There is user information before the host. Send an `Authorization` header field instead.
-    #[error("the URI has user information, which belongs into an Authorization header field")]
+    /// User information before the host. Send an `Authorization` header field instead.
+    #[error("URI contains user information: use an Authorization header field instead")]
     UserInfo,
-    /// The host is missing or has characters that no host has.
-    #[error("the host of the URI is missing or invalid")]
+    /// The host is missing or contains invalid characters.
+    #[error("URI host is missing or invalid")]
     Host,
-    /// The host has characters beyond ASCII. Pass its punycode form, `xn--…`.
-    #[error("the host of the URI is not in ASCII, pass its punycode form")]
+    /// The host contains non-ASCII characters. Use its Punycode form, `xn--…`.
+    #[error("URI host is not ASCII: use its Punycode form")]
     InternationalHost,
     /// The port is not a number from 1 to 65535.
-    #[error("the port of the URI is not a number from 1 to 65535")]
+    #[error("URI port is not a number from 1 to 65535")]
     Port,
-    /// There is a fragment, which WebSocket URIs do not have. A `#` in path or query is written `%23`.
-    #[error("the URI has a fragment")]
+    /// A fragment, which WebSocket URIs must not have. Write a `#` in the path or query as `%23`.
+    #[error("URI contains a fragment")]
     Fragment,
-    /// There is a space or a control character.
-    #[error("the URI has a space or a control character")]
+    /// A space or a control character.
+    #[error("URI contains a space or a control character")]
     Character,
-    /// It is longer than 65,534 bytes, which is too long for the `http` crate.
-    #[error("the URI is too long")]
+    /// The URI is longer than 65,534 bytes, which is too long for the `http` crate.
+    #[error("URI is too long")]
     TooLong,
     /// A `%` is not followed by two hexadecimal digits.
-    #[error("the URI has a % that is not followed by two hexadecimal digits")]
+    #[error("URI contains a % that is not followed by two hexadecimal digits")]
     Escape,
 }
 
 impl Uri {
-    /// Whether the scheme is `wss`, so that the connection runs over TLS.
+    /// Returns whether the scheme is `wss`, so that the connection uses TLS.
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
     }
 
-    /// The host in lower case: a name, an IPv4 address, or an IPv6 address without brackets.
+    /// Returns the host in lower case: a name, an IPv4 address, or an IPv6 address without brackets.
     #[must_use]
     pub fn host(&self) -> &str {
         &self.authority[self.host.clone()]
     }
 
-    /// The port, by default 80 for `ws` and 443 for `wss`.
+    /// Returns the port, by default 80 for `ws` and 443 for `wss`.
     #[must_use]
     pub const fn port(&self) -> u16 {
         self.port
     }
 
-    /// The value of the `Host` field: the host, in brackets if it is an IPv6 address, and the port unless it is the
-    /// default.
+    /// Returns the value of the `Host` field: the host, in brackets if it is an IPv6 address, and the port unless it is
+    /// the default.
     #[must_use]
     pub fn authority(&self) -> &str {
         &self.authority
     }
 
-    /// What the client asks for: the path, which starts with `/`, and the query.
+    /// Returns the resource that the client asks for: the path, which starts with `/`, and the query.
     #[must_use]
     pub fn resource_name(&self) -> &str {
         &self.resource_name
@@ -117,16 +117,16 @@ impl FromStr for Uri {
         }
         let rest = rest.strip_prefix("//").ok_or(UriError::Host)?;
         let (authority, resource) = split_authority(rest);
-        // §3: the syntax has no user information.
+        // §3: user information is not allowed.
         if authority.as_bytes().contains(&b'@') {
             return Err(UriError::UserInfo);
         }
-        // §11.1.1: a host goes out in ASCII. To convert it takes tables that do not belong here.
+        // §11.1.1: a host is sent in ASCII. The conversion needs tables that do not belong in this crate.
         if !authority.is_ascii() {
             return Err(UriError::InternationalHost);
         }
         let Authority { host, port } = Authority::parse(authority)?;
-        // An escaped name is no name that can be looked up.
+        // An escaped name cannot be looked up.
         if host.as_bytes().contains(&b'%') {
             return Err(UriError::Host);
         }
@@ -178,7 +178,7 @@ impl From<InvalidAuthority> for UriError {
     }
 }
 
-/// §3: the path, or `/` without one, and the query unless it is empty.
+/// Returns the path, or `/` if there is none, and the query unless it is empty (§3).
 fn resource_name(resource: &str) -> Result<String, UriError> {
     if !has_valid_escapes(resource) {
         return Err(UriError::Escape);
@@ -195,14 +195,14 @@ fn resource_name(resource: &str) -> Result<String, UriError> {
         if is_sent_as_is(byte) {
             name.push(char::from(byte));
         } else {
-            // §11.1.1: what a URI must not contain goes out escaped.
+            // §11.1.1: characters that a URI must not contain are sent escaped.
             name.push_str(&format!("%{byte:02X}"));
         }
     }
     Ok(name)
 }
 
-/// The characters of paths and queries (RFC 3986 §3.3, §3.4), and `%`, which starts an escape.
+/// Returns whether this is a character of paths and queries (RFC 3986 §3.3, §3.4), or `%`, which starts an escape.
 const fn is_sent_as_is(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(

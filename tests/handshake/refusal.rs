@@ -211,6 +211,6 @@ fn after_interim_response() {
     assert!(matches!(connect(&input[..]), Err(HandshakeError::Refused(refusal)) if refusal.status() == 404));
     assert_eq!(
         connect(&input[..]).expect_err("a refusal").to_string(),
-        "the server refused with status 404"
+        "server refused with status 404"
     );
 }

@@ -1,4 +1,4 @@
-//! What came of a step.
+//! Reporting the results of steps.
 
 use super::{Handshake, Opening, Stage};
 use crate::{
@@ -6,54 +6,55 @@ use crate::{
     handshake::HandshakeError,
 };
 
-/// What came of a step, under the names that the [`Driver`](crate::Driver) has.
+/// Reporting the results of steps, with the names that the [`Driver`](crate::Driver) uses.
 impl<H: Handshake> Opening<H> {
-    /// Begins a turn: both sides of the transport may be ready. For callers that are not told which side is ready.
+    /// Begins a turn: both sides of the transport may be ready. For callers that do not know which side is ready.
     pub fn turn(&mut self) {
         self.readable();
         self.writable();
     }
 
-    /// The read side may be ready.
+    /// Reports that the read side may be ready.
     pub fn readable(&mut self) {
         self.read.free();
     }
 
-    /// The write side may be ready.
+    /// Reports that the write side may be ready.
     pub fn writable(&mut self) {
         self.write.free();
     }
 
-    /// This many bytes of the output were written.
+    /// Reports that this many bytes of the output were written.
     pub fn wrote(&mut self, n: usize) {
         self.written = self.output.len().min(self.written + n);
         self.write = Readiness::Free;
     }
 
-    /// The transport has passed everything on.
+    /// Reports that the transport has flushed everything.
     pub const fn flushed(&mut self) {
         self.unflushed = false;
         self.write = Readiness::Free;
     }
 
-    /// The write side was shut down, or cannot be.
+    /// Reports that the write side was shut down, or cannot be.
     pub const fn shut_down(&mut self) {
         self.shut_down = true;
         self.write = Readiness::Free;
     }
 
-    /// The write side is not ready.
+    /// Reports that the write side is not ready.
     pub const fn write_blocked(&mut self) {
         self.write = Readiness::Blocked;
     }
 
-    /// An operation of the write side was started, and will be reported later, as completion-based I/O does it.
+    /// Reports that an operation of the write side was started, whose result is reported later, as in completion-based
+    /// I/O.
     pub const fn write_started(&mut self) {
         self.write = Readiness::UnderWay;
     }
 
-    /// The write side failed. A server that refuses is at its end then. A client still receives what the server has sent: it
-    /// may say why it takes no request.
+    /// Reports that the write side failed. A server that is refusing has then ended. A client still receives data that
+    /// the server has sent, which may say why the server accepts no request.
     pub fn write_failed(&mut self) {
         self.write = Readiness::Over;
         match self.stage {
@@ -63,7 +64,7 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// These bytes were read, at least one.
+    /// Reports that these bytes were read, at least one.
     pub fn read(&mut self, bytes: &[u8]) {
         debug_assert!(!bytes.is_empty(), "the end is reported with `read_ended`");
         self.reads = self.reads.saturating_add(1);
@@ -75,29 +76,29 @@ impl<H: Handshake> Opening<H> {
         }
     }
 
-    /// The read side is not ready.
+    /// Reports that the read side is not ready.
     pub const fn read_blocked(&mut self) {
         self.read = Readiness::Blocked;
     }
 
-    /// A read was started, and will be reported later; see [`write_started`](Self::write_started).
+    /// Reports that a read was started, whose result is reported later; see [`write_started`](Self::write_started).
     pub const fn read_started(&mut self) {
         self.read = Readiness::UnderWay;
     }
 
-    /// The transport has ended.
+    /// Reports that the transport has ended.
     pub fn read_ended(&mut self) {
         self.read = Readiness::Over;
         self.end_input();
     }
 
-    /// The read side failed, and the write side with it.
+    /// Reports that the read side failed, and the write side with it.
     pub fn read_failed(&mut self) {
         self.write = Readiness::Over;
         self.read_ended();
     }
 
-    /// The time is `now`.
+    /// Reports the time.
     pub fn at(&mut self, now: Time) {
         if self.begins {
             let end = now + Self::LAST_WAIT;

@@ -1,4 +1,4 @@
-//! What differs between the two sides.
+//! The differences between the two sides.
 
 use alloc::vec::Vec;
 
@@ -15,14 +15,14 @@ use crate::{
     role::Role,
 };
 
-/// The two sides of an opening handshake that an [`Opening`] drives: [`ServerHandshake`] and [`ClientHandshake`].
+/// A side of an opening handshake that an [`Opening`] drives: [`ServerHandshake`] or [`ClientHandshake`].
 pub trait Handshake: Exchange {}
 
 impl Handshake for ServerHandshake {}
 
 impl Handshake for ClientHandshake {}
 
-/// Bytes in, a head out.
+/// Receives bytes and returns a head.
 pub trait Exchange {
     /// The request or the response.
     type Received: core::fmt::Debug;
@@ -32,7 +32,7 @@ pub trait Exchange {
     fn receive(&mut self, bytes: &[u8]) -> Result<Option<Self::Received>, HandshakeError>;
     fn receive_eof(&mut self) -> HandshakeError;
     fn handle_timeout(&mut self) -> HandshakeError;
-    /// What the peer is told about an error.
+    /// Returns the response to an error, if there is one.
     fn refusal(error: &HandshakeError) -> Option<Vec<u8>>;
 }
 
@@ -63,7 +63,7 @@ macro_rules! exchange {
 }
 
 exchange!(ServerHandshake, UpgradeRequest, Role::Server, HandshakeError::response);
-// A client answers nothing, whatever the error.
+// A client never answers an error.
 exchange!(ClientHandshake, UpgradeResponse, Role::Client, |_| None);
 
 fn deadline(config: &Config, now: Time) -> Option<Time> {
@@ -71,18 +71,19 @@ fn deadline(config: &Config, now: Time) -> Option<Time> {
 }
 
 impl Opening<ServerHandshake> {
-    /// The opening handshake of a server, which has received nothing. Its time begins `now`.
+    /// Creates the opening handshake of a server. Its timeout starts `now`.
     #[must_use]
     pub fn server(config: &Config, now: Time) -> Self {
         Self::new(ServerHandshake::new(config), Vec::new(), deadline(config, now))
     }
 
-    /// Accepts the request. The response is the [unsent response](Negotiated::unsent_response) of the outcome: the first output of the
-    /// connection, so that frames may leave with it.
+    /// Accepts the request. The response is the [unsent response](Negotiated::unsent_response) of the outcome: the
+    /// first output of the connection, so that frames may be sent along with it.
     ///
     /// # Errors
     ///
-    /// Any [`AcceptError`]. The client is then told 500: drive on until [`Step::Ended`](crate::Step::Ended).
+    /// Any [`AcceptError`]. The client is then sent status 500: continue to drive until
+    /// [`Step::Ended`](crate::Step::Ended).
     pub fn accept(&mut self, request: &UpgradeRequest, accept: Accept) -> Result<Negotiated, AcceptError> {
         match request.accept(accept) {
             Ok(accepted) => {
@@ -97,11 +98,12 @@ impl Opening<ServerHandshake> {
         }
     }
 
-    /// Rejects the request: drive on until [`Step::Ended`](crate::Step::Ended).
+    /// Rejects the request. Continue to drive until [`Step::Ended`](crate::Step::Ended).
     ///
     /// # Errors
     ///
-    /// Those of [`Rejection::to_bytes`]. The client is told 500 instead: drive on in this case as well.
+    /// The errors of [`Rejection::to_bytes`]. The client is sent status 500 instead: continue to drive in this case,
+    /// too.
     pub fn reject(&mut self, rejection: &Rejection) -> Result<(), RejectError> {
         let response = rejection.to_bytes();
         rejection.log(&response);
@@ -112,13 +114,14 @@ impl Opening<ServerHandshake> {
 }
 
 impl Opening<ClientHandshake> {
-    /// The opening handshake of a client, which has sent nothing. Its time begins `now`.
+    /// Creates the opening handshake of a client. Its timeout starts `now`.
     ///
-    /// The nonce must be unpredictable and used once ([RFC 6455 §4.1]), as an [`Entropy`](crate::Entropy) makes it.
+    /// The nonce must be unpredictable and used only once ([RFC 6455 §4.1]), as an [`Entropy`](crate::Entropy)
+    /// generates it.
     ///
     /// # Errors
     ///
-    /// Any [`RequestError`], if something in the request cannot be sent.
+    /// Any [`RequestError`] if something in the request cannot be sent.
     ///
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn client(request: ClientRequest, nonce: [u8; 16], config: &Config, now: Time) -> Result<Self, RequestError> {

@@ -172,7 +172,7 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
     let late = Timers::new().handshake(SOON);
     vec![
         server("a request that breaks a rule", b"", &[
-            "DEBUG handshake: handshake refused role=\"server\" status=405 error=the request method does not open a connection",
+            "DEBUG handshake: handshake refused role=\"server\" status=405 error=request method cannot open a WebSocket connection",
         ])
         .request(|request| request.replace("GET", "POST")),
         server("a scanner", b"", &[
@@ -180,22 +180,22 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
         ])
         .request(|_| "\u{16}\u{3}\u{1}".to_owned()),
         server("a client that goes", b"", &[
-            "DEBUG handshake: handshake refused role=\"server\" error=the connection ended during the opening handshake",
+            "DEBUG handshake: handshake refused role=\"server\" error=connection ended during the opening handshake",
         ])
         .request(|request| request[..99].to_owned()),
         server("a head that is too large", b"", &[
             "DEBUG handshake: limit exceeded role=\"server\" limit=\"max_head_size\" max=100",
-            "DEBUG handshake: handshake refused role=\"server\" status=431 error=the HTTP head is too large",
+            "DEBUG handshake: handshake refused role=\"server\" status=431 error=HTTP head is too large",
         ])
         .limits(Limits::new().max_head_size(100)),
         server("a head of too many fields", b"", &[
             "DEBUG handshake: limit exceeded role=\"server\" limit=\"max_head_fields\" max=4",
-            "DEBUG handshake: handshake refused role=\"server\" status=431 error=the HTTP head has too many fields",
+            "DEBUG handshake: handshake refused role=\"server\" status=431 error=HTTP head has too many fields",
         ])
         .limits(Limits::new().max_head_fields(4)),
         server("a slow client", b"", &[
             "DEBUG handshake: deadline passed role=\"server\" timer=\"handshake\"",
-            "DEBUG handshake: handshake refused role=\"server\" status=408 error=the opening handshake took too long",
+            "DEBUG handshake: handshake refused role=\"server\" status=408 error=opening handshake timed out",
         ])
         .request(|request| request[..99].to_owned())
         .timers(late),
@@ -204,11 +204,11 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
         ])
         .decide(reject),
         server("a decision that cannot be sent", b"", &[
-            "INFO handshake: handshake refused role=\"server\" status=500 error=the client did not offer the subprotocol",
+            "INFO handshake: handshake refused role=\"server\" status=500 error=client did not offer the subprotocol",
         ])
         .decide(mistake),
         server("a rejection that cannot be sent", b"", &[
-            "INFO handshake: handshake refused role=\"server\" status=500 error=the status does not reject a request",
+            "INFO handshake: handshake refused role=\"server\" status=500 error=status does not reject a request",
         ])
         .decide(impossible),
         server("nothing was negotiated", b"", &[
@@ -218,17 +218,17 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
         ])
         .decide(plain),
         client("a server that refuses", "HTTP/1.1 403 reason-secret\r\nX: field-secret\r\nContent-Length: 11\r\n\r\nbody-secret", &[
-            "INFO handshake: handshake refused role=\"client\" status=403 error=the server refused with status 403",
+            "INFO handshake: handshake refused role=\"client\" status=403 error=server refused with status 403",
         ]),
         client("a server that goes", "HTTP/1.1 ", &[
-            "INFO handshake: handshake refused role=\"client\" error=the connection ended during the opening handshake",
+            "INFO handshake: handshake refused role=\"client\" error=connection ended during the opening handshake",
         ]),
         client("a response that does not fit", RESPONSE.replace("s3pP", "S3pP"), &[
             "INFO handshake: handshake refused role=\"client\" error=Sec-WebSocket-Accept does not match the key",
         ]),
         client("a slow server", "HTTP/1.1 ", &[
             "DEBUG handshake: deadline passed role=\"client\" timer=\"handshake\"",
-            "INFO handshake: handshake refused role=\"client\" error=the opening handshake took too long",
+            "INFO handshake: handshake refused role=\"client\" error=opening handshake timed out",
         ])
         .timers(late),
     ]
