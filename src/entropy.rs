@@ -2,12 +2,12 @@
 
 /// A source of unpredictable bytes, for masking keys ([RFC 6455 §5.3]) and handshake nonces ([RFC 6455 §4.1]).
 ///
-/// Both must come from a strong source of entropy: a peer that could predict masking keys could choose the bytes that
-/// a client puts on the wire ([RFC 6455 §10.3]). The default is the operating system's generator (feature
-/// `os-entropy`); implement this trait where there is none, or to make a test repeatable.
+/// Both must come from a strong source of entropy: a peer that could predict masking keys could choose the bytes that a
+/// client sends ([RFC 6455 §10.3]). The default is the operating system's generator (feature `os-entropy`). Implement
+/// this trait on systems without one, or to make a test repeatable.
 ///
-/// On targets without atomic compare-and-swap, which have no `alloc::sync::Arc`, a source is passed in the `Arc` of the crate
-/// `portable-atomic-util`.
+/// On targets without atomic compare-and-swap, which have no `alloc::sync::Arc`, a source is passed in the `Arc` of the
+/// `portable-atomic-util` crate.
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 /// [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
@@ -17,7 +17,7 @@ pub trait Entropy: Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`EntropyError`] when no bytes are available. Nothing is sent then.
+    /// [`EntropyError`] if no bytes are available. Nothing is sent then.
     fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError>;
 }
 
@@ -37,7 +37,7 @@ pub trait Entropy: Send + Sync {
 pub struct EntropyError;
 
 impl EntropyError {
-    /// The error, for implementations of [`Entropy`].
+    /// Creates the error, for implementations of [`Entropy`].
     #[must_use]
     #[allow(clippy::new_without_default, reason = "an error is not a default value")]
     pub const fn new() -> Self {
@@ -45,20 +45,20 @@ impl EntropyError {
     }
 }
 
-/// The operating system's generator. Without the `os-entropy` feature there is none, and every fill is refused.
+/// The operating system's generator. Without the `os-entropy` feature, every request for bytes fails.
 ///
-/// A connection that is given no other [`Entropy`] seeds a stream cipher (ChaCha, twelve rounds) from it, and takes its
-/// masking keys from that: a key costs a quarter of what the operating system takes for it. Each batch of some 240 keys
-/// brings the seed of the next one, so that no batch tells the keys of those before it, and every 64th seed is a fresh one.
+/// A connection without another [`Entropy`] seeds a stream cipher (ChaCha with twelve rounds) from it, and takes its
+/// masking keys from that: a key then costs a quarter of one from the operating system. Each batch of about 240 keys
+/// contains the seed of the next one, so no batch reveals earlier keys, and every 64th seed is a fresh one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsEntropy;
 
 impl OsEntropy {
-    /// Bytes of a seed.
+    /// The length of a seed in bytes.
     pub(crate) const SEED: usize = 32;
 
-    /// Replaces `bytes` by the keystream of the seed that they begin with, or of a fresh one. They begin with the next seed
-    /// then, which is secret; the others are for use.
+    /// Replaces `bytes` by the keystream of the seed that they begin with, or of a fresh one. Afterwards they begin
+    /// with the next seed, which is secret; the other bytes are for use.
     #[cfg(feature = "os-entropy")]
     pub(crate) fn expand(self, bytes: &mut [u8], reseed: bool) -> Result<(), EntropyError> {
         use chacha20::{

@@ -1,11 +1,12 @@
-//! Grammar of HTTP header fields: tokens, comma lists, and `Sec-WebSocket-Extensions`.
+//! The grammar of HTTP header fields: tokens, comma-separated lists, and `Sec-WebSocket-Extensions`.
 //!
-//! Everything here looks at each byte a bounded number of times, whatever the input.
+//! All functions examine each byte a bounded number of times, whatever the input.
 
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::fmt;
 
-/// Whether `byte` may stand in a token ([RFC 9110 §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)).
+/// Returns whether `byte` may occur in a token ([RFC 9110
+/// §5.6.2](https://www.rfc-editor.org/rfc/rfc9110#section-5.6.2)).
 pub(crate) const fn is_token_byte(byte: u8) -> bool {
     matches!(
         byte,
@@ -13,17 +14,17 @@ pub(crate) const fn is_token_byte(byte: u8) -> bool {
     )
 }
 
-/// Whether `text` is a token, such as a field name, a subprotocol or the name of an extension.
+/// Returns whether `text` is a token, such as a field name, a subprotocol or the name of an extension.
 pub(crate) fn is_token(text: &[u8]) -> bool {
     !text.is_empty() && text.iter().copied().all(is_token_byte)
 }
 
-/// Whether `text` may be sent as a field value: no control characters but the tab.
+/// Returns whether `text` may be sent as a field value: no control characters except the tab.
 pub(crate) fn is_field_value(text: &[u8]) -> bool {
     text.iter().all(|&byte| byte == b'\t' || (byte >= b' ' && byte != 0x7f))
 }
 
-/// The non-empty elements of a comma list, without the whitespace around them.
+/// Returns the non-empty elements of a comma-separated list, without surrounding whitespace.
 pub(crate) const fn elements(line: &[u8]) -> Elements<'_> {
     Elements { rest: line }
 }
@@ -61,7 +62,7 @@ pub(crate) fn trim_ows(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// One extension with its parameters, as offered by a client or accepted by a server ([RFC 6455 §9.1]).
+/// An extension with its parameters, as offered by a client or accepted by a server ([RFC 6455 §9.1]).
 ///
 /// ```
 /// use websocket_proto::handshake::Extension;
@@ -80,7 +81,7 @@ pub struct Extension<'a> {
 }
 
 impl<'a> Extension<'a> {
-    /// An extension without parameters. The name must be a token, which is checked where the extension is used.
+    /// Creates an extension without parameters. The name must be a token; this is checked when the extension is used.
     #[must_use]
     pub fn new(name: impl Into<Cow<'a, str>>) -> Self {
         Self {
@@ -109,13 +110,13 @@ impl<'a> Extension<'a> {
         self
     }
 
-    /// The name of the extension.
+    /// Returns the name of the extension.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The parameters in their order, repeated ones included.
+    /// Returns the parameters in order, including repeated ones.
     #[must_use]
     pub fn params(&self) -> &[ExtensionParam<'a>] {
         &self.params
@@ -134,7 +135,7 @@ impl<'a> Extension<'a> {
         owned
     }
 
-    /// Whether names and values are tokens, so that the extension can be written into a header field.
+    /// Returns whether names and values are tokens, so that the extension can be written into a header field.
     pub(crate) fn is_valid(&self) -> bool {
         is_token(self.name.as_bytes()) && self.params.iter().all(ExtensionParam::is_valid)
     }
@@ -158,13 +159,13 @@ pub struct ExtensionParam<'a> {
 }
 
 impl ExtensionParam<'_> {
-    /// The name of the parameter.
+    /// Returns the name of the parameter.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value of the parameter, without the quotes it may have come in.
+    /// Returns the value of the parameter, without quotes.
     #[must_use]
     pub fn value(&self) -> Option<&str> {
         self.value.as_deref()
@@ -184,7 +185,7 @@ impl fmt::Display for ExtensionParam<'_> {
     }
 }
 
-/// A `Sec-WebSocket-Extensions` value broke its grammar.
+/// The error of an invalid `Sec-WebSocket-Extensions` value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MalformedExtensions;
 
@@ -198,7 +199,7 @@ pub(crate) fn count_extensions(line: &[u8]) -> Result<usize, MalformedExtensions
     Ok(count)
 }
 
-/// The elements of one line of `Sec-WebSocket-Extensions`. Ends after the first malformed element.
+/// Returns the elements of one line of `Sec-WebSocket-Extensions`. Ends after the first malformed element.
 pub(crate) const fn extensions(line: &[u8]) -> Extensions<'_> {
     Extensions {
         cursor: Cursor { rest: line },
@@ -238,7 +239,7 @@ struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Reads up to the comma behind the next element. `None` at the end.
+    /// Reads up to the comma after the next element. Returns `None` at the end.
     fn extension(
         &mut self,
         mut on_param: impl FnMut(ExtensionParam<'a>),
@@ -261,7 +262,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes `byte` with the whitespace around it, if it comes next. Without it, passes the whitespace alone.
+    /// Skips `byte` with the whitespace around it if it comes next; otherwise skips only the whitespace.
     fn eat(&mut self, byte: u8) -> bool {
         self.skip_ows();
         let Some(rest) = self.rest.strip_prefix(&[byte]) else {
@@ -298,7 +299,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Reads a quoted value behind its opening quote.
+    /// Reads a quoted value after its opening quote.
     fn quoted(&mut self) -> Result<Cow<'a, str>, MalformedExtensions> {
         let mut value = Cow::Borrowed("");
         loop {
@@ -318,7 +319,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Appends a run of a value, borrowing as long as there is only one.
+/// Appends part of a value, borrowing as long as there is only one part.
 fn append<'a>(value: &mut Cow<'a, str>, run: &'a str) {
     if value.is_empty() {
         *value = Cow::Borrowed(run);

@@ -1,11 +1,12 @@
-//! What operators see of handshakes and connections: events of the crate `tracing`, with the feature of that name.
+//! Events of handshakes and connections for operators, through the `tracing` crate and feature.
 //!
-//! Each fact is an event once, where it is decided. Without the feature the functions are empty, so that callers need no `cfg`.
-//! The names of targets, messages and fields are public: the guide lists them, and the suite `logging` checks them.
+//! Each fact is logged as an event once, where it is decided. Without the feature the functions are empty, so that
+//! callers need no `cfg`. The names of targets, messages and fields are public: the guide lists them, and the `logging`
+//! test suite checks them.
 //!
-//! What a peer can cause at will is `DEBUG`, or `INFO` if it takes an opening handshake that was accepted. No event has payload, a
-//! value of a header field or a close reason. The text of a peer that occurs, names of subprotocols and extensions, are tokens of
-//! HTTP, so that there is nothing to escape.
+//! Events that a peer can cause at will are `DEBUG`, or `INFO` if they require an accepted opening handshake. No event
+//! contains payload, the value of a header field or a close reason. The only text from a peer is names of subprotocols
+//! and extensions, which are HTTP tokens, so nothing needs escaping.
 #![cfg_attr(
     not(feature = "tracing"),
     allow(dead_code, unused_variables, reason = "without the feature nothing is done with it")
@@ -36,7 +37,7 @@ macro_rules! event {
     };
 }
 
-/// An opening handshake was accepted: by the application of a server, or by the server and the checks of a client.
+/// Logs that an opening handshake was accepted: by a server's application, or by the server and the checks of a client.
 pub(crate) fn accepted<'a, I>(role: Role, status: u16, subprotocol: Option<&str>, extensions: I)
 where
     I: Iterator<Item: Borrow<Extension<'a>>> + Clone,
@@ -52,8 +53,8 @@ where
     );
 }
 
-/// An opening handshake ended without a connection. Anyone can make a server refuse one; what ends that of a client concerns the
-/// operator.
+/// Logs that an opening handshake ended without a connection. Anyone can make a server refuse one; a client's failure
+/// concerns the operator.
 pub(crate) fn refused(role: Role, status: Option<u16>, error: &dyn Display) {
     match role {
         Role::Server => event!(
@@ -75,7 +76,7 @@ pub(crate) fn refused(role: Role, status: Option<u16>, error: &dyn Display) {
     }
 }
 
-/// The same, because the application decided what cannot be sent: it is the server that has to be corrected.
+/// Logs a handshake that was refused because the application's decision cannot be sent: the server must be corrected.
 pub(crate) fn refused_for_mistake(status: u16, error: &dyn Display) {
     event!(
         HANDSHAKE,
@@ -87,7 +88,7 @@ pub(crate) fn refused_for_mistake(status: u16, error: &dyn Display) {
     );
 }
 
-/// The deadline of an opening handshake has passed.
+/// Logs that the deadline of an opening handshake has passed.
 pub(crate) fn handshake_deadline(role: Role) {
     event!(
         HANDSHAKE,
@@ -98,32 +99,33 @@ pub(crate) fn handshake_deadline(role: Role) {
     );
 }
 
-/// A head is past this limit of [`Limits`](crate::Limits).
+/// Logs that a head exceeds this limit of [`Limits`](crate::Limits).
 pub(crate) fn head_limit(role: Role, limit: &'static str, max: usize) {
     event!(HANDSHAKE, DEBUG, role = name(role), limit, max, "limit exceeded");
 }
 
-/// A deadline of an open connection has passed.
+/// Logs that a deadline of an open connection has passed.
 pub(crate) fn deadline(role: Role, timer: &'static str) {
     event!(CONNECTION, INFO, role = name(role), timer, "deadline passed");
 }
 
-/// The same for one that closes, which is an everyday matter: many a peer leaves the end of the transport to the other side.
+/// Logs that a deadline of a closing connection has passed. This is common: many peers leave the end of the transport
+/// to the other side.
 pub(crate) fn closing_deadline(role: Role, timer: &'static str) {
     event!(CONNECTION, DEBUG, role = name(role), timer, "deadline passed");
 }
 
-/// What the peer of a connection sent is past this limit of [`Limits`](crate::Limits).
+/// Logs that data from a connection's peer exceeds this limit of [`Limits`](crate::Limits).
 pub(crate) fn limit(role: Role, limit: &'static str, max: u64) {
     event!(CONNECTION, INFO, role = name(role), limit, max, "limit exceeded");
 }
 
-/// The peer of a connection broke a rule of the protocol.
+/// Logs that a connection's peer violated the protocol.
 pub(crate) fn violated(role: Role, error: &dyn Display) {
     event!(CONNECTION, INFO, role = name(role), error = %error, "protocol violated");
 }
 
-/// The end of a connection.
+/// Logs the end of a connection.
 pub(crate) fn closed<E: Display>(closed: &Closed<E>) {
     event!(
         CONNECTION,
@@ -145,15 +147,15 @@ pub(crate) struct Closed<E> {
     pub(crate) clean: bool,
     /// `None` for a connection that was dropped while it was open.
     pub(crate) initiator: Option<&'static str>,
-    /// Close codes; `None` if there was no Close.
+    /// The close codes; `None` if there was no Close.
     pub(crate) sent: Option<u16>,
     pub(crate) received: Option<u16>,
-    /// Bytes of the reason in the peer's Close. The text itself is the peer's.
+    /// The length of the reason in the peer's Close, in bytes. The text itself belongs to the peer.
     pub(crate) reason_len: Option<usize>,
     pub(crate) error: Option<E>,
 }
 
-/// Whether something was logged that is logged once.
+/// Whether an event that is logged only once was already logged.
 #[derive(Debug)]
 pub(crate) struct Once(#[cfg(feature = "tracing")] bool);
 
@@ -165,7 +167,7 @@ impl Once {
         )
     }
 
-    /// Whether it is to be logged now: the first time only, and never without the feature.
+    /// Returns whether to log it now: only the first time, and never without the feature.
     pub(crate) fn is_first(&mut self) -> bool {
         #[cfg(feature = "tracing")]
         return !core::mem::replace(&mut self.0, true);
@@ -185,7 +187,7 @@ const fn name(role: Role) -> &'static str {
 struct Names<'a, I>(I, PhantomData<&'a ()>);
 
 impl<'a, I: Iterator<Item: Borrow<Extension<'a>>> + Clone> Names<'a, I> {
-    /// `None` if there is no extension.
+    /// Returns `None` if there are no extensions.
     fn new(extensions: I) -> Option<Self> {
         extensions.clone().next().map(|_| Self(extensions, PhantomData))
     }

@@ -1,6 +1,6 @@
 //! The reference-counted pointer of the core.
 //!
-//! `alloc` has no `Arc` on targets without atomic compare-and-swap, such as ARMv6-M and RISC-V without the extension `A`.
+//! `alloc` has no `Arc` on targets without atomic compare-and-swap, such as ARMv6-M, and RISC-V without extension `A`.
 
 #[cfg(target_has_atomic = "ptr")]
 pub(crate) use alloc::sync::Arc;

@@ -1,12 +1,13 @@
-//! UTF-8 as it arrives: what is there is checked at once, and a code point may be cut anywhere ([RFC 6455 §8.1]).
+//! Incremental UTF-8 validation: bytes are checked as they arrive, and code points may be cut anywhere ([RFC 6455
+//! §8.1]).
 //!
 //! [RFC 6455 §8.1]: https://www.rfc-editor.org/rfc/rfc6455#section-8.1
 
-/// Bytes that are not UTF-8.
+/// The error for invalid UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
-/// Checks a whole text.
+/// Checks a complete text.
 #[inline]
 pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
     #[cfg(feature = "simd")]
@@ -17,8 +18,9 @@ pub(crate) fn check(bytes: &[u8]) -> Result<&str, InvalidUtf8> {
 
 /// A code point that was cut: its first bytes, which wait for the rest.
 ///
-/// Text in pieces is checked by two calls in turn: [`complete`](Self::complete) finishes what the piece before began,
-/// and [`check_piece`](Self::check_piece) checks what follows and keeps what is cut off at its end.
+/// Text in pieces is checked with two calls for each piece: [`complete`](Self::complete) finishes the code point that
+/// the previous piece began, and [`check_piece`](Self::check_piece) checks what follows and keeps the code point cut at
+/// its end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct CutCodePoint {
     bytes: [u8; 4],
@@ -26,16 +28,16 @@ pub(crate) struct CutCodePoint {
 }
 
 impl CutCodePoint {
-    /// No code point is begun.
+    /// No code point has begun.
     pub(crate) const EMPTY: Self = Self { bytes: [0; 4], len: 0 };
 
-    /// Whether no code point is begun, so that a text may end here.
+    /// Returns whether no code point has begun, so that text may end here.
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// How many bytes the begun code point still lacks, 0 to 3.
+    /// Returns how many bytes the code point still lacks, 0 to 3.
     #[inline]
     pub(crate) fn missing(&self) -> usize {
         match usize::from(self.len) {
@@ -44,7 +46,7 @@ impl CutCodePoint {
         }
     }
 
-    /// Adds the next bytes of the begun code point, at most [`missing`](Self::missing) of them.
+    /// Adds the next bytes of the code point, at most [`missing`](Self::missing).
     ///
     /// Returns the code point once it is complete; it then no longer counts as begun.
     pub(crate) fn complete(&mut self, bytes: &[u8]) -> Result<Option<&str>, InvalidUtf8> {
@@ -65,19 +67,19 @@ impl CutCodePoint {
             .map_err(|_| InvalidUtf8)
     }
 
-    /// The code point that [`complete`](Self::complete) returned last, `len` bytes long.
+    /// Returns the code point that [`complete`](Self::complete) last returned, `len` bytes long.
     pub(crate) fn last(&self, len: usize) -> Result<&str, InvalidUtf8> {
         core::str::from_utf8(&self.bytes[..len]).map_err(|_| InvalidUtf8)
     }
 
-    /// Checks a piece of text that begins at a code point, and returns it less the code point cut off at its end.
+    /// Checks a piece of text that begins at a code point. Returns it without the code point cut at its end.
     #[inline]
     pub(crate) fn check_piece<'a>(&mut self, bytes: &'a [u8]) -> Result<&'a str, InvalidUtf8> {
         check(&bytes[..self.split_piece(bytes)?])
     }
 
-    /// The part of [`check_piece`](Self::check_piece) that looks at the end only: keeps the code point cut off there,
-    /// and returns how many bytes before it are left to check.
+    /// The part of [`check_piece`](Self::check_piece) that looks at the end only: keeps the code point cut there, and
+    /// returns how many bytes before it remain to be checked.
     pub(crate) fn split_piece(&mut self, bytes: &[u8]) -> Result<usize, InvalidUtf8> {
         let (whole, cut) = bytes.split_at(bytes.len() - cut_len(bytes));
         if !cut.is_empty() {
@@ -93,7 +95,7 @@ impl CutCodePoint {
     }
 }
 
-/// Bytes of the code point that begins with `first`; 1 for a byte that cannot begin one.
+/// Returns the length of the code point that begins with `first`; 1 for a byte that cannot begin one.
 fn width(first: u8) -> usize {
     match first {
         0xC2..=0xDF => 2,
@@ -103,7 +105,7 @@ fn width(first: u8) -> usize {
     }
 }
 
-/// How many bytes at the end belong to a code point that goes on behind it, 0 to 3.
+/// Returns how many bytes at the end, 0 to 3, belong to a code point that continues after them.
 fn cut_len(bytes: &[u8]) -> usize {
     for (back, &byte) in bytes.iter().rev().take(3).enumerate() {
         if byte & 0xC0 != 0x80 {
@@ -114,8 +116,8 @@ fn cut_len(bytes: &[u8]) -> usize {
     0
 }
 
-/// Whether some code point of several bytes begins with these (Unicode, table 3-7), which are no more than its first byte
-/// announces.
+/// Returns whether a code point of several bytes begins with these (Unicode, table 3-7). There are no more of them than
+/// the first byte announces.
 fn is_prefix(bytes: &[u8]) -> bool {
     let &[first, ref rest @ ..] = bytes else {
         return true;
@@ -137,7 +139,7 @@ mod tests {
     use super::*;
     use alloc::{string::String, vec::Vec};
 
-    /// Feeds pieces as a connection does, and gives the text or the index of the piece that failed.
+    /// Feeds pieces as a connection does. Returns the text, or the index of the piece that failed.
     fn feed<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Result<String, usize> {
         let (mut text, mut cut) = (String::new(), CutCodePoint::EMPTY);
         let mut index = 0;
@@ -156,7 +158,7 @@ mod tests {
         feed(bytes.chunks(1))
     }
 
-    /// MSG-14: the first bytes that no continuation can save are refused at once, and valid text passes.
+    /// MSG-14: bytes that no continuation can make valid are refused at once, and valid text is accepted.
     #[test]
     fn agrees_with_core_on_every_sequence_of_up_to_four_interesting_bytes() {
         let interesting = [
@@ -185,7 +187,7 @@ mod tests {
                     assert_eq!(found, Err(sequence.len()), "incomplete: {sequence:x?}");
                 }
                 Err(error) => {
-                    // The byte that shows the fault is the one behind the longest prefix that could go on.
+                    // The byte that reveals the fault follows the longest prefix that could be continued.
                     let at = (0..=sequence.len())
                         .find(|&n| core::str::from_utf8(&sequence[..n]).is_err_and(|e| e.error_len().is_some()));
                     assert_eq!(found.err().map(|i| i + 1), at, "{sequence:x?}: {error}");
@@ -194,7 +196,7 @@ mod tests {
         }
     }
 
-    /// MSG-12, MSG-15: every cut of valid text is accepted and changes nothing.
+    /// MSG-12, MSG-15: every cut of valid text is accepted, and changes nothing.
     #[test]
     fn cuts_do_not_show() {
         let text = "a\u{0}é\u{feff}\u{fffe}\u{ffff}水𐍈\u{10ffff}z";
@@ -207,7 +209,7 @@ mod tests {
         }
     }
 
-    /// MSG-13: text that ends inside a code point is not text.
+    /// MSG-13: text that ends inside a code point is invalid.
     #[test]
     fn an_unfinished_end_is_seen() {
         for end in ["é", "水", "𐍈"] {
