@@ -11,34 +11,34 @@ use crate::{
     sync::Arc,
 };
 
-/// The range that a client waits in when a service restarts, by the registration of close code 1012.
+/// How long clients wait when a service restarts, as the registration of close code 1012 specifies.
 const RESTART: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
 
 const NANOS_PER_SEC: u128 = 1_000_000_000;
 
-/// Where a client is in the sequence of delays that its [`Policy`] makes ([RFC 6455 §7.2.3]).
+/// The position in the sequence of delays defined by a [`Policy`] ([RFC 6455 §7.2.3]).
 ///
-/// Tell it when a connection was [opened](Self::connected), and ask it for a delay when an attempt has failed or a
-/// connection has ended. The times are those of any clock that never goes back.
+/// Report when a connection was [opened](Self::connected), and ask for a delay when an attempt has failed or a
+/// connection has ended. The times may come from any clock that never goes back.
 ///
-/// The random part comes from an [`Entropy`], four bytes for each draw. Without one to be had, each delay is the longest
-/// that it could be: a client in that state cannot connect anyway.
+/// The random part comes from an [`Entropy`], four bytes for each draw. If none is available, each delay is the longest
+/// possible one: a client in that state cannot connect anyway.
 ///
 /// [RFC 6455 §7.2.3]: https://www.rfc-editor.org/rfc/rfc6455#section-7.2.3
 #[derive(Clone)]
 pub struct Backoff {
     policy: Policy,
     entropy: Option<Arc<dyn Entropy>>,
-    /// What the next delay is drawn from; `None` before the first.
+    /// The value that the next delay is drawn from; `None` before the first.
     step: Option<Duration>,
     retries: u32,
-    /// The first failure without a stable connection since.
+    /// The first failure since the last stable connection.
     failing_since: Option<Time>,
     connected_at: Option<Time>,
 }
 
 impl Backoff {
-    /// The beginning of the sequence, with randomness of the operating system.
+    /// Starts the sequence, with randomness from the operating system.
     #[must_use]
     pub const fn new(policy: Policy) -> Self {
         Self {
@@ -51,37 +51,37 @@ impl Backoff {
         }
     }
 
-    /// Takes randomness from `entropy` instead of the operating system.
+    /// Sets the source of randomness, in place of the operating system.
     #[must_use]
     pub fn entropy(mut self, entropy: Arc<dyn Entropy>) -> Self {
         self.entropy = Some(entropy);
         self
     }
 
-    /// The settings.
+    /// Returns the settings.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
         &self.policy
     }
 
-    /// Delays that were handed out in a row, without a stable connection between them.
+    /// Returns the number of delays handed out in a row, without a stable connection in between.
     #[must_use]
     pub const fn retries(&self) -> u32 {
         self.retries
     }
 
-    /// Notes that a connection is open since now.
+    /// Reports that a connection was opened.
     pub fn connected(&mut self, now: Time) {
         self.connected_at = Some(now);
     }
 
-    /// How long to wait before the next attempt, now that the connection has ended or an attempt has failed.
+    /// Returns how long to wait before the next attempt, after a connection has ended or an attempt has failed.
     ///
-    /// If the connection was stable, this is the first delay again.
+    /// If the connection was stable, the sequence starts again with the first delay.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] when it is time to give up. The same call may succeed later, behind a [`reset`](Self::reset).
+    /// [`Exhausted`] when it is time to give up. The same call may succeed again after a [`reset`](Self::reset).
     pub fn retry(&mut self, now: Time, wait: Wait) -> Result<Duration, Exhausted> {
         if let Some(since) = self.connected_at.take() {
             if now.since(since) >= self.policy.stable_after {
@@ -101,7 +101,7 @@ impl Backoff {
         Ok(delay)
     }
 
-    /// Starts again with the first delay, and with no retry counted.
+    /// Starts again with the first delay, and resets the count of retries.
     pub fn reset(&mut self) {
         self.step = None;
         self.retries = 0;
@@ -112,7 +112,8 @@ impl Backoff {
     fn delay(&mut self, wait: Wait) -> Duration {
         match wait {
             Wait::Backoff => self.next_step(),
-            // On top of it, so that clients who were told the same do not all come at the same moment.
+            // Added to the requested time, so that clients that got the same request do not all come back at the same
+            // moment.
             Wait::AtLeast(asked) => asked.min(self.policy.max_retry_after).saturating_add(self.next_step()),
             Wait::Restart => self.uniform(RESTART.0, RESTART.1).max(self.next_step()),
             Wait::Longest => {
@@ -122,10 +123,10 @@ impl Backoff {
         }
     }
 
-    /// The next delay of the sequence.
+    /// Returns the next delay of the sequence.
     fn next_step(&mut self) -> Duration {
         let policy = self.policy;
-        // §7.2.3: the first delay is random, and the others grow.
+        // §7.2.3: the first delay is random, and the following ones grow.
         let Some(step) = self.step else {
             self.step = Some(policy.base_delay.min(policy.max_delay));
             return self.uniform(Duration::ZERO, policy.first_delay);
@@ -135,7 +136,7 @@ impl Backoff {
         self.uniform(from_nanos(step.as_nanos() * kept / 100), step)
     }
 
-    /// A random duration from a range, both ends included.
+    /// Returns a random duration from a range, both ends included.
     fn uniform(&self, shortest: Duration, longest: Duration) -> Duration {
         let span = longest.saturating_sub(shortest).as_nanos();
         if span == 0 {
@@ -171,15 +172,15 @@ impl fmt::Debug for Backoff {
     }
 }
 
-/// Which bound of a [`Policy`] says that it is time to give up.
+/// Which limit of a [`Policy`] was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum Exhausted {
-    /// [`Policy::max_retries`] were made in a row.
-    #[error("no retry is left")]
+    /// [`Policy::max_retries`] attempts were made in a row.
+    #[error("no retries left")]
     Retries,
-    /// The next attempt would begin later than [`Policy::give_up_after`] allows.
-    #[error("no time is left to retry")]
+    /// The next attempt would start later than [`Policy::give_up_after`] allows.
+    #[error("no time left to retry")]
     Time,
 }
 

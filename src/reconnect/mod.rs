@@ -1,8 +1,9 @@
-//! When to connect again, and whether at all ([RFC 6455 §7.2.3]).
+//! When to reconnect, and whether to ([RFC 6455 §7.2.3]).
 //!
-//! This is plain arithmetic on plain data: no clock is read and nothing sleeps. A [`Verdict`] says whether the way in which
-//! a connection ended, or an attempt failed, is worth another attempt; a [`Backoff`] says how long to wait before it, as
-//! its [`Policy`] and the attempts before demand. `tokio::Reconnect` puts both around a function that connects.
+//! This is plain arithmetic on plain data: it reads no clock and does not sleep. A [`Verdict`] decides whether another
+//! attempt is worthwhile after a connection has ended or an attempt has failed. A [`Backoff`] computes how long to wait
+//! before it, from its [`Policy`] and the previous attempts. `tokio::Reconnect` combines both with a function that
+//! connects.
 //!
 //! ```
 //! use core::time::Duration;
@@ -12,7 +13,7 @@
 //! };
 //!
 //! let mut backoff = Backoff::new(Policy::new().max_delay(Duration::from_secs(20)));
-//! // Ten minutes after the application started, the server says that it goes away.
+//! // Ten minutes after the application started, the server says that it is going away.
 //! let now = Time::from_origin(Duration::from_secs(600));
 //! let Verdict::Retry(wait) = Verdict::from(CloseCode::GOING_AWAY) else {
 //!     panic!("going away is not for good");

@@ -1,7 +1,7 @@
 //! Whether another attempt makes sense.
 //!
-//! The rule behind the tables: what the client itself does wrong, or what the server says no to, it would meet again at the
-//! next attempt, so that is fatal; whatever may pass is worth a retry. What nobody has thought of yet is worth one, too.
+//! The rule behind the tables: an error made by the client, or a refusal by the server, would recur, so it is fatal.
+//! Anything that may be temporary is worth a retry, and so is anything not listed yet.
 
 use core::time::Duration;
 #[cfg(feature = "std")]
@@ -15,44 +15,45 @@ use crate::{
     handshake::{HandshakeError, Refusal},
 };
 
-/// What the end of a connection, or the failure of an attempt, means for the next attempt.
+/// What the end of a connection, or a failed attempt, means for the next attempt.
 ///
-/// It is made `From` whatever ended the connection:
+/// Everything that can end a connection converts into it with `From`:
 ///
 /// | end | verdict |
 /// |---|---|
 /// | closed by this side | `Finished` |
 /// | closed by the peer with 1000 or without a code | `Finished` |
-/// | with 1001 (going away), 1011 (internal error), 1014 (bad gateway), 3008 (timeout) | `Retry` |
-/// | with 1012 (service restart) | `Retry`, behind 5 s to 30 s |
-/// | with 1013 (try again later) | `Retry`, behind the longest delay |
-/// | with 1002, 1003, 1007, 1009, 1010: this side did something wrong | `Fatal` |
-/// | with 1008 (policy), and 3000 to 4999: the application's own codes | `Fatal` |
-/// | lost without a Close (1006), timed out, failed because the peer broke the protocol | `Retry` |
+/// | closed with 1001 (going away), 1011 (internal error), 1014 (bad gateway), 3008 (timeout) | `Retry` |
+/// | closed with 1012 (service restart) | `Retry` after 5 to 30 s |
+/// | closed with 1013 (try again later) | `Retry` after the longest delay |
+/// | closed with 1002, 1003, 1007, 1009, 1010: this side made an error | `Fatal` |
+/// | closed with 1008 (policy), or 3000 to 4999, the application's own codes | `Fatal` |
+/// | lost without a Close (1006), timed out, failed because the peer violated the protocol | `Retry` |
 /// | refused with 408, 425, 429 or 5xx | `Retry`, not before `Retry-After` |
-/// | refused with any other status, among them 3xx, 401, 403, 404, 410 and 426 | `Fatal` |
-/// | a response that is not that of a WebSocket server, or selects what was not offered | `Fatal` |
+/// | refused with any other status, including 3xx, 401, 403, 404, 410 and 426 | `Fatal` |
+/// | a response that is not from a WebSocket server, or selects something that was not offered | `Fatal` |
 /// | an I/O error of kind `InvalidInput`, `Unsupported` or `InvalidData` (TLS: a bad certificate) | `Fatal` |
-/// | any other I/O error, such as a refused connection or a name that cannot be looked up | `Retry` |
+/// | any other I/O error, such as a refused connection or a failed name look-up | `Retry` |
 /// | an invalid URI or request, no entropy, no TLS | `Fatal` |
 ///
-/// An application that knows better, such as what its codes from 4000 on mean, decides first and leaves the rest to this:
+/// An application that knows better, for example what its codes above 4000 mean, decides first and leaves the rest to
+/// this type:
 ///
 /// ```
 /// use websocket_proto::{CloseInfo, reconnect::{Verdict, Wait}};
 ///
 /// fn verdict(info: &CloseInfo) -> Verdict {
 ///     match info.code.value() {
-///         4001 => Verdict::Retry(Wait::Backoff), // our servers say so when a session has moved
+///         4001 => Verdict::Retry(Wait::Backoff), // sent by our servers when a session has moved
 ///         _ => Verdict::from(info),
 ///     }
 /// }
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
-    /// It was closed on purpose, and all is done: no other connection is needed.
+    /// The connection was closed on purpose: no further connection is needed.
     Finished,
-    /// Another attempt would end in the same way.
+    /// Another attempt would fail in the same way.
     Fatal,
     /// Another attempt may succeed.
     Retry(Wait),
@@ -65,28 +66,29 @@ pub enum Wait {
     /// The next delay of the sequence.
     #[default]
     Backoff,
-    /// The next delay of the sequence, counted from so much later, as `Retry-After` asks for ([RFC 9110 §10.2.3]).
+    /// The next delay of the sequence, added to this duration, as `Retry-After` requests ([RFC 9110 §10.2.3]).
     ///
     /// [RFC 9110 §10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
     AtLeast(Duration),
-    /// A random delay from 5 s to 30 s, or the next delay of the sequence if that is longer. That is what close code 1012
-    /// (service restart) asks for.
+    /// A random delay from 5 s to 30 s, or the next delay of the sequence if that is longer, as close code 1012
+    /// (service restart) requests.
     Restart,
-    /// The longest delay of the sequence, at once. Close code 1013 (try again later) asks clients to stay away from an
-    /// overloaded service until a user wants them to connect, or to go to another address of it.
+    /// The longest delay of the sequence, at once. Close code 1013 (try again later) asks clients to leave an
+    /// overloaded service alone until a user wants to connect, or to use another address of it.
     Longest,
 }
 
 impl Verdict {
     const RETRY: Self = Self::Retry(Wait::Backoff);
 
-    /// Whether another attempt may succeed.
+    /// Returns whether another attempt may succeed.
     #[must_use]
     pub const fn is_retry(self) -> bool {
         matches!(self, Self::Retry(_))
     }
 
-    /// The verdict on an answer with this status. `retry_after` is what its field of that name asks for.
+    /// Returns the verdict on a response with this status. `retry_after` is the delay that its `Retry-After` field
+    /// requests.
     const fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
         match (status, retry_after) {
             (408 | 425 | 429 | 500..=599, Some(asked)) => Self::Retry(Wait::AtLeast(asked)),
@@ -97,7 +99,7 @@ impl Verdict {
 }
 
 impl From<CloseCode> for Verdict {
-    /// The verdict on a Close that the peer sent first.
+    /// Judges a Close that the peer sent first.
     fn from(code: CloseCode) -> Self {
         match code {
             CloseCode::NORMAL | CloseCode::NO_STATUS => Self::Finished,
@@ -120,10 +122,10 @@ impl From<CloseCode> for Verdict {
 }
 
 impl From<&CloseInfo> for Verdict {
-    /// The verdict on a connection that was open. This is all that is needed, however it ended.
+    /// Judges a connection that was open. It is enough to know this, however the connection ended.
     fn from(info: &CloseInfo) -> Self {
         match (info.initiator, info.failure) {
-            // This side wanted to close, whether the peer played its part or not.
+            // This side wanted to close, whether the peer cooperated or not.
             (Side::Local, None | Some(ProtocolError::ConnectionLost | ProtocolError::TimedOut(Timer::Close))) => {
                 Self::Finished
             }
@@ -134,27 +136,27 @@ impl From<&CloseInfo> for Verdict {
 }
 
 impl From<Option<CloseInfo>> for Verdict {
-    /// The verdict on what the `close_info` method of a connection returns. Without one, the connection was given up
-    /// while it was open, which is worth a retry.
+    /// Judges the value of a connection's `close_info` method. `None` means that the connection was given up while it
+    /// was open, which is worth a retry.
     fn from(info: Option<CloseInfo>) -> Self {
         info.as_ref().map_or(Self::RETRY, Self::from)
     }
 }
 
 impl From<ProtocolError> for Verdict {
-    /// The connection was lost, timed out, or failed by this side. All of that may pass.
+    /// The connection was lost, timed out, or was failed by this side. All of these may be temporary.
     fn from(_: ProtocolError) -> Self {
         Self::RETRY
     }
 }
 
 impl From<&HandshakeError> for Verdict {
-    /// The verdict on an opening handshake that failed.
+    /// Judges an opening handshake that failed.
     fn from(error: &HandshakeError) -> Self {
         match error {
             HandshakeError::Refused(refusal) => Self::of_status(refusal.status(), retry_after(refusal)),
             HandshakeError::Eof | HandshakeError::TimedOut => Self::RETRY,
-            // Something else than a WebSocket server is there, or one that wants something else than this client.
+            // The server is not a WebSocket server, or requires something else than this client offers.
             _ => Self::Fatal,
         }
     }
@@ -162,14 +164,14 @@ impl From<&HandshakeError> for Verdict {
 
 #[cfg(feature = "std")]
 impl From<&Error> for Verdict {
-    /// The verdict on any error of the shells.
+    /// Judges any error of the shells.
     fn from(error: &Error) -> Self {
-        // The one place for new kinds of errors: those that another attempt meets again are to be named here.
+        // The one place for new kinds of errors: name those here that would recur.
         match error {
             Error::Handshake(error) => error.into(),
             Error::Protocol(error) => (*error).into(),
             Error::Io(error) => match error.kind() {
-                // TLS libraries report what is wrong with a certificate, among others, as invalid data.
+                // TLS libraries report an invalid certificate, among others, as invalid data.
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Unsupported => Self::Fatal,
                 _ => Self::RETRY,
             },
@@ -182,22 +184,22 @@ impl From<&Error> for Verdict {
             | Error::TlsUnavailable
             | Error::FragmentDelivery
             | Error::ExtensionFrame => Self::Fatal,
-            // A call was refused. That says nothing about the connection, whose close information would.
+            // A refused call says nothing about the connection; its close information would.
             Error::Send(_) => Self::RETRY,
-            // Whatever is added to the enum and not named above.
+            // Any variant that is added and not named above.
             #[allow(unreachable_patterns, reason = "at the moment, all are named")]
             _ => Self::RETRY,
         }
     }
 }
 
-/// The seconds that `Retry-After` asks for. A date cannot be compared with anything, since there is no clock here; it counts
-/// as no field.
+/// Returns the seconds that `Retry-After` requests. A date cannot be compared with anything, since there is no clock
+/// here; it counts as no field.
 fn retry_after(refusal: &Refusal) -> Option<Duration> {
     let digits = refusal.headers().get("retry-after")?;
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
     }
-    // Only a number that is too large is none; it will be cut to the longest that is allowed.
+    // The only invalid number is one that is too large; it is shortened to the longest wait allowed.
     Some(Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
 }

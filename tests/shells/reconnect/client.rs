@@ -94,7 +94,7 @@ async fn attempts_are_bounded() {
     assert_eq!(gave_up.attempts(), 4);
     assert_eq!(
         gave_up.to_string(),
-        "gave up: no retry is left: I/O error: connection refused"
+        "gave up: no retries left: I/O error: connection refused"
     );
     assert!(std::error::Error::source(&gave_up).is_some());
     assert!(matches!(gave_up.into_error(), Some(Error::Io(_))));
