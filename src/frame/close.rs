@@ -7,7 +7,7 @@ use crate::frame::FrameHeader;
 
 /// Why a connection is closed: the number in the payload of a Close frame ([RFC 6455 §7.4]).
 ///
-/// The codes that have a name are constants; any other number can be had with [`CloseCode::new`].
+/// The codes that have a name are constants; create any other with [`CloseCode::new`].
 ///
 /// ```
 /// use websocket_proto::frame::CloseCode;
@@ -24,9 +24,9 @@ pub struct CloseCode(u16);
 impl CloseCode {
     /// 1000: the purpose of the connection is fulfilled.
     pub const NORMAL: Self = Self(1000);
-    /// 1001: an endpoint goes away, such as a server that shuts down or a browser that leaves the page.
+    /// 1001: the endpoint is going away, such as a server that shuts down or a browser that leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
-    /// 1002: the peer broke the protocol.
+    /// 1002: the peer violated the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
     /// 1003: the peer sent a type of data that this endpoint does not accept.
     pub const UNSUPPORTED: Self = Self(1003);
@@ -42,30 +42,30 @@ impl CloseCode {
     pub const TOO_BIG: Self = Self(1009);
     /// 1010: the server did not accept an extension that the client needs. Sent only by clients.
     pub const EXTENSION_REQUIRED: Self = Self(1010);
-    /// 1011: an unexpected condition keeps this endpoint from going on.
+    /// 1011: an unexpected condition prevents this endpoint from continuing.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// 1012: the service restarts; the client may reconnect.
+    /// 1012: the service is restarting; the client may reconnect.
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// 1013: the service is overloaded; the client should try another address or later.
+    /// 1013: the service is overloaded; the client should use another address or try later.
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// 1014: a gateway got an invalid answer from upstream.
+    /// 1014: a gateway got an invalid response from upstream.
     pub const BAD_GATEWAY: Self = Self(1014);
     /// 1015: the TLS handshake failed. Only reported, never sent.
     pub const TLS_HANDSHAKE: Self = Self(1015);
 
-    /// The code with this number, whether it may be sent or not.
+    /// Creates the code with this number, whether it may be sent or not.
     #[must_use]
     pub const fn new(value: u16) -> Self {
         Self(value)
     }
 
-    /// The number.
+    /// Returns the number.
     #[must_use]
     pub const fn value(self) -> u16 {
         self.0
     }
 
-    /// Whether the code may appear in a Close frame ([RFC 6455 §7.4], and the registry of §11.7).
+    /// Returns whether the code may appear in a Close frame ([RFC 6455 §7.4], and the registry of §11.7).
     ///
     /// These are 1000–1003, 1007–1014 and 3000–4999. All others are reserved, unassigned or outside every range.
     ///
@@ -100,25 +100,25 @@ impl From<CloseCode> for u16 {
     }
 }
 
-/// The payload of a Close frame that has one ([RFC 6455 §5.5.1]).
+/// The payload of a Close frame, if it is not empty ([RFC 6455 §5.5.1]).
 ///
-/// The reason is meant for logs and debugging, not for people, and comes from the peer: bound it when you log it (it
-/// is at most 123 bytes) and do not show it to users.
+/// The reason is meant for logs and debugging, not for people, and comes from the peer: it has at most 123 bytes, but
+/// do not show it to users.
 ///
 /// [RFC 6455 §5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct CloseFrame<'a> {
     /// Why the connection is closed.
     pub code: CloseCode,
-    /// More on that, at most 123 bytes; often empty.
+    /// Further details, at most 123 bytes; often empty.
     pub reason: &'a str,
 }
 
 impl<'a> CloseFrame<'a> {
-    /// Bytes of the longest reason: a control payload of 125 less the code.
+    /// The length of the longest reason in bytes: a control payload of 125 bytes minus the code.
     pub const MAX_REASON_LEN: usize = FrameHeader::MAX_CONTROL_LEN - 2;
 
-    /// A close payload. It borrows the reason.
+    /// Creates a close payload, which borrows the reason.
     ///
     /// ```
     /// use websocket_proto::{CloseCode, CloseFrame};
@@ -133,11 +133,12 @@ impl<'a> CloseFrame<'a> {
         Self { code, reason }
     }
 
-    /// Reads the payload of a Close frame. An empty one has no code, which is `Ok(None)`.
+    /// Reads the payload of a Close frame. An empty payload has no code: `Ok(None)`.
     ///
     /// # Errors
     ///
-    /// [`ClosePayloadError`] for a payload of one byte, a code that may not be sent, or a reason that is not UTF-8.
+    /// [`ClosePayloadError`] for a payload of one byte, a code that may not be sent, or a reason that is not valid
+    /// UTF-8.
     pub fn decode(payload: &'a [u8]) -> Result<Option<Self>, ClosePayloadError> {
         let (code, reason) = match payload {
             [] => return Ok(None),
@@ -145,7 +146,7 @@ impl<'a> CloseFrame<'a> {
             [_] => return Err(ClosePayloadError::Truncated),
             &[high, low, ref reason @ ..] => (CloseCode(u16::from_be_bytes([high, low])), reason),
         };
-        // §7.4.1, §7.4.2: reserved and unassigned codes are not used.
+        // §7.4.1, §7.4.2: reserved and unassigned codes must not be used.
         if !code.is_sendable() {
             return Err(ClosePayloadError::InvalidCode(code));
         }
@@ -153,7 +154,7 @@ impl<'a> CloseFrame<'a> {
         Ok(Some(Self { code, reason }))
     }
 
-    /// Appends the payload to `dest`: the code, and the reason behind it.
+    /// Appends the payload to `dest`: the code, then the reason.
     pub fn encode(&self, dest: &mut Vec<u8>) {
         dest.extend_from_slice(&self.code.value().to_be_bytes());
         dest.extend_from_slice(self.reason.as_bytes());
@@ -172,23 +173,23 @@ impl From<CloseCode> for Option<CloseFrame<'_>> {
     }
 }
 
-/// A payload that a Close frame may not have.
+/// Why the payload of a Close frame is invalid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClosePayloadError {
-    /// The payload is one byte, too short for a code ([RFC 6455 §5.5.1]); the connection fails with 1002.
+    /// The payload is a single byte, too short for a code ([RFC 6455 §5.5.1]); the connection fails with 1002.
     ///
     /// [RFC 6455 §5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
-    #[error("close payload of one byte")]
+    #[error("close payload is a single byte")]
     Truncated,
     /// The code may not be sent ([RFC 6455 §7.4]); the connection fails with 1002.
     ///
     /// [RFC 6455 §7.4]: https://www.rfc-editor.org/rfc/rfc6455#section-7.4
     #[error("close code {0} may not be sent")]
     InvalidCode(CloseCode),
-    /// The reason is not UTF-8 ([RFC 6455 §5.5.1]); the connection fails with 1007.
+    /// The reason is not valid UTF-8 ([RFC 6455 §5.5.1]); the connection fails with 1007.
     ///
     /// [RFC 6455 §5.5.1]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5.1
-    #[error("close reason is not UTF-8")]
+    #[error("close reason is not valid UTF-8")]
     InvalidUtf8,
 }

@@ -8,7 +8,7 @@ const OPCODE: u8 = 0x0F;
 const MASK: u8 = 0x80;
 const LEN: u8 = 0x7F;
 
-/// Values of the seven-bit length that announce a longer one.
+/// Values of the seven-bit length that indicate a longer length field.
 const LEN_16: u8 = 126;
 const LEN_64: u8 = 127;
 
@@ -34,32 +34,32 @@ const LEN_64: u8 = 127;
 pub struct FrameHeader {
     /// Whether this is the last (or only) fragment of a message. Always set on a control frame.
     pub fin: bool,
-    /// The reserved bits, which only a negotiated extension gives a meaning.
+    /// The reserved bits, which only have a meaning if an extension was negotiated.
     pub rsv: Rsv,
-    /// What the frame carries.
+    /// The type of the frame.
     pub opcode: Opcode,
-    /// The key that the payload is masked with, if it is.
+    /// The key that masks the payload, if it is masked.
     pub masking_key: Option<MaskingKey>,
-    /// Bytes of payload that follow the header; below 2^63.
+    /// The length of the payload in bytes; below 2^63.
     pub payload_len: u64,
 }
 
 impl FrameHeader {
-    /// Bytes of the longest header: 2, a length of 8 and a key of 4.
+    /// The length of the longest header in bytes: 2, plus 8 for the length and 4 for the key.
     pub const MAX_LEN: usize = 14;
 
-    /// Bytes of payload that a control frame can carry at most.
+    /// The longest payload of a control frame, in bytes.
     pub const MAX_CONTROL_LEN: usize = 125;
 
-    /// Reads a header from the beginning of `bytes`, and tells how many bytes it took.
+    /// Reads a header from the beginning of `bytes`. Returns it with the number of bytes that it occupies.
     ///
-    /// `Ok(None)` means that the header is not complete yet: call again with more bytes.
+    /// `Ok(None)` means that the header is incomplete: call again with more bytes.
     ///
     /// # Errors
     ///
     /// [`FrameError`] for a header that no endpoint may send. Faults are reported as soon as the bytes that show them
-    /// are there: a reserved opcode and a bad control frame from the first two. Whether the reserved bits and the
-    /// masking are right depends on the connection, and is for the caller to judge.
+    /// have arrived: a reserved opcode and an invalid control frame after the first two. Whether the reserved bits and
+    /// the masking are valid depends on the connection; the caller must check them.
     #[inline]
     pub fn decode(bytes: &[u8]) -> Result<Option<(Self, usize)>, FrameError> {
         let &[first, second, ref rest @ ..] = bytes else {
@@ -128,10 +128,10 @@ impl FrameHeader {
         Ok(Some((header, 2 + len_bytes + key_bytes)))
     }
 
-    /// Writes the header to the beginning of `dest` and returns its length, from 2 to 14.
+    /// Writes the header to the beginning of `dest`. Returns its length, from 2 to 14.
     ///
-    /// The length takes the shortest form, as §5.2 demands. The fields are written as they are: a header that breaks
-    /// a rule for its opcode is encoded all the same, for tools that need one.
+    /// The length uses the shortest form, as §5.2 requires. The fields are written as they are: a header that violates
+    /// the rules for its opcode is encoded, too, for tools that need one.
     #[inline]
     pub fn encode(&self, dest: &mut [u8; Self::MAX_LEN]) -> usize {
         let (bytes, len) = self.to_bytes();
@@ -139,10 +139,10 @@ impl FrameHeader {
         len
     }
 
-    /// The header and its length, as a number of bytes that a processor stores at once.
+    /// Returns the header and its length, as bytes that a processor stores at once.
     ///
-    /// It is put together as a number, in registers: bytes that were stored one by one could not be loaded as more than
-    /// one until they have reached the cache.
+    /// The header is assembled as a number, in registers: bytes stored one by one could not be loaded together until
+    /// they have reached the cache.
     #[inline]
     pub(crate) fn to_bytes(self) -> ([u8; 16], usize) {
         let first = if self.fin { FIN } else { 0 } | self.rsv.bits() << 4 | self.opcode.bits();
@@ -158,7 +158,7 @@ impl FrameHeader {
         ((u128::from(first) | bits).to_le_bytes(), len)
     }
 
-    /// Adds the key behind the first `AT` bytes, if there is one, and tells the length with it.
+    /// Adds the key, if there is one, after the first `AT` bytes, and returns the total length.
     #[inline]
     fn with_key<const AT: usize>(self, bits: u128) -> (u128, usize) {
         match self.masking_key {
@@ -178,9 +178,9 @@ impl FrameHeader {
 pub struct Rsv(u8);
 
 impl Rsv {
-    /// No bit set: what every frame has unless an extension says otherwise.
+    /// No bits: the value of every frame unless an extension defines another.
     pub const NONE: Self = Self(0);
-    /// The first bit, which permessage-deflate gives a meaning ([RFC 7692 §6]).
+    /// The first bit, used by permessage-deflate ([RFC 7692 §6]).
     ///
     /// [RFC 7692 §6]: https://www.rfc-editor.org/rfc/rfc7692#section-6
     pub const RSV1: Self = Self(0b100);
@@ -189,28 +189,28 @@ impl Rsv {
     /// The third bit.
     pub const RSV3: Self = Self(0b001);
 
-    /// The bits with this value, RSV1 being 4, RSV2 2 and RSV3 1. Higher bits are ignored.
+    /// Creates the bits from a value: RSV1 is 4, RSV2 is 2 and RSV3 is 1. Higher bits are ignored.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u8) -> Self {
         Self(bits & (RSV >> 4))
     }
 
-    /// The value, RSV1 being 4, RSV2 2 and RSV3 1.
+    /// Returns the value: RSV1 is 4, RSV2 is 2 and RSV3 is 1.
     #[inline]
     #[must_use]
     pub const fn bits(self) -> u8 {
         self.0
     }
 
-    /// Whether all bits of `other` are set here.
+    /// Returns whether all bits of `other` are set here.
     #[inline]
     #[must_use]
     pub const fn contains(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
 
-    /// The bits that are set here and not in `other`.
+    /// Returns the bits that are set here and not in `other`.
     #[must_use]
     pub const fn without(self, other: Self) -> Self {
         Self(self.0 & !other.0)
@@ -245,19 +245,19 @@ pub enum FrameError {
     /// A control frame has FIN = 0 ([RFC 6455 §5.5](https://www.rfc-editor.org/rfc/rfc6455#section-5.5)).
     #[error("fragmented control frame")]
     FragmentedControl,
-    /// A control frame announces over 125 bytes ([RFC 6455 §5.5]).
+    /// A control frame announces more than 125 bytes ([RFC 6455 §5.5]).
     ///
     /// [RFC 6455 §5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
-    #[error("control frame with over 125 bytes")]
+    #[error("control frame is longer than 125 bytes")]
     LongControl,
     /// The payload length is not in its shortest form ([RFC 6455 §5.2]).
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
-    #[error("payload length not in its shortest form")]
+    #[error("payload length is not in its shortest form")]
     OverlongLength,
     /// The payload length is 2^63 or more ([RFC 6455 §5.2]).
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
-    #[error("payload length of 2^63 or more")]
+    #[error("payload length is 2^63 or more")]
     LengthTopBit,
 }

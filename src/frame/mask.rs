@@ -1,24 +1,25 @@
 //! Masking: XOR of the payload with a four-byte key ([RFC 6455 §5.3]).
 //!
-//! The loops work on fixed-size arrays, which the compiler turns into vector instructions for every target. With feature
-//! `wide-simd`, it does so again for each instruction set that the CPU may have, and the best one masks what is long.
+//! The loops work on fixed-size arrays, which the compiler turns into vector instructions for every target. With
+//! feature `wide-simd`, they are also compiled for each instruction set that the CPU may have, and the best one masks
+//! long payloads.
 //!
 //! [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
 
 use alloc::vec::Vec;
 
-/// Bytes that [`MaskingKey::apply_into`] copies before it masks them, while they are in the first-level cache.
+/// How many bytes [`MaskingKey::apply_into`] copies before it masks them, while they are in the first-level cache.
 const COPY: usize = 8 << 10;
 
-/// Bytes from which on a choice of the instruction set pays: it takes some ten nanoseconds.
+/// The length from which choosing an instruction set pays: the choice takes about ten nanoseconds.
 #[cfg(feature = "wide-simd")]
 const WIDE: usize = 4 << 10;
 
-/// Bytes of a line of the cache, and of the widest vector.
+/// The size of a cache line, and of the widest vector, in bytes.
 #[cfg(feature = "wide-simd")]
 const LINE: usize = 64;
 
-/// The key that a client masks the payload of one frame with ([RFC 6455 §5.3]).
+/// The key with which a client masks the payload of one frame ([RFC 6455 §5.3]).
 ///
 /// Byte `i` of the payload is combined with byte `i mod 4` of the key. Masking and unmasking are the same operation.
 ///
@@ -36,28 +37,28 @@ const LINE: usize = 64;
 pub struct MaskingKey([u8; 4]);
 
 impl MaskingKey {
-    /// The key with these bytes, in the order of the wire. Every value is valid.
+    /// Creates a key from these bytes, in wire order. Every value is valid.
     #[inline]
     #[must_use]
     pub const fn new(bytes: [u8; 4]) -> Self {
         Self(bytes)
     }
 
-    /// The four bytes, in the order of the wire.
+    /// Returns the four bytes, in wire order.
     #[inline]
     #[must_use]
     pub const fn to_bytes(self) -> [u8; 4] {
         self.0
     }
 
-    /// The key for a payload of which the first `n` bytes are already done.
+    /// Returns the key for a payload whose first `n` bytes are already processed.
     ///
-    /// A payload that arrives in pieces is unmasked piece by piece: each piece with the key that was rotated by the
-    /// length of the piece before it.
+    /// A payload that arrives in pieces is unmasked piece by piece: each piece with the key rotated by the length of
+    /// the previous piece.
     #[inline]
     #[must_use]
     pub const fn rotated(self, n: usize) -> Self {
-        // Counted in bits of a little-endian word, the byte that comes first is the lowest.
+        // In a little-endian word, the first byte is the lowest.
         #[expect(clippy::cast_possible_truncation, reason = "below four")]
         let shift = (n % 4) as u32 * 8;
         Self(u32::from_le_bytes(self.0).rotate_right(shift).to_le_bytes())
@@ -81,11 +82,11 @@ impl MaskingKey {
 
     /// Masks with the widest vectors that the CPU has.
     ///
-    /// Never inlined: what it takes to choose the instruction set would burden all the short messages.
+    /// Never inlined: the code that chooses the instruction set would slow down short messages.
     #[cfg(feature = "wide-simd")]
     #[inline(never)]
     fn apply_wide(self, data: &mut [u8]) {
-        // A vector that lies in two lines of the cache costs twice as much.
+        // A vector that spans two cache lines costs twice as much.
         let unaligned = data.as_ptr().align_offset(LINE).min(data.len());
         let (head, data) = data.split_at_mut(unaligned);
         self.apply_narrow(head);
@@ -105,7 +106,7 @@ impl MaskingKey {
         )
     }
 
-    /// Masks blocks of `N` bytes, a multiple of four, and returns what is left behind the last one.
+    /// Masks blocks of `N` bytes, a multiple of four. Returns what is left after the last block.
     #[inline(always)]
     fn apply_blocks<const N: usize>(self, data: &mut [u8]) -> &mut [u8] {
         let mut key = [0; N];
@@ -121,8 +122,9 @@ impl MaskingKey {
         blocks.into_remainder()
     }
 
-    /// Masks the few bytes behind the blocks in halves, each as one word: that beats a loop over bytes for the many short
-    /// messages. As arrays of bytes they would be masked just so, but with a key that takes twenty instructions to put together.
+    /// Masks the few bytes after the blocks in halves, each as one word. For the many short messages, that is faster
+    /// than a loop over bytes. Byte arrays would give the same result, but their key takes twenty instructions to
+    /// assemble.
     #[inline]
     fn apply_rest(self, mut rest: &mut [u8]) {
         let four = u32::from_ne_bytes(self.0);
@@ -149,7 +151,7 @@ impl MaskingKey {
     #[inline]
     pub fn apply_into(self, data: &[u8], dest: &mut Vec<u8>) {
         dest.reserve(data.len());
-        // `COPY` is a multiple of four, so the key fits every piece as it is.
+        // `COPY` is a multiple of four, so every piece uses the same key.
         for piece in data.chunks(COPY) {
             let start = dest.len();
             dest.extend_from_slice(piece);

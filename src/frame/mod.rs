@@ -1,7 +1,7 @@
 //! The frame codec: bytes to frame headers and back, masking, close payloads ([RFC 6455 §5]).
 //!
-//! These are pure functions on plain data. They know no role, no limit and no connection, so they serve a proxy, a
-//! packet dissector or a fuzzer as well as [`Connection`](crate::Connection).
+//! These are pure functions on plain data. They know no role, limit or connection, so they serve a proxy, a packet
+//! dissector or a fuzzer as well as [`Connection`](crate::Connection).
 //!
 //! ```text
 //!  0                   1                   2                   3

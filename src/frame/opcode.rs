@@ -1,6 +1,6 @@
-//! What a frame is.
+//! The types of frames.
 
-/// What a frame carries ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
+/// The type of a frame ([RFC 6455 §5.2](https://www.rfc-editor.org/rfc/rfc6455#section-5.2)).
 ///
 /// The values 0x3–0x7 and 0xB–0xF are reserved; a frame that uses one is a [`FrameError`](crate::frame::FrameError).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -12,16 +12,16 @@ pub enum Opcode {
     Text = 0x1,
     /// A binary message, or its first fragment.
     Binary = 0x2,
-    /// The beginning or the answer of the closing handshake. The close *code* (1000, …) is in its payload.
+    /// Starts or answers the closing handshake. The close *code* (1000, …) is in its payload.
     Close = 0x8,
-    /// A question whether the peer is there.
+    /// Asks whether the peer is alive.
     Ping = 0x9,
-    /// The answer to a Ping, or an unsolicited sign of life.
+    /// Answers a Ping, or is sent unsolicited as a sign of life.
     Pong = 0xA,
 }
 
 impl Opcode {
-    /// The opcode with this four-bit value, or `None` if the value is reserved.
+    /// Returns the opcode with this four-bit value, or `None` if the value is reserved.
     #[inline]
     #[must_use]
     pub const fn from_bits(bits: u8) -> Option<Self> {
@@ -36,14 +36,14 @@ impl Opcode {
         }
     }
 
-    /// The four-bit value on the wire.
+    /// Returns the four-bit value on the wire.
     #[inline]
     #[must_use]
     pub const fn bits(self) -> u8 {
         self as u8
     }
 
-    /// Whether this is a control frame: Close, Ping or Pong ([RFC 6455 §5.5]).
+    /// Returns whether this is a control frame: Close, Ping or Pong ([RFC 6455 §5.5]).
     ///
     /// [RFC 6455 §5.5]: https://www.rfc-editor.org/rfc/rfc6455#section-5.5
     #[inline]
