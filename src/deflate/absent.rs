@@ -1,4 +1,5 @@
-//! What stands for the codec in a build without it. Nothing negotiates compression then, so neither is ever made.
+//! Replaces the codec in a build without it. Such a build never negotiates compression, so neither type is ever
+//! created.
 
 use super::{CodecStep, InvalidData, Settings};
 

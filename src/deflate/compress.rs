@@ -1,4 +1,4 @@
-//! Compression of whole messages and of fragments ([RFC 7692 §7.2.1]).
+//! Compressing whole messages and fragments ([RFC 7692 §7.2.1]).
 //!
 //! [RFC 7692 §7.2.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1
 
@@ -12,35 +12,35 @@ use super::{
     pool::{self, DeflateState},
 };
 
-/// Largest window with which a pooled state is primed with the history for each message.
+/// The largest window for which a pooled state is primed with the history for each message.
 ///
-/// That takes 1 to 5 µs up to here, and 50 µs with the largest window, where a short message takes 15 µs in all.
+/// Priming takes 1 to 5 µs up to this size, and 50 µs for the largest window, where a short message takes 15 µs in all.
 const MAX_PRIMED_BITS: u8 = 12;
 
-/// The sending direction of a connection.
+/// The compressor of a connection's sending direction.
 ///
-/// After [`compress`](Self::compress) or [`compress_fragment`](Self::compress_fragment), once the outcome is used,
-/// [`settle`](Self::settle) must follow.
+/// After using the result of [`compress`](Self::compress) or [`compress_fragment`](Self::compress_fragment), call
+/// [`settle`](Self::settle).
 pub(crate) struct Compressor {
     settings: Settings,
     context: Context,
-    /// Borrowed from the first piece of a message to its end, or until its outcome is used.
+    /// Borrowed from the first piece of a message to its end, or until its result was used.
     state: Option<Box<DeflateState>>,
-    /// Whether the message that has the state goes on.
+    /// Whether the message that uses the state continues.
     open: bool,
 }
 
-/// What goes on from one message to the next.
+/// What is kept from one message to the next.
 enum Context {
     Nothing,
-    /// What was sent compressed, for any state to be primed with.
+    /// What was sent compressed, to prime any state with.
     History(History),
-    /// The state itself, which is never given back.
+    /// The state itself, which is never returned to the pool.
     State,
 }
 
 impl Compressor {
-    /// `None` for a window that there is no compressor for.
+    /// Returns `None` for a window that the compressor does not support.
     pub(crate) fn new(settings: Settings) -> Option<Self> {
         let context = match settings.window_bits {
             ..=8 | 16.. => return None,
@@ -56,25 +56,25 @@ impl Compressor {
         })
     }
 
-    /// Whether a whole message of so many bytes is worth it.
+    /// Returns whether a whole message of this length is worth compressing.
     pub(crate) fn wants(&self, len: usize) -> bool {
         len >= self.settings.threshold
     }
 
-    /// The window as a power of two.
+    /// Returns the base-two logarithm of the window.
     pub(crate) fn window_bits(&self) -> u8 {
         self.settings.window_bits
     }
 
-    /// Whether a fragmented message is being compressed.
+    /// Returns whether a fragmented message is being compressed.
     pub(crate) fn is_open(&self) -> bool {
         self.open
     }
 
     /// Notes that the peer was sent a compressed message that did not come from here, between two messages.
     ///
-    /// The peer's window has moved on by what is not known here, so that the next message starts anew. Until then, a
-    /// state is of no use.
+    /// The peer's window now contains data that is unknown here, so the next message starts anew. Until then, a state
+    /// is useless.
     pub(crate) fn forget(&mut self) {
         debug_assert!(!self.open, "inside a fragmented message");
         if let Some(state) = self.state.take() {
@@ -85,13 +85,13 @@ impl Compressor {
         }
     }
 
-    /// Compresses a whole message. `None` if it does not become shorter: it must be sent as it is then, and has not
-    /// happened as far as later messages are concerned.
+    /// Compresses a whole message. Returns `None` if it does not become shorter: it must then be sent uncompressed, and
+    /// does not count for later messages.
     pub(crate) fn compress(&mut self, payload: &[u8]) -> Option<&[u8]> {
         let mut state = self.take_state();
         let len = end_message(run(&mut state, payload), &mut state);
         let state = self.state.insert(state);
-        // A state that goes on has the message in its window already, and the peer must get it there, too.
+        // A state that is kept already contains the message in its window, so the peer must receive it, too.
         if len >= payload.len() && !matches!(self.context, Context::State) {
             return None;
         }
@@ -101,7 +101,7 @@ impl Compressor {
         Some(&state.output[..len])
     }
 
-    /// Compresses a fragment, so that the peer can decompress all of it.
+    /// Compresses a fragment so that the peer can decompress all of it.
     pub(crate) fn compress_fragment(&mut self, payload: &[u8], last: bool) -> &[u8] {
         let mut state = self.take_state();
         let mut len = run(&mut state, payload);
@@ -115,7 +115,7 @@ impl Compressor {
         &self.state.insert(state).output[..len]
     }
 
-    /// Ends the use of what was compressed last.
+    /// Ends the use of the last result.
     pub(crate) fn settle(&mut self) {
         if self.open {
             return;
@@ -125,14 +125,14 @@ impl Compressor {
         }
     }
 
-    /// Frees what no message needs.
+    /// Frees memory that no message needs.
     pub(crate) fn release(&mut self) {
         if let Some(state) = &mut self.state {
             state.output = Vec::new();
         }
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(crate) fn allocated(&self) -> usize {
         let history = match &self.context {
             Context::History(history) => history.allocated(),
@@ -148,7 +148,7 @@ impl Compressor {
         let mut state = pool::deflate(&self.settings);
         if let Context::History(history) = &self.context {
             for run in history.runs().into_iter().filter(|run| !run.is_empty()) {
-                // It can only fail for a state that has input to compress.
+                // This can fail only for a state that has input to compress.
                 let _ = state.deflate.set_dictionary(run);
             }
         }
@@ -156,7 +156,7 @@ impl Compressor {
     }
 }
 
-/// Compresses a piece into the state's output, up to a byte boundary. Returns how many bytes it became.
+/// Compresses a piece into the state's output, up to a byte boundary. Returns the compressed length.
 fn run(state: &mut DeflateState, piece: &[u8]) -> usize {
     let DeflateState { deflate, output, .. } = state;
     let enough = zlib_rs::compress_bound(piece.len()) + 16;
@@ -171,7 +171,7 @@ fn run(state: &mut DeflateState, piece: &[u8]) -> usize {
         let (taken, made) = (deflate.total_in() - before_in, deflate.total_out() - before_out);
         done += count(taken);
         len += count(made);
-        // A flush is complete when room is left. One call takes 4 GiB at most, so there may be input left as well.
+        // A flush is complete when room is left. One call accepts at most 4 GiB, so input may be left as well.
         if result.is_err() || (len < output.len() && done == piece.len()) {
             return len;
         }
@@ -181,11 +181,12 @@ fn run(state: &mut DeflateState, piece: &[u8]) -> usize {
     }
 }
 
-/// Takes the tail off what a message ends with (§7.2.1). Returns what is left.
+/// Removes the tail from the end of a message (§7.2.1). Returns the remaining length.
 fn end_message(len: usize, state: &mut DeflateState) -> usize {
     match state.output[..len].strip_suffix(&TAIL) {
         Some(rest) => rest.len(),
-        // §7.2.3.6: nothing had to be flushed, so there is no block to take the tail off: the message ends with one byte.
+        // §7.2.3.6: nothing had to be flushed, so there is no block to remove the tail from: the message ends with one
+        // byte.
         None => {
             state.output[len] = 0;
             len + 1
@@ -210,7 +211,7 @@ impl core::fmt::Debug for Compressor {
     }
 }
 
-/// What one call took or gave, which was in memory.
+/// Converts the count of one call, whose data was in memory.
 #[expect(clippy::cast_possible_truncation, reason = "the length of a slice, or less")]
 const fn count(bytes: u64) -> usize {
     bytes as usize

@@ -1,4 +1,4 @@
-//! Decompression in bounded steps ([RFC 7692 §7.2.2](https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2)).
+//! Decompressing in bounded steps ([RFC 7692 §7.2.2](https://www.rfc-editor.org/rfc/rfc7692#section-7.2.2)).
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -10,35 +10,36 @@ use super::{
     pool::{self, BLOCK, InflateState},
 };
 
-/// Final blocks in one message. A sender has a reason for one, and each costs as much as loading the history again.
+/// The most final blocks in one message. A sender has reason for one, and each costs as much as loading the history
+/// again.
 const MAX_FINAL_BLOCKS: u16 = 1024;
 
-/// Bytes of a block that is made anew.
+/// The initial size of a new block, in bytes.
 const FIRST_BLOCK: usize = 1 << 10;
 
-/// The receiving direction of a connection.
+/// The decompressor of a connection's receiving direction.
 ///
-/// A message takes calls of [`step`](Self::step) with all of its payload in order, until nothing is pending, and then one
-/// of [`finish`](Self::finish). What was decompressed is never more than the room that was given for it.
+/// For each message, call [`step`](Self::step) with its payload in order until nothing is pending, then
+/// [`finish`](Self::finish). The output never exceeds the space given.
 pub(crate) struct Decompressor {
-    /// What messages may refer back to; `None` without context takeover.
+    /// The data that messages may refer back to; `None` without context takeover.
     history: Option<History>,
     /// Borrowed from the first step of a message to its end, or until its last block was read.
     state: Option<Box<InflateState>>,
     place: Place,
     final_blocks: u16,
-    /// Bytes that the message has become so far.
+    /// The number of bytes decompressed of the message so far.
     inflated: u64,
     /// Whether more output may come without more input.
     pending: bool,
-    /// Whether the data is at a fault.
+    /// Whether a fault in the data was reached.
     invalid: bool,
 }
 
-/// Where in the DEFLATE data of a message the next byte is.
+/// The position of the next byte in the DEFLATE data of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Behind nothing, or behind a final block: a stream begins, if there is anything.
+    /// At the beginning, or after a final block: another stream begins, if there is more data.
     Start,
     Inside,
 }
@@ -73,11 +74,11 @@ impl Decompressor {
         stepped
     }
 
-    /// Decompresses into a block of the codec's own, at most `most` bytes, and lends what came of it.
+    /// Decompresses at most `most` bytes into a block of the codec, and lends them.
     pub(crate) fn step_in_block(&mut self, input: &[u8], most: usize) -> Result<(CodecStep, &mut [u8]), InvalidData> {
         let mut state = self.state.take().unwrap_or_else(pool::inflate);
         let mut block = core::mem::take(&mut state.block);
-        // The first step is a short one: a block that is given back after each costs no more than it is worth.
+        // The first step is short: a block that is freed after each step costs no more than in proportion to its use.
         block.reserve_exact(BLOCK.saturating_sub(block.len()));
         let room = if block.is_empty() { FIRST_BLOCK } else { BLOCK };
         block.resize(room, 0);
@@ -88,12 +89,13 @@ impl Decompressor {
         Ok((step, &mut state.block[..step.produced]))
     }
 
-    /// The block that [`step_in_block`](Self::step_in_block) used last; it stays until [`release`](Self::release).
+    /// Returns the block that [`step_in_block`](Self::step_in_block) last used; it stays until
+    /// [`release`](Self::release).
     pub(crate) fn block(&self) -> &[u8] {
         self.state.as_ref().map_or(&[], |state| &state.block)
     }
 
-    /// A fault is reported behind all that came out before it, as it would be if the data were cut there.
+    /// Reports a fault after all output that precedes it, as if the data were cut there.
     fn step_with(&mut self, state: &mut InflateState, input: &[u8], out: &mut [u8]) -> Result<CodecStep, InvalidData> {
         let mut step = CodecStep::default();
         self.invalid = self.invalid || self.decompress(state, input, out, &mut step).is_err();
@@ -141,7 +143,7 @@ impl Decompressor {
             }
             self.pending = made == room.len();
             if status == Status::StreamEnd {
-                // §7.2.3.4: a final block ends its stream, but not the message; the next byte begins another.
+                // §7.2.3.4: a final block ends its stream, but not the message; the next byte begins another stream.
                 self.place = Place::Start;
                 self.pending = false;
             } else if taken == 0 && made == 0 && !rest.is_empty() {
@@ -150,10 +152,10 @@ impl Decompressor {
         }
     }
 
-    /// Starts a stream of DEFLATE data, which may refer to what came before it.
+    /// Starts a stream of DEFLATE data, which may refer to earlier data.
     ///
-    /// Without context takeover that is nothing, also behind a final block inside of a message: the compressors that
-    /// make such blocks begin anew behind them.
+    /// Without context takeover, that is none, even after a final block inside a message: compressors that make such
+    /// blocks start anew after them.
     fn start(&mut self, state: &mut InflateState) -> Result<(), InvalidData> {
         if self.final_blocks == MAX_FINAL_BLOCKS {
             return Err(InvalidData);
@@ -173,14 +175,14 @@ impl Decompressor {
 
     /// Ends a message of which nothing is pending.
     ///
-    /// Without any payload, or directly behind a final block, there is nothing that the tail belongs to; no conforming
-    /// sender ends a message so (§7.2.1), but what it means is clear.
+    /// Without payload, or directly after a final block, the tail belongs to nothing. No conforming sender ends a
+    /// message like this (§7.2.1), but the meaning is clear.
     pub(crate) fn finish(&mut self) -> Result<(), InvalidData> {
         if self.place == Place::Start {
             return Ok(());
         }
-        // §7.2.2: the tail comes back. Whether the data ended where it belongs shows behind it: a final block with
-        // nothing in it must come to its end there, and neither may give any output.
+        // §7.2.2: the tail is added again. What follows shows whether the data ended at a valid place: an empty final
+        // block must end there, and neither may produce output.
         const END: [u8; 6] = [TAIL[0], TAIL[1], TAIL[2], TAIL[3], 0x03, 0x00];
         let Some(state) = &mut self.state else {
             return Err(InvalidData);
@@ -198,17 +200,17 @@ impl Decompressor {
         }
     }
 
-    /// Bytes that the message has become so far.
+    /// Returns the number of bytes decompressed of the message so far.
     pub(crate) fn inflated(&self) -> u64 {
         self.inflated
     }
 
-    /// Whether more output may come without more input.
+    /// Returns whether more output may come without more input.
     pub(crate) fn is_pending(&self) -> bool {
         self.pending || self.invalid
     }
 
-    /// Gives the codec's state back, unless a message needs it.
+    /// Returns the codec's state to the pool, unless a message needs it.
     pub(crate) fn release(&mut self) {
         if self.place == Place::Start {
             if let Some(state) = self.state.take() {
@@ -219,14 +221,14 @@ impl Decompressor {
         }
     }
 
-    /// Gives everything up, since no message will follow.
+    /// Releases everything, since no message will follow.
     pub(crate) fn abandon(&mut self) {
         self.begin();
         self.release();
         self.history = None;
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(crate) fn allocated(&self) -> usize {
         let history = self.history.as_ref().map_or(0, History::allocated);
         history + self.state.as_ref().map_or(0, |state| state.allocated())
@@ -250,7 +252,7 @@ impl core::fmt::Debug for Decompressor {
     }
 }
 
-/// What one call took or gave, which was in memory.
+/// Converts the count of one call, whose data was in memory.
 #[expect(clippy::cast_possible_truncation, reason = "the length of a slice, or less")]
 const fn count(bytes: u64) -> usize {
     bytes as usize

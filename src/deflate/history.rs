@@ -1,18 +1,18 @@
-//! The last bytes of a direction, which its next message may refer back to.
+//! The last bytes of a direction, to which its next message may refer.
 
 use alloc::vec::Vec;
 
-/// A ring that keeps the last `limit` bytes, and grows to that with what it is given.
+/// A ring buffer that keeps the last `limit` bytes, and grows to that size as bytes are added.
 #[derive(Debug)]
 pub(super) struct History {
     bytes: Vec<u8>,
-    /// Where the oldest byte is, once the ring is full.
+    /// The position of the oldest byte, once the ring is full.
     start: usize,
     limit: usize,
 }
 
 impl History {
-    /// An empty history of at most `1 << window_bits` bytes.
+    /// Creates an empty history of at most `1 << window_bits` bytes.
     pub(super) const fn new(window_bits: u8) -> Self {
         Self {
             bytes: Vec::new(),
@@ -21,10 +21,10 @@ impl History {
         }
     }
 
-    /// Adds bytes, and forgets the oldest ones if there are too many.
+    /// Adds bytes, and drops the oldest ones if there are too many.
     pub(super) fn push(&mut self, bytes: &[u8]) {
         let bytes = &bytes[bytes.len().saturating_sub(self.limit)..];
-        // What there is room for, and what takes the place of the oldest.
+        // Bytes for which there is room, and bytes that replace the oldest.
         let (added, over) = bytes.split_at(bytes.len().min(self.limit - self.bytes.len()));
         let needed = self.bytes.len() + added.len();
         if needed > self.bytes.capacity() {
@@ -38,19 +38,19 @@ impl History {
         self.start = (self.start + over.len()) % self.limit;
     }
 
-    /// Forgets all bytes, and keeps their place.
+    /// Drops all bytes, and keeps the memory.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.start = 0;
     }
 
-    /// The bytes, oldest first, in two runs.
+    /// Returns the bytes, oldest first, in two runs.
     pub(super) fn runs(&self) -> [&[u8]; 2] {
         let (newer, older) = self.bytes.split_at(self.start);
         [older, newer]
     }
 
-    /// Bytes of heap.
+    /// Returns the number of heap bytes.
     pub(super) fn allocated(&self) -> usize {
         self.bytes.capacity()
     }
@@ -60,7 +60,7 @@ impl History {
 mod tests {
     use super::*;
 
-    /// Pushes of every length leave the last bytes, in order, and never more memory than the limit.
+    /// Whatever the length of a push, the last bytes are kept in order, in no more memory than the limit.
     #[test]
     fn the_last_bytes_are_kept() {
         let all: Vec<u8> = (0..20_000).map(|i: u32| (i % 251) as u8).collect();

@@ -1,5 +1,5 @@
-//! permessage-deflate ([RFC 7692](https://www.rfc-editor.org/rfc/rfc7692)): what is negotiated, and with feature `deflate`
-//! the codec.
+//! permessage-deflate ([RFC 7692](https://www.rfc-editor.org/rfc/rfc7692)): the negotiation and, with feature
+//! `deflate`, the codec.
 //!
 //! ```text
 //!   payload ---> Compressor ---> payload of a frame with RSV1         holds the history between messages,
@@ -8,8 +8,8 @@
 //!                  pool: codec states of the thread, borrowed for a message
 //! ```
 //!
-//! The codec is `zlib-rs` by itself and not `flate2` with `zlib-rs` behind it: that has no way to set the memory level with
-//! this backend, and what it adds (streams of `std::io`, other backends) is of no use here.
+//! The codec uses `zlib-rs` directly and not through `flate2`, which cannot set the memory level with this backend, and
+//! whose additions (streams of `std::io`, other backends) are not needed here.
 
 #[cfg(not(feature = "deflate"))]
 mod absent;
@@ -28,22 +28,22 @@ pub(crate) use self::absent::{Compressor, Decompressor};
 #[cfg(feature = "deflate")]
 pub(crate) use self::{compress::Compressor, decompress::Decompressor};
 
-/// The end of a compressed message that is not sent: the length of an empty stored block, and its complement
-/// ([RFC 7692 §7.2.1](https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1)).
+/// The end of a compressed message, which is not sent: the length of an empty stored block, and its complement ([RFC
+/// 7692 §7.2.1](https://www.rfc-editor.org/rfc/rfc7692#section-7.2.1)).
 #[cfg(feature = "deflate")]
 const TAIL: [u8; 4] = [0x00, 0x00, 0xff, 0xff];
 
-/// How one direction is compressed.
+/// The settings for one direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Whether a message may refer back to earlier ones.
     pub(crate) takeover: bool,
-    /// The window as a power of two: 8 to 15, and from 9 to compress.
+    /// The base-two logarithm of the window: 8 to 15, and for compressing at least 9.
     pub(crate) window_bits: u8,
-    /// To compress only: effort and memory.
+    /// For compressing only: effort and memory.
     pub(crate) level: u8,
     pub(crate) memory_level: u8,
-    /// To compress only: messages shorter than this go as they are.
+    /// For compressing only: shorter messages are sent uncompressed.
     pub(crate) threshold: usize,
 }
 
@@ -51,13 +51,13 @@ pub(crate) struct Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidData;
 
-/// What came of a step of decompression.
+/// The result of a decompression step.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct CodecStep {
     pub(crate) consumed: usize,
     pub(crate) produced: usize,
-    /// Bytes that the message has become so far.
+    /// The number of bytes decompressed of the message so far.
     pub(crate) inflated: u64,
-    /// Whether there is more to come of what was consumed, or what was given was not all consumed.
+    /// Whether the consumed input has more output to come, or not all input was consumed.
     pub(crate) pending: bool,
 }

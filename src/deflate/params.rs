@@ -1,41 +1,41 @@
-//! What is negotiated about permessage-deflate; nothing here compresses anything.
+//! The negotiated parameters of permessage-deflate; nothing here compresses anything.
 
 mod negotiate;
 
 pub use self::negotiate::{DeflateError, DeflateOffer};
 
-/// Whether the sender of a direction may refer back to its earlier messages ([RFC 7692 §7.1.1]).
+/// Whether the sender of a direction may refer to its earlier messages ([RFC 7692 §7.1.1]).
 ///
 /// [RFC 7692 §7.1.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ContextTakeover {
-    /// The window goes on from one message to the next. Repetitive traffic shrinks a lot more, and both ends hold the
-    /// window between the messages.
+    /// The window is kept from one message to the next. Repetitive traffic becomes much smaller, and both ends hold the
+    /// window between messages.
     Allow,
-    /// Each message stands for itself, and nothing is held between messages.
+    /// Each message is independent, and nothing is held between messages.
     Forbid,
 }
 
 /// How permessage-deflate is negotiated and used ([RFC 7692 §7]).
 ///
-/// Give it to [`Config::deflate`](crate::Config) (feature `deflate`): a server then accepts the first offer that it can
-/// honour, and a client makes an offer. Without it, nothing is offered or accepted. A direction is named after its sender,
-/// as on the wire: what a server sends is the server's.
+/// Pass it to [`Config::deflate`](crate::Config) (feature `deflate`): a server then accepts the first offer that it can
+/// honour, and a client makes an offer. Without it, nothing is offered or accepted. A direction is named after its
+/// sender, as on the wire: the server's direction is what the server sends.
 ///
 /// # Security
 ///
-/// The length of a compressed message tells something about its content. Where an attacker can have text of their
-/// choice compressed together with a secret, and see the length of the outcome, they can guess the secret byte by byte
-/// (CRIME and BREACH; [RFC 7692 §8]). Encryption does not help. Do not compress such messages: send them with
-/// [`uncompressed`](crate::Outgoing::uncompressed), or accept without compression. Without context takeover,
-/// the secret and the attacker's text must be in the same message to be at risk.
+/// The length of a compressed message reveals something about its content. An attacker who can have chosen text
+/// compressed together with a secret, and observes the length of the result, can guess the secret byte by byte (CRIME
+/// and BREACH; [RFC 7692 §8]). Encryption does not help. Do not compress such messages: send them with
+/// [`uncompressed`](crate::Outgoing::uncompressed), or accept without compression. Without context takeover, the secret
+/// is at risk only if it is in the same message as the attacker's text.
 ///
 /// # Memory
 ///
-/// Codec states (380 KiB to compress with the largest window, 60 KiB to decompress) belong to the thread, not to the
-/// connection, and are borrowed for the length of one message. Without `std` there are no threads' pools, and a state is
-/// made for each message. What a connection holds *between* messages is the history that the next message may refer to,
-/// grown as messages come, and only once a compressed one came:
+/// Codec states (380 KiB for compressing with the largest window, 60 KiB for decompressing) belong to the thread, not
+/// to the connection, and are borrowed for one message at a time. Without `std` there are no per-thread pools, and a
+/// state is created for each message. *Between* messages, a connection holds the history that its next message may
+/// refer to. It grows with the messages, and only once a compressed one has passed:
 ///
 /// | setting | sending holds | receiving holds |
 /// |---|---:|---:|
@@ -45,17 +45,18 @@ pub enum ContextTakeover {
 /// | takeover, window bits 12 | 4 KiB | 4 KiB |
 /// | takeover, window bits 13 to 15, memory level 8 | 276 KiB to 372 KiB | 8 KiB to 32 KiB |
 ///
-/// Another 128 bytes know of the compression. The last line is the exception: up to 12 window bits a compressor is primed with the history for each message,
-/// which takes a few microseconds. With larger windows that would cost more than compressing a short message, so
-/// the connection keeps a compressor of its own. While a message is arriving or being sent in fragments, its codec state
-/// stays with the connection.
+/// The compression state adds 128 bytes to a connection. The last line is the exception: with up to 12 window bits, a
+/// compressor is primed with the history for each message, which takes a few microseconds. With larger windows that
+/// would cost more than compressing a short message, so the connection keeps its own compressor. While a message is
+/// arriving, or being sent in fragments, its codec state stays with the connection.
 ///
 /// # Defaults
 ///
-/// [`new`](Self::new) forbids context takeover both ways, so that ten thousand idle connections hold nothing, and a
-/// connection costs the same whatever its peer asks for. That is the setting for servers that do not know their load, and
-/// as good for single messages of some KiB. [`context_takeover`](Self::context_takeover) allows it both ways with a window of
-/// 4 KiB for what this side sends: the setting for many short, similar messages, at up to 8 KiB a connection.
+/// [`new`](Self::new) forbids context takeover in both directions. Idle connections then hold nothing, and a connection
+/// costs the same whatever its peer asks for. Use it for servers whose load is unknown; for individual messages of some
+/// KiB, it compresses as well. [`context_takeover`](Self::context_takeover) allows context takeover in both directions,
+/// with a window of 4 KiB for what this side sends. Use it for many short, similar messages; it costs up to 8 KiB per
+/// connection.
 ///
 /// ```
 /// use websocket_proto::{ContextTakeover, DeflateConfig};
@@ -71,36 +72,37 @@ pub enum ContextTakeover {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeflateConfig {
-    /// Whether messages of the server may refer back to earlier ones. Default [`Forbid`](ContextTakeover::Forbid).
+    /// Whether messages of the server may refer to earlier ones. Default [`Forbid`](ContextTakeover::Forbid).
     pub server_context_takeover: ContextTakeover,
-    /// Whether messages of the client may refer back to earlier ones. Default [`Forbid`](ContextTakeover::Forbid).
+    /// Whether messages of the client may refer to earlier ones. Default [`Forbid`](ContextTakeover::Forbid).
     ///
-    /// A server can always forbid it; a client that allows it may still have to do without.
+    /// A server can always forbid it, even if the client allows it.
     pub client_context_takeover: ContextTakeover,
-    /// Largest window for what the server sends, as a power of two: 9 to 15 for 512 bytes to 32 KiB. Default 15.
+    /// The largest window for what the server sends, in bits: 9 to 15, for 512 bytes to 32 KiB. Default 15.
     pub server_max_window_bits: u8,
-    /// Largest window for what the client sends, 9 to 15. Default 15.
+    /// The largest window for what the client sends, 9 to 15. Default 15.
     ///
-    /// A server can ask for a smaller one only if the client offers that. If it does not, a server that wants less than
-    /// 15 forbids the client's context takeover instead, so that its memory stays within what is set here.
+    /// A server can ask for a smaller window only if the client offers that. If it does not, a server with a setting
+    /// below 15 forbids the client's context takeover instead, so that its memory stays within the setting.
     pub client_max_window_bits: u8,
-    /// Effort of compression, 0 (none) to 9 (most). Default 6.
+    /// The effort of compression, from 0 (none) to 9 (most). Default 6.
     pub level: u8,
-    /// Memory of a compressor beyond its window, 1 (2 KiB) to 9 (256 KiB). Default 8. Small values compress worse.
+    /// The memory of a compressor beyond its window, from 1 (2 KiB) to 9 (256 KiB). Default 8. Small values compress
+    /// worse.
     pub memory_level: u8,
-    /// Messages shorter than this many bytes are sent as they are. Default 128. Does not hold for fragments.
+    /// Messages shorter than this, in bytes, are sent uncompressed. Default 128. Does not apply to fragments.
     pub threshold: usize,
 }
 
 impl DeflateConfig {
-    /// Smallest window that can be set. The RFC also knows 8, for which there is no compressor: an offer that demands
-    /// it of this side is declined, and an answer that does so fails the handshake.
+    /// The smallest window that can be set. The RFC also defines 8, which the compressor does not support: an offer
+    /// that requires it of this side is declined, and a response that does so fails the handshake.
     pub const MIN_WINDOW_BITS: u8 = 9;
 
-    /// Largest window.
+    /// The largest window.
     pub const MAX_WINDOW_BITS: u8 = 15;
 
-    /// No context takeover, largest windows, level 6.
+    /// Creates settings without context takeover, with the largest windows and level 6.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -114,7 +116,7 @@ impl DeflateConfig {
         }
     }
 
-    /// Context takeover both ways, with windows of 4 KiB (12 bits).
+    /// Creates settings with context takeover in both directions, with windows of 4 KiB (12 bits).
     #[must_use]
     pub const fn context_takeover() -> Self {
         Self {
@@ -126,28 +128,28 @@ impl DeflateConfig {
         }
     }
 
-    /// Sets whether messages of the server may refer back to earlier ones.
+    /// Sets whether messages of the server may refer to earlier ones.
     #[must_use]
     pub const fn server_context_takeover(mut self, takeover: ContextTakeover) -> Self {
         self.server_context_takeover = takeover;
         self
     }
 
-    /// Sets whether messages of the client may refer back to earlier ones.
+    /// Sets whether messages of the client may refer to earlier ones.
     #[must_use]
     pub const fn client_context_takeover(mut self, takeover: ContextTakeover) -> Self {
         self.client_context_takeover = takeover;
         self
     }
 
-    /// Sets the largest window for what the server sends. Values outside of 9 to 15 count as the nearest of these.
+    /// Sets the largest window for what the server sends. Values outside of 9 to 15 are clamped.
     #[must_use]
     pub const fn server_max_window_bits(mut self, bits: u8) -> Self {
         self.server_max_window_bits = nearest(bits, Self::MIN_WINDOW_BITS, Self::MAX_WINDOW_BITS);
         self
     }
 
-    /// Sets the largest window for what the client sends. Values outside of 9 to 15 count as the nearest of these.
+    /// Sets the largest window for what the client sends. Values outside of 9 to 15 are clamped.
     #[must_use]
     pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_max_window_bits = nearest(bits, Self::MIN_WINDOW_BITS, Self::MAX_WINDOW_BITS);
@@ -161,21 +163,21 @@ impl DeflateConfig {
         self
     }
 
-    /// Sets the memory of a compressor beyond its window. Values outside of 1 to 9 count as the nearest of these.
+    /// Sets the memory of a compressor beyond its window. Values outside of 1 to 9 are clamped.
     #[must_use]
     pub const fn memory_level(mut self, level: u8) -> Self {
         self.memory_level = nearest(level, 1, 9);
         self
     }
 
-    /// Sets below how many bytes messages are sent as they are.
+    /// Sets the length, in bytes, below which messages are sent uncompressed.
     #[must_use]
     pub const fn threshold(mut self, bytes: usize) -> Self {
         self.threshold = bytes;
         self
     }
 
-    /// The same settings with every number within its bounds, since the fields can be set past the setters.
+    /// Returns the settings with every number within its limits, since the fields can be set directly.
     pub(crate) const fn bounded(self) -> Self {
         self.server_max_window_bits(self.server_max_window_bits)
             .client_max_window_bits(self.client_max_window_bits)
@@ -200,28 +202,29 @@ const fn nearest(value: u8, least: u8, most: u8) -> u8 {
     }
 }
 
-/// What both sides agreed on about permessage-deflate ([RFC 7692 §7.1]).
+/// The negotiated parameters of permessage-deflate ([RFC 7692 §7.1]).
 ///
-/// A connection learns it from [`Negotiated::deflate`](crate::Negotiated::deflate).
+/// A connection gets them from [`Negotiated::deflate`](crate::Negotiated::deflate).
 ///
 /// [RFC 7692 §7.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct DeflateParams {
-    /// Whether messages of the server may refer back to earlier ones.
+    /// Whether messages of the server may refer to earlier ones.
     pub server_context_takeover: ContextTakeover,
-    /// Whether messages of the client may refer back to earlier ones.
+    /// Whether messages of the client may refer to earlier ones.
     pub client_context_takeover: ContextTakeover,
-    /// Largest window for what the server sends, 8 to 15; the client decompresses with it. A server uses a window of 9 or
-    /// more only.
+    /// The largest window for what the server sends, 8 to 15; the client decompresses with it. A server only uses a
+    /// window of 9 or more.
     pub server_max_window_bits: u8,
-    /// Largest window for what the client sends, 8 to 15; the server decompresses with it. A client uses a window of 9 or
-    /// more only.
+    /// The largest window for what the client sends, 8 to 15; the server decompresses with it. A client only uses a
+    /// window of 9 or more.
     pub client_max_window_bits: u8,
 }
 
 impl DeflateParams {
-    /// What holds if nothing is said: context takeover both ways, and the largest windows ([RFC 7692 §7.1]).
+    /// Creates the parameters that apply by default: context takeover in both directions, and the largest windows ([RFC
+    /// 7692 §7.1]).
     ///
     /// [RFC 7692 §7.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1
     #[must_use]
@@ -234,28 +237,28 @@ impl DeflateParams {
         }
     }
 
-    /// Sets whether messages of the server may refer back to earlier ones.
+    /// Sets whether messages of the server may refer to earlier ones.
     #[must_use]
     pub const fn server_context_takeover(mut self, takeover: ContextTakeover) -> Self {
         self.server_context_takeover = takeover;
         self
     }
 
-    /// Sets whether messages of the client may refer back to earlier ones.
+    /// Sets whether messages of the client may refer to earlier ones.
     #[must_use]
     pub const fn client_context_takeover(mut self, takeover: ContextTakeover) -> Self {
         self.client_context_takeover = takeover;
         self
     }
 
-    /// Sets the window for what the server sends. Values outside of 8 to 15 count as the nearest of these.
+    /// Sets the window for what the server sends. Values outside of 8 to 15 are clamped.
     #[must_use]
     pub const fn server_max_window_bits(mut self, bits: u8) -> Self {
         self.server_max_window_bits = nearest(bits, 8, DeflateConfig::MAX_WINDOW_BITS);
         self
     }
 
-    /// Sets the window for what the client sends. Values outside of 8 to 15 count as the nearest of these.
+    /// Sets the window for what the client sends. Values outside of 8 to 15 are clamped.
     #[must_use]
     pub const fn client_max_window_bits(mut self, bits: u8) -> Self {
         self.client_max_window_bits = nearest(bits, 8, DeflateConfig::MAX_WINDOW_BITS);

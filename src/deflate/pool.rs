@@ -1,7 +1,7 @@
-//! Codec states, which are large and needed for the length of a message only.
+//! Codec states, which are large and needed for one message at a time only.
 //!
-//! With `std` each thread keeps a few of them. Without, there is no place for them to wait that takes no lock, so
-//! each is made when it is needed and dropped behind the message.
+//! With `std`, each thread keeps a few of them. Without, there is no place to keep them that takes no lock, so each is
+//! created when needed and dropped after the message.
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -9,35 +9,35 @@ use zlib_rs::{DeflateConfig, Inflate};
 
 use super::Settings;
 
-/// Bytes of the block that text and fragments are decompressed into.
+/// The size of the block that text and fragments are decompressed into.
 pub(super) const BLOCK: usize = 16 << 10;
 
-/// States of a kind that wait in a thread at most.
+/// The most unused states of each kind that a thread keeps.
 #[cfg(feature = "std")]
 const MOST: usize = 2;
 
-/// Bytes of compressed output that a waiting state keeps room for.
+/// The most room for compressed output that an unused state keeps, in bytes.
 #[cfg(feature = "std")]
 const MOST_OUTPUT: usize = 64 << 10;
 
-/// What it takes to decompress a message.
+/// The state needed to decompress a message.
 pub(super) struct InflateState {
     pub(super) inflate: Inflate,
     /// Empty, or [`BLOCK`] bytes.
     pub(super) block: Vec<u8>,
 }
 
-/// What it takes to compress a message.
+/// The state needed to compress a message.
 pub(super) struct DeflateState {
     pub(super) deflate: zlib_rs::Deflate,
     made_for: (u8, u8, u8),
-    /// Room for what is compressed, initialised as far as it goes.
+    /// Room for compressed output, initialised up to its length.
     pub(super) output: Vec<u8>,
 }
 
 impl InflateState {
-    /// Bytes of heap. What the codec itself allocates is not to be asked for; it is a window of the largest size, and the
-    /// tables.
+    /// Returns the number of heap bytes. The codec does not report its own allocations: a window of the largest size,
+    /// and the tables.
     pub(super) fn allocated(&self) -> usize {
         const INFLATE: usize = 47_552;
         size_of::<Self>() + INFLATE + self.block.capacity()
@@ -48,7 +48,7 @@ impl DeflateState {
     fn new(settings: &Settings) -> Self {
         let config = DeflateConfig {
             level: i32::from(settings.level),
-            // Negative: without the header and the checksum of zlib.
+            // Negative: without zlib's header and checksum.
             window_bits: -i32::from(settings.window_bits),
             mem_level: i32::from(settings.memory_level),
             ..DeflateConfig::default()
@@ -64,7 +64,8 @@ impl DeflateState {
         (settings.window_bits, settings.memory_level, settings.level)
     }
 
-    /// Bytes of heap, as for [`InflateState::allocated`]: hash heads, the window twice with the chains, and the symbols.
+    /// Returns the number of heap bytes, as for [`InflateState::allocated`]: hash heads, the window twice with the
+    /// chains, and the symbols.
     pub(super) fn allocated(&self) -> usize {
         let (window_bits, memory_level, _) = self.made_for;
         let deflate = (128 << 10) + (4 << window_bits) + (7 << (memory_level + 6)) + 3200;
@@ -72,7 +73,7 @@ impl DeflateState {
     }
 }
 
-/// A state that has decompressed nothing.
+/// Returns a state that has decompressed nothing.
 pub(super) fn inflate() -> Box<InflateState> {
     #[cfg(feature = "std")]
     if let Some(mut state) = threads::take_inflate() {
@@ -85,7 +86,7 @@ pub(super) fn inflate() -> Box<InflateState> {
     })
 }
 
-/// A state that has compressed nothing.
+/// Returns a state that has compressed nothing.
 pub(super) fn deflate(settings: &Settings) -> Box<DeflateState> {
     #[cfg(feature = "std")]
     if let Some(mut state) = threads::take_deflate(DeflateState::key(settings)) {
@@ -125,7 +126,7 @@ mod threads {
         static POOL: RefCell<Pool> = RefCell::default();
     }
 
-    /// `None` while the thread ends and the pool is gone.
+    /// Returns `None` while the thread ends and the pool is gone.
     fn with<T>(act: impl FnOnce(&mut Pool) -> T) -> Option<T> {
         POOL.try_with(|pool| act(&mut pool.borrow_mut())).ok()
     }
@@ -154,7 +155,7 @@ mod threads {
             state.output = Vec::new();
         }
         with(|pool| {
-            // The one that was used last is the likeliest to be used next.
+            // The most recently used state is the most likely to be used next.
             if pool.deflate.len() == MOST {
                 pool.deflate.remove(0);
             }

@@ -1,4 +1,4 @@
-//! Offer and answer as pure functions ([RFC 7692 §5, §7.1](https://www.rfc-editor.org/rfc/rfc7692#section-7.1)).
+//! Offers and responses as pure functions ([RFC 7692 §5, §7.1](https://www.rfc-editor.org/rfc/rfc7692#section-7.1)).
 
 use alloc::string::ToString;
 
@@ -10,33 +10,33 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &str = "client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &str = "server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &str = "client_max_window_bits";
 
-/// What is wrong with a permessage-deflate element ([RFC 7692 §5.1, §7.1]).
+/// Why a permessage-deflate element is invalid ([RFC 7692 §5.1, §7.1]).
 ///
 /// [RFC 7692 §5.1, §7.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum DeflateError {
-    /// A parameter that permessage-deflate does not have.
+    /// A parameter that permessage-deflate does not define.
     #[error("unknown parameter")]
     UnknownParameter,
-    /// The same parameter twice.
+    /// The same parameter occurs twice.
     #[error("repeated parameter")]
     RepeatedParameter,
-    /// A parameter with a value that it may not have, or without the value that it must have.
+    /// A parameter with an invalid value, or without a required value.
     #[error("invalid parameter value")]
     InvalidValue,
-    /// `server_no_context_takeover` was demanded and not confirmed.
+    /// `server_no_context_takeover` was requested and not confirmed.
     #[error("server_no_context_takeover is not confirmed")]
     ServerContextTakeover,
-    /// `server_max_window_bits` was demanded and not confirmed, or is larger than demanded.
+    /// `server_max_window_bits` was requested and not confirmed, or is larger than requested.
     #[error("server_max_window_bits is not confirmed")]
     ServerWindow,
-    /// `client_max_window_bits` was not offered, is larger than offered, or is 8, which this side cannot keep to.
-    #[error("client_max_window_bits cannot be kept")]
+    /// `client_max_window_bits` was not offered, is larger than offered, or is 8, which this side does not support.
+    #[error("client_max_window_bits is not acceptable")]
     ClientWindow,
 }
 
-/// The value of `client_max_window_bits`, which may be there without one in an offer.
+/// The value of `client_max_window_bits`, which may have no value in an offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ClientWindow {
     Absent,
@@ -44,7 +44,7 @@ enum ClientWindow {
     Bits(u8),
 }
 
-/// The parameters of one element, as they stand there.
+/// The parameters of one element, as written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Element {
     server_no_context_takeover: bool,
@@ -53,7 +53,7 @@ struct Element {
     client_max_window_bits: ClientWindow,
 }
 
-/// A permessage-deflate offer that breaks no rule of its own ([RFC 7692 §7.1]).
+/// A valid permessage-deflate offer ([RFC 7692 §7.1]).
 ///
 /// [RFC 7692 §7.1]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,23 +63,23 @@ impl DeflateOffer {
     /// The name of the extension.
     pub const NAME: &'static str = "permessage-deflate";
 
-    /// Reads an offer of a client.
+    /// Reads a client's offer.
     ///
     /// # Errors
     ///
-    /// [`DeflateError`] for an offer that must be declined ([RFC 7692 §7]): the next one may do.
+    /// [`DeflateError`] for an offer that must be declined ([RFC 7692 §7]): the next one may be acceptable.
     ///
     /// [RFC 7692 §7]: https://www.rfc-editor.org/rfc/rfc7692#section-7
     pub fn parse(offer: &Extension<'_>) -> Result<Self, DeflateError> {
         Element::parse(offer).map(Self)
     }
 
-    /// What a server agrees to, or `None` if it cannot honour this offer.
+    /// Returns what a server agrees to, or `None` if it cannot honour this offer.
     fn accept(self, config: &DeflateConfig) -> Option<DeflateParams> {
         let config = config.bounded();
         let Self(offer) = self;
         let server_bits = match offer.server_max_window_bits {
-            // §7.1.2.1: a window of 8 cannot be compressed with here, so it is never agreed to.
+            // §7.1.2.1: compressing with a window of 8 is not supported, so it is never agreed to.
             Some(bits) if bits < DeflateConfig::MIN_WINDOW_BITS => return None,
             Some(bits) => bits.min(config.server_max_window_bits),
             None => config.server_max_window_bits,
@@ -111,10 +111,10 @@ impl DeflateOffer {
 }
 
 impl DeflateConfig {
-    /// A server's answer to the extensions that a client offers: the parameters, and the element of the response that
-    /// states them. `None` if there is no offer that can be honoured.
+    /// Returns a server's response to the extensions that a client offers: the parameters, and the element that states
+    /// them. `None` if no offer can be honoured.
     ///
-    /// The handshake does this by itself; it is here for handshakes that are done elsewhere.
+    /// The handshake does this automatically; use it for handshakes that are done elsewhere.
     ///
     /// ```
     /// use websocket_proto::{DeflateConfig, handshake::Extension};
@@ -132,7 +132,7 @@ impl DeflateConfig {
         offers.into_iter().find_map(|offer| self.answer_one(&offer))
     }
 
-    /// The answer to one offer. `None` declines it, or leaves an offer of another extension alone.
+    /// Returns the response to one offer. `None` declines it, or ignores an offer of another extension.
     fn answer_one(&self, offer: &Extension<'_>) -> Option<(DeflateParams, Extension<'static>)> {
         if offer.name() != DeflateOffer::NAME {
             return None;
@@ -142,7 +142,7 @@ impl DeflateConfig {
         Some((params, params.to_answer(offer)))
     }
 
-    /// A client's offer.
+    /// Returns a client's offer.
     #[must_use]
     pub fn offer(&self) -> Extension<'static> {
         let config = self.bounded();
@@ -157,7 +157,7 @@ impl DeflateConfig {
         if config.server_max_window_bits < Self::MAX_WINDOW_BITS {
             offer = offer.param(SERVER_MAX_WINDOW_BITS, config.server_max_window_bits.to_string());
         }
-        // §7.1.2.2: lets the server choose a smaller window for this side, whichever it is.
+        // §7.1.2.2: allows the server to choose any smaller window for this side.
         if config.client_max_window_bits < Self::MAX_WINDOW_BITS {
             offer.param(CLIENT_MAX_WINDOW_BITS, config.client_max_window_bits.to_string())
         } else {
@@ -165,11 +165,11 @@ impl DeflateConfig {
         }
     }
 
-    /// Checks a server's answer to [`offer`](Self::offer).
+    /// Checks a server's response to [`offer`](Self::offer).
     ///
     /// # Errors
     ///
-    /// [`DeflateError`] for an answer with which the client must fail the connection ([RFC 7692 §7.1.3]).
+    /// [`DeflateError`] for a response with which the client must fail the connection ([RFC 7692 §7.1.3]).
     ///
     /// [RFC 7692 §7.1.3]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1.3
     pub fn check_answer(&self, answer: &Extension<'_>) -> Result<DeflateParams, DeflateError> {
@@ -181,7 +181,7 @@ impl DeflateConfig {
         }
         let client_bits = match answer.client_max_window_bits {
             ClientWindow::Absent => Self::MAX_WINDOW_BITS,
-            // §7.1.2.2: in an answer the value is mandatory.
+            // §7.1.2.2: in a response the value is mandatory.
             ClientWindow::AnyValue => return Err(DeflateError::InvalidValue),
             ClientWindow::Bits(bits) if bits < Self::MIN_WINDOW_BITS || bits > config.client_max_window_bits => {
                 return Err(DeflateError::ClientWindow);
@@ -193,7 +193,7 @@ impl DeflateConfig {
             (false, ContextTakeover::Allow) => ContextTakeover::Allow,
             (false, ContextTakeover::Forbid) => return Err(DeflateError::ServerContextTakeover),
         };
-        // §7.1.1.2: the server may demand it though it was not offered.
+        // §7.1.1.2: the server may require it even if it was not offered.
         let client_takeover = if answer.client_no_context_takeover {
             ContextTakeover::Forbid
         } else {
@@ -208,7 +208,7 @@ impl DeflateConfig {
 }
 
 impl DeflateParams {
-    /// The element of a response that states these parameters.
+    /// Returns the element of a response that states these parameters.
     fn to_answer(self, DeflateOffer(offer): DeflateOffer) -> Extension<'static> {
         let mut answer = Extension::new(DeflateOffer::NAME);
         if self.server_context_takeover == ContextTakeover::Forbid {
@@ -217,7 +217,7 @@ impl DeflateParams {
         if self.client_context_takeover == ContextTakeover::Forbid {
             answer = answer.flag(CLIENT_NO_CONTEXT_TAKEOVER);
         }
-        // §7.1.2.1: an offered window is confirmed, also if it is the largest.
+        // §7.1.2.1: an offered window is confirmed, even if it is the largest.
         if offer.server_max_window_bits.is_some() || self.server_max_window_bits < DeflateConfig::MAX_WINDOW_BITS {
             answer = answer.param(SERVER_MAX_WINDOW_BITS, self.server_max_window_bits.to_string());
         }
@@ -240,7 +240,7 @@ impl Element {
             client_max_window_bits: ClientWindow::Absent,
         };
         for param in extension.params() {
-            // §7.1: each parameter occurs once at most.
+            // §7.1: each parameter occurs at most once.
             let repeated = match param.name() {
                 SERVER_NO_CONTEXT_TAKEOVER => {
                     check_flag(param)?;
@@ -279,7 +279,7 @@ fn check_flag(param: &ExtensionParam<'_>) -> Result<(), DeflateError> {
     }
 }
 
-/// §7.1.2: a decimal from 8 to 15 without leading zeros, which leaves few ways to write it.
+/// §7.1.2: a decimal from 8 to 15 without leading zeros, so it has only one spelling.
 fn window_bits(value: &str) -> Result<u8, DeflateError> {
     match *value.as_bytes() {
         [digit @ b'8'..=b'9'] => Ok(digit - b'0'),
