@@ -47,8 +47,7 @@ use crate::{
 /// | no compression, or the message is shorter than its [threshold](crate::DeflateConfig::threshold) | the plain form |
 /// | no context takeover | the compressed form |
 /// | context takeover | the compressed form; the connection's next message then refers to nothing before it |
-/// | a window smaller than the message and than that of the compressed form | the message, compressed for this
-/// connection |
+/// | a window smaller than the message and than that of the compressed form | the message, compressed for this connection |
 #[derive(Clone)]
 pub struct PreparedMessage {
     forms: Arc<Forms>,

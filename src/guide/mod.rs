@@ -1,4 +1,4 @@
-//! How to use this crate, beyond its items one by one.
+//! How to use this crate, beyond its individual items.
 #![doc = include_str!("pages.md")]
 
 #[doc = include_str!("choosing_a_shell.md")]

@@ -123,10 +123,8 @@ use crate::{
 ///
 /// | what | minimum | maximum |
 /// |---|---|---|
-/// | the request, or request and response | [`Timers::handshake`](crate::Timers::handshake), from the time passed to
-/// the constructor | the same, plus 1 ms if the loop was late |
-/// | after a refusal, or a failed write of a client | until the peer's end is read | [`LAST_WAIT`](Self::LAST_WAIT),
-/// plus 1 ms if the loop was late |
+/// | the request, or request and response | [`Timers::handshake`](crate::Timers::handshake), from the time passed to the constructor | the same, plus 1 ms if the loop was late |
+/// | after a refusal, or a failed write of a client | until the peer's end is read | [`LAST_WAIT`](Self::LAST_WAIT), plus 1 ms if the loop was late |
 ///
 /// `Timers::handshake` is rounded up to a millisecond. Zero counts as one, and more than 49 days means no limit. The
 /// time in which the application decides is not limited. The accepting response is output of the connection, so
