@@ -236,34 +236,34 @@ Cancel safe: dropping the future loses no event.")])?
     };
 }
 
-/// The steps of a server in the opening handshake. `open` makes the WebSocket, and `drive` goes on to the end of a refusal.
+/// The steps of a server in the opening handshake. `open` creates the WebSocket, and `drive` continues to the end of a
+/// refusal.
 macro_rules! accept_verbs {
     ($websocket:ty $(, $async:ident $await:ident)?) => {
-        /// Returns the client's request.
+        /// Receives the client's request.
         ///
         /// # Errors
         ///
-        /// [`Error::Handshake`] for a request that is invalid or late, after the client was told and had
-        /// [2 s](Opening::LAST_WAIT) to end its side; [`Error::Io`], over a non-blocking stream also with `WouldBlock`: then
-        /// call again.
+        /// [`Error::Handshake`] for a request that is invalid or late. An error response was sent, and the client had
+        /// [2 s](Opening::LAST_WAIT) to close its side. [`Error::Io`]; on a non-blocking stream it may be `WouldBlock`:
+        /// call again later.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: the next call continues with what has arrived.")])?
+Cancel safe: the next call continues with the bytes that have arrived.")])?
         pub $($async)? fn recv_request(&mut self) -> Result<UpgradeRequest, Error> {
             self.link.recv()$(.$await)?
         }
 
-        /// Accepts the request. A stream that does not take the response yet gets it with later calls.
+        /// Accepts the request. If a non-blocking stream is not ready for the response, later calls write it.
         ///
         /// # Errors
         ///
-        /// [`Error::Accept`] if the request cannot be accepted in this way, in which case the client was told 500;
-        /// [`Error::Io`].
+        /// [`Error::Accept`] if the response cannot be sent, after a response with status 500 was sent; [`Error::Io`].
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-If it is dropped before it completes, the connection is dropped with it.")])?
+If the future is dropped before it completes, the connection is dropped.")])?
         pub $($async)? fn accept(mut self, request: &UpgradeRequest, accept: Accept) -> Result<$websocket, Error> {
             match self.link.opener.opening.accept(request, accept) {
                 Ok(negotiated) => {
@@ -280,15 +280,15 @@ If it is dropped before it completes, the connection is dropped with it.")])?
             }
         }
 
-        /// Rejects the request, and waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and
-        /// ended its side; not over a non-blocking stream.
+        /// Rejects the request. Waits for at most [2 s](Opening::LAST_WAIT) until the client has read the response and
+        /// closed its side; on a non-blocking stream, it does not wait.
         ///
-        /// Returns [`Error::Rejected`]; [`Error::Reject`] if it cannot be rejected in this way, in which case the client was
-        /// told 500.
+        /// Returns [`Error::Rejected`], or [`Error::Reject`] if the rejection cannot be sent, after a response with
+        /// status 500 was sent.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-If it is dropped before it completes, the connection is dropped with it.")])?
+If the future is dropped before it completes, the connection is dropped.")])?
         pub $($async)? fn reject(mut self, _: &UpgradeRequest, rejection: &Rejection) -> Error {
             let rejected = self.link.opener.opening.reject(rejection);
             let _ = self.link.drive()$(.$await)?;
@@ -303,21 +303,21 @@ If it is dropped before it completes, the connection is dropped with it.")])?
 /// The steps of a client in the opening handshake.
 macro_rules! connect_verbs {
     ($websocket:ty $(, $async:ident $await:ident)?) => {
-        /// Sends the request, and returns the server's response.
+        /// Sends the request and receives the server's response.
         ///
         /// # Errors
         ///
-        /// [`Error::Handshake`] if the server refuses, or its response is invalid or late; [`Error::Io`], over a non-blocking
-        /// stream also with `WouldBlock`: then call again.
+        /// [`Error::Handshake`] if the server refuses, or its response is invalid or late; [`Error::Io`]; on a
+        /// non-blocking stream it may be `WouldBlock`: call again later.
         $(#[doc = crate::io::verbs::text!($await "
 # Cancel safety
 
-Cancel safe: the next call continues where this one was.")])?
+Cancel safe: the next call continues where this one stopped.")])?
         pub $($async)? fn recv_response(&mut self) -> Result<UpgradeResponse, Error> {
             self.link.recv()$(.$await)?
         }
 
-        /// Opens the connection that the response allows.
+        /// Opens the connection that the response has agreed to.
         #[must_use]
         pub fn open(self, response: UpgradeResponse) -> $websocket {
             self.link.open(&response.into_negotiated())
@@ -325,7 +325,7 @@ Cancel safe: the next call continues where this one was.")])?
     };
 }
 
-/// What is known of a connection: methods of whole connections and of both halves.
+/// The methods that report a connection's state, of whole connections and both halves.
 macro_rules! state_verbs {
     () => {
         /// Returns the negotiated subprotocol, if any.

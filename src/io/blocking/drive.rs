@@ -174,7 +174,7 @@ pub(super) trait Hold {
     fn wait(&mut self, _until: Option<Time>) {}
 }
 
-/// Goes on until an event is found that is wanted. `None` is the end of a connection that was closed cleanly.
+/// Continues until a wanted event is found. Returns `None` at the end of a connection that closed cleanly.
 pub(super) fn find<H: Hold>(
     hold: &mut H,
     inbound: &mut Inbound,
@@ -191,7 +191,7 @@ pub(super) fn find<H: Hold>(
         .map(|()| None)
 }
 
-/// Writes until what is asked for is true.
+/// Writes until `asks` is fulfilled or the connection ends.
 pub(super) fn write<H: Hold>(hold: &mut H, asks: Asks<'_>) -> Result<(), Error> {
     match drive(hold, asks, None)? {
         Stop::Ended => hold.with(|driver, failure| failure.tell(driver.write_outcome())),
@@ -199,7 +199,7 @@ pub(super) fn write<H: Hold>(hold: &mut H, asks: Asks<'_>) -> Result<(), Error> 
     }
 }
 
-/// Finishes the connection after a fault in a message that was to be lent. Returns the failure.
+/// Finishes the connection after a fault in a message that was about to be lent. Returns the failure.
 #[cold]
 pub(super) fn fail<H: Hold>(hold: &mut H, fault: Fault) -> Error {
     let failure = hold.with(|driver, _| driver.outbound().tell(fault));
@@ -210,14 +210,14 @@ pub(super) fn fail<H: Hold>(hold: &mut H, fault: Fault) -> Error {
     failure.into()
 }
 
-/// Ends the stream: the peer is not made to wait until it is dropped, nor is another thread that still writes.
+/// Ends the stream, so that the peer, or another thread that is still writing, need not wait until it is dropped.
 fn shut_down<H: Hold>(hold: &mut H) {
     if let Some((stream, _)) = hold.reading() {
         let _ = stream.shutdown(Shutdown::Both);
     }
 }
 
-/// Drives until what is asked for is there, or the connection is over; but not longer than `until`.
+/// Drives the connection until it gets what the caller asks for, the connection ends, or `until` has passed.
 ///
 /// # Errors
 ///
@@ -303,7 +303,7 @@ fn begin<H: Hold>(hold: &mut H, asks: &Asks<'_>) {
     });
 }
 
-/// An event that has arrived. Messages are found without the driver.
+/// Returns an event that has arrived. Messages are found without the driver.
 fn look<H: Hold>(hold: &mut H, asks: &mut Asks<'_>) -> Option<Found> {
     let Asks::Event(inbound) = asks else { return None };
     match inbound.parse().into_data() {

@@ -100,7 +100,7 @@ impl<S: Stream> WebSocket<S> {
     /// As for [`recv`](Self::recv).
     pub fn recv_split(&mut self) -> Result<Option<(Message<'_>, &mut Outbound)>, Error> {
         if self.state(Outbound::is_full) {
-            // If it cannot be written, what has arrived is received nevertheless.
+            // Even if it cannot be written, data that has arrived is received.
             self.write_or_give_up()?;
         }
         let Some(found) = self.find(Wanted::Data)? else {

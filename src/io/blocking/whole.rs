@@ -88,7 +88,7 @@ impl<S: Stream> WebSocket<S> {
         drive::write(&mut whole, Asks::Flush(inbound))
     }
 
-    /// Writes everything that is queued, or drops it if the stream takes no more.
+    /// Writes all queued output, or drops it if the stream accepts no more.
     pub(super) fn write_or_give_up(&mut self) -> Result<(), Error> {
         let (inbound, mut whole) = self.whole();
         drive::drive(&mut whole, Asks::Flush(inbound), None).map(drop)
