@@ -7,8 +7,10 @@ use core::time::Duration;
 #[cfg(feature = "std")]
 use std::io;
 
+#[cfg(feature = "rustls")]
+use crate::error::TlsError;
 #[cfg(feature = "std")]
-use crate::error::Error;
+use crate::error::{Error, ProxyError};
 use crate::{
     connection::{CloseInfo, ProtocolError, Side, Timer},
     frame::CloseCode,
@@ -30,11 +32,16 @@ use crate::{
 /// | closed with 1008 (policy), or 3000 to 4999, the application's own codes | `Fatal` |
 /// | lost without a Close (1006), timed out, failed because the peer violated the protocol | `Retry` |
 /// | refused with 408, 425, 429 or 5xx | `Retry`, not before `Retry-After` |
-/// | refused with any other status, including 3xx, 401, 403, 404, 410 and 426 | `Fatal` |
-/// | a response that is not from a WebSocket server, or selects something that was not offered | `Fatal` |
-/// | an I/O error of kind `InvalidInput`, `Unsupported` or `InvalidData` (TLS: a bad certificate) | `Fatal` |
-/// | any other I/O error, such as a refused connection or a failed name look-up | `Retry` |
-/// | an invalid URI or request, no entropy, no TLS | `Fatal` |
+/// | refused with any other status, among them 3xx, 401, 403, 404, 410 and 426 | `Fatal` |
+/// | a response that is not that of a WebSocket server, or selects what was not offered | `Fatal` |
+/// | an I/O error of kind `InvalidInput`, `Unsupported` or `InvalidData` | `Fatal` |
+/// | any other I/O error, such as a refused connection or a name that cannot be looked up; a deadline that passed | `Retry` |
+/// | no TLS feature, provider or root certificates, a certificate that is not trusted, a server that does not speak TLS | `Fatal` |
+/// | any other failure of TLS | `Retry` |
+/// | a proxy that answers with 408, 425, 429 or 5xx, cannot reach the server, or ends the connection | `Retry` |
+/// | any other failure of a proxy, among them 407, an invalid URL and a missing feature | `Fatal` |
+/// | a redirect that is not followed | `Fatal` |
+/// | an invalid URI or request, no entropy | `Fatal` |
 ///
 /// An application that knows better, for example what its codes above 4000 mean, decides first and leaves the rest to
 /// this type:
@@ -166,29 +173,66 @@ impl From<&HandshakeError> for Verdict {
 impl From<&Error> for Verdict {
     /// Judges any error of the shells.
     fn from(error: &Error) -> Self {
-        // The one place for new kinds of errors: name those here that would recur.
+        // Every kind of error is named, so that a new one cannot be forgotten here.
         match error {
             Error::Handshake(error) => error.into(),
             Error::Protocol(error) => (*error).into(),
-            Error::Io(error) => match error.kind() {
-                // TLS libraries report an invalid certificate, among others, as invalid data.
+            Error::Io(error) | Error::Lookup(error) | Error::Connect(error) => match error.kind() {
+                // TLS libraries report what is wrong with a certificate, among others, as invalid data.
                 io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Unsupported => Self::Fatal,
                 _ => Self::RETRY,
             },
+            Error::Proxy(error) => Self::of_proxy(error),
+            #[cfg(feature = "rustls")]
+            Error::Tls(error) => Self::of_tls(error),
             Error::Request(_)
             | Error::Uri(_)
             | Error::Accept(_)
             | Error::Reject(_)
             | Error::Rejected(_)
             | Error::Entropy(_)
+            | Error::Redirect(_)
             | Error::TlsUnavailable
             | Error::FragmentDelivery
             | Error::ExtensionFrame => Self::Fatal,
-            // A refused call says nothing about the connection; its close information would.
+            Error::TimedOut(_) => Self::RETRY,
+            // A call was refused. That says nothing about the connection, whose close information would.
             Error::Send(_) => Self::RETRY,
-            // Any variant that is added and not named above.
-            #[allow(unreachable_patterns, reason = "at the moment, all are named")]
-            _ => Self::RETRY,
+        }
+    }
+}
+
+#[cfg(feature = "std")]
+impl Verdict {
+    /// The verdict on a proxy that does not lead to the server.
+    fn of_proxy(error: &ProxyError) -> Self {
+        match error {
+            ProxyError::Refused(status) => Self::of_status(*status, None),
+            ProxyError::Head(error) => error.into(),
+            // By the rules of the proxy, or a command or address that it does not know (RFC 1928 §6).
+            ProxyError::SocksRefused(2 | 7 | 8) => Self::Fatal,
+            ProxyError::SocksRefused(_) | ProxyError::Eof => Self::RETRY,
+            ProxyError::Url
+            | ProxyError::SocksUnavailable
+            | ProxyError::SocksUnsupported
+            | ProxyError::InvalidCredentials
+            | ProxyError::SocksCredentials
+            | ProxyError::Malformed => Self::Fatal,
+        }
+    }
+
+    /// The verdict on TLS that was not established.
+    #[cfg(feature = "rustls")]
+    const fn of_tls(error: &TlsError) -> Self {
+        match error {
+            TlsError::Failed(rustls::Error::InvalidMessage(_) | rustls::Error::PeerIncompatible(_))
+            | TlsError::NoCryptoProvider
+            | TlsError::NoRoots
+            | TlsError::InvalidRoot(_)
+            | TlsError::ServerName
+            | TlsError::HostName(_)
+            | TlsError::Certificate(_) => Self::Fatal,
+            TlsError::Failed(_) => Self::RETRY,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::{io, time::Duration};
 
 use websocket_proto::{
-    CloseCode, CloseInfo, Config, Connection, EntropyError, Error, ProtocolError, Role, SendError, Time, Timers,
+    CloseCode, CloseInfo, Config, Connection, EntropyError, Error, Phase, ProtocolError, ProxyError, RedirectError,
+    Role, SendError, Time, Timers,
     handshake::{ClientHandshake, ClientRequest, HandshakeError, HeaderError, RequestError, UriError},
     reconnect::{Verdict, Wait},
 };
@@ -156,6 +157,66 @@ fn errors() {
         Error::Rejected(403),
     ] {
         assert_eq!(Verdict::from(&error), Verdict::Fatal, "{error}");
+    }
+}
+
+/// CL-28: what is wrong on the way to the server is met again if it is a setting of this side, and may pass otherwise.
+#[test]
+fn on_the_way() {
+    use io::ErrorKind::{ConnectionRefused, Other};
+    for error in [
+        Error::Lookup(Other.into()),
+        Error::Connect(ConnectionRefused.into()),
+        Error::TimedOut(Phase::Tls),
+        ProxyError::Refused(502).into(),
+        ProxyError::SocksRefused(5).into(),
+        ProxyError::Head(HandshakeError::TimedOut).into(),
+        ProxyError::Eof.into(),
+    ] {
+        assert_eq!(Verdict::from(&error), RETRY, "{error}");
+    }
+    for error in [
+        ProxyError::Url.into(),
+        ProxyError::SocksUnavailable.into(),
+        ProxyError::SocksUnsupported.into(),
+        ProxyError::InvalidCredentials.into(),
+        ProxyError::Refused(407).into(),
+        ProxyError::SocksRefused(2).into(),
+        ProxyError::SocksCredentials.into(),
+        ProxyError::Head(HandshakeError::NotHttp).into(),
+        ProxyError::Malformed.into(),
+        Error::Redirect(RedirectError::TooMany),
+        Error::Redirect(RedirectError::Location(UriError::Scheme)),
+        Error::Redirect(RedirectError::Insecure),
+    ] {
+        assert_eq!(Verdict::from(&error), Verdict::Fatal, "{error}");
+    }
+}
+
+/// CL-28: so it is with TLS.
+#[cfg(feature = "rustls")]
+#[test]
+fn tls() {
+    use websocket_proto::tls::{
+        TlsError,
+        rustls::{self, AlertDescription, CertificateError, InvalidMessage, PeerIncompatible},
+    };
+    let passing = TlsError::Failed(rustls::Error::AlertReceived(AlertDescription::InternalError));
+    assert_eq!(Verdict::from(&Error::from(passing)), RETRY);
+    for error in [
+        TlsError::NoCryptoProvider,
+        TlsError::NoRoots,
+        TlsError::InvalidRoot(rustls::Error::InvalidCertificate(CertificateError::BadEncoding)),
+        TlsError::ServerName,
+        TlsError::HostName(CertificateError::NotValidForName),
+        TlsError::Certificate(CertificateError::UnknownIssuer),
+        // The server does not speak TLS, or none that this side speaks.
+        TlsError::Failed(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
+        TlsError::Failed(rustls::Error::PeerIncompatible(
+            PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        )),
+    ] {
+        assert_eq!(Verdict::from(&Error::from(error.clone())), Verdict::Fatal, "{error}");
     }
 }
 
