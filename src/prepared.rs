@@ -240,9 +240,10 @@ impl PartialEq for PreparedMessage {
 
 impl Eq for PreparedMessage {}
 
-impl From<Message<'_>> for PreparedMessage {
-    fn from(message: Message<'_>) -> Self {
-        Self::new(&message)
+impl<'a, T: Into<Message<'a>>> From<T> for PreparedMessage {
+    /// Encodes a message, or whatever converts into one, such as `&str` and `Vec<u8>`.
+    fn from(message: T) -> Self {
+        Self::new(&message.into())
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use websocket_proto::{
-    Buf, CloseCode, Config, Connection, Entropy, EntropyError, Fragment, Limits, Message, MessageKind, PreparedMessage,
-    Role, SendError,
+    Buf, Bytes, CloseCode, Config, Connection, Entropy, EntropyError, Fragment, Limits, Message, MessageKind,
+    PreparedMessage, Role, SendError,
 };
 
 use crate::{
@@ -211,6 +211,26 @@ fn what_it_tells_of_itself() {
         format!("{message:?}"),
         "PreparedMessage { kind: Text, len: 6, deflated_len: None }"
     );
+}
+
+#[test]
+fn is_made_from_everything_that_is_sent() {
+    for text in [
+        PreparedMessage::from("text"),
+        "text".to_owned().into(),
+        Message::text("text").into(),
+        (&Message::text("text")).into(),
+    ] {
+        assert_eq!(text, PreparedMessage::text("text"));
+    }
+    for binary in [
+        PreparedMessage::from(b"binary"),
+        (&b"binary"[..]).into(),
+        b"binary".to_vec().into(),
+        Bytes::from_static(b"binary").into(),
+    ] {
+        assert_eq!(binary, PreparedMessage::binary(b"binary"));
+    }
 }
 
 /// A Ping that is answered while shared frames wait: the Pong keeps its place behind them.
