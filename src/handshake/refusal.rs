@@ -1,6 +1,7 @@
 //! The response of a server that refuses to upgrade.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{
     head::ResponseHead,
@@ -15,7 +16,7 @@ use super::{
 /// automatically.
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Refusal {
     head: ResponseHead,
     body: Vec<u8>,
@@ -52,6 +53,19 @@ impl Refusal {
     #[must_use]
     pub const fn is_truncated(&self) -> bool {
         self.truncated
+    }
+}
+
+/// As text, since `main` may return the error that this is part of.
+impl fmt::Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal")
+            .field("status", &self.status())
+            .field("reason", &self.reason())
+            .field("headers", self.headers())
+            .field("body", &format_args!("\"{}\"", self.body.escape_ascii()))
+            .field("truncated", &self.truncated)
+            .finish()
     }
 }
 

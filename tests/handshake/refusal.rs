@@ -40,6 +40,20 @@ fn status_and_fields() {
     assert_eq!((refusal.headers().len(), refusal.headers().is_empty()), (0, true));
 }
 
+/// What `main` prints when it returns the error: all that the server says, as text.
+#[test]
+fn is_readable_when_debugged() {
+    let head = Head::new("HTTP/1.1 401 Who are you")
+        .add("WWW-Authenticate: Bearer")
+        .add("Content-Length: 9");
+    assert_eq!(
+        format!("{:?}", refusal(with_body(head, b"no \"token"))),
+        r#"Refusal { status: 401, reason: "Who are you", headers: {"WWW-Authenticate": "Bearer", "Content-Length": "9"}, "#
+            .to_owned()
+            + r#"body: "no \"token", truncated: false }"#
+    );
+}
+
 /// HS-C-21: every final status but 101 is a refusal, also with an older version of HTTP.
 #[test]
 fn every_status() {
