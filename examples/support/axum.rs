@@ -1,4 +1,5 @@
-//! WebSockets in handlers of axum. This file is to be copied: it is for axum 0.8, hyper 1 and hyper-util 0.1.
+//! WebSockets in handlers of axum. This file is to be copied: it is for axum 0.8, hyper 1 with feature `http2`, hyper-util 0.1
+//! with feature `tokio`, and websocket-proto with features `http` and `tokio`.
 
 use std::io;
 
@@ -48,6 +49,11 @@ impl<S: Sync> FromRequestParts<S> for Upgrade {
 }
 
 impl Upgrade {
+    /// The response that rejects the request.
+    pub(crate) fn reject(&self, rejection: &Rejection) -> Response {
+        rejection.response_http(self.version)
+    }
+
     /// The response, which accepts or rejects. After one that accepts was sent, `serve` runs in a task of its own.
     pub(crate) fn on_upgrade<F>(
         self,
@@ -60,7 +66,7 @@ impl Upgrade {
     {
         let accept = match decision {
             Ok(accept) => accept,
-            Err(rejection) => return rejection.response_http(self.version),
+            Err(rejection) => return self.reject(&rejection),
         };
         let accepted = match self.request.config(&config).accept(accept) {
             Ok(accepted) => accepted,
