@@ -9,6 +9,25 @@
 /// On targets without atomic compare-and-swap, which have no `alloc::sync::Arc`, a source is passed in the `Arc` of the
 /// `portable-atomic-util` crate.
 ///
+/// Connections share a source, so `fill` takes `&self`: a generator that has to change goes into a lock.
+///
+/// ```no_run
+/// use std::{fs::File, io::Read, sync::Arc};
+/// use websocket_proto::{Config, Entropy, EntropyError};
+///
+/// struct Device(File);
+///
+/// impl Entropy for Device {
+///     fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError> {
+///         (&self.0).read_exact(dest).map_err(|_| EntropyError::new())
+///     }
+/// }
+///
+/// let config = Config::new().entropy(Arc::new(Device(File::open("/dev/hwrng")?)));
+/// let nonce = config.nonce()?; // for `Opening::client`; connections with this configuration take their masking keys from it
+/// # Ok::<(), Box<dyn core::error::Error>>(())
+/// ```
+///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 /// [RFC 6455 §5.3]: https://www.rfc-editor.org/rfc/rfc6455#section-5.3
 /// [RFC 6455 §10.3]: https://www.rfc-editor.org/rfc/rfc6455#section-10.3

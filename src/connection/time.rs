@@ -10,8 +10,9 @@ use core::{
 /// A point in time: the time since an origin that the caller chooses once per connection, on a clock that never goes
 /// back.
 ///
-/// With `std`, the origin is an `Instant` and this is its `elapsed()`. It counts nanoseconds and saturates after 584
-/// years.
+/// With `std`, the origin is an `Instant` and this is its `elapsed()`. It counts nanoseconds, and saturates after 584 years.
+///
+/// Connections may share an origin. A loop that serves several can then compare their deadlines.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(
     /// Nanoseconds plus one, so that an `Option` of it is no larger: a connection has several.
