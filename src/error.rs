@@ -156,4 +156,20 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn errors_name_the_setting_that_helps() {
+        let message = Error::from(ProtocolError::MessageTooBig).to_string();
+        assert_eq!(message, "connection failed: message exceeds `Limits::max_message_size`");
+        let message = Error::from(ProxyError::Url).to_string();
+        assert!(message.contains("expected `http://HOST:PORT`"), "{message}");
+        #[cfg(feature = "rustls")]
+        {
+            use rustls::CertificateError;
+            let error = TlsError::Certificate(CertificateError::UnknownIssuer).to_string();
+            assert!(error.ends_with("add it with `TlsConfig::add_root`"), "{error}");
+            let error = TlsError::Certificate(CertificateError::Expired).to_string();
+            assert!(!error.contains("add_root"), "{error}");
+        }
+    }
 }

@@ -40,13 +40,13 @@ pub enum ProtocolError {
     #[error("new message inside a fragmented message")]
     InterleavedMessage,
     /// A frame is larger than [`Limits::max_frame_size`](crate::Limits::max_frame_size).
-    #[error("frame exceeds the size limit")]
+    #[error("frame exceeds `Limits::max_frame_size`")]
     FrameTooBig,
     /// A message is larger than [`Limits::max_message_size`](crate::Limits::max_message_size).
-    #[error("message exceeds the size limit")]
+    #[error("message exceeds `Limits::max_message_size`")]
     MessageTooBig,
     /// A message has more fragments than [`Limits::max_fragments`](crate::Limits::max_fragments).
-    #[error("message has too many fragments")]
+    #[error("message has more fragments than `Limits::max_fragments`")]
     TooManyFragments,
     /// A text message is not valid UTF-8 ([RFC 6455 §8.1](https://www.rfc-editor.org/rfc/rfc6455#section-8.1)).
     #[error("text message is not valid UTF-8")]

@@ -34,7 +34,7 @@ impl fmt::Display for Phase {
 #[non_exhaustive]
 pub enum ProxyError {
     /// The text is not a valid proxy URL.
-    #[error("invalid proxy URL")]
+    #[error("invalid proxy URL: expected `http://HOST:PORT` or `socks5://HOST:PORT`")]
     Url,
     /// A SOCKS proxy requires the `socks` feature.
     #[error("a SOCKS proxy requires the `socks` feature")]
@@ -91,7 +91,7 @@ pub enum TlsError {
     #[error("TLS requires the `rustls-ring` or `rustls-aws-lc` feature, or another crypto provider")]
     NoCryptoProvider,
     /// No root certificate is available: the platform has none, and none was added.
-    #[error("no root certificates available")]
+    #[error("no root certificates available: add one with `TlsConfig::add_root`")]
     NoRoots,
     /// An added root certificate is invalid.
     #[error("invalid root certificate: {0}")]
@@ -103,11 +103,20 @@ pub enum TlsError {
     #[error("the certificate is for another host: {}", rustls::Error::InvalidCertificate(.0.clone()))]
     HostName(rustls::CertificateError),
     /// The server's certificate is not trusted.
-    #[error("{}", rustls::Error::InvalidCertificate(.0.clone()))]
+    #[error("{}{}", rustls::Error::InvalidCertificate(.0.clone()), remedy(.0))]
     Certificate(rustls::CertificateError),
     /// TLS failed for another reason.
     #[error(transparent)]
     Failed(rustls::Error),
+}
+
+/// What can be done about a certificate that is not trusted.
+#[cfg(feature = "rustls")]
+const fn remedy(error: &rustls::CertificateError) -> &'static str {
+    match error {
+        rustls::CertificateError::UnknownIssuer => ": if the issuer is yours, add it with `TlsConfig::add_root`",
+        _ => "",
+    }
 }
 
 #[cfg(feature = "rustls")]

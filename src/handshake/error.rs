@@ -153,7 +153,7 @@ pub enum HeaderError {
     #[error("invalid header field value")]
     Value,
     /// The handshake itself writes this field. Use the methods for what can be chosen about it.
-    #[error("header field is written by the handshake")]
+    #[error("header field is written by the handshake: subprotocols, extensions and the origin have methods")]
     Reserved,
     /// There are more than 4,096 fields.
     #[error("too many header fields")]

@@ -271,20 +271,20 @@ pub(crate) fn connections() -> Vec<Scenario> {
         server("a frame that is too big", &hello, &[
             ACCEPTED,
             "INFO connection: limit exceeded role=\"server\" limit=\"max_frame_size\" max=13",
-            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=frame exceeds the size limit",
+            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=frame exceeds `Limits::max_frame_size`",
         ])
         .limits(Limits::new().max_frame_size(13)),
         server("a message that is too big", &[frame(0x01, b"payload-secret"), frame(0x80, b"payload-secret")].concat(), &[
             ACCEPTED,
             "INFO connection: limit exceeded role=\"server\" limit=\"max_message_size\" max=27",
-            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=message exceeds the size limit",
+            "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1009 error=message exceeds `Limits::max_message_size`",
         ])
         .limits(Limits::new().max_message_size(27)),
         server("too many fragments", &[frame(0x01, b""), frame(0, b""), frame(0, b"")].concat(), &[
             ACCEPTED,
             "INFO connection: limit exceeded role=\"server\" limit=\"max_fragments\" max=2",
             "DEBUG connection: connection closed role=\"server\" clean=false initiator=\"local\" sent=1008 \
-             error=message has too many fragments",
+             error=message has more fragments than `Limits::max_fragments`",
         ])
         .limits(Limits::new().max_fragments(2)),
         server("a silent client", &hello, &[
