@@ -30,30 +30,30 @@
 //!
 //! 1. A connection that is over is only shut down, if that is still possible.
 //! 2. Queued output is written, at most [`Driver::MAX_WRITE`] bytes at a time (DRV-19), then flushed. Then the write
-//!   side is shut down, once (DRV-17).
+//!    side is shut down, once (DRV-17).
 //! 3. If a deadline is not armed, the time is asked for before the read. Arming a deadline does not judge it. An
-//!   unfinished message needs no time as long as there may be more to read.
+//!    unfinished message needs no time as long as there may be more to read.
 //! 4. After a failure of the connection, data that is read is discarded. A turn has a bounded number of reads (DRV-13).
-//!   After these, the time is asked for if a deadline is running: a flood cannot delay the end.
+//!    After these, the time is asked for if a deadline is running: a flood cannot delay the end.
 //! 5. If both sides block, the wait lasts until the nearest deadline, including those for writes (DRV-03).
 //! 6. A deadline is judged only after both sides were tried after it had passed, and blocked (DRV-01). If the time is
-//!   reported more than 1 ms late, the runtime has 1 ms to learn which bytes are waiting: its "not ready" is what it
-//!   knows, not what the socket holds. Sending a Ping is not judging.
+//!    reported more than 1 ms late, the runtime has 1 ms to learn which bytes are waiting: its "not ready" is what it
+//!    knows, not what the socket holds. Sending a Ping is not judging.
 //! 7. A failed write ends the sending direction only (DRV-02): output is dropped, and data that the peer has sent is
-//!   received, for at most the time of the closing handshake. Messages sent meanwhile are accepted and dropped. Output
-//!   that has stalled for too long, detected by a caller that does not read, has the same effect, but reading ends when
-//!   it would block.
+//!    received, for at most the time of the closing handshake. Messages sent meanwhile are accepted and dropped. Output
+//!    that has stalled for too long, detected by a caller that does not read, has the same effect, but reading ends when
+//!    it would block.
 //! 8. The time of the closing handshake starts when the Close is written, or when the write side has failed (DRV-05).
-//!   Before that, output must make progress within that time, or within that for stalled writes.
+//!    Before that, output must make progress within that time, or within that for stalled writes.
 //! 9. After the peer's Close the end is clean, however the transport ended. Otherwise it is the failure, or the error
-//!   of the transport.
+//!    of the transport.
 //! 10. A reader is woken when a deadline has become earlier than the one that it waits for, when that deadline has
-//!   passed, and at the end; a writer when everything is written, when nothing can be written any more, when the peer
-//!   has closed, and at the end (DRV-07).
+//!     passed, and at the end; a writer when everything is written, when nothing can be written any more, when the peer
+//!     has closed, and at the end (DRV-07).
 //! 11. A caller that waits to write also reads, as far as there is room, and processes what arrives up to the first
-//!   event (DRV-20). While there is no room, silence is not judged. Once nothing can arrive any more, output may stall
-//!   for half a second only. The same applies to a caller that leaves events because messages are refused until output
-//!   is written.
+//!     event (DRV-20). While there is no room, silence is not judged. Once nothing can arrive any more, output may stall
+//!     for half a second only. The same applies to a caller that leaves events because messages are refused until output
+//!     is written.
 
 mod clock;
 mod report;

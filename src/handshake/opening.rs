@@ -25,16 +25,16 @@
 //!
 //! 1. A deadline that starts asks for the time before anything else, so that it bounds every call.
 //! 2. Queued output is written, at most [`Opening::MAX_WRITE`] bytes at a time (DRV-19), then flushed. After a refusal,
-//!   the write side is shut down, once (DRV-17).
+//!    the write side is shut down, once (DRV-17).
 //! 3. If the write side blocks, the read side is tried: a server may refuse a request before it has read all of it.
 //! 4. A deadline is judged only after both sides were tried after it had passed, and blocked (DRV-01): a request or
-//!   response that is waiting in the transport is in time. If the time is reported more than 1 ms late, the runtime has
-//!   1 ms more, as for a connection.
+//!    response that is waiting in the transport is in time. If the time is reported more than 1 ms late, the runtime has
+//!    1 ms more, as for a connection.
 //! 5. A turn has a bounded number of reads, after which the time is asked for if a deadline is running (DRV-13).
 //! 6. After a write of the client has failed, data that the server has sent is received (DRV-02), within the deadline
-//!   and for at most [`Opening::LAST_WAIT`].
+//!    and for at most [`Opening::LAST_WAIT`].
 //! 7. Data that a refused client still sends is discarded, so that no reset destroys the refusal, until the client's
-//!   end and for at most [`Opening::LAST_WAIT`].
+//!    end and for at most [`Opening::LAST_WAIT`].
 
 mod report;
 mod sides;
