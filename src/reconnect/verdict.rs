@@ -1,6 +1,6 @@
 //! Whether another attempt makes sense.
 //!
-//! The rule behind the tables: an error made by the client, or a refusal by the server, would recur, so it is fatal.
+//! The rule that the tables follow: an error made by the client, or a refusal by the server, would recur, so it is fatal.
 //! Anything that may be temporary is worth a retry, and so is anything not listed yet.
 
 use core::time::Duration;

@@ -146,7 +146,7 @@ fn a_close_that_was_not_written_is_not_clean() {
 }
 
 /// CL-22, FR-22: the transport ends at every byte of a conversation: what was whole before is delivered, the rest is not,
-/// and the end is clean exactly behind the whole Close.
+/// and the end is clean exactly after the whole Close.
 #[test]
 fn the_transport_may_end_at_every_byte() {
     for role in ROLES {
