@@ -154,7 +154,7 @@ impl Decompressor {
 
     /// Starts a stream of DEFLATE data, which may refer to earlier data.
     ///
-    /// Without context takeover, that is none, even after a final block inside a message: compressors that make such
+    /// Without context takeover there is no earlier data, even after a final block inside a message: compressors that make such
     /// blocks start anew after them.
     fn start(&mut self, state: &mut InflateState) -> Result<(), InvalidData> {
         if self.final_blocks == MAX_FINAL_BLOCKS {
