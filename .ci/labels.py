@@ -45,6 +45,10 @@ def items(page, is_own):
         if impl is not None and (impl or current):
             labelled = "crate feature" in label or found.get((impl, ""), False)
             found[impl, current] = found.get((impl, current), False) or labelled
+    # Of an implementation without a trait, rustdoc labels the methods, and not the whole.
+    for impl, _ in [key for key in found if key[0] and not key[1]]:
+        members = [labelled for (owner, item), labelled in found.items() if owner == impl and item]
+        found[impl, ""] = found[impl, ""] or (bool(members) and all(members))
     return found
 
 
