@@ -17,11 +17,12 @@ use support::{Options, listen::cannot_listen, program};
 use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
-    sync::watch,
-    time::timeout,
 };
 use upgrade::{Upgrade, WebSocket};
-use websocket_proto::{CloseCode, Config, Error};
+use websocket_proto::{
+    CloseCode, Config, Error,
+    tokio::{Shutdown, ShutdownGuard},
+};
 
 const PAGE: &str = r#"<!doctype html>
 <title>Echo</title>
@@ -42,8 +43,7 @@ const PAGE: &str = r#"<!doctype html>
 #[derive(Clone)]
 struct Echo {
     config: Config,
-    /// Every connection holds a receiver, so that the sender sees when the last one is gone.
-    shutdown: watch::Receiver<()>,
+    shutdown: Shutdown,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -59,10 +59,10 @@ async fn run(options: &Options) -> std::io::Result<()> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
-    let (shutdown, mut watch) = watch::channel(());
+    let shutdown = Shutdown::new();
     let state = Echo {
         config: options.config(),
-        shutdown: watch.clone(),
+        shutdown: shutdown.clone(),
     };
     let router = Router::new()
         .route("/", get(async || Html(PAGE)))
@@ -70,33 +70,32 @@ async fn run(options: &Options) -> std::io::Result<()> {
         .with_state(state);
     // Frames are written at once, and should leave at once.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = watch.changed().await;
-    });
+    let mut guard = shutdown.guard();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move { guard.requested().await });
     tokio::spawn(server.into_future());
     tokio::select! {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    shutdown.send_replace(());
-    // Whoever has not closed by then is dropped with the runtime.
-    let _ = timeout(Duration::from_secs(6), shutdown.closed()).await;
+    // Waits for the connections, since each holds a guard. Whoever has not closed by then is dropped with the runtime.
+    let _ = shutdown.finish(Duration::from_secs(6)).await;
     Ok(())
 }
 
 async fn echo(State(echo): State<Echo>, upgrade: Upgrade) -> Response {
     let accept = support::accept(&upgrade.request);
-    upgrade.on_upgrade(echo.config, Ok(accept), |websocket| serve(websocket, echo.shutdown))
+    let guard = echo.shutdown.guard();
+    upgrade.on_upgrade(echo.config, Ok(accept), |websocket| serve(websocket, guard))
 }
 
-async fn serve(mut websocket: WebSocket, mut shutdown: watch::Receiver<()>) -> Result<(), Error> {
+async fn serve(mut websocket: WebSocket, mut guard: ShutdownGuard) -> Result<(), Error> {
     loop {
         tokio::select! {
             received = websocket.recv_split() => match received? {
                 Some((message, outbound)) => outbound.feed(message)?,
                 None => return Ok(()),
             },
-            _ = shutdown.changed() => return websocket.close(CloseCode::GOING_AWAY).await,
+            () = guard.requested() => return websocket.close(CloseCode::GOING_AWAY).await,
         }
     }
 }

@@ -100,7 +100,7 @@ struct Server {
 
 #[derive(Debug, Default)]
 struct Tasks {
-    /// The remaining tasks. A task without a handle is just being started.
+    /// The remaining tasks. A task without a handle is just being started, or run elsewhere.
     left: HashMap<u64, Option<AbortHandle>>,
     next_id: u64,
     /// Whether no more tasks are started.
@@ -142,7 +142,7 @@ impl Shutdown {
         H: FnMut(TcpStream, SocketAddr, ShutdownGuard) -> T,
         T: Future<Output = ()> + Send + 'static,
     {
-        let mut guard = self.guard();
+        let mut guard = self.uncounted();
         while let Some(accepted) = guard.unless_requested(listener.accept()).await {
             match accepted {
                 Ok((stream, peer)) => {
@@ -171,7 +171,7 @@ impl Shutdown {
         };
         let id = ticket.id;
         // Boxed, since the future that awaits it reserves space for it twice: before it is polled, and while it is.
-        let task = Box::pin(task(self.guard()));
+        let task = Box::pin(task(self.uncounted()));
         // Not under the lock: a runtime that is shutting down drops the task, and its ticket, at once.
         let spawned = ::tokio::spawn(async move {
             // Dropped after the task, so that the task is really gone when its ticket is.
@@ -191,16 +191,26 @@ impl Shutdown {
         true
     }
 
-    /// Returns a guard for a task that is run elsewhere: it is asked to end, but neither waited for nor dropped.
+    /// Returns a guard for a task that is run elsewhere, for example by an HTTP server. It asks the task to end, and
+    /// [`finish`](Self::finish) waits until it and all its clones are dropped, but cannot drop the task.
     #[must_use]
     pub fn guard(&self) -> ShutdownGuard {
         ShutdownGuard {
-            requested: self.shared.requested.subscribe(),
-            _shared: Arc::clone(&self.shared),
+            _ticket: self.ticket().map(Arc::new),
+            ..self.uncounted()
         }
     }
 
-    /// Returns the number of remaining tasks.
+    /// Returns a guard that nobody waits for.
+    fn uncounted(&self) -> ShutdownGuard {
+        ShutdownGuard {
+            requested: self.shared.requested.subscribe(),
+            _shared: Arc::clone(&self.shared),
+            _ticket: None,
+        }
+    }
+
+    /// Returns the number of remaining tasks, including those elsewhere that hold a [`guard`](Self::guard).
     #[must_use]
     pub fn tasks(&self) -> usize {
         self.shared.lock().left.len()
@@ -218,8 +228,8 @@ impl Shutdown {
     /// [`Timers::close`](crate::Timers::close), 5 s by default; a slightly longer grace lets every connection end by
     /// itself.
     ///
-    /// A task that blocks its thread cannot be dropped until it next awaits something. It is waited for at most 1 s
-    /// after the grace period.
+    /// A task that blocks its thread cannot be dropped until it next awaits something, and a task elsewhere that holds a
+    /// [`guard`](Self::guard) not at all. Both are waited for at most 1 s after the grace period.
     ///
     /// # Cancel safety
     ///
@@ -317,6 +327,8 @@ pub struct ShutdownGuard {
     requested: watch::Receiver<bool>,
     /// Keeps the sender alive while a guard waits for it.
     _shared: Arc<Server>,
+    /// What [`Shutdown::finish`] waits for if the task is run elsewhere.
+    _ticket: Option<Arc<Ticket>>,
 }
 
 impl ShutdownGuard {
@@ -361,7 +373,8 @@ impl ShutdownGuard {
 #[must_use = "it tells whether connections had to be dropped"]
 #[non_exhaustive]
 pub struct ShutdownOutcome {
-    /// The number of tasks that were left at the deadline, and dropped.
+    /// The number of tasks that were left at the deadline, and dropped. Tasks elsewhere, which hold a
+    /// [`guard`](Shutdown::guard), count, but cannot be dropped.
     pub dropped: usize,
 }
 

@@ -14,7 +14,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::oneshot,
     task::{JoinHandle, yield_now},
-    time::Instant,
+    time::{Instant, sleep},
 };
 use websocket_proto::{
     CloseCode, CloseInfo, Config, Error, Message, Side, Timers,
@@ -235,7 +235,37 @@ async fn no_task_is_started_behind_the_request() {
     });
     assert!(!started);
     assert_eq!(ran.load(Ordering::Relaxed), 1, "what the task owned is dropped");
+    drop(guard);
     assert!(shutdown.finish(GRACE).await.is_graceful());
+}
+
+/// A task that another server runs, such as that of an HTTP upgrade, is waited for, and its clones of the guard, too.
+#[tokio::test(start_paused = true)]
+async fn tasks_elsewhere_are_waited_for_while_they_hold_a_guard() {
+    let shutdown = Shutdown::new();
+    let mut guard = shutdown.guard();
+    let clone = guard.clone();
+    assert_eq!(shutdown.tasks(), 1, "a clone is not another task");
+    tokio::spawn(async move {
+        guard.requested().await;
+        sleep(GRACE / 4).await;
+        drop(guard);
+        sleep(GRACE / 4).await;
+        drop(clone);
+    });
+    let began = Instant::now();
+    assert!(shutdown.finish(GRACE).await.is_graceful());
+    assert_eq!(began.elapsed(), GRACE / 2);
+
+    // Nobody waits for what begins after the request, and a guard that is kept does not hold up the end for ever.
+    let late = shutdown.guard();
+    assert!(late.is_requested());
+    assert!(shutdown.finish(GRACE).await.is_graceful());
+    let shutdown = Shutdown::new();
+    let kept = shutdown.guard();
+    assert_eq!(shutdown.finish(GRACE).await.dropped, 1);
+    drop(kept);
+    assert_eq!(shutdown.tasks(), 0);
 }
 
 #[tokio::test(start_paused = true)]
