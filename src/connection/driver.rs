@@ -321,7 +321,7 @@ impl Driver {
     }
 
     /// Returns the next step of a caller that waits until all output is written, and also reads, so that two peers that
-    /// both write do not block each other (DRV-20). It ends with [`Step::Written`], or with [`Step::Ended`] if the rest
+    /// both write do not block each other. It ends with [`Step::Written`], or with [`Step::Ended`] if the rest
     /// cannot be written.
     ///
     /// Events may be left in the receiving half. Once there is no more room (the buffer is full, and a long message is

@@ -166,7 +166,7 @@ impl Driver {
         }
     }
 
-    /// Returns whether messages are accepted and dropped, because the transport accepts no more bytes (rule 7) although
+    /// Returns whether messages are accepted and dropped, because the transport accepts no more bytes although
     /// neither side has closed. A sending call that has no other way to report this fails with
     /// [`write_outcome`](Self::write_outcome).
     #[inline]
