@@ -17,7 +17,7 @@ use crate::{
 pub enum ProtocolError {
     /// A frame header that no endpoint may send.
     #[error("invalid frame header: {0}")]
-    Frame(#[from] FrameError),
+    Frame(FrameError),
     /// A reserved bit that no negotiated extension uses ([RFC 6455 §5.2]).
     ///
     /// [RFC 6455 §5.2]: https://www.rfc-editor.org/rfc/rfc6455#section-5.2
@@ -58,7 +58,7 @@ pub enum ProtocolError {
     InvalidCompression,
     /// A Close frame has an invalid payload.
     #[error("invalid close payload: {0}")]
-    ClosePayload(#[from] ClosePayloadError),
+    ClosePayload(ClosePayloadError),
     /// The transport ended without a closing handshake ([RFC 6455 §7.1.5]): code 1006.
     ///
     /// [RFC 6455 §7.1.5]: https://www.rfc-editor.org/rfc/rfc6455#section-7.1.5
@@ -67,6 +67,18 @@ pub enum ProtocolError {
     /// A deadline of [`Timers`](crate::Timers) passed.
     #[error("timed out: {0}")]
     TimedOut(Timer),
+}
+
+impl From<FrameError> for ProtocolError {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<ClosePayloadError> for ProtocolError {
+    fn from(error: ClosePayloadError) -> Self {
+        Self::ClosePayload(error)
+    }
 }
 
 impl ProtocolError {

@@ -57,7 +57,7 @@ pub enum ProxyError {
     SocksCredentials,
     /// The head of the proxy's response violates the grammar or a limit.
     #[error("invalid response from the proxy: {0}")]
-    Head(#[source] HandshakeError),
+    Head(HandshakeError),
     /// The proxy violated its protocol.
     #[error("the proxy violated its protocol")]
     Malformed,
@@ -75,7 +75,7 @@ pub enum RedirectError {
     TooMany,
     /// The target of the redirect is not a URI to connect to.
     #[error("invalid redirect: {0}")]
-    Location(#[source] UriError),
+    Location(UriError),
     /// The server redirects from `wss` to `ws`.
     #[error("redirect from wss to ws")]
     Insecure,
@@ -95,7 +95,7 @@ pub enum TlsError {
     NoRoots,
     /// An added root certificate is invalid.
     #[error("invalid root certificate: {0}")]
-    InvalidRoot(#[source] rustls::Error),
+    InvalidRoot(rustls::Error),
     /// The URI's host cannot be the name in a certificate.
     #[error("the host is not a valid name in a certificate")]
     ServerName,

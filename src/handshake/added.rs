@@ -29,9 +29,9 @@ impl ExtraFields {
 
     /// Returns the lines, each with its line end.
     pub(super) fn lines(&self) -> Result<&[u8], HeaderError> {
-        match self.error {
+        match &self.error {
             None => Ok(&self.lines),
-            Some(error) => Err(error),
+            Some(error) => Err(error.clone()),
         }
     }
 
@@ -51,13 +51,13 @@ impl ExtraFields {
     fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
         // RFC 9110 §5.1, §5.5: a line end inside a name or a value would inject fields or a whole message.
         if !fields::is_token(name.as_bytes()) || name.len() > MAX_NAME_LEN {
-            return Err(HeaderError::Name);
+            return Err(HeaderError::Name(name.into()));
         }
         if !fields::is_field_value(value) {
-            return Err(HeaderError::Value);
+            return Err(HeaderError::Value(name.into()));
         }
         if HandshakeField::from_name(name).is_some() || is_websocket_field(name) {
-            return Err(HeaderError::Reserved);
+            return Err(HeaderError::Reserved(name.into()));
         }
         if self.count == MAX_EXTRA_FIELDS {
             return Err(HeaderError::TooMany);

@@ -1,6 +1,7 @@
 //! Errors of the opening handshake, and the status with which a server answers them.
 
 use alloc::boxed::Box;
+use core::{fmt, ops::Deref};
 
 use super::{headers::HandshakeField, refusal::Refusal, uri::UriError};
 use crate::{deflate::params::DeflateError, frame::Rsv};
@@ -49,16 +50,16 @@ pub enum HandshakeError {
     #[error("request announces a body")]
     Body,
     /// A required field is missing.
-    #[error("{0} is missing")]
+    #[error("header field {0} is missing")]
     MissingField(HandshakeField),
     /// A field that must occur only once is repeated.
-    #[error("{0} is repeated")]
+    #[error("header field {0} is repeated")]
     RepeatedField(HandshakeField),
     /// A field that HTTP/2 does not allow.
-    #[error("{0} is not allowed in HTTP/2")]
+    #[error("header field {0} is not allowed in HTTP/2")]
     ForbiddenField(HandshakeField),
     /// A field has an invalid value.
-    #[error("{0} is invalid")]
+    #[error("header field {0} is invalid")]
     InvalidField(HandshakeField),
     /// The client offers the same subprotocol twice.
     #[error("subprotocol is offered twice")]
@@ -95,7 +96,7 @@ pub enum HandshakeError {
     ReservedBits(Rsv),
     /// The server's permessage-deflate response violates a rule, or does not match the client's offer.
     #[error("invalid permessage-deflate response: {0}")]
-    Deflate(#[from] DeflateError),
+    Deflate(DeflateError),
     /// The transport ended before the handshake did.
     #[error("connection ended during the opening handshake")]
     Eof,
@@ -105,6 +106,12 @@ pub enum HandshakeError {
     /// The handshake has already ended, with a result or with an error.
     #[error("opening handshake has already ended")]
     Ended,
+}
+
+impl From<DeflateError> for HandshakeError {
+    fn from(error: DeflateError) -> Self {
+        Self::Deflate(error)
+    }
 }
 
 impl HandshakeError {
@@ -142,26 +149,60 @@ impl HandshakeError {
     }
 }
 
-/// Why one of the application's header fields cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why one of the application's header fields cannot be sent. It has the name of the field, but not the value, which may
+/// be a credential.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum HeaderError {
     /// The name is not a token, or longer than 65,535 bytes.
-    #[error("invalid header field name")]
-    Name,
+    #[error("invalid header field name {0:?}")]
+    Name(FieldName),
     /// The value contains a control character.
-    #[error("invalid header field value")]
-    Value,
+    #[error("invalid value of the header field {0}")]
+    Value(FieldName),
     /// The handshake itself writes this field. Use the methods for what can be chosen about it.
-    #[error("header field is written by the handshake: subprotocols, extensions and the origin have methods")]
-    Reserved,
+    #[error("header field {0} is written by the handshake: subprotocols, extensions and the origin have methods")]
+    Reserved(FieldName),
     /// There are more than 4,096 fields.
     #[error("too many header fields")]
     TooMany,
 }
 
+/// The name of a header field, as the application wrote it.
+///
+/// It derefs to a [`str`].
+#[derive(Clone, PartialEq, Eq)]
+// Boxed twice, since an error with the length beside the pointer would be larger than a `Result` should be.
+pub struct FieldName(Box<Box<str>>);
+
+impl From<&str> for FieldName {
+    fn from(name: &str) -> Self {
+        Self(Box::new(name.into()))
+    }
+}
+
+impl Deref for FieldName {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&**self, f)
+    }
+}
+
+impl fmt::Display for FieldName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&**self, f)
+    }
+}
+
 /// Why a request cannot be accepted as the application asked. The request can still be rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {
     /// A header field cannot be sent.
@@ -189,7 +230,7 @@ pub enum AcceptError {
 }
 
 /// Why a rejection is not a valid HTTP response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RejectError {
     /// A header field cannot be sent.
@@ -204,14 +245,14 @@ pub enum RejectError {
 }
 
 /// Why an upgrade request cannot be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RequestError {
     /// A header field cannot be sent.
     #[error(transparent)]
     Header(#[from] HeaderError),
     /// The application gave a field of the handshake another value than the handshake sends.
-    #[error("{0} is written by the handshake with another value")]
+    #[error("header field {0} is written by the handshake with another value")]
     Field(HandshakeField),
     /// The method is not `GET`.
     #[error("method is not GET")]

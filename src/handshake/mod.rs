@@ -52,7 +52,7 @@ mod uri;
 pub use self::connect::ConnectHandshake;
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},
-    error::{AcceptError, HandshakeError, HeaderError, RejectError, RequestError},
+    error::{AcceptError, FieldName, HandshakeError, HeaderError, RejectError, RequestError},
     headers::{HandshakeField, Headers},
     opening::{Handshake, Opening},
     origin::OriginPolicy,

@@ -263,11 +263,11 @@ fn body() {
 #[test]
 fn errors_name_the_field() {
     for (request, expected) in [
-        (Head::request().without("Upgrade"), "Upgrade is missing"),
-        (Head::request().add("Host: b"), "Host is repeated"),
+        (Head::request().without("Upgrade"), "header field Upgrade is missing"),
+        (Head::request().add("Host: b"), "header field Host is repeated"),
         (
             Head::request().with("Sec-WebSocket-Key", "?"),
-            "Sec-WebSocket-Key is invalid",
+            "header field Sec-WebSocket-Key is invalid",
         ),
     ] {
         assert_eq!(serve(request).expect_err(expected).to_string(), expected);

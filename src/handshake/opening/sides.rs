@@ -107,7 +107,7 @@ impl Opening<ServerHandshake> {
     pub fn reject(&mut self, rejection: &Rejection) -> Result<(), RejectError> {
         let response = rejection.to_bytes();
         rejection.log(&response);
-        let outcome = response.as_ref().map(drop).map_err(|&error| error);
+        let outcome = response.as_ref().map(drop).map_err(Clone::clone);
         self.refuse(response.unwrap_or_else(|_| error_head(500)));
         outcome
     }

@@ -93,7 +93,7 @@ fn fields_of_the_handshake() {
     );
     assert_eq!(
         convert(&[("Sec-WebSocket-Other", "x")]).expect_err("reserved"),
-        RequestError::Header(HeaderError::Reserved)
+        RequestError::Header(HeaderError::Reserved("sec-websocket-other".into()))
     );
 }
 

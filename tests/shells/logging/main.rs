@@ -61,7 +61,7 @@ fn handshakes_of_other_http_stacks_are_logged() {
     let (lines, _) = collect(|| UpgradeRequest::from_http(&request).is_err());
     assert_eq!(
         lines,
-        ["DEBUG handshake: handshake refused role=\"server\" status=400 error=Host is missing"]
+        ["DEBUG handshake: handshake refused role=\"server\" status=400 error=header field Host is missing"]
     );
 
     let request: ClientRequest = "wss://example.com/chat".parse().expect("a URI");

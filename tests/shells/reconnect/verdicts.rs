@@ -150,7 +150,7 @@ fn errors() {
     }
     for error in [
         Error::Uri(UriError::Scheme),
-        Error::Request(RequestError::Header(HeaderError::Value)),
+        Error::Request(RequestError::Header(HeaderError::Value("X".into()))),
         Error::Entropy(EntropyError::new()),
         Error::TlsUnavailable,
         Error::FragmentDelivery,
