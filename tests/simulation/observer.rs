@@ -152,7 +152,8 @@ impl Observer {
                 let message = limit(timers.message).expect("a deadline");
                 // What is read after the failure, and thrown away, may be the rest of the message.
                 let progress = last_byte_of_message(record).unwrap_or_default();
-                (progress, progress + message, last_read + greatest(message))
+                let looked = last_read.max(record.refused_until.unwrap_or_default());
+                (progress, progress + message, looked + greatest(message))
             }
             Timer::Write => {
                 let write = limit(timers.write).expect("a deadline");
@@ -237,13 +238,14 @@ impl Observer {
                 assert!(!dead, "promise 10: a dead peer since {last_read:?}");
             }
         }
-        // A caller that waits to write does not look at what it reads.
+        // A caller that waits to write does not look at what it reads, and begins to once it has written.
         if let (Some(message), None) = (limit(timers.message), record.refused_since) {
+            let looked = last_read.max(record.refused_until.unwrap_or_default());
             // To look at what was read takes time, and is not needed often.
-            if overdue(last_read, greatest(message)) {
+            if overdue(looked, greatest(message)) {
                 assert!(
                     last_byte_of_message(record).is_none(),
-                    "promise 10: an unfinished message since {last_read:?}"
+                    "promise 10: an unfinished message since {looked:?}"
                 );
             }
         }

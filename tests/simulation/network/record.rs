@@ -19,6 +19,8 @@ pub struct Record {
     pub moved: Option<Duration>,
     /// Since when nothing is taken that was to be written.
     pub refused_since: Option<Duration>,
+    /// Until when nothing was taken, the last time.
+    pub refused_until: Option<Duration>,
     /// How often nothing was taken.
     pub refusals: usize,
     /// When the first write failed.
@@ -60,7 +62,9 @@ impl Record {
     /// A byte was taken, or a flush was finished.
     pub fn has_moved(&mut self) {
         self.moved = Some(clock::now());
-        self.refused_since = None;
+        if self.refused_since.take().is_some() {
+            self.refused_until = self.moved;
+        }
     }
 
     pub fn was_refused(&mut self) {
