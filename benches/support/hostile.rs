@@ -183,8 +183,10 @@ pub(crate) mod compressed {
         frame::{Opcode, Rsv},
     };
 
-    use super::{Input, LEN, Receiver, frames};
-    use crate::support::{MIB, deflate};
+    use super::{
+        super::{MIB, deflate},
+        Input, LEN, Receiver, frames,
+    };
 
     const RSV1: Rsv = Rsv::RSV1;
 

@@ -148,7 +148,8 @@ fn extensions() {
 /// HS-C-07, HS-C-19: header fields of the caller can neither inject anything nor replace what the handshake writes.
 #[test]
 fn caller_fields() {
-    let cases: &[(&str, &str, fn(FieldName) -> HeaderError)] = &[
+    type Fault = fn(FieldName) -> HeaderError;
+    let cases: &[(&str, &str, Fault)] = &[
         ("X\r\nY", "z", HeaderError::Name),
         ("X Y", "z", HeaderError::Name),
         ("", "z", HeaderError::Name),

@@ -249,7 +249,8 @@ fn end_of_rejected_handshake() {
 #[test]
 fn application_fields() {
     let accepted = request(Head::request());
-    let cases: &[(&str, &str, fn(FieldName) -> HeaderError)] = &[
+    type Fault = fn(FieldName) -> HeaderError;
+    let cases: &[(&str, &str, Fault)] = &[
         ("X\r\nY", "z", HeaderError::Name),
         ("X: y", "z", HeaderError::Name),
         ("", "z", HeaderError::Name),

@@ -193,7 +193,7 @@ fn a_long_message_is_received_by_one_who_waits_to_write() {
         world.until(1000);
         assert_eq!(world.got.len(), 2);
         let expected = if kind == TEXT {
-            str::from_utf8(&payload).unwrap()
+            std::str::from_utf8(&payload).unwrap()
         } else {
             "binary"
         };

@@ -27,8 +27,8 @@ pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
     let (mut websocket, _) = WebSocket::accept_with(stream, &config, async |_| Ok(Accept::new())).await?;
     while let Some(event) = websocket.recv_event().await? {
         if let Event::Fragment(fragment) = event {
-            let data = fragment.data.into_owned();
-            websocket.feed(Fragment::new(data, fragment.is_last)).await?;
+            let (data, is_last) = (fragment.data.into_owned(), fragment.is_last);
+            websocket.feed(Fragment::new(data, is_last)).await?;
         }
     }
     Ok(())
