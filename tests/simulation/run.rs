@@ -159,8 +159,18 @@ impl Run {
             }
             for task in end.tasks(false) {
                 let before = end.application.progress();
+                let written = |network: &Network| network.record(n).taken;
+                let (has_written, sends) = (
+                    written(&self.network.borrow()),
+                    task == 1 && end.application.is_kept_waiting(),
+                );
                 end.poll(task);
                 let after = end.application.progress();
+                if sends {
+                    // What a task waits to write can leave only once the network takes it, and then the task is woken.
+                    let now = written(&self.network.borrow());
+                    assert_eq!(has_written, now, "a sender was not woken");
+                }
                 let role = end.application.role;
                 assert_eq!(before, after, "task {task} of {role:?} waited for what had happened");
             }
