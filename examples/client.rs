@@ -68,6 +68,11 @@ struct Options {
     #[arg(long)]
     deflate: bool,
 
+    /// Offer it without parameters, for servers that answer 400 to several offers
+    #[cfg(feature = "deflate")]
+    #[arg(long, requires = "deflate")]
+    bare_offer: bool,
+
     /// Largest message that is accepted, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_message_size: u64,
@@ -175,7 +180,13 @@ fn config(options: &Options) -> Config {
     }
     let config = Config::new().limits(limits).timers(timers);
     #[cfg(feature = "deflate")]
-    let config = config.deflate(options.deflate.then(websocket_proto::DeflateConfig::context_takeover));
+    let config = config.deflate(options.deflate.then(|| {
+        let policy = match options.bare_offer {
+            true => websocket_proto::OfferPolicy::Bare,
+            false => websocket_proto::OfferPolicy::Lenient,
+        };
+        websocket_proto::DeflateConfig::context_takeover().offer_policy(policy)
+    }));
     config
 }
 

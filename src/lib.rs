@@ -235,7 +235,7 @@ pub use crate::{
         CloseInfo, Connection, Driver, Event, Inbound, Outbound, Output, OwnedOutput, ProtocolError, ReadyState,
         RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,
     },
-    deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams},
+    deflate::params::{ContextTakeover, DeflateConfig, DeflateError, DeflateOffer, DeflateParams, OfferPolicy},
     entropy::{Entropy, EntropyError, OsEntropy},
     frame::{CloseCode, CloseFrame},
     message::{ExtensionFrame, Fragment, Message, MessageKind, Payload, Text},

@@ -1,8 +1,9 @@
 //! The negotiated parameters of permessage-deflate; nothing here compresses anything.
 
+mod element;
 mod negotiate;
 
-pub use self::negotiate::{DeflateError, DeflateOffer};
+pub use self::{element::DeflateError, negotiate::DeflateOffer};
 
 /// Whether the sender of a direction may refer to its earlier messages ([RFC 7692 §7.1.1]).
 ///
@@ -16,11 +17,42 @@ pub enum ContextTakeover {
     Forbid,
 }
 
+/// Which offers of permessage-deflate a client makes ([RFC 7692 §5.1, §7.1.3]).
+///
+/// Several offers are alternatives in order of preference: a server accepts the first one that it can honour. Many
+/// servers cannot limit their window, or always use context takeover, or ignore all parameters. Servers do not use this
+/// setting.
+///
+/// [RFC 7692 §5.1, §7.1.3]: https://www.rfc-editor.org/rfc/rfc7692#section-7.1.3
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum OfferPolicy {
+    /// First what the settings ask for, and last what every deployed server understands, which demands nothing of the
+    /// server. This is the default.
+    ///
+    /// A server that accepts only the last offer chooses its own window and context takeover. The connection then holds
+    /// up to 32 KiB to receive, whatever the settings say; what this side sends stays within them.
+    #[default]
+    Lenient,
+    /// Only offers with which this side holds no more than the settings allow.
+    ///
+    /// A server that cannot honour them declines, and the connection opens without compression. If a server accepts
+    /// without confirming what was asked for, the handshake fails with [`DeflateError::ServerContextTakeover`] or
+    /// [`DeflateError::ServerWindow`].
+    Strict,
+    /// A single offer without parameters, for servers that cannot read others: some answer several offers, or
+    /// parameters that they do not know, with status 400. libwebsockets from 4.4 on cuts off its response to
+    /// [`new`](DeflateConfig::new), and mixes up the two sides.
+    ///
+    /// As with [`Lenient`](Self::Lenient), the connection may hold 32 KiB to receive.
+    Bare,
+}
+
 /// How permessage-deflate is negotiated and used ([RFC 7692 §7]).
 ///
 /// Pass it to [`Config::deflate`](crate::Config) (feature `deflate`): a server then accepts the first offer that it can
-/// honour, and a client makes an offer. Without it, nothing is offered or accepted. A direction is named after its
-/// sender, as on the wire: the server's direction is what the server sends.
+/// honour, and a client makes the offers of its [`offer_policy`](Self::offer_policy). Without it, nothing is offered or
+/// accepted. A direction is named after its sender, as on the wire: the server's direction is what the server sends.
 ///
 /// # Security
 ///
@@ -50,13 +82,19 @@ pub enum ContextTakeover {
 /// would cost more than compressing a short message, so the connection keeps its own compressor. While a message is
 /// arriving, or being sent in fragments, its codec state stays with the connection.
 ///
+/// A sender always stays within its own settings, whatever was negotiated, and so does a server. Only for what a
+/// *client receives*, the server's response decides: with an [`OfferPolicy`] other than
+/// [`Strict`](OfferPolicy::Strict), the server may use context takeover and the largest window, which takes up to
+/// 32 KiB. No response takes more. If a server allows the client only a window of 8 bits, which the compressor does not
+/// support, the client sends its messages uncompressed.
+///
 /// # Defaults
 ///
-/// [`new`](Self::new) forbids context takeover in both directions. Idle connections then hold nothing, and a connection
-/// costs the same whatever its peer asks for. Use it for servers whose load is unknown; for individual messages of some
-/// KiB, it compresses as well. [`context_takeover`](Self::context_takeover) allows context takeover in both directions,
-/// with a window of 4 KiB for what this side sends. Use it for many short, similar messages; it costs up to 8 KiB per
-/// connection.
+/// [`new`](Self::new) forbids context takeover in both directions. Idle connections of a server then hold nothing, and
+/// a connection costs the same whatever its peer asks for. Use it for servers whose load is unknown; for individual
+/// messages of some KiB, it compresses as well. [`context_takeover`](Self::context_takeover) allows context takeover in
+/// both directions, with windows of 4 KiB. Use it for many short, similar messages; it costs up to 8 KiB per
+/// connection. A client with either can hold 32 KiB to receive, as described above.
 ///
 /// ```
 /// use websocket_proto::{ContextTakeover, DeflateConfig};
@@ -92,11 +130,13 @@ pub struct DeflateConfig {
     pub memory_level: u8,
     /// Messages shorter than this, in bytes, are sent uncompressed. Default 128. Does not apply to fragments.
     pub threshold: usize,
+    /// Which offers a client makes. Default [`Lenient`](OfferPolicy::Lenient). Servers do not use it.
+    pub offer_policy: OfferPolicy,
 }
 
 impl DeflateConfig {
-    /// The smallest window that can be set. The RFC also defines 8, which the compressor does not support: an offer
-    /// that requires it of this side is declined, and a response that does so fails the handshake.
+    /// The smallest window that can be set. The RFC also defines 8, which the compressor does not support: a server
+    /// declines an offer that requires it, and a client whose server requires it sends its messages uncompressed.
     pub const MIN_WINDOW_BITS: u8 = 9;
 
     /// The largest window.
@@ -113,6 +153,7 @@ impl DeflateConfig {
             level: 6,
             memory_level: 8,
             threshold: 128,
+            offer_policy: OfferPolicy::Lenient,
         }
     }
 
@@ -177,6 +218,13 @@ impl DeflateConfig {
         self
     }
 
+    /// Sets which offers a client makes.
+    #[must_use]
+    pub const fn offer_policy(mut self, policy: OfferPolicy) -> Self {
+        self.offer_policy = policy;
+        self
+    }
+
     /// Returns the settings with every number within its limits, since the fields can be set directly.
     pub(crate) const fn bounded(self) -> Self {
         self.server_max_window_bits(self.server_max_window_bits)
@@ -202,7 +250,10 @@ const fn nearest(value: u8, least: u8, most: u8) -> u8 {
     }
 }
 
-/// The negotiated parameters of permessage-deflate ([RFC 7692 §7.1]).
+/// The negotiated parameters of permessage-deflate, as the response states them ([RFC 7692 §7.1]).
+///
+/// They bound what a sender may do. Within them, its own settings apply: a server with a smaller window uses that one,
+/// without stating it if the client did not ask.
 ///
 /// A connection gets them from [`Negotiated::deflate`](crate::Negotiated::deflate).
 ///

@@ -78,7 +78,7 @@ impl ClientHandshake {
     /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
     pub fn new(request: ClientRequest, nonce: [u8; 16], config: &Config) -> Result<Self, RequestError> {
         let key = encode_key(nonce);
-        let (request, offers) = request.into_bytes(&key, config.deflate_config())?;
+        let (request, offers) = request.into_bytes(&key, config)?;
         Ok(Self {
             request,
             accept_value: accept_value(&key),

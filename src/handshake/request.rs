@@ -12,6 +12,7 @@ use super::{
     uri::{Uri, UriError},
 };
 use crate::{
+    config::Config,
     deflate::params::DeflateConfig,
     fields::{self, Extension},
     frame::Rsv,
@@ -146,11 +147,9 @@ impl ClientRequest {
     pub(super) fn into_bytes(
         mut self,
         key: &[u8; KEY_LEN],
-        deflate: Option<DeflateConfig>,
+        config: &Config,
     ) -> Result<(Vec<u8>, Offers), RequestError> {
-        if let Some(deflate) = deflate {
-            self.offers.add_deflate(deflate)?;
-        }
+        self.offers.add_configured(config)?;
         let mut request = Vec::with_capacity(256 + self.uri.resource_name().len() + self.fields.lines()?.len());
         // §4.1, request items 1 to 10.
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
@@ -198,15 +197,19 @@ impl TryFrom<&str> for ClientRequest {
 }
 
 impl Offers {
-    /// Offers permessage-deflate as configured.
-    fn add_deflate(&mut self, deflate: DeflateConfig) -> Result<(), RequestError> {
+    /// Offers permessage-deflate, if it is configured.
+    pub(super) fn add_configured(&mut self, config: &Config) -> Result<(), RequestError> {
+        let Some(deflate) = config.deflate_config() else {
+            return Ok(());
+        };
         // RFC 7692 §5.2: two extensions cannot both use RSV1.
         let is_claimed = self.claims.iter().any(|bits| bits.contains(Rsv::RSV1));
         if is_claimed || self.extensions.iter().any(takes_rsv1) {
             return Err(RequestError::ConflictingExtension);
         }
-        self.claims.push(Rsv::NONE);
-        self.extensions.push(deflate.offer());
+        let offers = deflate.offers();
+        self.claims.resize(self.claims.len() + offers.len(), Rsv::NONE);
+        self.extensions.extend(offers);
         self.deflate = Some(deflate);
         Ok(())
     }
@@ -276,7 +279,9 @@ mod tests {
                 .header("accept-language", "de")
                 .header("Cookie", "a=User-Agent:");
             request.redirect(uri.parse().expect("a URI"));
-            let (bytes, _) = request.into_bytes(&[b'k'; KEY_LEN], None).expect("a valid request");
+            let (bytes, _) = request
+                .into_bytes(&[b'k'; KEY_LEN], &Config::new())
+                .expect("a valid request");
             String::from_utf8(bytes).expect("text")
         };
         let harmless = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Version: 13\r\n\

@@ -214,7 +214,7 @@ impl Pair {
 pub fn negotiate(client: &Config, server: &Config) -> (Negotiated, Negotiated) {
     let (mut for_client, mut for_server) = (Negotiated::new(Role::Client), Negotiated::new(Role::Server));
     if let (Some(client), Some(server)) = (client.deflate, server.deflate) {
-        if let Some((params, answer)) = server.answer([client.offer()]) {
+        if let Some((params, answer)) = server.answer(client.offers()) {
             for_client = for_client.with_deflate(client.check_answer(&answer).unwrap());
             for_server = for_server.with_deflate(params);
         }

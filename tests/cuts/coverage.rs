@@ -37,6 +37,7 @@ const WITHOUT_BYTES: &[(&str, &str)] = &[
         "what is offered and accepted, which EXT-01 to EXT-06 show as bytes",
     ),
     ("CL-29", "what is done with a reason"),
+    ("PMD-46 PMD-47", "what a client offers, and what a connection holds"),
     ("SEC-10 SEC-12", "what holds for all bytes there are"),
     (
         "EXT-07 PMD-20 PMD-29 PMD-30 PMD-39 PMD-44 PMD-45",

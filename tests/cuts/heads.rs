@@ -239,7 +239,11 @@ pub(super) const RESPONSES: &[Row] = &[
 fn config() -> Config {
     let config = Config::new().limits(Limits::new().max_head_fields(12));
     #[cfg(feature = "deflate")]
-    let config = config.deflate(websocket_proto::DeflateConfig::new());
+    let config = {
+        use websocket_proto::{DeflateConfig, OfferPolicy};
+
+        config.deflate(DeflateConfig::new().offer_policy(OfferPolicy::Strict))
+    };
     config
 }
 

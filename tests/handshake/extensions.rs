@@ -12,9 +12,12 @@ use websocket_proto::{
     },
 };
 
-#[cfg(feature = "deflate")]
-use crate::support::serve_with;
 use crate::support::{Head, NONCE, connect_with, plain_request, serve};
+#[cfg(feature = "deflate")]
+use crate::{
+    deflate::{config, open},
+    support::serve_with,
+};
 
 const MALFORMED: [&str; 26] = [
     "",
@@ -322,4 +325,54 @@ fn the_reserved_bit_of_compression() {
     let refused = ClientHandshake::new(offer(Rsv::RSV1), NONCE, &config);
     assert!(matches!(refused, Err(RequestError::ConflictingExtension)));
     assert!(ClientHandshake::new(offer(Rsv::RSV3), NONCE, &config).is_ok());
+}
+
+/// EXT-15: extensions of the application can be combined with compression, unless they use the same reserved bit.
+#[cfg(feature = "deflate")]
+#[test]
+fn extensions_of_the_application_stay() {
+    let head = || {
+        Head::request().with(
+            "Sec-WebSocket-Extensions",
+            "permessage-deflate, foo; a, permessage-bzip2",
+        )
+    };
+    let (request, _) = serve_with(&config(open()), head()).expect("valid");
+    let accepted = request
+        .accept(Accept::new().extension(Extension::new("foo").flag("a")))
+        .expect("no conflict");
+    let response = String::from_utf8_lossy(accepted.response()).into_owned();
+    assert!(response.contains("Sec-WebSocket-Extensions: foo; a, permessage-deflate\r\n"));
+    assert!(accepted.into_negotiated().deflate().is_some());
+
+    // Two extensions that use RSV1 cannot go together.
+    for name in ["permessage-bzip2", "permessage-deflate"] {
+        let accept = || Accept::new().extension(Extension::new(name));
+        assert!(matches!(
+            request.accept(accept()),
+            Err(AcceptError::ConflictingExtension)
+        ));
+        assert!(request.accept(accept().uncompressed()).is_ok());
+        let (request, _) = serve_with(&Config::new(), head()).expect("valid");
+        assert!(request.accept(accept()).is_ok());
+
+        let request = plain_request().extension(Extension::new(name));
+        assert!(matches!(
+            ClientHandshake::new(request.clone(), NONCE, &config(open())),
+            Err(RequestError::ConflictingExtension)
+        ));
+        let answer = Head::response().with("Sec-WebSocket-Extensions", format!("{name}; x"));
+        let (response, _) = connect_with(&Config::new(), &request, answer).expect("the application's own offer");
+        assert_eq!(response.deflate(), None);
+    }
+    let request = plain_request().extension(Extension::new("foo"));
+    let answer = Head::response().with("Sec-WebSocket-Extensions", "permessage-deflate, foo");
+    let (response, _) = connect_with(&config(open()), &request, answer).expect("both were offered");
+    assert!(response.deflate().is_some());
+    // What the other one says is nothing about compression.
+    for answer in ["foo", "foo; server_max_window_bits=0"] {
+        let answer = Head::response().with("Sec-WebSocket-Extensions", answer);
+        let (response, _) = connect_with(&config(open()), &request, answer).expect("it was offered");
+        assert_eq!(response.deflate(), None);
+    }
 }

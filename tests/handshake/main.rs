@@ -6,6 +6,8 @@ mod client_request;
 mod client_response;
 #[cfg(feature = "deflate")]
 mod deflate;
+#[cfg(feature = "deflate")]
+mod deflate_peers;
 mod extensions;
 mod opening;
 mod origin;

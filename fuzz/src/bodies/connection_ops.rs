@@ -299,7 +299,7 @@ fn negotiate(configs: [Config; 2], deflate: bool) -> (Negotiated, Negotiated, [C
         return (client, server, configs);
     }
     let deflate = deflate_config();
-    let (params, answer) = deflate.answer([deflate.offer()]).expect("our own offer");
+    let (params, answer) = deflate.answer(deflate.offers()).expect("our own offer");
     let agreed = deflate.check_answer(&answer).expect("our own answer");
     (
         client.with_deflate(agreed),

@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
         return;
     };
     let (client, server) = (plan.client.config(), plan.server.config());
-    let (params, answer) = server.answer([client.offer()]).expect("our own offer can be honoured");
+    let (params, answer) = server.answer(client.offers()).expect("our own offer can be honoured");
     assert_eq!(client.check_answer(&answer), Ok(params));
     let delivery = if plan.pieces {
         Delivery::Fragments

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use arbitrary::{Arbitrary, Unstructured};
-use websocket_proto::{ContextTakeover, DeflateConfig, DeflateOffer, DeflateParams, handshake::Extension};
+use websocket_proto::{ContextTakeover, DeflateConfig, DeflateOffer, DeflateParams, OfferPolicy, handshake::Extension};
 
 const SERVER_NO_TAKEOVER: &str = "server_no_context_takeover";
 const CLIENT_NO_TAKEOVER: &str = "client_no_context_takeover";
@@ -36,7 +36,12 @@ impl Settings {
             .client_context_takeover(takeover(self.client_takeover))
             .level(self.level % 11)
             .memory_level(self.memory_level % 11)
-            .threshold(usize::from(self.threshold));
+            .threshold(usize::from(self.threshold))
+            .offer_policy(match self.memory_level / 11 % 3 {
+                0 => OfferPolicy::Lenient,
+                1 => OfferPolicy::Strict,
+                _ => OfferPolicy::Bare,
+            });
         // Fields can be set past the setters, to anything.
         config.server_max_window_bits = self.server_bits % 20;
         config.client_max_window_bits = self.client_bits % 20;
@@ -65,16 +70,11 @@ pub fn run(data: &[u8]) {
     };
     let (client, server) = (plan.client.config(), plan.server.config());
 
-    // Two ends of this crate understand each other; no answer is a client's demand that cannot be met, which ours never is.
-    let (params, answer) = server.answer([client.offer()]).expect("our own offer can be honoured");
-    assert_eq!(
-        client.check_answer(&answer),
-        Ok(params),
-        "{} to {}",
-        answer,
-        client.offer()
-    );
-    check_accepted(&server, &client.offer(), params, &answer);
+    // Two ends of this crate understand each other: a server of it can always honour the first offer.
+    let own = client.offers();
+    let (params, answer) = server.answer(own.clone()).expect("our own offer can be honoured");
+    assert_eq!(client.check_answer(&answer), Ok(params), "{answer} to {own:?}");
+    check_accepted(&server, &own[0], params, &answer);
 
     let offers: Vec<Extension<'_>> = plan
         .offers
@@ -99,8 +99,7 @@ pub fn run(data: &[u8]) {
     assert_eq!(
         client.check_answer(&answer).ok(),
         kept(&client, &answer),
-        "{answer} to {}",
-        client.offer()
+        "{answer} to {own:?}"
     );
 }
 
@@ -175,8 +174,13 @@ fn check_accepted(server: &DeflateConfig, offer: &Extension<'_>, agreed: Deflate
     }
     // The settings, whose numbers count as the nearest that are allowed.
     let bits = |bits: u8| bits.clamp(9, 15);
-    assert!(agreed.server_max_window_bits <= bits(server.server_max_window_bits));
-    assert!(agreed.server_max_window_bits >= 9);
+    if offered.contains_key(SERVER_BITS) {
+        assert!(agreed.server_max_window_bits <= bits(server.server_max_window_bits));
+        assert!(agreed.server_max_window_bits >= 9);
+    } else {
+        // The server uses a smaller one without saying so.
+        assert_eq!(agreed.server_max_window_bits, 15);
+    }
     let allows = |takeover| takeover == ContextTakeover::Allow;
     assert!(allows(server.server_context_takeover) || !allows(agreed.server_context_takeover));
     if allows(agreed.client_context_takeover) {
@@ -185,17 +189,28 @@ fn check_accepted(server: &DeflateConfig, offer: &Extension<'_>, agreed: Deflate
     }
 }
 
-/// What a client agrees to: §7.1, and that it has no compressor for 8 bits.
+/// What a client agrees to: §7.1, and what its policy says.
 fn kept(client: &DeflateConfig, answer: &Extension<'_>) -> Option<DeflateParams> {
     let params = read(answer)?;
     let agreed = meaning(&params)?;
     let bits = |bits: u8| bits.clamp(9, 15);
-    let keeps_server = agreed.server_max_window_bits <= bits(client.server_max_window_bits);
-    let keeps_client = match params.get(CLIENT_BITS) {
-        Some(Some(chosen)) => (9..=bits(client.client_max_window_bits)).contains(chosen),
+    let is_kept = match client.offer_policy {
+        // The window was not offered.
+        OfferPolicy::Bare => !params.contains_key(CLIENT_BITS),
+        OfferPolicy::Strict => {
+            let keeps_client = match params.get(CLIENT_BITS) {
+                Some(Some(chosen)) => *chosen <= bits(client.client_max_window_bits),
+                _ => true,
+            };
+            let is_limited = bits(client.server_max_window_bits) < 15;
+            let keeps_window = agreed.server_max_window_bits <= bits(client.server_max_window_bits);
+            let no_takeover = params.contains_key(SERVER_NO_TAKEOVER);
+            let keeps_takeover = client.server_context_takeover == ContextTakeover::Allow || no_takeover;
+            // Without takeover, the window does not matter.
+            keeps_client && ((keeps_window && keeps_takeover) || (is_limited && no_takeover))
+        }
+        // The last offer asks nothing of the server, and lets it choose any window for the client.
         _ => true,
     };
-    let keeps_takeover =
-        client.server_context_takeover == ContextTakeover::Allow || params.contains_key(SERVER_NO_TAKEOVER);
-    (keeps_server && keeps_client && keeps_takeover).then_some(agreed)
+    is_kept.then_some(agreed)
 }
