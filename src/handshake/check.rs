@@ -39,13 +39,10 @@ impl Headers {
     /// Refuses malformed lines of `Sec-WebSocket-Extensions`.
     pub(super) fn check_extensions(&self) -> Result<(), HandshakeError> {
         const INVALID: HandshakeError = HandshakeError::InvalidField(HandshakeField::Extensions);
-        // §9.1: several lines form one list, which has at least one element.
-        let mut count = None;
-        for line in self.known(HandshakeField::Extensions) {
-            let more = fields::count_extensions(line).map_err(|_| INVALID)?;
-            count = Some(count.unwrap_or(0) + more);
-        }
-        if count == Some(0) { Err(INVALID) } else { Ok(()) }
+        // RFC 9110 §5.6.1.2: empty elements do not count, so a list of nothing else is the same as no field. Some
+        // clients and proxies send such fields.
+        let mut lines = self.known(HandshakeField::Extensions);
+        lines.try_for_each(|line| fields::check_extensions(line).map_err(|_| INVALID))
     }
 
     /// Refuses non-ASCII bytes in the fields that the handshake interprets.

@@ -247,26 +247,16 @@ impl ClientRequest {
         const REFUSED: bool = false;
         let is_same = match field {
             HandshakeField::Protocol => {
-                let offered = self.offers.subprotocols.len();
                 for subprotocol in fields::elements(value) {
                     let subprotocol =
                         core::str::from_utf8(subprotocol).map_err(|_| RequestError::InvalidSubprotocol)?;
                     self = self.subprotocol(subprotocol);
                 }
-                // §4.1 item 10: at least one subprotocol.
-                if self.offers.subprotocols.len() == offered {
-                    return Err(RequestError::InvalidSubprotocol);
-                }
                 true
             }
             HandshakeField::Extensions => {
-                let offered = self.offers.extensions.len();
                 for extension in fields::extensions(value) {
                     self = self.extension(extension.map_err(|_| RequestError::InvalidExtension)?);
-                }
-                // §9.1: at least one extension.
-                if self.offers.extensions.len() == offered {
-                    return Err(RequestError::InvalidExtension);
                 }
                 true
             }

@@ -84,17 +84,13 @@ fn check_no_body(headers: &Headers) -> Result<(), HandshakeError> {
 }
 
 fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
-    // §4.1 item 10: at least one token.
-    let is_offered = headers.known(HandshakeField::Protocol).next().is_some();
+    // RFC 9110 §5.6.1.2: empty elements do not count, so a list of nothing else offers nothing.
     let mut count = 0;
     for subprotocol in headers.list(HandshakeField::Protocol) {
         if !fields::is_token(subprotocol) {
             return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
         }
         count += 1;
-    }
-    if is_offered && count == 0 {
-        return Err(HandshakeError::InvalidField(HandshakeField::Protocol));
     }
     // §4.1 item 10: none of them twice.
     if count > 1 && is_repeated(headers.list(HandshakeField::Protocol)) {

@@ -106,7 +106,13 @@ fn upgrade() {
 /// HS-C-25: Connection contains the token `upgrade`, in any of its lines and places.
 #[test]
 fn connection() {
-    for value in ["upgrade", "UPGRADE", "keep-alive, Upgrade", "Upgrade ,\tx"] {
+    for value in [
+        "upgrade",
+        "UPGRADE",
+        "keep-alive, Upgrade",
+        "Upgrade ,\tx",
+        ",,Upgrade,",
+    ] {
         assert!(connect(Head::response().with("Connection", value)).is_ok(), "{value}");
     }
     assert!(

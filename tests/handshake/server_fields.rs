@@ -131,22 +131,43 @@ fn subprotocols() {
     assert_eq!(request.select_subprotocol(&["chat"]), None);
 }
 
+/// HS-S-25: empty elements of a list of subprotocols are ignored, and a list of nothing else offers nothing.
+#[test]
+fn empty_subprotocols() {
+    for (value, offered) in [
+        ("", &[][..]),
+        (",", &[]),
+        (" , ,\t", &[]),
+        (",chat,,superchat ,", &["chat", "superchat"]),
+    ] {
+        let (request, _) = serve(Head::request().with("Sec-WebSocket-Protocol", value)).expect(value);
+        assert!(request.subprotocols().eq(offered.iter().copied()), "{value}");
+        let accepted = request.accept(Accept::new()).expect("nothing is selected");
+        assert!(!accepted.response().windows(9).any(|part| part == b"-Protocol"));
+    }
+}
+
+/// HS-S-14, HS-S-16: empty elements of the other two lists are ignored as well.
+#[test]
+fn empty_elements() {
+    for (name, value) in [
+        ("Upgrade", ", websocket,"),
+        ("Upgrade", ",,h2c, ,websocket"),
+        ("Connection", ",Upgrade,"),
+        ("Connection", "keep-alive,, ,Upgrade"),
+    ] {
+        assert!(serve(Head::request().with(name, value)).is_ok(), "{name}: {value}");
+        assert!(
+            serve(Head::request().with(name, value).add(format!("{name}:"))).is_ok(),
+            "{name}: {value}"
+        );
+    }
+}
+
 /// HS-S-25: subprotocols are non-empty tokens.
 #[test]
 fn invalid_subprotocols() {
-    for value in [
-        "",
-        ",",
-        " , ",
-        "a b",
-        "a/b",
-        "\"chat\"",
-        "a;b",
-        "a@b",
-        "a(b)",
-        "ch\u{e4}t",
-        "a, b c",
-    ] {
+    for value in ["a b", "a/b", "\"chat\"", "a;b", "a@b", "a(b)", "ch\u{e4}t", "a, b c"] {
         let error = serve(Head::request().with("Sec-WebSocket-Protocol", value)).expect_err(value);
         assert!(
             matches!(error, HandshakeError::InvalidField(HandshakeField::Protocol)),

@@ -97,10 +97,15 @@ fn fields_of_the_handshake() {
     assert_eq!(request.extensions().count(), 2);
     assert_eq!(request.origin(), Some("https://example.com"));
     assert_eq!(request.select_subprotocol(&["superchat"]), Some("superchat"));
+    // Empty lists offer nothing.
+    let empty = Draft::connect()
+        .add("sec-websocket-protocol", "")
+        .add("sec-websocket-extensions", ",");
+    let empty = from(&empty).expect("a valid request");
+    assert_eq!((empty.subprotocols().count(), empty.extensions().count()), (0, 0));
 
     for (name, value) in [
         ("sec-websocket-version", "8"),
-        ("sec-websocket-protocol", ""),
         ("sec-websocket-protocol", "a, a"),
         ("sec-websocket-protocol", "a b"),
         ("sec-websocket-extensions", "foo;"),
