@@ -1,4 +1,5 @@
-//! The opening handshake over HTTP/2: an extended CONNECT ([RFC 8441](https://www.rfc-editor.org/rfc/rfc8441)).
+//! The opening handshake over HTTP/2 and HTTP/3: an extended CONNECT ([RFC
+//! 8441](https://www.rfc-editor.org/rfc/rfc8441), [RFC 9220](https://www.rfc-editor.org/rfc/rfc9220)).
 
 use alloc::{boxed::Box, string::ToString, vec::Vec};
 
@@ -13,6 +14,7 @@ use super::{
     server::{UpgradeRequest, log_refused as log_request_refused},
     uri::UriError,
 };
+use crate::config::Config;
 
 /// The value of `:protocol`.
 const PROTOCOL: &str = "websocket";
@@ -118,9 +120,14 @@ pub struct ConnectHandshake {
 
 impl ClientRequest {
     /// Converts the request into an extended CONNECT, to send over an HTTP/2 or HTTP/3 connection (feature `http`; [RFC
-    /// 8441 §5]). Also returns the handshake that checks the response.
+    /// 8441 §5], [RFC 9220 §3]). Also returns the handshake that checks the response.
     ///
-    /// The scheme is `https` for `wss` and `http` for `ws`. There is no key, and so no nonce.
+    /// It offers what an HTTP/1.1 request with this configuration offers, permessage-deflate included. The scheme is
+    /// `https` for `wss` and `http` for `ws`. There is no key, and so no nonce.
+    ///
+    /// The request is the same for both versions, so its [`version`](Request::version) is not set. h2, hyper and h3
+    /// write that of their connection. Set it for a stack that chooses a connection by it, such as a client with a pool
+    /// of connections.
     ///
     /// The HTTP stack must send `:protocol` with the value `websocket`, which is not part of the request: h2 and hyper
     /// take it from an extension of the request, each in its own type. It must not be sent before the server has
@@ -128,10 +135,11 @@ impl ClientRequest {
     /// `is_extended_connect_protocol_enabled`.
     ///
     /// ```
-    /// use websocket_proto::handshake::ClientRequest;
+    /// use websocket_proto::{Config, handshake::ClientRequest};
     ///
+    /// let config = Config::new();
     /// let request: ClientRequest = "wss://example.com/chat".parse()?;
-    /// let (mut request, handshake) = request.subprotocol("chat").into_connect()?;
+    /// let (mut request, handshake) = request.subprotocol("chat").into_connect(&config)?;
     /// assert_eq!(request.uri(), "https://example.com/chat");
     /// // With h2: request.extensions_mut().insert(h2::ext::Protocol::from_static("websocket"));
     /// # request.extensions_mut().insert("websocket");
@@ -150,7 +158,9 @@ impl ClientRequest {
     ///
     /// [RFC 8441 §3]: https://www.rfc-editor.org/rfc/rfc8441#section-3
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
-    pub fn into_connect(self) -> Result<(Request<()>, ConnectHandshake), RequestError> {
+    /// [RFC 9220 §3]: https://www.rfc-editor.org/rfc/rfc9220#section-3
+    pub fn into_connect(mut self, config: &Config) -> Result<(Request<()>, ConnectHandshake), RequestError> {
+        self.offers.add_configured(config)?;
         let mut fields = Vec::new();
         self.write_fields(&mut fields)?;
         // RFC 8441 §5: the schemes are those of HTTP.
@@ -160,7 +170,6 @@ impl ClientRequest {
         // Nothing else is refused in a valid URI.
         *request.uri_mut() = uri.parse::<Uri>().map_err(|_: InvalidUri| UriError::TooLong)?;
         *request.method_mut() = Method::CONNECT;
-        *request.version_mut() = Version::HTTP_2;
         *request.headers_mut() = written_fields(&fields);
         Ok((request, ConnectHandshake { offers: self.offers }))
     }

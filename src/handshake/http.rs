@@ -96,8 +96,9 @@ impl Accepted {
     /// Returns the response as a type of the `http` crate (feature `http`): 101, or 200 for an extended CONNECT. The
     /// body is empty.
     ///
-    /// It has the fields of [`response`](Self::response). For an extended CONNECT, it has only those that HTTP/2
-    /// allows: the subprotocol, the extensions, and what the application added ([RFC 8441 §5]).
+    /// It has the fields of [`response`](Self::response). For an extended CONNECT, it has only those that HTTP/2 and
+    /// HTTP/3 allow: the subprotocol, the extensions, and what the application added ([RFC 8441 §5]). It is the same
+    /// for both, so the [`version`](Response::version) is not set: the HTTP stack writes that of its connection.
     ///
     /// [RFC 8441 §5]: https://www.rfc-editor.org/rfc/rfc8441#section-5
     #[must_use]
@@ -109,11 +110,11 @@ impl Accepted {
         let (via, head) = self.head();
         let mut response = Response::new(());
         *response.headers_mut() = written_fields(head);
-        match via {
-            Via::Upgrade => *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS,
-            // RFC 9113 §8.5: any 2xx accepts a CONNECT. HTTP/2 has no 101.
-            Via::Connect => *response.version_mut() = Version::HTTP_2,
-        }
+        *response.status_mut() = match via {
+            Via::Upgrade => StatusCode::SWITCHING_PROTOCOLS,
+            // RFC 9113 §8.5: any 2xx accepts a CONNECT. HTTP/2 and HTTP/3 have no 101.
+            Via::Connect => StatusCode::OK,
+        };
         response
     }
 }

@@ -1,9 +1,9 @@
 //! Extended CONNECT, as it is without a connection of HTTP/2.
 
 use bytes::Bytes;
-use http::{Method, Response, Version};
+use http::{Method, Request, Response, Version};
 use websocket_proto::{
-    Role,
+    Config, Role,
     handshake::{
         Accept, AcceptError, ClientRequest, ConnectHandshake, Extension, HandshakeError, HandshakeField, Rejection,
         RequestError, UpgradeRequest, UpgradeResponse, UriError,
@@ -78,7 +78,9 @@ fn fields_of_http1() {
         let error = from(&Draft::connect().add(name, value)).expect_err(name);
         assert!(matches!(error, HandshakeError::Body), "{error:?}");
     }
-    let (request, _) = client("ws://example.com").into_connect().expect("a valid request");
+    let (request, _) = client("ws://example.com")
+        .into_connect(&Config::new())
+        .expect("a valid request");
     assert_eq!(
         http_fields(request.headers()),
         [("sec-websocket-version".into(), b"13".to_vec())]
@@ -139,7 +141,11 @@ fn accepted() {
         .header("Set-Cookie", "a=1");
     let accepted = request.accept(accept).expect("a valid answer");
     let response: Response<Bytes> = accepted.response_http();
-    assert_eq!((response.status().as_u16(), response.version()), (200, Version::HTTP_2));
+    // The version is that of the connection, and so not set.
+    assert_eq!(
+        (response.status().as_u16(), response.version()),
+        (200, Response::new(()).version())
+    );
     assert_eq!(
         http_fields(response.headers()),
         [
@@ -189,10 +195,11 @@ fn client_request() {
             .extension(Extension::new("foo"))
             .origin("https://page.example")
             .header("Authorization", "Bearer x");
-        let (request, _) = request.into_connect().expect("a valid request");
+        let (mut request, _) = request.into_connect(&Config::new()).expect("a valid request");
+        // The version is that of the connection, and so not set.
         assert_eq!(
             (request.method(), request.version()),
-            (&Method::CONNECT, Version::HTTP_2)
+            (&Method::CONNECT, Request::new(()).version())
         );
         assert_eq!(request.uri(), sent);
         let names: Vec<_> = request.headers().keys().map(http::HeaderName::as_str).collect();
@@ -206,16 +213,45 @@ fn client_request() {
                 "authorization"
             ]
         );
+        *request.version_mut() = Version::HTTP_2;
         let received = UpgradeRequest::from_connect(&request, "websocket").expect("a valid request");
         assert!(received.subprotocols().eq(["chat"]));
         assert_eq!(received.origin(), Some("https://page.example"));
     }
 }
 
+/// H2-05, H2-06, H2-07: the handshake is the same over HTTP/2 and HTTP/3, whose stacks set the version.
+#[test]
+fn the_same_in_both_versions() {
+    let config = Config::new();
+    #[cfg(feature = "deflate")]
+    let config = config.deflate(websocket_proto::DeflateConfig::context_takeover());
+    for version in [Version::HTTP_2, Version::HTTP_3] {
+        let request = client("wss://example.com/chat").subprotocol("chat");
+        let (mut request, handshake) = request.into_connect(&config).expect("a valid request");
+        *request.version_mut() = version;
+        let received = UpgradeRequest::from_connect(&request, "websocket").expect("a valid request");
+        let accept = Accept::new().subprotocol("chat");
+        let accepted = received.config(&config).accept(accept).expect("a valid answer");
+        let mut response: Response<Bytes> = accepted.response_http();
+        *response.version_mut() = version;
+        let negotiated = handshake
+            .receive(&response)
+            .expect("a valid response")
+            .into_negotiated();
+        assert_eq!(negotiated.subprotocol(), Some("chat"));
+        assert_eq!(negotiated.deflate(), accepted.into_negotiated().deflate());
+        assert_eq!(negotiated.deflate().is_some(), cfg!(feature = "deflate"));
+        // What is not accepted has the version that it is asked to have.
+        let rejection: Response<Bytes> = Rejection::new(404).response_http(version);
+        assert_eq!((rejection.status().as_u16(), rejection.version()), (404, version));
+    }
+}
+
 /// HS-C-17, HS-C-19: what cannot be sent over HTTP/1.1 cannot be sent over HTTP/2.
 #[test]
 fn invalid_client_requests() {
-    let error = |request: ClientRequest| request.into_connect().expect_err("an invalid request");
+    let error = |request: ClientRequest| request.into_connect(&Config::new()).expect_err("an invalid request");
     let request = || client("ws://example.com");
     assert_eq!(error(request().origin("")), RequestError::Origin);
     assert_eq!(error(request().subprotocol("")), RequestError::InvalidSubprotocol);
@@ -229,7 +265,7 @@ fn receive(response: http::response::Builder) -> Result<UpgradeResponse, Handsha
     let request = client("wss://example.com")
         .subprotocol("chat")
         .extension(Extension::new("foo"));
-    let (_, handshake) = request.into_connect().expect("a valid request");
+    let (_, handshake) = request.into_connect(&Config::new()).expect("a valid request");
     ConnectHandshake::receive(handshake, &response.body("body").expect("a response"))
 }
 
@@ -293,7 +329,7 @@ fn invalid_client_responses() {
     ));
 
     let required = client("ws://example.com").subprotocol("chat").require_subprotocol();
-    let (_, handshake) = required.into_connect().expect("a valid request");
+    let (_, handshake) = required.into_connect(&Config::new()).expect("a valid request");
     let error = handshake.receive(&Response::new(())).expect_err("none is selected");
     assert!(matches!(error, HandshakeError::NoSubprotocol));
 }

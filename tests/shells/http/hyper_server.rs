@@ -191,7 +191,10 @@ fn over_http2() {
         assert_eq!(client.send_request(page).await.expect("a response").status(), 200);
 
         let request: ClientRequest = format!("ws://{addr}/chat").parse().expect("a URI");
-        let (mut request, handshake) = request.subprotocol("chat").into_connect().expect("a valid request");
+        let (mut request, handshake) = request
+            .subprotocol("chat")
+            .into_connect(&Config::new())
+            .expect("a valid request");
         request.extensions_mut().insert(Protocol::from_static("websocket"));
         let response = client
             .send_request(request.map(|()| Body::default()))

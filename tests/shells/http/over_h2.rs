@@ -134,7 +134,7 @@ pub(crate) async fn send(
 pub(crate) fn request(uri: &str) -> (Request<()>, ConnectHandshake) {
     let request: ClientRequest = uri.parse().expect("a URI");
     let request = request.subprotocol("other").subprotocol("chat");
-    request.into_connect().expect("a valid request")
+    request.into_connect(&Config::new()).expect("a valid request")
 }
 
 /// Opens a stream, without a connection on it.

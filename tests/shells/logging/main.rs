@@ -66,7 +66,8 @@ fn handshakes_of_other_http_stacks_are_logged() {
 
     let request: ClientRequest = "wss://example.com/chat".parse().expect("a URI");
     let (lines, ()) = collect(|| {
-        let (request, client) = request.into_connect().expect("a valid request");
+        let (mut request, client) = request.into_connect(&Config::new()).expect("a valid request");
+        *request.version_mut() = http::Version::HTTP_2;
         let request = UpgradeRequest::from_connect(&request, "websocket").expect("a valid request");
         let accepted = request.accept(Accept::new()).expect("nothing is selected");
         client
