@@ -1,11 +1,19 @@
 //! A hyper server with ordinary routes and an echo on the same port: a page at `/`, and WebSocket connections at any path.
 //!
-//! Over HTTP/1.1 they come as upgrades, over HTTP/2 (with prior knowledge, since there is no TLS here) as extended CONNECT.
+//! Over HTTP/1.1 they come as upgrades, over HTTP/2 as extended CONNECT. With a certificate (`--tls-cert`, `--tls-key`), the client
+//! chooses the version in TLS, as browsers do; without, HTTP/2 requires prior knowledge.
+//!
+//! A browser opens a WebSocket over HTTP/2 only if it already has such a connection to the server: visit the page at `/` first.
 
+#[path = "support/http2.rs"]
+mod http2;
 mod support;
+#[path = "support/tls.rs"]
+mod tls;
 
-use std::{convert::Infallible, process::ExitCode, time::Duration};
+use std::{convert::Infallible, error::Error, io, process::ExitCode, time::Duration};
 
+use clap::Parser;
 use http_body_util::Full;
 use hyper::{
     Method, Request, Response,
@@ -15,19 +23,18 @@ use hyper::{
     service::service_fn,
     upgrade::OnUpgrade,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
-};
-use support::{Options, listen::cannot_listen, program};
+use hyper_util::rt::TokioIo;
+use support::{listen::cannot_listen, program};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     signal::unix::{SignalKind, signal},
     sync::watch,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use websocket_proto::{
-    CloseCode, Config, Error, Negotiated,
+    CloseCode, Config, Negotiated,
     handshake::{Accepted, Rejection, UpgradeRequest},
     tokio::WebSocket,
 };
@@ -36,16 +43,28 @@ const PAGE: &str = "<!doctype html><title>Echo</title><p>Connect to this server 
 
 type Body = Full<Bytes>;
 
+#[derive(Parser)]
+struct Arguments {
+    #[command(flatten)]
+    echo: support::Options,
+
+    #[command(flatten)]
+    tls: tls::TlsOptions,
+}
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     program::exit(run(&program::options()).await)
 }
 
-async fn run(options: &Options) -> std::io::Result<()> {
+async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    let tls = arguments.tls.acceptor(&http2::ALPN)?;
+    let options = &arguments.echo;
     let listener = TcpListener::bind(options.addr)
         .await
         .map_err(cannot_listen(options.addr))?;
-    println!("listening on ws://{}", listener.local_addr()?);
+    let scheme = if tls.is_some() { "wss" } else { "ws" };
+    println!("listening on {scheme}://{}", listener.local_addr()?);
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
@@ -56,7 +75,7 @@ async fn run(options: &Options) -> std::io::Result<()> {
             accepted = listener.accept() => {
                 // A connection that fails to be accepted is no concern of the others.
                 if let Ok((stream, _)) = accepted {
-                    tokio::spawn(serve(stream, options.config(), watch.clone()));
+                    tokio::spawn(serve_one(stream, tls.clone(), options.config(), watch.clone()));
                 }
             }
             _ = interrupt.recv() => break,
@@ -70,19 +89,35 @@ async fn run(options: &Options) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Serves the requests of one connection.
-async fn serve(stream: TcpStream, config: Config, mut shutdown: watch::Receiver<()>) {
+async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, config: Config, mut shutdown: watch::Receiver<()>) {
     // Frames are written at once, and should leave at once.
     let _ = stream.set_nodelay(true);
+    let Some(tls) = tls else {
+        return serve(stream, config, shutdown).await;
+    };
+    // TLS has as long as an opening handshake: hyper's own deadline begins after it.
+    let patience = config.timers.handshake.unwrap_or(Duration::MAX);
+    let accepted = tokio::select! {
+        accepted = timeout(patience, tls.accept(stream)) => accepted.unwrap_or_else(|elapsed| Err(elapsed.into())),
+        _ = shutdown.changed() => return,
+    };
+    match accepted {
+        Ok(stream) => serve(stream, config, shutdown).await,
+        Err(error) => eprintln!("{error}"),
+    }
+}
+
+/// Serves the requests of one connection.
+async fn serve<S>(stream: S, config: Config, mut shutdown: watch::Receiver<()>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let echo_shutdown = shutdown.clone();
     let service = service_fn(move |request| {
         let response = answer(request, &config, &echo_shutdown);
         async move { Ok::<_, Infallible>(response) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new());
-    // RFC 8441 §3: without this announcement, no client asks for a WebSocket over HTTP/2.
-    builder.http2().timer(TokioTimer::new()).enable_connect_protocol();
+    let builder = http2::builder();
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let served = tokio::select! {
@@ -143,8 +178,8 @@ async fn echo(
     negotiated: &Negotiated,
     config: &Config,
     mut shutdown: watch::Receiver<()>,
-) -> Result<(), Error> {
-    let stream = TokioIo::new(upgraded.await.map_err(std::io::Error::other)?);
+) -> Result<(), websocket_proto::Error> {
+    let stream = TokioIo::new(upgraded.await.map_err(io::Error::other)?);
     let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
     loop {
         tokio::select! {

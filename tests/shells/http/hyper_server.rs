@@ -10,12 +10,9 @@ use hyper::{
     header::SEC_WEBSOCKET_VERSION,
     service::service_fn,
 };
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 use websocket_proto::{
@@ -24,7 +21,10 @@ use websocket_proto::{
     tokio::WebSocket,
 };
 
-use crate::support::{ACCEPT, Draft, parts_of, run};
+use crate::{
+    http2,
+    support::{ACCEPT, Draft, parts_of, run},
+};
 
 type Body = Full<Bytes>;
 
@@ -34,20 +34,28 @@ async fn serve() -> SocketAddr {
     let addr = listener.local_addr().expect("an address");
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(async move {
-                let service = service_fn(|request| async { Ok::<_, Infallible>(answer(request)) });
-                let mut builder = auto::Builder::new(TokioExecutor::new());
-                builder.http2().enable_connect_protocol();
-                let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-                // Some of the clients go without a word.
-                let _ = connection.await;
-            });
+            tokio::spawn(serve_stream(stream, Config::new()));
         }
     });
     addr
 }
 
-fn answer(mut request: Request<Incoming>) -> Response<Body> {
+/// Serves the requests of one connection, as the example `hyper_upgrade` does.
+pub(crate) async fn serve_stream<S>(stream: S, config: Config)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let service = service_fn(|request| {
+        let response = answer(request, &config);
+        async { Ok::<_, Infallible>(response) }
+    });
+    let builder = http2::builder();
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    // Some of the clients go without a word.
+    let _ = connection.await;
+}
+
+fn answer(mut request: Request<Incoming>, config: &Config) -> Response<Body> {
     let version = request.version();
     let upgrade_request = match request.extensions().get::<Protocol>() {
         Some(protocol) => UpgradeRequest::from_connect(&request, protocol.as_str()),
@@ -55,7 +63,7 @@ fn answer(mut request: Request<Incoming>) -> Response<Body> {
         None => return Response::new(Body::from("a page")),
     };
     let upgrade_request = match upgrade_request {
-        Ok(upgrade_request) => upgrade_request,
+        Ok(upgrade_request) => upgrade_request.config(config),
         Err(error) => return error.response_http(version),
     };
     if upgrade_request.path() == "/private" {
@@ -71,9 +79,10 @@ fn answer(mut request: Request<Incoming>) -> Response<Body> {
     let accepted = upgrade_request.accept(accept).expect("a valid answer");
     let response = accepted.response_http();
     let upgraded = hyper::upgrade::on(&mut request);
+    let config = config.clone();
     tokio::spawn(async move {
         let stream = TokioIo::new(upgraded.await.expect("the response was sent"));
-        let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &Config::new());
+        let mut websocket = WebSocket::from_negotiated(stream, &accepted.into_negotiated(), &config);
         while let Some((message, outbound)) = websocket.recv_split().await? {
             outbound.feed(message)?;
         }

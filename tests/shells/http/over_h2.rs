@@ -27,7 +27,7 @@ struct End {
 type Ends = mpsc::UnboundedSender<End>;
 
 /// Connects a client to a server that gives each of its requests to `answer`.
-async fn connect<F, A>(settings: h2::server::Builder, answer: F) -> SendRequest<Bytes>
+pub(crate) async fn connect<F, A>(settings: h2::server::Builder, answer: F) -> SendRequest<Bytes>
 where
     F: Fn(Request<RecvStream>, SendResponse<Bytes>) -> A + Send + 'static,
     A: Future<Output = ()> + Send + 'static,
@@ -51,7 +51,7 @@ pub(crate) async fn client(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 
     client.ready().await.expect("ready for a request")
 }
 
-fn websocket_server() -> h2::server::Builder {
+pub(crate) fn websocket_server() -> h2::server::Builder {
     let mut builder = h2::server::Builder::new();
     builder.enable_connect_protocol();
     builder
@@ -138,7 +138,7 @@ pub(crate) fn request(uri: &str) -> (Request<()>, ConnectHandshake) {
 }
 
 /// Opens a stream, without a connection on it.
-async fn open_stream(client: &mut SendRequest<Bytes>) -> (H2Stream, websocket_proto::Negotiated) {
+pub(crate) async fn open_stream(client: &mut SendRequest<Bytes>) -> (H2Stream, websocket_proto::Negotiated) {
     let (request, handshake) = request("wss://example.com/chat");
     let (response, stream) = send(client, request, "websocket").await.expect("a response");
     let negotiated = handshake
@@ -148,7 +148,7 @@ async fn open_stream(client: &mut SendRequest<Bytes>) -> (H2Stream, websocket_pr
     (H2Stream::new(stream, response.into_body()), negotiated)
 }
 
-async fn open(client: &mut SendRequest<Bytes>) -> WebSocket<H2Stream> {
+pub(crate) async fn open(client: &mut SendRequest<Bytes>) -> WebSocket<H2Stream> {
     let (stream, negotiated) = open_stream(client).await;
     WebSocket::from_negotiated(stream, &negotiated, &Config::new())
 }
