@@ -46,6 +46,9 @@ pub mod capacity {}
 #[doc = include_str!("http_servers.md")]
 pub mod http_servers {}
 
+#[doc = include_str!("http2.md")]
+pub mod http2 {}
+
 #[doc = include_str!("moving_from_tungstenite.md")]
 pub mod moving_from_tungstenite {}
 

@@ -10,6 +10,7 @@ mod axum_server;
 mod browser_like;
 mod client_request;
 mod connect;
+mod h2_loop;
 mod h2_stream;
 mod hyper_server;
 mod over_h2;
