@@ -178,7 +178,11 @@ impl RequestHead {
     pub(super) fn parse(raw: RawHead) -> Result<Self, HandshakeError> {
         let (method, target, minor_version, fields) = with_slots(&raw, |head, slots| {
             let mut request = httparse::Request::new(&mut []);
-            request.parse_with_uninit_headers(head, slots).map_err(refuse)?;
+            let parsed = request.parse_with_uninit_headers(head, slots);
+            parsed.map_err(|error| match error {
+                httparse::Error::Version if names_version(head) => HandshakeError::HttpVersion,
+                _ => HandshakeError::MalformedHead,
+            })?;
             Ok((
                 part(&raw, request.method.unwrap_or_default())?,
                 part(&raw, request.path.unwrap_or_default())?,
@@ -201,7 +205,10 @@ impl ResponseHead {
             let mut response = httparse::Response::new(&mut []);
             httparse::ParserConfig::default()
                 .parse_response_with_uninit_headers(&mut response, head, slots)
-                .map_err(refuse)?;
+                .map_err(|error| match error {
+                    httparse::Error::Version => HandshakeError::HttpVersion,
+                    _ => HandshakeError::MalformedHead,
+                })?;
             Ok((
                 response.code.unwrap_or_default(),
                 part(&raw, response.reason.unwrap_or_default())?,
@@ -245,10 +252,16 @@ fn part(raw: &RawHead, text: &str) -> Result<FieldRange, HandshakeError> {
     FieldRange::of(&raw.bytes, text.as_bytes()).ok_or(HandshakeError::HeadTooLarge)
 }
 
-fn refuse(error: httparse::Error) -> HandshakeError {
-    match error {
-        httparse::Error::Version => HandshakeError::HttpVersion,
-        _ => HandshakeError::MalformedHead,
+/// Returns whether the request line ends with a version (RFC 9112 §2.3), after a method and a target. With a space in the
+/// target, something else is in the place of the version, and the line is malformed (RFC 9112 §3.2).
+fn names_version(head: &[u8]) -> bool {
+    let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ').skip(2);
+    match (words.next(), words.next()) {
+        (Some([b'H', b'T', b'T', b'P', b'/', major, b'.', minor]), None) => {
+            major.is_ascii_digit() && minor.is_ascii_digit()
+        }
+        _ => false,
     }
 }
 
