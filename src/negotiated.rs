@@ -1,6 +1,7 @@
 //! The result of the opening handshake, passed from `handshake` to `connection`.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use crate::{deflate::params::DeflateParams, frame::Rsv, role::Role, sync::Arc};
 
@@ -14,7 +15,7 @@ pub(crate) struct Agreed {
 }
 
 /// The outcome of an opening handshake: everything that a [`Connection`](crate::Connection) needs to know about it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Negotiated {
     role: Role,
     subprotocol: Option<Box<str>>,
@@ -134,5 +135,22 @@ impl Negotiated {
     #[must_use]
     pub fn unsent_response(&self) -> &[u8] {
         &self.unsent_response
+    }
+}
+
+/// Omits the bytes, which may contain payload, and fields of the response such as cookies.
+impl fmt::Debug for Negotiated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Negotiated")
+            .field("role", &self.role)
+            .field("subprotocol", &self.subprotocol)
+            .field("deflate", &self.deflate)
+            .field("reserved_bits", &self.reserved_bits)
+            .field("leftover", &format_args!("({} bytes)", self.leftover.len()))
+            .field(
+                "unsent_response",
+                &format_args!("({} bytes)", self.unsent_response.len()),
+            )
+            .finish()
     }
 }

@@ -1,10 +1,12 @@
 //! Header fields that the application adds to a head.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use super::{
     error::HeaderError,
     headers::{HandshakeField, is_websocket_field, write_field},
+    shown::Value,
 };
 use crate::fields;
 
@@ -13,7 +15,7 @@ const MAX_NAME_LEN: usize = 65_535;
 const MAX_EXTRA_FIELDS: usize = 4096;
 
 /// Header fields that the application adds to a head. The first invalid one is remembered until the head is built.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct ExtraFields {
     lines: Vec<u8>,
     count: usize,
@@ -35,17 +37,28 @@ impl ExtraFields {
         }
     }
 
+    /// Returns whether there is a field with this name.
+    pub(super) fn contains(&self, name: &str) -> bool {
+        self.iter().any(|(added, _)| added.eq_ignore_ascii_case(name))
+    }
+
     /// Removes the fields whose name `keep` rejects.
     #[cfg(feature = "std")]
     pub(super) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
-        // Neither names nor values contain line ends.
-        let lines = core::mem::take(&mut self.lines);
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            let name_len = line.iter().position(|&byte| byte == b':').unwrap_or(line.len());
-            if core::str::from_utf8(&line[..name_len]).is_ok_and(&keep) {
-                self.lines.extend_from_slice(line);
-            }
+        let mut kept = Vec::new();
+        for (name, value) in self.iter().filter(|(name, _)| keep(name)) {
+            write_field(&mut kept, name, value);
         }
+        self.lines = kept;
+    }
+
+    fn iter(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        // Neither names nor values contain line ends, and names no colons.
+        self.lines.split(|&byte| byte == b'\n').filter_map(|line| {
+            let colon = line.iter().position(|&byte| byte == b':')?;
+            let value = line[colon + 1..].strip_prefix(b" ")?.strip_suffix(b"\r")?;
+            Some((core::str::from_utf8(&line[..colon]).ok()?, value))
+        })
     }
 
     fn try_push(&mut self, name: &str, value: &[u8]) -> Result<(), HeaderError> {
@@ -65,5 +78,14 @@ impl ExtraFields {
         self.count += 1;
         write_field(&mut self.lines, name, value);
         Ok(())
+    }
+}
+
+/// Hides values that may be credentials.
+impl fmt::Debug for ExtraFields {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map()
+            .entries(self.iter().map(|(name, value)| (name, Value { name, value })))
+            .finish()
     }
 }

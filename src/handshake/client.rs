@@ -1,6 +1,7 @@
 //! The client side of the opening handshake.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use super::{
     error::{HandshakeError, RequestError},
@@ -11,6 +12,7 @@ use super::{
     refusal::RefusalReader,
     request::{ClientRequest, Offers},
     respond::Claims,
+    shown::Count,
 };
 use crate::{
     config::Config,
@@ -48,7 +50,6 @@ const MAX_INTERIM_RESPONSES: u8 = 16;
 /// ```
 ///
 /// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
-#[derive(Debug)]
 pub struct ClientHandshake {
     request: Vec<u8>,
     accept_value: [u8; ACCEPT_LEN],
@@ -58,7 +59,6 @@ pub struct ClientHandshake {
     state: State,
 }
 
-#[derive(Debug)]
 enum State {
     Head(HeadReader),
     Refusal(RefusalReader),
@@ -218,6 +218,22 @@ impl ClientHandshake {
     }
 }
 
+/// Omits what was sent and received.
+impl fmt::Debug for ClientHandshake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match self.state {
+            State::Head(_) => "Head",
+            State::Refusal(_) => "Refusal",
+            State::Ended => "Ended",
+        };
+        f.debug_struct("ClientHandshake")
+            .field("request", &Count(&self.request))
+            .field("offers", &self.offers)
+            .field("state", &format_args!("{state}"))
+            .finish_non_exhaustive()
+    }
+}
+
 /// Logs that the server has accepted the request.
 pub(super) fn log_accepted(head: &ResponseHead, selected: &Selected) {
     let subprotocol = selected.subprotocol.as_deref();
@@ -307,7 +323,7 @@ impl Offers {
 }
 
 /// A valid response, which opens the connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UpgradeResponse {
     head: ResponseHead,
     selected: Selected,
@@ -358,5 +374,15 @@ impl UpgradeResponse {
             Some(subprotocol) => negotiated.with_subprotocol(subprotocol),
             None => negotiated,
         }
+    }
+}
+
+impl fmt::Debug for UpgradeResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeResponse")
+            .field("headers", self.headers())
+            .field("selected", &self.selected)
+            .field("leftover", &Count(&self.leftover))
+            .finish_non_exhaustive()
     }
 }

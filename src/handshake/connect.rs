@@ -165,7 +165,7 @@ impl ClientRequest {
         self.write_fields(&mut fields)?;
         // RFC 8441 §5: the schemes are those of HTTP.
         let scheme = if self.uri.is_secure() { "https" } else { "http" };
-        let uri = [scheme, "://", self.uri.authority(), self.uri.resource_name()].concat();
+        let uri = [scheme, "://", self.authority()?, self.uri.resource_name()].concat();
         let mut request = Request::new(());
         // Nothing else is refused in a valid URI.
         *request.uri_mut() = uri.parse::<Uri>().map_err(|_: InvalidUri| UriError::TooLong)?;

@@ -161,7 +161,7 @@ pub enum HeaderError {
     #[error("invalid value of the header field {0}")]
     Value(FieldName),
     /// The handshake itself writes this field. Use the methods for what can be chosen about it.
-    #[error("header field {0} is written by the handshake: subprotocols, extensions and the origin have methods")]
+    #[error("header field {0} is written by the handshake: host, origin, subprotocols and extensions have methods")]
     Reserved(FieldName),
     /// There are more than 4,096 fields.
     #[error("too many header fields")]
@@ -251,9 +251,12 @@ pub enum RequestError {
     /// A header field cannot be sent.
     #[error(transparent)]
     Header(#[from] HeaderError),
-    /// The application gave a field of the handshake another value than the handshake sends.
-    #[error("header field {0} is written by the handshake with another value")]
+    /// A field of an `http::Request` that belongs to the handshake has a value that the handshake cannot send.
+    #[error("header field {0} has a value that the handshake cannot send")]
     Field(HandshakeField),
+    /// The `Host` is not a host with an optional port.
+    #[error("invalid host")]
+    Host,
     /// The method is not `GET`.
     #[error("method is not GET")]
     Method,

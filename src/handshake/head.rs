@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::headers::{FieldRange, Headers};
 
 /// The head of a request.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct RequestHead {
     pub(super) method: FieldRange,
     pub(super) target: FieldRange,
@@ -43,7 +43,7 @@ impl RequestHead {
 }
 
 /// The head of a response.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct ResponseHead {
     pub(crate) status: u16,
     pub(super) reason: FieldRange,

@@ -6,6 +6,7 @@ use alloc::{
 };
 use core::{fmt, slice};
 
+use super::shown::Value;
 use crate::fields::{self, Extension};
 
 /// A header field that the opening handshake itself reads or writes.
@@ -289,20 +290,12 @@ impl<'a> Iterator for Extensions<'a> {
     }
 }
 
+/// Hides values that may be credentials: all except those of well-known fields that never are.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
-            .entries(self.iter().map(|(name, value)| (name, Shown(value))))
+            .entries(self.iter().map(|(name, value)| (name, Value { name, value })))
             .finish()
-    }
-}
-
-/// A value, displayed in quotes.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Debug for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
     }
 }
 

@@ -12,13 +12,15 @@ use bytes::Bytes;
 use super::{
     error::{AcceptError, HandshakeError, RejectError, RequestError},
     headers::HandshakeField,
+    key::parse_key,
     request::ClientRequest,
     respond::{Accepted, Rejection, Via, error_head},
     server::{UpgradeRequest, log_refused},
+    shown::is_harmless,
     target::Authority,
     uri::Uri,
 };
-use crate::fields;
+use crate::{deflate::params::DeflateOffer, fields};
 
 impl UpgradeRequest {
     /// Checks an upgrade request that another HTTP stack has read (feature `http`).
@@ -196,15 +198,18 @@ impl AcceptError {
 ///
 /// The handshake writes the fields that the protocol requires. For fields that belong to the handshake:
 ///
-/// - `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions` and `Origin` are used as if set with
-///   [`subprotocol`](ClientRequest::subprotocol), [`extension`](ClientRequest::extension) and
-///   [`origin`](ClientRequest::origin);
-/// - `Host`, `Upgrade`, `Connection`, `Sec-WebSocket-Version` and `Content-Length` are ignored if they have the value
-///   that the handshake sends, and refused otherwise;
-/// - `Sec-WebSocket-Key` is refused, since each handshake generates its own key; so are `Sec-WebSocket-Accept`,
-///   `Transfer-Encoding` and other fields whose names start with `Sec-WebSocket-`.
+/// - `Sec-WebSocket-Protocol`, `Sec-WebSocket-Extensions`, `Origin` and `Host` are used as if set with
+///   [`subprotocol`](ClientRequest::subprotocol), [`extension`](ClientRequest::extension),
+///   [`origin`](ClientRequest::origin) and [`host`](ClientRequest::host). Offers of permessage-deflate, which browsers
+///   make, are ignored: [`Config`](crate::Config) says whether this client compresses;
+/// - `Sec-WebSocket-Key` is ignored if it is valid: each handshake generates its own key, as [RFC 6455 §4.1] requires;
+/// - `Upgrade`, `Connection`, `Sec-WebSocket-Version` and `Content-Length` are ignored if they say what the handshake
+///   sends, and refused otherwise. `Connection` may name other things beside `Upgrade`, as in `keep-alive, Upgrade`;
+/// - `Sec-WebSocket-Accept`, `Transfer-Encoding` and other fields whose names start with `Sec-WebSocket-` are refused.
 ///
 /// All other fields are added. The version and the extensions of the request are ignored.
+///
+/// [RFC 6455 §4.1]: https://www.rfc-editor.org/rfc/rfc6455#section-4.1
 ///
 /// ```
 /// use websocket_proto::handshake::ClientRequest;
@@ -257,7 +262,10 @@ impl ClientRequest {
             }
             HandshakeField::Extensions => {
                 for extension in fields::extensions(value) {
-                    self = self.extension(extension.map_err(|_| RequestError::InvalidExtension)?);
+                    let extension = extension.map_err(|_| RequestError::InvalidExtension)?;
+                    if extension.name() != DeflateOffer::NAME {
+                        self = self.extension(extension);
+                    }
                 }
                 true
             }
@@ -266,14 +274,22 @@ impl ClientRequest {
                 self = self.origin(origin);
                 true
             }
-            HandshakeField::Host => self.is_host(value),
+            HandshakeField::Host if self.host.is_none() => match core::str::from_utf8(value) {
+                Ok(host) if self.is_host(host) => true,
+                Ok(host) if Authority::parse(host).is_ok() => {
+                    self = self.host(host);
+                    true
+                }
+                _ => REFUSED,
+            },
             HandshakeField::Upgrade => value.eq_ignore_ascii_case(b"websocket"),
-            HandshakeField::Connection => value.eq_ignore_ascii_case(b"upgrade"),
+            HandshakeField::Connection => fields::elements(value).any(|option| option.eq_ignore_ascii_case(b"upgrade")),
             HandshakeField::Version => value == b"13",
             HandshakeField::ContentLength => value == b"0",
-            HandshakeField::Origin
+            HandshakeField::Key => parse_key(value).is_some(),
+            HandshakeField::Host
+            | HandshakeField::Origin
             | HandshakeField::TransferEncoding
-            | HandshakeField::Key
             | HandshakeField::Accept => REFUSED,
         };
         if is_same {
@@ -284,11 +300,10 @@ impl ClientRequest {
     }
 
     /// Returns whether a `Host` value names the host and port of the URI.
-    fn is_host(&self, value: &[u8]) -> bool {
+    fn is_host(&self, value: &str) -> bool {
         let default_port = Some(if self.uri.is_secure() { 443 } else { 80 });
         let parse = |text| Authority::parse(text).ok();
-        let given = core::str::from_utf8(value).ok().and_then(parse);
-        match (given, parse(self.uri.authority())) {
+        match (parse(value), parse(self.uri.authority())) {
             (Some(given), Some(host)) => given.matches(&host, default_port),
             _ => false,
         }
@@ -315,7 +330,9 @@ pub(super) fn written_fields(head: &[u8]) -> HeaderMap {
         let value = HeaderValue::from_bytes(fields::trim_ows(&line[colon + 1..]));
         // Fields of the application were checked when they were added; the others are this crate's own.
         debug_assert!(name.is_ok() && value.is_ok(), "{}", line.escape_ascii());
-        if let (Ok(name), Ok(value)) = (name, value) {
+        if let (Ok(name), Ok(mut value)) = (name, value) {
+            // Not shown by `Debug`, and not kept in compression tables, which other streams share (RFC 7541 §7.1.3).
+            value.set_sensitive(!is_harmless(name.as_str()));
             headers.append(name, value);
         }
     }

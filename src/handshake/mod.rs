@@ -30,6 +30,7 @@ mod check;
 mod client;
 #[cfg(feature = "http")]
 mod connect;
+mod credentials;
 mod error;
 mod head;
 mod headers;
@@ -45,11 +46,17 @@ mod request;
 mod respond;
 mod rules;
 mod server;
+mod shown;
 mod target;
 mod uri;
 
 #[cfg(feature = "http")]
 pub use self::connect::ConnectHandshake;
+#[cfg(feature = "std")]
+pub(crate) use self::{
+    head::ResponseHead,
+    read_head::{HeadReader, Kind},
+};
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},
     error::{AcceptError, FieldName, HandshakeError, HeaderError, RejectError, RequestError},
@@ -61,10 +68,5 @@ pub use self::{
     respond::{Accept, Accepted, Rejection},
     server::{ServerHandshake, UpgradeRequest},
     uri::{Uri, UriError},
-};
-#[cfg(feature = "std")]
-pub(crate) use self::{
-    head::ResponseHead,
-    read_head::{HeadReader, Kind},
 };
 pub use crate::fields::{Extension, ExtensionParam};

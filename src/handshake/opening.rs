@@ -40,10 +40,10 @@ mod report;
 mod sides;
 
 use alloc::vec::Vec;
-use core::time::Duration;
+use core::{fmt, time::Duration};
 
 pub use self::sides::Handshake;
-use super::HandshakeError;
+use super::{HandshakeError, shown::Count};
 use crate::{
     connection::{
         Driver, Step, Time,
@@ -129,7 +129,6 @@ use crate::{
 /// `Timers::handshake` is rounded up to a millisecond. Zero counts as one, and more than 49 days means no limit. The
 /// time in which the application decides is not limited. The accepting response is output of the connection, so
 /// [`Timers::write`](crate::Timers::write) limits it.
-#[derive(Debug)]
 pub struct Opening<H: Handshake> {
     handshake: H,
     stage: Stage,
@@ -152,6 +151,19 @@ pub struct Opening<H: Handshake> {
     phase: Judging,
     /// The time that was reported, or the end of a grace period.
     moment: Time,
+}
+
+/// Omits the bytes to write, which contain what only the peer may see.
+impl<H: Handshake + fmt::Debug> fmt::Debug for Opening<H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Opening")
+            .field("handshake", &self.handshake)
+            .field("stage", &self.stage)
+            .field("outcome", &self.outcome)
+            .field("output", &Count(&self.output[self.written..]))
+            .field("due", &self.due)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The stage of an opening handshake.

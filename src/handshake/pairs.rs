@@ -3,7 +3,7 @@
 use alloc::{borrow::Cow, string::String, vec::Vec};
 use core::str;
 
-use super::headers::Values;
+use super::{credentials::percent_decoded, headers::Values};
 use crate::fields;
 
 /// The cookies of all `Cookie` fields ([RFC 6265 §4.2.1](https://www.rfc-editor.org/rfc/rfc6265#section-4.2.1)).
@@ -83,30 +83,12 @@ fn decoded(bytes: &[u8]) -> Cow<'_, str> {
     if !bytes.iter().any(|byte| matches!(byte, b'+' | b'%')) {
         return String::from_utf8_lossy(bytes);
     }
-    let mut plain = Vec::with_capacity(bytes.len());
-    let mut rest = bytes;
-    while let [first, following @ ..] = rest {
-        let byte;
-        (byte, rest) = match (first, following) {
-            (b'%', [high, low, rest @ ..]) if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
-                (hex(*high) << 4 | hex(*low), rest)
-            }
-            (b'+', _) => (b' ', following),
-            _ => (*first, following),
-        };
-        plain.push(byte);
-    }
-    Cow::Owned(match String::from_utf8(plain) {
+    let spaced: Vec<u8> = bytes
+        .iter()
+        .map(|&byte| if byte == b'+' { b' ' } else { byte })
+        .collect();
+    Cow::Owned(match String::from_utf8(percent_decoded(&spaced).into_owned()) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     })
-}
-
-/// Returns the value of a hexadecimal digit.
-const fn hex(digit: u8) -> u8 {
-    match digit {
-        b'0'..=b'9' => digit - b'0',
-        b'a'..=b'f' => digit - b'a' + 10,
-        _ => digit.wrapping_sub(b'A').wrapping_add(10),
-    }
 }

@@ -1,12 +1,16 @@
 //! Reading heads of HTTP messages: received in pieces, parsed once.
 
 use alloc::vec::Vec;
-use core::mem::{self, MaybeUninit};
+use core::{
+    fmt,
+    mem::{self, MaybeUninit},
+};
 
 use super::{
     error::HandshakeError,
     head::{RequestHead, ResponseHead},
     headers::{Field, FieldRange, Headers},
+    shown::Count,
 };
 use crate::{config::Limits, fields, log, role::Role};
 
@@ -23,7 +27,6 @@ pub(crate) enum Kind {
 /// Collects the bytes of a head until it is complete.
 ///
 /// Every byte is examined and copied once, however the head is cut, and the limits are checked before it is copied.
-#[derive(Debug)]
 pub(crate) struct HeadReader {
     kind: Kind,
     max_size: usize,
@@ -166,8 +169,17 @@ fn find_newline(bytes: &[u8]) -> Option<usize> {
         .map(|offset| skipped + offset)
 }
 
+/// Omits the bytes.
+impl fmt::Debug for HeadReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeadReader")
+            .field("kind", &self.kind)
+            .field("bytes", &Count(&self.bytes))
+            .finish_non_exhaustive()
+    }
+}
+
 /// The bytes of a complete head.
-#[derive(Debug)]
 pub(crate) struct RawHead {
     bytes: Vec<u8>,
     start: usize,

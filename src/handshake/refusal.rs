@@ -8,7 +8,8 @@ use super::{
     headers::{HandshakeField, Headers},
 };
 
-/// The response of a server that did not upgrade: a complete HTTP response, whose body may be truncated.
+/// The response of a server that did not upgrade, or of a proxy that did not connect: a complete HTTP response, whose
+/// body may be truncated.
 ///
 /// The body of an HTTP/2 response is left to the HTTP stack that received it.
 ///
@@ -70,8 +71,7 @@ impl fmt::Debug for Refusal {
 }
 
 /// Collects the body of a refusal.
-#[derive(Debug)]
-pub(super) struct RefusalReader {
+pub(crate) struct RefusalReader {
     head: ResponseHead,
     framing: Framing,
     body: Vec<u8>,
@@ -119,7 +119,7 @@ impl From<ResponseHead> for Refusal {
 }
 
 impl RefusalReader {
-    pub(super) fn new(head: ResponseHead, max_body: usize) -> Self {
+    pub(crate) fn new(head: ResponseHead, max_body: usize) -> Self {
         Self {
             framing: Framing::of(&head),
             head,
@@ -130,7 +130,7 @@ impl RefusalReader {
     }
 
     /// Receives bytes of the body. Returns `true` when there is nothing more to wait for.
-    pub(super) fn receive(&mut self, mut bytes: &[u8]) -> bool {
+    pub(crate) fn receive(&mut self, mut bytes: &[u8]) -> bool {
         loop {
             self.framing = match self.framing {
                 Framing::Length(0) => Framing::Ended { complete: true },
@@ -163,14 +163,14 @@ impl RefusalReader {
     }
 
     /// Notes the end of the transport, with which some bodies end.
-    pub(super) fn receive_eof(&mut self) {
+    pub(crate) fn receive_eof(&mut self) {
         if self.framing == Framing::UntilEof {
             self.framing = Framing::Ended { complete: true };
         }
     }
 
     /// Returns what was collected, when nothing more arrives or is waited for.
-    pub(super) fn finish(self) -> Refusal {
+    pub(crate) fn finish(self) -> Refusal {
         Refusal {
             head: self.head,
             body: self.body,

@@ -1,7 +1,7 @@
 //! The upgrade request of a client.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::str::FromStr;
+use core::{fmt, str::FromStr};
 
 use super::{
     added::ExtraFields,
@@ -9,6 +9,7 @@ use super::{
     headers::{HandshakeField, write_extensions, write_field},
     key::KEY_LEN,
     respond::takes_rsv1,
+    target::Authority,
     uri::{Uri, UriError},
 };
 use crate::{
@@ -38,13 +39,14 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct ClientRequest {
     pub(super) uri: Uri,
+    pub(super) host: Option<Box<str>>,
     pub(super) origin: Option<Box<str>>,
     pub(super) fields: ExtraFields,
     pub(super) offers: Offers,
 }
 
 /// The offers from which the server may choose.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct Offers {
     pub(super) subprotocols: Vec<Box<str>>,
     pub(super) requires_subprotocol: bool,
@@ -61,10 +63,20 @@ impl ClientRequest {
     pub fn new(uri: Uri) -> Self {
         Self {
             uri,
+            host: None,
             origin: None,
             fields: ExtraFields::default(),
             offers: Offers::default(),
         }
+    }
+
+    /// Sends this `Host`, with an optional port, instead of the one that the URI names: that of a virtual host, for
+    /// example. It does not change which server is connected to, nor the name that the server's certificate must
+    /// contain.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<Box<str>>) -> Self {
+        self.host = Some(host.into());
+        self
     }
 
     /// Sets the origin, as sent by browsers.
@@ -127,18 +139,33 @@ impl ClientRequest {
         &self.uri
     }
 
+    /// Returns the value of `Host`.
+    pub(super) fn authority(&self) -> Result<&str, RequestError> {
+        match &self.host {
+            Some(host) if Authority::parse(host).is_err() => Err(RequestError::Host),
+            Some(host) => Ok(host),
+            None => Ok(self.uri.authority()),
+        }
+    }
+
     /// Changes the target of the request, for a redirect.
     ///
-    /// What is meant only for the first server is not sent to another host or port. Any field of the application may be
-    /// a credential, so only those on a list of harmless fields are kept.
+    /// Credentials are sent to their origin only: the same scheme, host and port. Any field of the application may be
+    /// one, and so may a subprotocol, in which browsers send tokens since their API has no other place for them.
     #[cfg(feature = "std")]
-    pub(crate) fn redirect(&mut self, uri: Uri) {
-        if (uri.host(), uri.port()) != (self.uri.host(), self.uri.port()) {
+    pub(crate) fn redirect(&mut self, mut uri: Uri, with_subprotocols: bool) {
+        if uri.is_same_origin(&self.uri) {
+            uri.set_credentials_of(&self.uri);
+        } else {
+            self.host = None;
             self.origin = None;
             self.fields.retain(|name| {
                 const HARMLESS: [&str; 2] = ["User-Agent", "Accept-Language"];
                 HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless))
             });
+            if !with_subprotocols {
+                self.offers.subprotocols.clear();
+            }
         }
         self.uri = uri;
     }
@@ -155,7 +182,7 @@ impl ClientRequest {
         for part in ["GET ", self.uri.resource_name(), " HTTP/1.1\r\n"] {
             request.extend_from_slice(part.as_bytes());
         }
-        write_field(&mut request, "Host", self.uri.authority().as_bytes());
+        write_field(&mut request, "Host", self.authority()?.as_bytes());
         write_field(&mut request, "Upgrade", b"websocket");
         write_field(&mut request, "Connection", b"Upgrade");
         write_field(&mut request, "Sec-WebSocket-Key", key);
@@ -175,6 +202,14 @@ impl ClientRequest {
             write_field(request, "Origin", origin.as_bytes());
         }
         self.offers.write(request)?;
+        // The application's own credentials come before those in the URI.
+        if let Some(authorization) = self
+            .uri
+            .authorization()
+            .filter(|_| !self.fields.contains("Authorization"))
+        {
+            write_field(request, "Authorization", authorization.as_bytes());
+        }
         request.extend_from_slice(fields);
         Ok(())
     }
@@ -193,6 +228,19 @@ impl TryFrom<&str> for ClientRequest {
 
     fn try_from(uri: &str) -> Result<Self, UriError> {
         uri.parse()
+    }
+}
+
+/// Omits the subprotocols, which may be tokens.
+impl fmt::Debug for Offers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Offers")
+            .field("subprotocols", &self.subprotocols.len())
+            .field("requires_subprotocol", &self.requires_subprotocol)
+            .field("extensions", &self.extensions)
+            .field("claims", &self.claims)
+            .field("deflate", &self.deflate)
+            .finish()
     }
 }
 
@@ -265,44 +313,63 @@ impl Offers {
 mod tests {
     use super::*;
 
-    /// HS-C-43: fields that may be credentials are only sent to the host and port they are meant for; the offers do not
-    /// change.
+    /// HS-C-43: what may be a credential is only sent to the origin that it is meant for.
     #[test]
     fn a_redirect_takes_along_what_is_harmless() {
-        let redirected = |uri: &str| {
-            let request: ClientRequest = "ws://example.com/from".parse().expect("a URI");
+        let redirected = |uri: &str, with_subprotocols| {
+            let request: ClientRequest = "ws://me:pass@example.com/from".parse().expect("a URI");
             let mut request = request
+                .host("virtual.example")
                 .origin("http://example.com")
                 .subprotocol("chat")
+                .subprotocol("bearer.c2VjcmV0")
                 .header("User-Agent", "Test/1.0: beta")
                 .header("Authorization", "Bearer c2VjcmV0")
                 .header("accept-language", "de")
                 .header("Cookie", "a=User-Agent:");
-            request.redirect(uri.parse().expect("a URI"));
+            request.redirect(uri.parse().expect("a URI"), with_subprotocols);
             let (bytes, _) = request
                 .into_bytes(&[b'k'; KEY_LEN], &Config::new())
                 .expect("a valid request");
             String::from_utf8(bytes).expect("text")
         };
-        let harmless = "Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Version: 13\r\n\
-            User-Agent: Test/1.0: beta\r\naccept-language: de\r\n\r\n";
         for elsewhere in ["ws://example.net/to", "ws://example.com:81/to", "wss://example.com/to"] {
-            let request = redirected(elsewhere);
-            assert!(request.starts_with("GET /to HTTP/1.1\r\n"), "{request}");
-            assert!(request.ends_with(&["k\r\n", harmless].concat()), "{request}");
-            assert!(!request.contains("Origin") && !request.contains("Cookie"), "{request}");
+            for (with_subprotocols, offer) in [(false, ""), (true, "Sec-WebSocket-Protocol: chat, bearer.c2VjcmV0\r\n")]
+            {
+                let request = redirected(elsewhere, with_subprotocols);
+                assert!(request.starts_with("GET /to HTTP/1.1\r\nHost: example."), "{request}");
+                let harmless = "Sec-WebSocket-Version: 13\r\n\
+                    User-Agent: Test/1.0: beta\r\naccept-language: de\r\n\r\n";
+                assert!(request.ends_with(&["k\r\n", offer, harmless].concat()), "{request}");
+            }
         }
-        let request = redirected("ws://example.com/to");
+        let request = redirected("ws://example.com/to", false);
         assert!(
-            request.starts_with("GET /to HTTP/1.1\r\nHost: example.com\r\n"),
+            request.starts_with("GET /to HTTP/1.1\r\nHost: virtual.example\r\n"),
             "{request}"
         );
         assert!(
-            request.contains("Origin: http://example.com\r\nSec-WebSocket-Protocol"),
+            request.contains("Origin: http://example.com\r\nSec-WebSocket-Protocol: chat, bearer.c2VjcmV0\r\n"),
             "{request}"
         );
         let all = "User-Agent: Test/1.0: beta\r\nAuthorization: Bearer c2VjcmV0\r\naccept-language: de\r\n\
             Cookie: a=User-Agent:\r\n\r\n";
         assert!(request.ends_with(all), "{request}");
+    }
+
+    /// HS-C-06, HS-C-43: the credentials of the URI stay with its origin as well.
+    #[test]
+    fn a_redirect_keeps_user_information_within_the_origin() {
+        for (uri, is_kept) in [("ws://h/to", true), ("wss://h/to", false), ("ws://g/to", false)] {
+            let mut request: ClientRequest = "ws://me:pass@h/from".parse().expect("a URI");
+            request.redirect(uri.parse().expect("a URI"), true);
+            let (bytes, _) = request.into_bytes(&[b'k'; KEY_LEN], &Config::new()).expect("a valid request");
+            let sent = String::from_utf8(bytes).expect("text");
+            assert_eq!(
+                sent.contains("\r\nAuthorization: Basic bWU6cGFzcw==\r\n"),
+                is_kept,
+                "{sent}"
+            );
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! The server's response to an upgrade request.
 
 use alloc::{boxed::Box, format, string::ToString, vec::Vec};
+use core::fmt;
 
 use super::{
     added::ExtraFields,
     error::{AcceptError, HandshakeError, RejectError},
     headers::{Extensions, HandshakeField, Headers, write_extensions, write_field},
     key::ACCEPT_LEN,
+    shown::Count,
 };
 use crate::{
     deflate::params::{DeflateConfig, DeflateParams},
@@ -205,7 +207,7 @@ fn check_extension(
 }
 
 /// An accepted upgrade request: the response to send, and the outcome that starts the connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Accepted {
     via: Via,
     response: Vec<u8>,
@@ -261,6 +263,16 @@ impl Accepted {
     #[cfg(feature = "http")]
     pub(super) fn head(&self) -> (Via, &[u8]) {
         (self.via, &self.response)
+    }
+}
+
+impl fmt::Debug for Accepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accepted")
+            .field("via", &self.via)
+            .field("response", &Count(&self.response))
+            .field("negotiated", &self.negotiated)
+            .finish()
     }
 }
 

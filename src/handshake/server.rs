@@ -1,6 +1,7 @@
 //! The server side of the opening handshake.
 
 use alloc::{borrow::Cow, vec::Vec};
+use core::fmt;
 
 use super::{
     error::{AcceptError, HandshakeError, RejectError},
@@ -12,6 +13,7 @@ use super::{
     read_head::{HeadReader, Kind, RawHead},
     respond::{Accept, Accepted, Rejection, Via},
     rules,
+    shown::Count,
     target::Target,
 };
 use crate::{
@@ -119,7 +121,7 @@ pub(super) fn log_refused(error: &HandshakeError) {
 }
 
 /// A valid upgrade request, for the application to [accept](Self::accept) or [reject](Self::reject).
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct UpgradeRequest {
     head: RequestHead,
     /// `None` for an extended CONNECT, which has no key.
@@ -344,6 +346,18 @@ impl UpgradeRequest {
     fn text(&self, field: HandshakeField) -> Option<&str> {
         let value = self.head.headers.known(field).next()?;
         core::str::from_utf8(value).ok()
+    }
+}
+
+/// Omits the query and values of fields that may be credentials.
+impl fmt::Debug for UpgradeRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UpgradeRequest")
+            .field("method", &self.method())
+            .field("path", &self.path())
+            .field("headers", self.headers())
+            .field("leftover", &Count(&self.leftover))
+            .finish_non_exhaustive()
     }
 }
 

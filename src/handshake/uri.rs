@@ -1,12 +1,16 @@
 //! `ws` and `wss` URIs.
 
 use alloc::{
+    boxed::Box,
     format,
     string::{String, ToString},
 };
 use core::{fmt, ops::Range, str::FromStr};
 
-use super::target::{Authority, InvalidAuthority, has_valid_escapes, split_authority};
+use super::{
+    credentials::{basic, user_and_password},
+    target::{Authority, InvalidAuthority, has_valid_escapes, split_authority},
+};
 
 /// A `ws` or `wss` URI: where a client connects to, and the resource it asks for ([RFC 6455 §3]).
 ///
@@ -20,11 +24,20 @@ use super::target::{Authority, InvalidAuthority, has_valid_escapes, split_author
 /// # Ok::<(), websocket_proto::handshake::UriError>(())
 /// ```
 ///
+/// As in browsers ([WHATWG WebSockets §3.1]), `http` and `https` mean `ws` and `wss`, and user information
+/// (`ws://USER:PASSWORD@HOST`, percent-encoded) is sent as Basic credentials ([RFC 7617]), unless the request has an
+/// `Authorization` field of its own. Credentials are part of comparisons, but never shown; `Debug` omits the query too,
+/// which may contain a token.
+///
 /// [RFC 6455 §3]: https://www.rfc-editor.org/rfc/rfc6455#section-3
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// [RFC 7617]: https://www.rfc-editor.org/rfc/rfc7617
+/// [WHATWG WebSockets §3.1]: https://websockets.spec.whatwg.org/#the-websocket-interface
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Uri {
     secure: bool,
     port: u16,
+    /// The value of `Authorization` that the user information stands for.
+    authorization: Option<Box<str>>,
     /// Host and port, as in the `Host` field.
     authority: String,
     /// The host in `authority`, without brackets.
@@ -36,15 +49,20 @@ pub struct Uri {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UriError {
-    /// The scheme is neither `ws` nor `wss`.
+    /// The scheme is neither `ws` nor `wss`, nor `http` or `https` in their place.
     #[error("URI scheme is neither ws nor wss")]
     Scheme,
-    /// User information before the host. Send an `Authorization` header field instead.
-    #[error("URI contains user information: use an Authorization header field instead")]
+    /// The user information before the host cannot be sent as Basic credentials: the user name contains a colon, or one
+    /// of both a control character. In the target of a redirect, any user information.
+    #[error("URI contains user information that cannot be sent")]
     UserInfo,
     /// The host is missing or contains invalid characters.
     #[error("URI host is missing or invalid")]
     Host,
+    /// The host is an IPv6 address with a zone, which has a meaning on this machine only. Leave the zone out, and connect
+    /// to the address with `ConnectOptions::to`.
+    #[error("URI contains an IPv6 zone: connect to the address with `ConnectOptions::to` instead")]
+    Zone,
     /// The host contains non-ASCII characters. Use its Punycode form, `xn--…`.
     #[error("URI host is not ASCII: use its Punycode form")]
     InternationalHost,
@@ -96,6 +114,33 @@ impl Uri {
     pub fn resource_name(&self) -> &str {
         &self.resource_name
     }
+
+    /// Returns the value of `Authorization` that the user information stands for.
+    pub(super) fn authorization(&self) -> Option<&str> {
+        self.authorization.as_deref()
+    }
+
+    /// Returns whether there is user information.
+    #[cfg(feature = "std")]
+    pub(crate) const fn has_credentials(&self) -> bool {
+        self.authorization.is_some()
+    }
+
+    /// Returns whether both have the same scheme, host and port.
+    #[cfg(feature = "std")]
+    pub(crate) fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, self.host(), self.port) == (other.secure, other.host(), other.port)
+    }
+
+    /// Sends the credentials of the other URI.
+    #[cfg(feature = "std")]
+    pub(super) fn set_credentials_of(&mut self, other: &Self) {
+        self.authorization.clone_from(&other.authorization);
+    }
+
+    const fn scheme(&self) -> &'static str {
+        if self.secure { "wss" } else { "ws" }
+    }
 }
 
 impl FromStr for Uri {
@@ -106,10 +151,13 @@ impl FromStr for Uri {
             return Err(UriError::Character);
         }
         let (scheme, rest) = text.split_once(':').ok_or(UriError::Scheme)?;
-        let (secure, default_port) = match scheme {
-            _ if scheme.eq_ignore_ascii_case("ws") => (false, 80),
-            _ if scheme.eq_ignore_ascii_case("wss") => (true, 443),
-            _ => return Err(UriError::Scheme),
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        let (secure, default_port) = if is("ws") || is("http") {
+            (false, 80)
+        } else if is("wss") || is("https") {
+            (true, 443)
+        } else {
+            return Err(UriError::Scheme);
         };
         // §3: there is no fragment, and `#` is always escaped.
         if rest.as_bytes().contains(&b'#') {
@@ -117,13 +165,18 @@ impl FromStr for Uri {
         }
         let rest = rest.strip_prefix("//").ok_or(UriError::Host)?;
         let (authority, resource) = split_authority(rest);
-        // §3: user information is not allowed.
-        if authority.as_bytes().contains(&b'@') {
-            return Err(UriError::UserInfo);
-        }
+        let (user_info, authority) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let authorization = match user_and_password(user_info) {
+            (user, password) if user.is_empty() && password.is_empty() => None,
+            (user, password) => Some(basic(&user, &password).ok_or(UriError::UserInfo)?),
+        };
         // §11.1.1: a host is sent in ASCII. The conversion needs tables that do not belong in this crate.
         if !authority.is_ascii() {
             return Err(UriError::InternationalHost);
+        }
+        // RFC 6874: `[fe80::1%25eth0]`; some write `[fe80::1%eth0]`.
+        if authority.starts_with('[') && authority.as_bytes().contains(&b'%') {
+            return Err(UriError::Zone);
         }
         let Authority { host, port } = Authority::parse(authority)?;
         // An escaped name cannot be looked up.
@@ -147,6 +200,7 @@ impl FromStr for Uri {
         Ok(Self {
             secure,
             port,
+            authorization,
             authority,
             host,
             resource_name: resource_name(resource)?,
@@ -162,10 +216,21 @@ impl TryFrom<&str> for Uri {
     }
 }
 
+/// The whole URI except the user information.
 impl fmt::Display for Uri {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let scheme = if self.secure { "wss" } else { "ws" };
-        write!(f, "{scheme}://{}{}", self.authority, self.resource_name)
+        write!(f, "{}://{}{}", self.scheme(), self.authority, self.resource_name)
+    }
+}
+
+/// Omits the user information and the query, which may be credentials.
+impl fmt::Debug for Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, query) = match self.resource_name.split_once('?') {
+            Some((path, _)) => (path, "?…"),
+            None => (&*self.resource_name, ""),
+        };
+        write!(f, "Uri({}://{}{path}{query})", self.scheme(), self.authority)
     }
 }
 

@@ -91,7 +91,7 @@ fn a_client_connects_by_uri() {
 #[test]
 fn what_cannot_be_connected_is_told_apart() {
     within_seconds(10, || {
-        assert!(matches!(blocking::connect("http://localhost/"), Err(Error::Uri(_))));
+        assert!(matches!(blocking::connect("ftp://localhost/"), Err(Error::Uri(_))));
         #[cfg(not(feature = "rustls"))]
         assert!(matches!(
             blocking::connect("wss://localhost/"),

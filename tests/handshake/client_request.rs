@@ -90,6 +90,19 @@ fn key() {
     }
 }
 
+/// HS-C-12: Host may be another than that of the URI, and is valid.
+#[test]
+fn host() {
+    for host in ["virtual.example", "virtual.example:81", "[::1]:80"] {
+        let request = sent(plain_request().host(host));
+        assert!(request.contains(&format!("\r\nHost: {host}\r\n")), "{request}");
+        assert_eq!(count(&request, "Host"), 1);
+    }
+    for host in ["", "a b", "a\r\nX: y", "user@h", "h:x", "h/", "\u{e4}"] {
+        assert_eq!(error(plain_request().host(host)), RequestError::Host, "{host:?}");
+    }
+}
+
 /// HS-C-16: an origin is sent only on demand.
 #[test]
 fn origin() {

@@ -14,6 +14,7 @@ mod origin;
 mod properties;
 mod refusal;
 mod request_data;
+mod secrets;
 mod server_answer;
 mod server_fields;
 mod server_head;

@@ -1,6 +1,6 @@
 //! URIs that a client connects to.
 
-use websocket_proto::handshake::{Uri, UriError};
+use websocket_proto::handshake::{ClientRequest, Uri, UriError};
 
 use crate::support::sent;
 
@@ -15,7 +15,7 @@ fn error(text: &str) -> UriError {
     }
 }
 
-/// HS-C-01: the scheme is ws or wss, and there is a host.
+/// HS-C-01: the scheme is ws or wss, or that of HTTP in its place, and there is a host.
 #[test]
 fn scheme_and_host() {
     assert!(!uri("ws://example.com").is_secure());
@@ -24,10 +24,19 @@ fn scheme_and_host() {
         Uri::try_from("Ws://EXAMPLE.com").map(|uri| uri.host().to_owned()),
         Ok("example.com".to_owned())
     );
+    for (text, meaning) in [
+        ("http://example.com/x?y", "ws://example.com/x?y"),
+        ("HTTPS://example.com", "wss://example.com/"),
+        ("http://example.com:443", "ws://example.com:443/"),
+        ("https://example.com:443", "wss://example.com/"),
+    ] {
+        assert_eq!(uri(text), uri(meaning));
+        assert_eq!(uri(text).to_string(), meaning);
+    }
     for text in [
         "",
-        "http://example.com",
-        "https://example.com",
+        "ftp://example.com",
+        "httpx://example.com",
         "wsx://example.com",
         "//example.com",
         "example.com",
@@ -121,13 +130,55 @@ fn escapes() {
     assert_eq!(uri("ws://xn--bcher-kva.example/").host(), "xn--bcher-kva.example");
 }
 
-/// HS-C-06: user information is refused, so that it goes nowhere.
+/// HS-C-06: user information is sent as Basic credentials, and is part of neither the target nor Host.
 #[test]
 fn user_info() {
-    for text in ["ws://user@h/", "wss://user:secret@h:1/", "ws://@h"] {
+    for (text, credentials) in [
+        // The examples of RFC 7617 §2 and §2.1.
+        ("ws://Aladdin:open%20sesame@h/", "QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
+        ("ws://test:123\u{a3}@h/", "dGVzdDoxMjPCow=="),
+        ("ws://user@h/", "dXNlcjo="),
+        ("ws://:secret@h/", "OnNlY3JldA=="),
+        ("wss://user:a:b@h/", "dXNlcjphOmI="),
+        ("ws://us%40er:%3a%2F@h/", "dXNAZXI6Oi8="),
+        ("ws://us@er:@h/", "dXNAZXI6"),
+        ("ws://user:100%@h/", "dXNlcjoxMDAl"),
+        ("http://user:%ff@h/", "dXNlcjr/"),
+    ] {
+        let uri = uri(text);
+        assert_eq!(
+            (uri.host(), uri.authority(), uri.resource_name()),
+            ("h", "h", "/"),
+            "{text}"
+        );
+        let request = sent(ClientRequest::new(uri));
+        let field = format!("\r\nAuthorization: Basic {credentials}\r\n");
+        assert!(request.contains(&field), "{text}: {request}");
+        assert!(request.starts_with("GET / HTTP/1.1\r\nHost: h\r\n"), "{request}");
+    }
+    for text in ["ws://us%3Aer:secret@h/", "ws://us%0Aer@h/", "ws://user:%00@h/"] {
         assert_eq!(error(text), UriError::UserInfo, "{text}");
     }
+    for text in ["ws://@h/", "ws://:@h/"] {
+        assert_eq!(uri(text), uri("ws://h/"), "{text}");
+    }
     assert_eq!(uri("ws://h/@x").resource_name(), "/@x");
+    assert_ne!(uri("ws://user@h/"), uri("ws://h/"));
+    // The application's own field comes first.
+    let own = ClientRequest::new(uri("ws://user:secret@h/"));
+    let request = sent(own.header("authorization", "Bearer x"));
+    assert!(
+        request.contains("authorization: Bearer x\r\n") && !request.contains("Basic"),
+        "{request}"
+    );
+}
+
+/// HS-C-06: neither form of printing shows it, and Debug leaves out the query as well.
+#[test]
+fn credentials_are_not_shown() {
+    let uri = uri("wss://user:secret@h:1/chat?token=secret");
+    assert_eq!(uri.to_string(), "wss://h:1/chat?token=secret");
+    assert_eq!(format!("{uri:?}"), "Uri(wss://h:1/chat?…)");
 }
 
 /// HS-C-07: spaces and control characters are refused everywhere.
@@ -162,19 +213,20 @@ fn authority() {
     ] {
         let uri = uri(text);
         assert_eq!((uri.authority(), uri.host()), (authority, host), "{text}");
-        let request = sent(websocket_proto::handshake::ClientRequest::new(uri));
+        let request = sent(ClientRequest::new(uri));
         assert_eq!(request.matches("Host: ").count(), 1);
         assert!(request.contains(&format!("\r\nHost: {authority}\r\n")), "{request}");
     }
-    for text in [
-        "ws://[::1",
-        "ws://::1/",
-        "ws://[::1]x/",
-        "ws://[fe80::1%25eth0]/",
-        "ws://[v1.x]/",
-        "ws://[]/",
-    ] {
+    for text in ["ws://[::1", "ws://::1/", "ws://[::1]x/", "ws://[v1.x]/", "ws://[]/"] {
         assert!(matches!(error(text), UriError::Host | UriError::Port), "{text}");
+    }
+    for text in [
+        "ws://[fe80::1%25eth0]/",
+        "ws://[fe80::1%eth0]:80",
+        "wss://[fe80::1%251]/",
+        "ws://[::1%2]",
+    ] {
+        assert_eq!(error(text), UriError::Zone, "{text}");
     }
 }
 

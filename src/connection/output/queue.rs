@@ -1,6 +1,7 @@
 //! Bytes in order: one buffer for most of them, and payloads that are sent without a copy.
 
 use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
 
 use bytes::{Buf, Bytes};
 
@@ -10,11 +11,21 @@ use super::segments::{Backing, Segment, Segments};
 pub(super) const RECLAIM: usize = 16 << 10;
 
 /// The bytes themselves. The owner counts them.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Queue {
     pub(super) arena: Vec<u8>,
     pub(super) read: usize,
     pub(super) segments: Segments,
+}
+
+/// Omits the bytes: before the first frame, there may be a response with cookies.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Queue")
+            .field("arena", &self.arena.len())
+            .field("read", &self.read)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Queue {

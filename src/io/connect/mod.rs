@@ -63,7 +63,7 @@ impl Plan {
             return Err(RedirectError::Insecure.into());
         }
         self.redirects += 1;
-        self.request.redirect(target);
+        self.request.redirect(target, false);
         self.check()
     }
 }

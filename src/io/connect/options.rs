@@ -68,9 +68,11 @@ impl ConnectOptions {
     /// Follows up to this many redirects (301, 302, 303, 307, 308). By default none is followed, and a redirect is
     /// [`HandshakeError::Refused`](crate::handshake::HandshakeError::Refused) like any other refusal.
     ///
-    /// `Location` may be relative; `http` and `https` in it stand for `ws` and `wss`. A redirect from `wss` to `ws` is
-    /// not followed. If the host or port changes, the origin and the added header fields are not sent, except
-    /// `User-Agent` and `Accept-Language`: any other field may be a credential.
+    /// `Location` may be relative, and is read as browsers do; `http` and `https` in it stand for `ws` and `wss`. A
+    /// redirect from `wss` to `ws`, or with user information, is not followed.
+    ///
+    /// If scheme, host or port change, whatever may be a credential is not sent: the user information of the URI, the
+    /// origin, the added header fields except `User-Agent` and `Accept-Language`, the subprotocols, and an own `Host`.
     #[must_use]
     pub const fn redirects(mut self, limit: u32) -> Self {
         self.max_redirects = limit;

@@ -8,20 +8,46 @@ use alloc::{
 use crate::handshake::{Uri, UriError};
 
 /// Resolves a `Location` ([RFC 9110 §10.2.2](https://www.rfc-editor.org/rfc/rfc9110#section-10.2.2)), which may be
-/// relative, against the URI of the request. `http` and `https` stand for `ws` and `wss`.
+/// relative, against the URI of the request. A fragment is dropped.
 pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, UriError> {
+    let location = &*cleaned(location);
     let scheme = if base.is_secure() { "wss" } else { "ws" };
-    if let Some((scheme, rest)) = split_scheme(location) {
-        let scheme = match scheme.to_ascii_lowercase().as_str() {
-            "http" => "ws".to_string(),
-            "https" => "wss".to_string(),
-            _ => scheme.to_string(),
-        };
-        return format!("{scheme}:{rest}").parse();
+    let absolute = if split_scheme(location).is_some() {
+        location.to_string()
+    } else if location.starts_with("//") {
+        format!("{scheme}:{location}")
+    } else {
+        format!("{scheme}://{}{}", base.authority(), resource_name(base, location))
+    };
+    let uri: Uri = absolute.parse()?;
+    // The server cannot know the client's credentials, and others would reveal to a third party who was sent there.
+    if uri.has_credentials() {
+        return Err(UriError::UserInfo);
     }
-    if location.starts_with("//") {
-        return format!("{scheme}:{location}").parse();
+    Ok(uri)
+}
+
+/// Reads a reference as browsers do ([URL Standard](https://url.spec.whatwg.org/#url-parsing)): without the fragment,
+/// without blanks around it and tabs inside it, and with `\` for `/` in the path. Other spaces are escaped.
+fn cleaned(location: &str) -> String {
+    let location = location.trim_matches(|char| char <= ' ');
+    let location = location.split('#').next().unwrap_or_default();
+    let mut cleaned = String::with_capacity(location.len());
+    let mut is_path = true;
+    for char in location.chars() {
+        is_path &= char != '?';
+        match char {
+            '\t' => {}
+            ' ' => cleaned.push_str("%20"),
+            '\\' if is_path => cleaned.push('/'),
+            char => cleaned.push(char),
+        }
     }
+    cleaned
+}
+
+/// Resolves a reference without scheme and authority (RFC 3986 §5.2.2).
+fn resource_name(base: &Uri, location: &str) -> String {
     let (reference, query) = match location.split_once('?') {
         Some((path, query)) => (path, Some(query)),
         None => (location, None),
@@ -30,7 +56,6 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, UriError> {
         Some((path, query)) => (path, Some(query)),
         None => (base.resource_name(), None),
     };
-    // RFC 3986 §5.2.2.
     let (path, query) = if reference.is_empty() {
         (base_path.to_string(), query.or(base_query))
     } else if reference.starts_with('/') {
@@ -39,8 +64,10 @@ pub(super) fn resolve(base: &Uri, location: &str) -> Result<Uri, UriError> {
         let folder = base_path.rfind('/').map_or("/", |slash| &base_path[..=slash]);
         (without_dots(&format!("{folder}{reference}")), query)
     };
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{scheme}://{}{path}{query}", base.authority()).parse()
+    match query {
+        Some(query) => format!("{path}?{query}"),
+        None => path,
+    }
 }
 
 /// Splits an absolute URI into its scheme (RFC 3986 §3.1) and what follows the colon.
@@ -112,6 +139,24 @@ mod tests {
             ("wss://h:1/x", "wss://h:1/x"),
             ("HTTPS://h/x?y", "wss://h/x?y"),
             ("http://h", "ws://h/"),
+            // The fragment.
+            ("/x#y", "ws://a/x"),
+            ("#y", "ws://a/b/c/d;p?q"),
+            ("g?y#z?#", "ws://a/b/c/g?y"),
+            ("wss://h:1#", "wss://h:1/"),
+            ("//h#/x", "ws://h/"),
+            // Blanks.
+            ("  /x\t ", "ws://a/x"),
+            (" wss://h/x ", "wss://h/x"),
+            ("/a b?c d", "ws://a/a%20b?c%20d"),
+            ("ht\ttp://h\t/x\ty", "ws://h/xy"),
+            (" ", "ws://a/b/c/d;p?q"),
+            // Slashes.
+            ("\\\\h\\x?\\", "ws://h/x?%5C"),
+            ("\\g", "ws://a/g"),
+            ("http:\\\\h/x", "ws://h/x"),
+            // Text beyond ASCII.
+            ("/\u{e4}", "ws://a/%C3%A4"),
         ] {
             assert_eq!(resolved(base, location).as_deref(), Ok(expected), "{location}");
         }
@@ -121,9 +166,11 @@ mod tests {
             ("javascript:alert(1)", UriError::Scheme),
             ("http:///x", UriError::Host),
             ("http://user:secret@h/", UriError::UserInfo),
-            ("/x#y", UriError::Fragment),
+            ("//user@h/", UriError::UserInfo),
             ("//h:0/", UriError::Port),
-            ("/a b", UriError::Character),
+            ("//a b/", UriError::Host),
+            ("http: //h/", UriError::Host),
+            ("/a\u{1}b", UriError::Character),
         ] {
             assert_eq!(resolved(base, location), Err(error), "{location}");
         }

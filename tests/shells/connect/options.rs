@@ -154,7 +154,7 @@ mod futures_io {
         assert_eq!(websocket.recv().await.expect("open"), Some(Message::from("hello")));
         websocket.close(CloseCode::NORMAL).await.expect("closed");
         assert!(matches!(
-            futures::connect("http://localhost/").await,
+            futures::connect("ftp://localhost/").await,
             Err(Error::Uri(_))
         ));
         assert!(matches!(

@@ -106,20 +106,79 @@ async fn credentials_stay_with_their_host() {
                 .header("Proxy-Authorization", "Basic secret")
                 .header("X-Api-Key", "secret")
                 .header("User-Agent", "tests");
-            client.request = client.request.origin("https://secret.example").subprotocol("chat");
+            client.request = client
+                .request
+                .origin("https://secret.example")
+                .subprotocol("bearer.secret");
             client
                 .run(shell)
                 .await
                 .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
             let first = first.lock().expect("no panic").remove(0);
-            for name in ["Authorization", "Cookie", "Proxy-Authorization", "X-Api-Key", "Origin"] {
+            for name in [
+                "Authorization",
+                "Cookie",
+                "Proxy-Authorization",
+                "X-Api-Key",
+                "Origin",
+                "Sec-WebSocket-Protocol",
+            ] {
                 assert!(first.contains(&format!("\r\n{name}: ")), "{first}");
             }
             let head = heads.lock().expect("no panic").remove(0);
             assert!(!head.contains("secret"), "{head}");
             assert!(head.contains("\r\nUser-Agent: tests\r\n"), "{head}");
-            assert!(head.contains("\r\nSec-WebSocket-Protocol: chat\r\n"), "{head}");
+            assert!(!head.contains("Sec-WebSocket-Protocol"), "{head}");
             assert!(head.contains(&format!("\r\nHost: {host}:{target}\r\n")), "{head}");
+        }
+    }
+}
+
+/// HS-C-06, HS-C-43: the user information of the URI goes to its own origin only, there with each request.
+#[tokio::test]
+async fn user_information_stays_with_its_origin() {
+    let is_in = |head: &str| head.contains("\r\nAuthorization: Basic bWU6c2VjcmV0\r\n");
+    for &shell in SHELLS {
+        let (target, elsewhere) = serve_redirect(302, String::new()).await;
+        for (location, is_kept) in [("/to".into(), true), (format!("ws://127.0.0.1:{target}/to"), false)] {
+            let (port, heads) = serve_redirect(302, location).await;
+            let client = Client::new(&format!("ws://me:secret@127.0.0.1:{port}/from")).redirects(1);
+            client
+                .run(shell)
+                .await
+                .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
+            let heads = heads.lock().expect("no panic");
+            assert!(is_in(&heads[0]), "{}", heads[0]);
+            let elsewhere = elsewhere.lock().expect("no panic");
+            let last = if is_kept { &heads[1] } else { &elsewhere[0] };
+            assert!(last.starts_with("GET /to ") && is_in(last) == is_kept, "{last}");
+        }
+    }
+}
+
+/// HS-C-43: a fragment is dropped, and blanks are read as browsers do.
+#[tokio::test]
+async fn locations_are_read_as_browsers_do() {
+    for (location, line) in [
+        ("/to#part", "GET /to HTTP/1.1\r\n"),
+        ("//localhost/to#part", ""),
+        (" \t/to\t?a b#c", "GET /to?a%20b HTTP/1.1\r\n"),
+    ] {
+        for &shell in SHELLS {
+            let (to, target) = serve_redirect(302, String::new()).await;
+            let location = location.replace("//localhost", &format!("//localhost:{to}"));
+            let (port, heads) = serve_redirect(302, location.clone()).await;
+            let client = Client::new(&format!("ws://127.0.0.1:{port}/from")).redirects(1);
+            client
+                .run(shell)
+                .await
+                .unwrap_or_else(|error| panic!("{shell:?}: {location:?}: {error}"));
+            if line.is_empty() {
+                assert_eq!(target.lock().expect("no panic").len(), 1);
+            } else {
+                let heads = heads.lock().expect("no panic");
+                assert!(heads[1].starts_with(line), "{}", heads[1]);
+            }
         }
     }
 }
@@ -174,7 +233,8 @@ async fn the_target_is_validated() {
     for (location, cause) in [
         ("ftp://localhost/", UriError::Scheme),
         ("http://user:password@localhost/", UriError::UserInfo),
-        ("/to#fragment", UriError::Fragment),
+        ("//user@localhost/", UriError::UserInfo),
+        ("ws://[fe80::1%25eth0]/", UriError::Zone),
         ("http:///", UriError::Host),
     ] {
         let (port, _) = serve_redirect(302, location.into()).await;

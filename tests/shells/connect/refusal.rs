@@ -85,7 +85,7 @@ async fn nothing_is_connected_for_an_invalid_request() {
         let error = client.run(shell).await;
         assert!(matches!(error, Err(Error::Request(_))), "{shell:?}: {error:?}");
     }
-    for uri in ["http://h/", "ws:///", "wss://h/#f"] {
+    for uri in ["ftp://h/", "ws:///", "wss://h/#f"] {
         assert!(matches!(websocket_proto::tokio::connect(uri).await, Err(Error::Uri(_))));
         assert!(matches!(websocket_proto::blocking::connect(uri), Err(Error::Uri(_))));
     }

@@ -57,7 +57,8 @@ fn offers() {
     assert_eq!(sent(converted.expect("a valid request")), sent(built));
 }
 
-/// HS-C-19: fields of the handshake are passed over if they say the same, and neither repeated nor replaced.
+/// HS-C-14, HS-C-19: fields of the handshake are passed over if they say the same, and neither repeated nor replaced. A
+/// key of the application's own is not used: each handshake has another.
 #[test]
 fn fields_of_the_handshake() {
     let plain = sent(convert(&[]).expect("a valid request"));
@@ -66,19 +67,25 @@ fn fields_of_the_handshake() {
         ("Host", "EXAMPLE.com:8080"),
         ("Upgrade", "WebSocket"),
         ("Connection", "upgrade"),
+        ("Connection", "keep-alive, Upgrade"),
+        ("Sec-WebSocket-Key", "AQIDBAUGBwgJCgsMDQ4PEA=="),
+        ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
         ("Sec-WebSocket-Version", " 13"),
         ("Content-Length", "0"),
     ] {
         assert_eq!(sent(convert(&[same]).expect(same.0)), plain, "{same:?}");
     }
     for (name, value, field) in [
-        ("Host", "example.com", HandshakeField::Host),
-        ("Host", "other.example:8080", HandshakeField::Host),
         ("Host", "", HandshakeField::Host),
+        ("Host", "a b", HandshakeField::Host),
+        ("Host", "a/b", HandshakeField::Host),
+        ("Host", "user@example.com", HandshakeField::Host),
         ("Upgrade", "h2c", HandshakeField::Upgrade),
         ("Connection", "close", HandshakeField::Connection),
         ("Sec-WebSocket-Version", "8", HandshakeField::Version),
-        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", HandshakeField::Key),
+        ("Connection", "keep-alive", HandshakeField::Connection),
+        ("Sec-WebSocket-Key", "x", HandshakeField::Key),
+        ("Sec-WebSocket-Key", "", HandshakeField::Key),
         ("Sec-WebSocket-Accept", "x", HandshakeField::Accept),
         ("Content-Length", "1", HandshakeField::ContentLength),
         ("Transfer-Encoding", "chunked", HandshakeField::TransferEncoding),
@@ -90,6 +97,10 @@ fn fields_of_the_handshake() {
     assert_eq!(
         error.expect_err("repeated"),
         RequestError::Field(HandshakeField::Origin)
+    );
+    assert_eq!(
+        convert(&[("Host", "a"), ("Host", "b")]).expect_err("repeated"),
+        RequestError::Field(HandshakeField::Host)
     );
     assert_eq!(
         convert(&[("Sec-WebSocket-Other", "x")]).expect_err("reserved"),
@@ -106,6 +117,70 @@ fn empty_lists() {
             assert_eq!(sent(convert(&[(name, value)]).expect(name)), plain, "{name}: {value}");
         }
     }
+}
+
+/// HS-C-12, HS-C-19: another host than the URI's is sent, as proxies and virtual hosts need it.
+#[test]
+fn another_host() {
+    for host in ["example.com", "other.example:8080", "[::1]:1", "virtual"] {
+        let converted = convert(&[("Host", host)]).expect(host);
+        assert_eq!(converted.uri().authority(), "example.com:8080");
+        let sent = sent(converted.clone());
+        assert!(
+            sent.starts_with(&format!("GET /chat HTTP/1.1\r\nHost: {host}\r\n")),
+            "{sent}"
+        );
+        let (request, _) = converted.into_connect(&Config::new()).expect("valid");
+        assert_eq!(request.uri(), format!("http://{host}/chat").as_str());
+    }
+}
+
+/// A request that a browser has sent, copied field by field, and the URI of the server.
+#[test]
+fn a_copied_request() {
+    let request = Request::get("ws://127.0.0.1:9001/chat")
+        .header("Host", "example.com")
+        .header("Connection", "keep-alive, Upgrade")
+        .header("Pragma", "no-cache")
+        .header("Upgrade", "websocket")
+        .header("Origin", "https://example.com")
+        .header("Sec-WebSocket-Version", "13")
+        .header("User-Agent", "Mozilla/5.0")
+        .header("Sec-WebSocket-Key", "q4xkcO32u266gldTuKaSOw==")
+        .header("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits")
+        .body(())
+        .expect("a request");
+    assert_eq!(
+        sent(request.try_into().expect("a valid request")),
+        "GET /chat HTTP/1.1\r\nHost: example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: https://example.com\r\nSec-WebSocket-Version: 13\r\n\
+         pragma: no-cache\r\nuser-agent: Mozilla/5.0\r\n\r\n"
+    );
+}
+
+/// HS-C-06: credentials are not shown, nor kept in the compression tables of HTTP/2.
+#[test]
+fn credentials_are_sensitive() {
+    let request: ClientRequest = "ws://user:secret@h/?token=x".parse().expect("a URI");
+    let (request, handshake) = request
+        .header("X-Api-Key", "secret")
+        .header("User-Agent", "Mozilla/5.0")
+        .subprotocol("secret")
+        .into_connect(&Config::new())
+        .expect("valid");
+    for (name, is_sensitive) in [
+        ("authorization", true),
+        ("x-api-key", true),
+        ("sec-websocket-protocol", true),
+        ("user-agent", false),
+    ] {
+        assert_eq!(request.headers()[name].is_sensitive(), is_sensitive, "{name}");
+    }
+    let shown = format!("{:?} {handshake:?}", request.headers());
+    assert!(
+        !shown.contains("secret") && !shown.contains("dXNlcjpzZWNyZXQ="),
+        "{shown}"
+    );
 }
 
 /// HS-C-12: the default port may be named in the field and left out in the URI.
@@ -129,9 +204,9 @@ fn refused() {
     let error = from(Request::post("ws://example.com/")).expect_err("POST");
     assert_eq!(error, RequestError::Method);
     for (uri, want) in [
-        ("http://example.com/", UriError::Scheme),
+        ("ftp://example.com/", UriError::Scheme),
         ("/chat", UriError::Scheme),
-        ("ws://user@example.com/", UriError::UserInfo),
+        ("ws://us%3Aer@example.com/", UriError::UserInfo),
     ] {
         assert_eq!(from(Request::get(uri)).expect_err(uri), RequestError::Uri(want));
     }
