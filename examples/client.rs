@@ -19,7 +19,7 @@ use std::{
 use clap::Parser;
 use tokio::sync::mpsc;
 use websocket_proto::{
-    CloseCode, CloseInfo, Config, ConnectOptions, Event, Limits, Message, Proxy, Timers,
+    CloseCode, CloseInfo, Config, ConnectOptions, Event, Limits, Message, Proxies, Proxy, Timers,
     handshake::ClientRequest,
     tls::{
         TlsConfig,
@@ -43,9 +43,15 @@ struct Options {
     #[arg(long)]
     origin: Option<String>,
 
-    /// Proxy to connect through, such as http://user:password@localhost:3128 or socks5://localhost
+    /// Proxy to connect through, such as http://user:password@localhost:3128 or socks5h://localhost; by default the one
+    /// of the variables http_proxy, https_proxy, all_proxy and no_proxy
     #[arg(long, value_name = "URL")]
     proxy: Option<Proxy>,
+
+    /// Connect to this Unix socket, whatever host and port the URL has
+    #[cfg(unix)]
+    #[arg(long, value_name = "PATH")]
+    unix_socket: Option<PathBuf>,
 
     /// Trust the authorities in this PEM file as well
     #[arg(long, value_name = "FILE")]
@@ -138,10 +144,16 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
 async fn open(options: &Options) -> Result<WebSocket<MaybeTls>, Box<dyn Error>> {
     let request = request(options)?;
     let config = config(options);
-    let connecting = ConnectOptions::new()
-        .config(&config)
-        .tls(tls(options)?)
-        .proxy(options.proxy.clone());
+    let proxies = match &options.proxy {
+        Some(proxy) => proxy.clone().into(),
+        None => Proxies::from_env(),
+    };
+    let connecting = ConnectOptions::new().config(&config).tls(tls(options)?).proxy(proxies);
+    #[cfg(unix)]
+    let connecting = match &options.unix_socket {
+        Some(path) => connecting.to(path.as_path()),
+        None => connecting,
+    };
 
     // `connect_with` would do all of it. These are its steps, between which the time is taken.
     let began = Instant::now();

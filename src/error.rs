@@ -74,9 +74,9 @@ pub enum Error {
     #[cfg(feature = "rustls")]
     #[error("cannot set up TLS: {0}")]
     Tls(Box<TlsError>),
-    /// `wss://` requires a feature: `rustls` in the blocking shell, `tokio-rustls` in the tokio shell, `futures-rustls`
-    /// in the futures-io shell.
-    #[error("`wss://` requires the `rustls` feature (`tokio-rustls` for tokio, `futures-rustls` for futures-io)")]
+    /// `wss://`, or a proxy with `https://`, requires a feature: `rustls` in the blocking shell, `tokio-rustls` in the
+    /// tokio shell, `futures-rustls` in the futures-io shell.
+    #[error("TLS requires the `rustls` feature (`tokio-rustls` for tokio, `futures-rustls` for futures-io)")]
     TlsUnavailable,
     /// `recv` returns whole messages only. With [`Delivery::Fragments`](crate::Delivery::Fragments), use `recv_event`.
     #[error("a fragment arrived: receive with `recv_event`")]
@@ -194,12 +194,7 @@ mod tests {
         let message = Error::TlsUnavailable.to_string();
         assert_eq!(
             message,
-            "`wss://` requires the `rustls` feature (`tokio-rustls` for tokio, `futures-rustls` for futures-io)"
-        );
-        let message = Error::from(ProxyError::SocksUnavailable).to_string();
-        assert_eq!(
-            message,
-            "cannot connect through the proxy: a SOCKS proxy requires the `socks` feature"
+            "TLS requires the `rustls` feature (`tokio-rustls` for tokio, `futures-rustls` for futures-io)"
         );
         #[cfg(feature = "rustls")]
         {

@@ -113,7 +113,6 @@
 //! | `tokio`, `futures-io`, `async` | [`tokio`], [`futures`], [`asynchronous`] |
 //! | `rustls`, `tokio-rustls`, `futures-rustls` | `wss://` in [`blocking`], [`tokio`], [`futures`]; each needs one of the next two |
 //! | `rustls-ring`, `rustls-aws-lc` | the cryptography of TLS |
-//! | `socks` | SOCKS5 proxies for [`tokio`]; see [`ConnectOptions`] |
 //! | `deflate` | permessage-deflate ([RFC 7692]); see [`DeflateConfig`] |
 //! | `http` | requests and responses of the `http` crate in [`handshake`], for hyper and axum, also over HTTP/2; see the guide |
 //! | `tracing` | events for operators about handshakes, closures, deadlines and limits; see the guide |
@@ -249,7 +248,7 @@ pub use crate::{
     error::{Error, Phase, ProxyError, RedirectError},
     io::{
         blocking,
-        connect::{ConnectOptions, Proxy},
+        connect::{ConnectOptions, Destination, Proxies, Proxy},
         reunite::ReuniteError,
     },
 };

@@ -1,8 +1,9 @@
 //! Errors of connecting a stream to the server.
 
+use alloc::boxed::Box;
 use core::fmt;
 
-use crate::handshake::{HandshakeError, UriError};
+use crate::handshake::{HandshakeError, Refusal, UriError};
 
 /// A step of connecting, before the opening handshake; see [`Error::TimedOut`](crate::Error::TimedOut).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -10,11 +11,11 @@ use crate::handshake::{HandshakeError, UriError};
 pub enum Phase {
     /// Looking up the name of the host, or of the proxy.
     Lookup,
-    /// Connecting to the host, or to the proxy, with TCP.
+    /// Connecting to the host, or to the proxy, with TCP or a Unix socket.
     Connect,
     /// Connecting to the host through the proxy.
     Proxy,
-    /// Negotiating TLS with the host.
+    /// Negotiating TLS with the host, or with the proxy.
     Tls,
 }
 
@@ -22,7 +23,7 @@ impl fmt::Display for Phase {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Lookup => "name look-up",
-            Self::Connect => "TCP connect",
+            Self::Connect => "connecting",
             Self::Proxy => "connect through the proxy",
             Self::Tls => "TLS handshake",
         })
@@ -36,19 +37,24 @@ pub enum ProxyError {
     /// The text is not a valid proxy URL.
     #[error("invalid proxy URL: expected `http://HOST:PORT` or `socks5://HOST:PORT`")]
     Url,
-    /// A SOCKS proxy requires the `socks` feature.
-    #[error("a SOCKS proxy requires the `socks` feature")]
-    SocksUnavailable,
-    /// The blocking shell and the futures-io shell do not support SOCKS proxies, with any feature.
-    #[error("only the tokio shell supports SOCKS proxies")]
-    SocksUnsupported,
-    /// The user name or the password cannot be sent: it contains a control character, the user name contains a colon,
-    /// or one is too long for SOCKS (255 bytes).
+    /// The scheme of the proxy's URL is none of `http`, `https`, `socks5` and `socks5h`.
+    #[error("unsupported scheme of a proxy URL: expected http, https, socks5 or socks5h")]
+    Scheme,
+    /// The user name or the password cannot be sent: for HTTP, one contains a control character or the user name a
+    /// colon; for SOCKS, one is longer than 255 bytes.
     #[error("invalid proxy credentials")]
     InvalidCredentials,
-    /// The proxy answered with this HTTP status. 407 requires credentials, or other ones.
-    #[error("the proxy refused with status {0}")]
-    Refused(u16),
+    /// The host's name is longer than 255 bytes, the most that SOCKS can send.
+    #[error("the name of the host is too long for a SOCKS proxy")]
+    HostTooLong,
+    /// TLS could not be set up with the proxy.
+    #[cfg(feature = "rustls")]
+    #[error("cannot set up TLS with the proxy: {0}")]
+    Tls(TlsError),
+    /// The proxy answered with an HTTP status other than 2xx. 407 requires credentials, or other ones. The [`Refusal`]
+    /// has the details.
+    #[error("the proxy refused with status {}", .0.status())]
+    Refused(Box<Refusal>),
     /// The proxy refused with this SOCKS reply code ([RFC 1928 §6](https://www.rfc-editor.org/rfc/rfc1928#section-6)).
     #[error("the proxy refused with SOCKS reply {0}")]
     SocksRefused(u8),

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The most interim responses that are skipped. Servers send at most one or two.
-const MAX_INTERIM_RESPONSES: u8 = 16;
+pub(crate) const MAX_INTERIM_RESPONSES: u8 = 16;
 
 /// The client side of an opening handshake, which sends the request and waits for the response ([RFC 6455 §4.1]).
 ///

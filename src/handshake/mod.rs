@@ -54,8 +54,11 @@ mod uri;
 pub use self::connect::ConnectHandshake;
 #[cfg(feature = "std")]
 pub(crate) use self::{
+    client::MAX_INTERIM_RESPONSES,
+    credentials::{basic, user_and_password},
     head::ResponseHead,
-    read_head::{HeadReader, Kind},
+    read_head::{HeadReader, Kind as HeadKind},
+    refusal::RefusalReader,
 };
 pub use self::{
     client::{ClientHandshake, UpgradeResponse},

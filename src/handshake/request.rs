@@ -72,7 +72,7 @@ impl ClientRequest {
 
     /// Sends this `Host`, with an optional port, instead of the one that the URI names: that of a virtual host, for
     /// example. It does not change which server is connected to, nor the name that the server's certificate must
-    /// contain.
+    /// contain; [`ConnectOptions::to`](crate::ConnectOptions::to) does the opposite.
     #[must_use]
     pub fn host(mut self, host: impl Into<Box<str>>) -> Self {
         self.host = Some(host.into());

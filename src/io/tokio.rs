@@ -41,8 +41,6 @@ mod broadcast;
 mod connect;
 mod reconnect;
 mod shutdown;
-#[cfg(feature = "socks")]
-mod socks;
 mod stream;
 
 use alloc::boxed::Box;

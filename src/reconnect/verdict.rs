@@ -207,15 +207,17 @@ impl Verdict {
     /// The verdict on a proxy that does not lead to the server.
     fn of_proxy(error: &ProxyError) -> Self {
         match error {
-            ProxyError::Refused(status) => Self::of_status(*status, None),
+            ProxyError::Refused(refusal) => Self::of_status(refusal.status(), retry_after(refusal)),
+            #[cfg(feature = "rustls")]
+            ProxyError::Tls(error) => Self::of_tls(error),
             ProxyError::Head(error) => error.into(),
             // By the rules of the proxy, or a command or address that it does not know (RFC 1928 §6).
             ProxyError::SocksRefused(2 | 7 | 8) => Self::Fatal,
             ProxyError::SocksRefused(_) | ProxyError::Eof => Self::RETRY,
             ProxyError::Url
-            | ProxyError::SocksUnavailable
-            | ProxyError::SocksUnsupported
+            | ProxyError::Scheme
             | ProxyError::InvalidCredentials
+            | ProxyError::HostTooLong
             | ProxyError::SocksCredentials
             | ProxyError::Malformed => Self::Fatal,
         }

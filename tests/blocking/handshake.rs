@@ -81,7 +81,7 @@ fn a_client_connects_by_uri() {
             server.recv().map(|message| message.is_none())
         });
         let mut client = blocking::connect(&uri).unwrap();
-        assert!(client.stream().tcp().nodelay().unwrap());
+        assert!(client.stream().tcp().unwrap().nodelay().unwrap());
         assert_eq!(client.recv().unwrap(), Some(Message::from("welcome")));
         client.close(None).unwrap();
         assert!(server.join().unwrap().unwrap());

@@ -1,55 +1,97 @@
 //! A client's stream, which may be encrypted.
 
+#[cfg(feature = "rustls")]
+use alloc::boxed::Box;
 use core::time::Duration;
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::{
     io::{self, IoSlice, Read, Write},
     net::{Shutdown, TcpStream},
 };
 
+#[cfg(feature = "rustls")]
+use super::Peer;
 use crate::io::blocking::{SplitStream, Stream};
 #[cfg(feature = "rustls")]
 use crate::io::tls::stream::TlsStream;
 
-/// A TCP stream, with TLS for `wss`.
+/// TCP or a Unix socket, with TLS for `wss`.
 ///
-/// Both kinds have a second handle, so that two threads can use the two directions:
+/// All kinds have a second handle, so that two threads can use the two directions:
 /// [`WebSocket::split`](crate::blocking::WebSocket::split).
 #[derive(Debug)]
-#[non_exhaustive]
-pub enum MaybeTls {
-    /// `ws`: plain TCP.
-    Plain(TcpStream),
-    /// `wss`: TLS over TCP.
+pub struct MaybeTls(Inner);
+
+#[derive(Debug)]
+enum Inner {
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// With the server, or with the proxy before it.
     #[cfg(feature = "rustls")]
-    Tls(TlsStream<TcpStream>),
+    Tls(Box<TlsStream<MaybeTls>>, Peer),
 }
 
 /// Evaluates an expression with the inner stream.
 macro_rules! delegate {
     ($self:ident, $stream:ident => $value:expr) => {
         match $self {
-            MaybeTls::Plain($stream) => $value,
+            MaybeTls(Inner::Tcp($stream)) => $value,
+            #[cfg(unix)]
+            MaybeTls(Inner::Unix($stream)) => $value,
             #[cfg(feature = "rustls")]
-            MaybeTls::Tls($stream) => $value,
+            MaybeTls(Inner::Tls($stream, _)) => $value,
         }
     };
 }
 
 impl MaybeTls {
-    /// Returns the TCP stream, which may be connected to a proxy. With TLS, only its addresses and options are useful.
+    pub(super) const fn of_tcp(stream: TcpStream) -> Self {
+        Self(Inner::Tcp(stream))
+    }
+
+    #[cfg(unix)]
+    pub(super) const fn of_unix(stream: UnixStream) -> Self {
+        Self(Inner::Unix(stream))
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn of_tls(stream: TlsStream<Self>, peer: Peer) -> Self {
+        Self(Inner::Tls(Box::new(stream), peer))
+    }
+
+    /// Returns the TCP stream, which may be connected to a proxy, or `None` for a Unix socket. With TLS, only its
+    /// addresses and options are useful.
     #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
+    pub fn tcp(&self) -> Option<&TcpStream> {
+        match &self.0 {
+            Inner::Tcp(stream) => Some(stream),
+            #[cfg(unix)]
+            Inner::Unix(_) => None,
             #[cfg(feature = "rustls")]
-            Self::Tls(stream) => stream.stream(),
+            Inner::Tls(stream, _) => stream.stream().tcp(),
         }
     }
 
-    /// Returns whether the stream is encrypted.
+    /// Returns the TLS stream with the server, for example to inspect its certificates; `None` for `ws`.
+    #[cfg(feature = "rustls")]
+    #[must_use]
+    pub fn tls(&self) -> Option<&TlsStream<Self>> {
+        match &self.0 {
+            Inner::Tls(stream, Peer::Server) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// Returns whether the stream is encrypted all the way to the server.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        !matches!(self, Self::Plain(_))
+        match self.0 {
+            #[cfg(feature = "rustls")]
+            Inner::Tls(_, Peer::Server) => true,
+            _ => false,
+        }
     }
 }
 
@@ -75,15 +117,15 @@ impl Write for MaybeTls {
 
 impl Stream for MaybeTls {
     fn shutdown(&mut self, how: Shutdown) -> io::Result<()> {
-        delegate!(self, stream => Stream::shutdown(&mut *stream, how))
+        delegate!(self, stream => Stream::shutdown(stream, how))
     }
 
     fn set_read_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        delegate!(self, stream => Stream::set_read_timeout(&mut *stream, timeout))
+        delegate!(self, stream => Stream::set_read_timeout(stream, timeout))
     }
 
     fn set_write_timeout(&mut self, timeout: Option<Duration>) -> io::Result<()> {
-        delegate!(self, stream => Stream::set_write_timeout(&mut *stream, timeout))
+        delegate!(self, stream => Stream::set_write_timeout(stream, timeout))
     }
 
     fn read_timeout(&self) -> io::Result<Option<Duration>> {
@@ -97,10 +139,12 @@ impl Stream for MaybeTls {
 
 impl SplitStream for MaybeTls {
     fn try_clone(&self) -> io::Result<Self> {
-        match self {
-            Self::Plain(stream) => stream.try_clone().map(Self::Plain),
+        Ok(Self(match &self.0 {
+            Inner::Tcp(stream) => Inner::Tcp(stream.try_clone()?),
+            #[cfg(unix)]
+            Inner::Unix(stream) => Inner::Unix(stream.try_clone()?),
             #[cfg(feature = "rustls")]
-            Self::Tls(stream) => stream.try_clone().map(Self::Tls),
-        }
+            Inner::Tls(stream, peer) => Inner::Tls(Box::new(stream.try_clone()?), *peer),
+        }))
     }
 }

@@ -3,21 +3,31 @@
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(super) mod asynchronous;
 pub(super) mod blocking;
+mod destination;
 mod maybe_tls;
+mod no_proxy;
 mod options;
+mod proxies;
 mod proxy;
-#[cfg(any(feature = "tokio", feature = "futures-io"))]
 mod race;
 mod redirect;
+mod route;
+mod socks;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+mod thread;
+mod tunnel;
 
-use self::proxy::Tunnel;
-pub use self::{maybe_tls::MaybeTls, options::ConnectOptions, proxy::Proxy};
+#[cfg(feature = "rustls")]
+pub(super) use self::route::Peer;
+pub use self::{
+    destination::Destination, maybe_tls::MaybeTls, options::ConnectOptions, proxies::Proxies, proxy::Proxy,
+};
 use crate::{
-    error::{Error, ProxyError, RedirectError},
-    handshake::{ClientHandshake, ClientRequest, HandshakeError, Uri, UriError},
+    error::{Error, RedirectError},
+    handshake::{ClientHandshake, ClientRequest, HandshakeError, UriError},
 };
 
-/// A request and its options. Redirects may change the request.
+/// A request and its options. Redirects may change both.
 #[derive(Debug)]
 struct Plan {
     request: ClientRequest,
@@ -62,29 +72,12 @@ impl Plan {
         if base.is_secure() && !target.is_secure() {
             return Err(RedirectError::Insecure.into());
         }
+        if !target.is_same_origin(base) {
+            // Another server is at its own address.
+            self.options.destination = None;
+        }
         self.redirects += 1;
-        self.request.redirect(target, false);
+        self.request.redirect(target, self.options.redirects_subprotocols);
         self.check()
-    }
-}
-
-impl ConnectOptions {
-    /// Returns the host and port of the first TCP connection: the proxy's, or the URI's.
-    fn first_hop<'a>(&'a self, uri: &'a Uri) -> (&'a str, u16) {
-        match &self.proxy {
-            Some(proxy) => (proxy.host(), proxy.port()),
-            None => (uri.host(), uri.port()),
-        }
-    }
-
-    /// Fails if the shell does not support the URI or the proxy, before a connection is made.
-    fn check(&self, uri: &Uri, has_tls: bool, socks: Result<(), ProxyError>) -> Result<(), Error> {
-        if uri.is_secure() && !has_tls {
-            return Err(Error::TlsUnavailable);
-        }
-        match &self.proxy {
-            Some(proxy) if proxy.is_socks() => Ok(socks?),
-            _ => Ok(()),
-        }
     }
 }

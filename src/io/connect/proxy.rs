@@ -1,21 +1,25 @@
-//! Proxies, and connecting through an HTTP proxy.
+//! Proxies.
 
-use alloc::{boxed::Box, format, string::String, vec::Vec};
+use alloc::boxed::Box;
 use core::{fmt, str::FromStr};
 
-use base64::{Engine, engine::general_purpose::STANDARD};
-
-use crate::{
-    config::Limits,
-    error::ProxyError,
-    handshake::{HeadReader, Kind, ResponseHead, Uri},
-};
+use super::destination::{Destination, host_and_port};
+use crate::{error::ProxyError, handshake::user_and_password};
 
 /// A proxy to connect through: HTTP with `CONNECT` ([RFC 9110 §9.3.6], [RFC 6455 §4.1]), or SOCKS5 ([RFC 1928]).
 ///
-/// The URL has the form `http://[USER:PASSWORD@]HOST[:PORT]`, or with `socks5` or `socks5h` for SOCKS. The default
-/// ports are 80 and 1080. User name and password may be percent-encoded. In either case the proxy looks up the server's
-/// host. The connection to the proxy itself is plain TCP; with `wss`, TLS runs through it.
+/// Its URL has the form `[SCHEME://][USER:PASSWORD@]HOST[:PORT]`:
+///
+/// | scheme | what it is | default port |
+/// |---|---|---|
+/// | `http`, or none | an HTTP proxy | 80 |
+/// | `https` | an HTTP proxy that is reached with TLS (with the features that `wss` requires) | 443 |
+/// | `socks5h` | a SOCKS5 proxy, which looks up the server's host | 1080 |
+/// | `socks5` | a SOCKS5 proxy, which is told an address: the client looks up the host | 1080 |
+///
+/// This is the form that curl uses, but there the default port of `http` is 1080. User name and password may be
+/// percent-encoded, and must be if they contain `@`, `:` or `%`. Whatever follows the port is ignored. With `wss`, TLS
+/// with the server runs through the proxy.
 ///
 /// ```
 /// use websocket_proto::Proxy;
@@ -30,72 +34,44 @@ use crate::{
 /// [RFC 1928]: https://www.rfc-editor.org/rfc/rfc1928
 #[derive(Clone, PartialEq, Eq)]
 pub struct Proxy {
-    is_socks: bool,
-    host: Box<str>,
+    pub(super) scheme: Scheme,
+    pub(super) host: Box<str>,
     port: u16,
-    credentials: Option<(Box<str>, Box<str>)>,
+    pub(super) credentials: Option<Credentials>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scheme {
+    Http,
+    Https,
+    /// With addresses.
+    Socks5,
+    /// With names.
+    Socks5h,
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Credentials {
+    pub(super) user: Box<[u8]>,
+    pub(super) password: Box<[u8]>,
 }
 
 impl Proxy {
     /// Sets the credentials: Basic for HTTP ([RFC 7617](https://www.rfc-editor.org/rfc/rfc7617)), user name and
     /// password for SOCKS ([RFC 1929](https://www.rfc-editor.org/rfc/rfc1929)). Anyone on the path to the proxy can
-    /// read them.
+    /// read them, except with `https`.
     #[must_use]
-    pub fn credentials(mut self, user: impl Into<Box<str>>, password: impl Into<Box<str>>) -> Self {
-        self.credentials = Some((user.into(), password.into()));
+    pub fn credentials(mut self, user: impl AsRef<[u8]>, password: impl AsRef<[u8]>) -> Self {
+        self.credentials = Some(Credentials {
+            user: user.as_ref().into(),
+            password: password.as_ref().into(),
+        });
         self
     }
 
-    /// Returns the proxy that the environment names for a URI, if any.
-    ///
-    /// `https_proxy` applies to `wss`, `http_proxy` to `ws`, and `all_proxy` to both. The names in capitals apply as
-    /// well, except `HTTP_PROXY`, which a client of a CGI program can set. `no_proxy` lists the hosts to connect to
-    /// directly, including their subdomains; `*` means all. The environment is read only by this function.
-    ///
-    /// # Errors
-    ///
-    /// [`ProxyError::Url`] if the variable does not contain a valid proxy URL.
-    pub fn from_env(uri: &Uri) -> Result<Option<Self>, ProxyError> {
-        Self::from_variables(uri, |name| std::env::var(name).ok())
-    }
-
-    fn from_variables(uri: &Uri, variable: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, ProxyError> {
-        let first = |names: &[&str]| {
-            names
-                .iter()
-                .find_map(|name| variable(name).filter(|value| !value.is_empty()))
-        };
-        let exceptions = first(&["no_proxy", "NO_PROXY"]).unwrap_or_default();
-        let is_exception = |listed: &str| {
-            let listed = listed.trim().trim_start_matches('.').to_ascii_lowercase();
-            !listed.is_empty() && (listed == "*" || uri.host() == listed || uri.host().ends_with(&format!(".{listed}")))
-        };
-        if exceptions.split(',').any(is_exception) {
-            return Ok(None);
-        }
-        let url = if uri.is_secure() {
-            first(&["https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"])
-        } else {
-            first(&["http_proxy", "all_proxy", "ALL_PROXY"])
-        };
-        url.map(|url| url.parse()).transpose()
-    }
-
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    pub(crate) const fn port(&self) -> u16 {
-        self.port
-    }
-
-    pub(crate) const fn is_socks(&self) -> bool {
-        self.is_socks
-    }
-
-    #[cfg(feature = "socks")]
-    pub(crate) fn user_and_password(&self) -> Option<(&str, &str)> {
-        self.credentials.as_ref().map(|(user, password)| (&**user, &**password))
+    /// Returns where the proxy is.
+    pub(super) fn destination(&self) -> Destination {
+        Destination::new(&self.host, self.port)
     }
 }
 
@@ -103,39 +79,28 @@ impl FromStr for Proxy {
     type Err = ProxyError;
 
     fn from_str(url: &str) -> Result<Self, ProxyError> {
-        let (scheme, rest) = url.split_once(':').ok_or(ProxyError::Url)?;
-        let rest = rest.strip_prefix("//").ok_or(ProxyError::Url)?;
-        let (is_socks, default_port) = match scheme.to_ascii_lowercase().as_str() {
-            "http" => (false, 80),
-            "socks5" | "socks5h" => (true, 1080),
-            _ => return Err(ProxyError::Url),
+        let (scheme, rest) = url.split_once("://").unwrap_or(("http", url));
+        let (scheme, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Scheme::Http, 80),
+            "https" => (Scheme::Https, 443),
+            "socks5" => (Scheme::Socks5, 1080),
+            "socks5h" => (Scheme::Socks5h, 1080),
+            _ => return Err(ProxyError::Scheme),
         };
-        let rest = rest.strip_suffix('/').unwrap_or(rest);
-        let (credentials, authority) = match rest.rsplit_once('@') {
-            Some((credentials, authority)) => (Some(credentials), authority),
-            None => (None, rest),
-        };
-        // The rest has the grammar of a URI's host, with nothing after it.
-        if authority.bytes().any(|byte| matches!(byte, b'/' | b'?')) {
-            return Err(ProxyError::Url);
-        }
-        let uri: Uri = format!("ws://{authority}").parse().map_err(|_| ProxyError::Url)?;
-        let has_port = authority
-            .rsplit_once(':')
-            .is_some_and(|(_, port)| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()));
+        let (user_info, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+        let (host, port) = host_and_port(authority).map_err(|_| ProxyError::Url)?;
         let proxy = Self {
-            is_socks,
-            host: uri.host().into(),
-            port: if has_port { uri.port() } else { default_port },
+            scheme,
+            host,
+            port: port.unwrap_or(default_port),
             credentials: None,
         };
-        match credentials {
-            None => Ok(proxy),
-            Some(credentials) => {
-                let (user, password) = credentials.split_once(':').unwrap_or((credentials, ""));
-                Ok(proxy.credentials(decoded(user)?, decoded(password)?))
-            }
+        if user_info.is_empty() {
+            return Ok(proxy);
         }
+        let (user, password) = user_and_password(user_info);
+        Ok(proxy.credentials(user, password))
     }
 }
 
@@ -147,169 +112,86 @@ impl TryFrom<&str> for Proxy {
     }
 }
 
-/// Omits the password.
+/// Omits the credentials: user names may be tokens.
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Proxy")
-            .field("is_socks", &self.is_socks)
+            .field("scheme", &self.scheme)
             .field("host", &self.host)
             .field("port", &self.port)
-            .field("user", &self.credentials.as_ref().map(|(user, _)| user))
-            .finish_non_exhaustive()
-    }
-}
-
-/// Decodes percent-encoded text.
-fn decoded(text: &str) -> Result<Box<str>, ProxyError> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, behind @ ..] = rest {
-        rest = behind;
-        if *first == b'%' {
-            let [high, low, behind @ ..] = rest else {
-                return Err(ProxyError::Url);
-            };
-            bytes.push(digit(*high)? << 4 | digit(*low)?);
-            rest = behind;
-        } else {
-            bytes.push(*first);
-        }
-    }
-    Ok(String::from_utf8(bytes).map_err(|_| ProxyError::Url)?.into())
-}
-
-/// Returns the value of a hexadecimal digit.
-fn digit(digit: u8) -> Result<u8, ProxyError> {
-    let value = char::from(digit).to_digit(16).ok_or(ProxyError::Url)?;
-    Ok(value.to_le_bytes()[0])
-}
-
-/// A tunnel through an HTTP proxy: the request, and the response to it.
-#[derive(Debug)]
-pub(crate) struct Tunnel {
-    request: Vec<u8>,
-    head: HeadReader,
-}
-
-impl Tunnel {
-    pub(crate) fn new(proxy: &Proxy, uri: &Uri, limits: &Limits) -> Result<Self, ProxyError> {
-        let host = uri.host();
-        // The port is always included (RFC 9110 §9.3.6).
-        let target = if host.as_bytes().contains(&b':') {
-            format!("[{host}]:{}", uri.port())
-        } else {
-            format!("{host}:{}", uri.port())
-        };
-        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n");
-        if let Some((user, password)) = &proxy.credentials {
-            // RFC 7617 §2: the first colon ends the user name, and control characters are not allowed.
-            if user.as_bytes().contains(&b':')
-                || user.chars().any(char::is_control)
-                || password.chars().any(char::is_control)
-            {
-                return Err(ProxyError::InvalidCredentials);
-            }
-            let credentials = STANDARD.encode(format!("{user}:{password}"));
-            request.push_str(&format!("Proxy-Authorization: Basic {credentials}\r\n"));
-        }
-        request.push_str("\r\n");
-        Ok(Self {
-            request: request.into_bytes(),
-            head: HeadReader::new(Kind::Response, limits),
-        })
-    }
-
-    pub(crate) fn request(&self) -> &[u8] {
-        &self.request
-    }
-
-    /// Receives bytes of the response. Returns `true` once the tunnel is open.
-    pub(crate) fn receive(&mut self, bytes: &[u8]) -> Result<bool, ProxyError> {
-        let mut rest = bytes;
-        let Some(raw) = self.head.receive(&mut rest).map_err(ProxyError::Head)? else {
-            return Ok(false);
-        };
-        let head = ResponseHead::parse(raw).map_err(ProxyError::Head)?;
-        match head.status {
-            // Neither a WebSocket server nor a TLS server sends first.
-            200..=299 if rest.is_empty() => Ok(true),
-            200..=299 => Err(ProxyError::Malformed),
-            status => Err(ProxyError::Refused(status)),
-        }
+            .field("has_credentials", &self.credentials.is_some())
+            .finish()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use alloc::string::ToString;
+    use alloc::format;
 
     use super::*;
 
+    fn proxy(url: &str) -> Proxy {
+        url.parse().unwrap_or_else(|error| panic!("{url}: {error}"))
+    }
+
     #[test]
     fn urls_are_parsed() {
-        let proxy: Proxy = "http://proxy.example".parse().expect("valid");
-        assert_eq!(
-            (proxy.host(), proxy.port(), proxy.is_socks()),
-            ("proxy.example", 80, false)
-        );
-        let proxy: Proxy = "socks5h://[::1]".parse().expect("valid");
-        assert_eq!((proxy.host(), proxy.port(), proxy.is_socks()), ("::1", 1080, true));
-        let proxy: Proxy = "http://me%40home:a%3Ab@[::1]:3128/".parse().expect("valid");
-        assert_eq!((proxy.host(), proxy.port()), ("::1", 3128));
-        assert_eq!(proxy.credentials, Some(("me@home".into(), "a:b".into())));
-        assert!(!format!("{proxy:?}").contains("a:b"), "the password is not shown");
+        use Scheme::{Http, Https, Socks5, Socks5h};
+        for (url, scheme, host, port) in [
+            ("http://proxy.example", Http, "proxy.example", 80),
+            ("HTTP://Proxy.Example:3128/", Http, "proxy.example", 3128),
+            ("proxy.test:3128", Http, "proxy.test", 3128),
+            ("proxy.test", Http, "proxy.test", 80),
+            ("127.0.0.1:8080", Http, "127.0.0.1", 8080),
+            ("[::1]:3128", Http, "::1", 3128),
+            ("http://[2001:DB8::80]", Http, "2001:db8::80", 80),
+            ("http://proxy:3128/path?query#fragment", Http, "proxy", 3128),
+            ("http://proxy:", Http, "proxy", 80),
+            ("https://proxy", Https, "proxy", 443),
+            ("socks5://proxy", Socks5, "proxy", 1080),
+            ("socks5h://[::1]", Socks5h, "::1", 1080),
+            ("socks5h://u@[::1]:80", Socks5h, "::1", 80),
+        ] {
+            let proxy = proxy(url);
+            assert_eq!((proxy.scheme, &*proxy.host, proxy.port), (scheme, host, port), "{url}");
+        }
         for url in [
-            "proxy:3128",
-            "ftp://h",
+            "",
             "http://",
             "http://h:x",
-            "http://h/path",
-            "http://%zz@h",
-            "http://%@h",
+            "http://h:0",
+            "http://h:70000",
+            "http://a b",
+            "http://[fe80::1%25eth0]:3128",
+            "http://a\r\nb",
+            "::1",
         ] {
             assert!(matches!(url.parse::<Proxy>(), Err(ProxyError::Url)), "{url}");
         }
-    }
-
-    /// HS-C-10: the request contains host and port, and Basic credentials.
-    #[test]
-    fn the_request_names_host_and_port() {
-        let proxy: Proxy = "http://Aladdin:open%20sesame@h".parse().expect("valid");
-        let uri = "wss://[::1]/".parse().expect("valid");
-        let tunnel = Tunnel::new(&proxy, &uri, &Limits::new()).expect("valid");
-        assert_eq!(
-            tunnel.request(),
-            b"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\
-              Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"
-        );
-        let proxy = proxy.credentials("a\r\nb", "");
-        assert!(matches!(
-            Tunnel::new(&proxy, &uri, &Limits::new()),
-            Err(ProxyError::InvalidCredentials)
-        ));
+        for url in ["ftp://h", "socks4://h", "socks://h", "://h"] {
+            assert!(matches!(url.parse::<Proxy>(), Err(ProxyError::Scheme)), "{url}");
+        }
     }
 
     #[test]
-    fn the_environment_names_proxies_and_exceptions() {
-        let variables = |name: &str| {
-            let value = match name {
-                "http_proxy" => "http://plain:1",
-                "ALL_PROXY" => "socks5://all:2",
-                "HTTP_PROXY" => "http://evil:3",
-                "no_proxy" => "example.org, .internal",
-                _ => return None,
-            };
-            Some(value.to_string())
-        };
-        let host = |uri: &str| {
-            let proxy = Proxy::from_variables(&uri.parse().expect("valid"), variables).expect("valid");
-            proxy.map(|proxy| proxy.host().to_string())
-        };
-        assert_eq!(host("ws://h").as_deref(), Some("plain"));
-        assert_eq!(host("wss://h").as_deref(), Some("all"));
-        assert_eq!(host("ws://example.org"), None);
-        assert_eq!(host("ws://a.example.org"), None);
-        assert_eq!(host("ws://x.internal"), None);
-        assert_eq!(host("ws://an-example.org").as_deref(), Some("plain"));
+    fn credentials_are_decoded_and_not_shown() {
+        for (url, user, password) in [
+            ("http://me%40home:a%3Ab@h", &b"me@home"[..], &b"a:b"[..]),
+            ("me:secret@h:1", b"me", b"secret"),
+            ("http://me@h", b"me", b""),
+            ("http://:secret@h", b"", b"secret"),
+            ("http://me:a@b/c?d#e@h", b"me", b"a@b/c?d#e"),
+            ("http://me:%FF%00@h", b"me", b"\xff\0"),
+            ("http://me:100%@h", b"me", b"100%"),
+            ("http://me:a%2fb%zz@h", b"me", b"a/b%zz"),
+            ("http://m\u{e9}:\u{20ac}@h", "m\u{e9}".as_bytes(), "\u{20ac}".as_bytes()),
+        ] {
+            let proxy = proxy(url);
+            let credentials = proxy.credentials.as_ref().expect("credentials");
+            assert_eq!((&*credentials.user, &*credentials.password), (user, password), "{url}");
+            let shown = format!("{proxy:?}");
+            assert!(!shown.contains("\"me") && !shown.contains("secret"), "{shown}");
+        }
+        assert!(proxy("http://@h").credentials.is_none());
     }
 }

@@ -1,13 +1,19 @@
 //! The first hop: TCP to the address of a host that answers first.
 
-use alloc::{boxed::Box, vec::Vec};
-use core::{future::poll_fn, net::SocketAddr, task::Poll, time::Duration};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
+use core::{future::poll_fn, task::Poll};
+use core::{net::SocketAddr, time::Duration};
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 use std::io;
 
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 use crate::{error::Error, io::asynchronous::RuntimeTimer};
 
 /// How long an attempt runs before the next one starts (RFC 8305 §8).
-const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+pub(super) const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 
 /// Alternates between the two address families, beginning with the one that the system prefers (RFC 8305 §4), so that
 /// an unreachable family does not delay the other.
@@ -30,6 +36,7 @@ pub(super) fn in_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 
 /// Connects to the first address that answers. The next one is tried when the previous one has failed, or has not
 /// answered for a while; then both continue in parallel. No address is tried twice, as RFC 6455 §4.1 item 2 requires.
+#[cfg(any(feature = "tokio", feature = "futures-io"))]
 pub(super) async fn race<S, C: RuntimeTimer, A: Future<Output = io::Result<S>>>(
     addresses: Vec<SocketAddr>,
     connect: impl Fn(SocketAddr) -> A,

@@ -6,6 +6,8 @@ use core::{
     pin::Pin,
     task::{Context, Poll},
 };
+#[cfg(unix)]
+use std::os::unix::net::UnixStream;
 use std::{
     io::{self, IoSlice},
     net::TcpStream,
@@ -14,42 +16,59 @@ use std::{
 use async_io::Async;
 use futures_io::{AsyncRead, AsyncWrite};
 
-/// A TCP stream, with TLS for `wss`.
+#[cfg(feature = "futures-rustls")]
+use crate::io::connect::Peer;
+
+/// TCP or a Unix socket, with TLS for `wss`.
 #[derive(Debug)]
 pub struct MaybeTls(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Plain(Async<TcpStream>),
+    Tcp(Async<TcpStream>),
+    #[cfg(unix)]
+    Unix(Async<UnixStream>),
+    /// With the server, or with the proxy before it.
     #[cfg(feature = "futures-rustls")]
-    Tls(Box<futures_rustls::client::TlsStream<Async<TcpStream>>>),
+    Tls(Box<futures_rustls::client::TlsStream<MaybeTls>>, Peer),
 }
 
 impl MaybeTls {
-    pub(super) const fn plain(stream: Async<TcpStream>) -> Self {
-        Self(Inner::Plain(stream))
+    pub(super) const fn of_tcp(stream: Async<TcpStream>) -> Self {
+        Self(Inner::Tcp(stream))
+    }
+
+    #[cfg(unix)]
+    pub(super) const fn of_unix(stream: Async<UnixStream>) -> Self {
+        Self(Inner::Unix(stream))
     }
 
     #[cfg(feature = "futures-rustls")]
-    pub(super) fn tls(stream: futures_rustls::client::TlsStream<Async<TcpStream>>) -> Self {
-        Self(Inner::Tls(Box::new(stream)))
+    pub(super) fn of_tls(stream: futures_rustls::client::TlsStream<Self>, peer: Peer) -> Self {
+        Self(Inner::Tls(Box::new(stream), peer))
     }
 
-    /// Returns the TCP stream, which is non-blocking and may be connected to a proxy. Only its addresses and options
-    /// are useful.
+    /// Returns the TCP stream, which is non-blocking and may be connected to a proxy, or `None` for a Unix socket. Only
+    /// its addresses and options are useful.
     #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Inner::Plain(stream) => stream.get_ref(),
+            Inner::Tcp(stream) => Some(stream.get_ref()),
+            #[cfg(unix)]
+            Inner::Unix(_) => None,
             #[cfg(feature = "futures-rustls")]
-            Inner::Tls(stream) => stream.get_ref().0.get_ref(),
+            Inner::Tls(stream, _) => stream.get_ref().0.tcp(),
         }
     }
 
-    /// Returns whether the stream is encrypted.
+    /// Returns whether the stream is encrypted all the way to the server.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        !matches!(self.0, Inner::Plain(_))
+        match self.0 {
+            #[cfg(feature = "futures-rustls")]
+            Inner::Tls(_, Peer::Server) => true,
+            _ => false,
+        }
     }
 }
 
@@ -57,9 +76,11 @@ impl MaybeTls {
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().0 {
-            Inner::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            Inner::Tcp(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(unix)]
+            Inner::Unix(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "futures-rustls")]
-            Inner::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Inner::Tls(stream, _) => Pin::new(&mut **stream).$method($($argument),*),
         }
     };
 }

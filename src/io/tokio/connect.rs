@@ -1,22 +1,27 @@
 //! Connecting to a URI.
 
-use alloc::boxed::Box;
 #[cfg(feature = "rustls")]
 use alloc::sync::Arc;
 use core::net::SocketAddr;
 use std::io;
+#[cfg(unix)]
+use std::path::PathBuf;
 
-use ::tokio::{net::TcpStream, task::spawn_blocking};
+use ::tokio::net::TcpStream;
+#[cfg(unix)]
+use ::tokio::net::UnixStream;
 #[cfg(feature = "rustls")]
 use rustls::{ClientConfig, pki_types::ServerName};
 
 use super::{Io, MaybeTls, WebSocket};
+#[cfg(feature = "rustls")]
+use crate::io::connect::Peer;
 use crate::{
-    error::{Error, ProxyError},
+    error::Error,
     handshake::{ClientRequest, UpgradeResponse, Uri},
     io::connect::{
-        ConnectOptions, Proxy,
-        asynchronous::{self, Attempt, Runtime},
+        ConnectOptions,
+        asynchronous::{self, Runtime},
     },
 };
 
@@ -69,10 +74,12 @@ pub async fn connect(uri: &str) -> Result<WebSocket<MaybeTls>, Error> {
 /// allows only one connection at a time to be in the opening handshake for each address: a client that opens many
 /// connections to one host should open them one after another.
 ///
+/// A name is looked up on a separate thread, which ends when the system answers, even if the future is dropped before.
+/// Neither the runtime nor the process waits for it when they end.
+///
 /// # Errors
 ///
-/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the `tokio-rustls` feature,
-/// and the name look-up is bounded in time as well.
+/// As for [`blocking::connect_with`](crate::blocking::connect_with), but `wss://` requires the `tokio-rustls` feature.
 ///
 /// # Cancel safety
 ///
@@ -84,10 +91,7 @@ pub fn connect_with(
     request: ClientRequest,
     options: &ConnectOptions,
 ) -> impl Future<Output = Result<(WebSocket<MaybeTls>, UpgradeResponse), Error>> + use<> {
-    let attempt = Attempt::new(request, options);
-    // Boxed. Otherwise all the state of connecting would be part of the caller's future for as long as the connection
-    // lasts.
-    Box::pin(async move { attempt?.connect::<Tokio>().await })
+    asynchronous::connect_with::<Tokio>(request, options)
 }
 
 /// Opens a stream to the host of a URI, with TLS for `wss`. Sends nothing of the opening handshake.
@@ -103,61 +107,46 @@ pub fn connect_with(
 ///
 /// If the future is dropped before it completes, the stream is dropped.
 pub async fn open_stream(uri: &Uri, options: &ConnectOptions) -> Result<MaybeTls, Error> {
-    Box::pin(asynchronous::open_stream::<Tokio>(uri, options)).await
+    asynchronous::open_stream::<Tokio>(uri, options).await
 }
 
 struct Tokio;
 
 impl Runtime for Tokio {
-    type Tcp = TcpStream;
-    type Hop = Io<TcpStream>;
     type Stream = MaybeTls;
     type Transport = Io<MaybeTls>;
 
     const HAS_TLS: bool = cfg!(feature = "tokio-rustls");
 
-    const SOCKS: Result<(), ProxyError> = match cfg!(feature = "socks") {
-        true => Ok(()),
-        false => Err(ProxyError::SocksUnavailable),
-    };
-
-    async fn connect(address: SocketAddr) -> io::Result<TcpStream> {
+    async fn connect_tcp(address: SocketAddr) -> io::Result<MaybeTls> {
         let stream = TcpStream::connect(address).await?;
         stream.set_nodelay(true)?;
-        Ok(stream)
+        Ok(MaybeTls::of_tcp(stream))
     }
 
-    fn plain(tcp: TcpStream) -> MaybeTls {
-        MaybeTls::plain(tcp)
+    #[cfg(unix)]
+    async fn connect_unix(path: PathBuf) -> io::Result<MaybeTls> {
+        UnixStream::connect(path).await.map(MaybeTls::of_unix)
     }
 
-    fn into_tcp(hop: Io<TcpStream>) -> TcpStream {
-        hop.into_stream()
-    }
-
-    async fn unblock<V: Send + 'static>(work: impl FnOnce() -> V + Send + 'static) -> io::Result<V> {
-        spawn_blocking(work).await.map_err(io::Error::other)
-    }
-
-    #[cfg(feature = "socks")]
-    async fn through_socks(proxy: &Proxy, tcp: TcpStream, uri: &Uri) -> Result<TcpStream, Error> {
-        super::socks::through(proxy, tcp, uri).await
-    }
-
-    #[cfg(not(feature = "socks"))]
-    async fn through_socks(_: &Proxy, _: TcpStream, _: &Uri) -> Result<TcpStream, Error> {
-        Err(ProxyError::SocksUnavailable.into())
+    fn into_stream(transport: Io<MaybeTls>) -> MaybeTls {
+        transport.into_stream()
     }
 
     #[cfg(feature = "tokio-rustls")]
-    async fn secure(tcp: TcpStream, name: ServerName<'static>, config: Arc<ClientConfig>) -> io::Result<MaybeTls> {
-        let stream = tokio_rustls::TlsConnector::from(config).connect(name, tcp).await?;
-        Ok(MaybeTls::tls(stream))
+    async fn secure(
+        stream: MaybeTls,
+        peer: Peer,
+        name: ServerName<'static>,
+        config: Arc<ClientConfig>,
+    ) -> io::Result<MaybeTls> {
+        let stream = tokio_rustls::TlsConnector::from(config).connect(name, stream).await?;
+        Ok(MaybeTls::of_tls(stream, peer))
     }
 
     /// `rustls` without `tokio-rustls`. The missing TLS is reported before this is called.
     #[cfg(all(feature = "rustls", not(feature = "tokio-rustls")))]
-    async fn secure(_: TcpStream, _: ServerName<'static>, _: Arc<ClientConfig>) -> io::Result<MaybeTls> {
+    async fn secure(_: MaybeTls, _: Peer, _: ServerName<'static>, _: Arc<ClientConfig>) -> io::Result<MaybeTls> {
         Err(io::ErrorKind::Unsupported.into())
     }
 }

@@ -8,46 +8,66 @@ use core::{
 };
 use std::io::{self, IoSlice};
 
+#[cfg(unix)]
+use ::tokio::net::UnixStream;
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
 };
 
-/// A TCP stream, with TLS for `wss`.
+#[cfg(feature = "tokio-rustls")]
+use crate::io::connect::Peer;
+
+/// TCP or a Unix socket, with TLS for `wss`.
 #[derive(Debug)]
 pub struct MaybeTls(Inner);
 
 #[derive(Debug)]
 enum Inner {
-    Plain(TcpStream),
+    Tcp(TcpStream),
+    #[cfg(unix)]
+    Unix(UnixStream),
+    /// With the server, or with the proxy before it.
     #[cfg(feature = "tokio-rustls")]
-    Tls(Box<tokio_rustls::client::TlsStream<TcpStream>>),
+    Tls(Box<tokio_rustls::client::TlsStream<MaybeTls>>, Peer),
 }
 
 impl MaybeTls {
-    pub(super) const fn plain(stream: TcpStream) -> Self {
-        Self(Inner::Plain(stream))
+    pub(super) const fn of_tcp(stream: TcpStream) -> Self {
+        Self(Inner::Tcp(stream))
+    }
+
+    #[cfg(unix)]
+    pub(super) const fn of_unix(stream: UnixStream) -> Self {
+        Self(Inner::Unix(stream))
     }
 
     #[cfg(feature = "tokio-rustls")]
-    pub(super) fn tls(stream: tokio_rustls::client::TlsStream<TcpStream>) -> Self {
-        Self(Inner::Tls(Box::new(stream)))
+    pub(super) fn of_tls(stream: tokio_rustls::client::TlsStream<Self>, peer: Peer) -> Self {
+        Self(Inner::Tls(Box::new(stream), peer))
     }
 
-    /// Returns the TCP stream, which may be connected to a proxy. With TLS, only its addresses and options are useful.
+    /// Returns the TCP stream, which may be connected to a proxy, or `None` for a Unix socket. With TLS, only its
+    /// addresses and options are useful.
     #[must_use]
-    pub fn tcp(&self) -> &TcpStream {
+    pub fn tcp(&self) -> Option<&TcpStream> {
         match &self.0 {
-            Inner::Plain(stream) => stream,
+            Inner::Tcp(stream) => Some(stream),
+            #[cfg(unix)]
+            Inner::Unix(_) => None,
             #[cfg(feature = "tokio-rustls")]
-            Inner::Tls(stream) => stream.get_ref().0,
+            Inner::Tls(stream, _) => stream.get_ref().0.tcp(),
         }
     }
 
-    /// Returns whether the stream is encrypted.
+    /// Returns whether the stream is encrypted all the way to the server.
     #[must_use]
     pub const fn is_tls(&self) -> bool {
-        !matches!(self.0, Inner::Plain(_))
+        match self.0 {
+            #[cfg(feature = "tokio-rustls")]
+            Inner::Tls(_, Peer::Server) => true,
+            _ => false,
+        }
     }
 }
 
@@ -55,9 +75,11 @@ impl MaybeTls {
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
         match &mut $self.get_mut().0 {
-            Inner::Plain(stream) => Pin::new(stream).$method($($argument),*),
+            Inner::Tcp(stream) => Pin::new(stream).$method($($argument),*),
+            #[cfg(unix)]
+            Inner::Unix(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(feature = "tokio-rustls")]
-            Inner::Tls(stream) => Pin::new(stream).$method($($argument),*),
+            Inner::Tls(stream, _) => Pin::new(&mut **stream).$method($($argument),*),
         }
     };
 }
@@ -83,9 +105,11 @@ impl AsyncWrite for MaybeTls {
 
     fn is_write_vectored(&self) -> bool {
         match &self.0 {
-            Inner::Plain(stream) => stream.is_write_vectored(),
+            Inner::Tcp(stream) => stream.is_write_vectored(),
+            #[cfg(unix)]
+            Inner::Unix(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tokio-rustls")]
-            Inner::Tls(stream) => stream.is_write_vectored(),
+            Inner::Tls(stream, _) => stream.is_write_vectored(),
         }
     }
 

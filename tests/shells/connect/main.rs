@@ -1,11 +1,14 @@
 //! Connecting: TLS, proxies, redirects, deadlines, over the shells of tokio and futures-io, and the blocking one.
 
 mod deadline;
+mod destination;
 mod options;
 mod provider;
 mod proxy;
 mod redirect;
 mod refusal;
+mod secrets;
+mod socks;
 mod support;
 mod tls;
 mod tls_driving;

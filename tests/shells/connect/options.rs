@@ -58,7 +58,7 @@ async fn a_stream_can_be_opened_alone() {
     let uri = uri(&format!("ws://localhost:{port}/"));
     let options = ConnectOptions::new();
     let stream = shell::open_stream(&uri, &options).await.expect("connected");
-    assert!(!stream.is_tls() && stream.tcp().nodelay().expect("an option"));
+    assert!(!stream.is_tls() && stream.tcp().expect("TCP").nodelay().expect("an option"));
     let mut websocket = shell::WebSocket::client(stream, ClientRequest::new(uri.clone()))
         .await
         .expect("open");
@@ -66,8 +66,8 @@ async fn a_stream_can_be_opened_alone() {
     assert_eq!(websocket.recv().await.expect("open"), Some(Message::from("hello")));
     tokio::task::spawn_blocking(move || {
         let stream = blocking::open_stream(&uri, &options).expect("connected");
-        assert_eq!(stream.tcp().read_timeout().expect("an option"), None);
-        assert_eq!(stream.tcp().write_timeout().expect("an option"), None);
+        assert_eq!(stream.tcp().expect("TCP").read_timeout().expect("an option"), None);
+        assert_eq!(stream.tcp().expect("TCP").write_timeout().expect("an option"), None);
         let mut websocket = blocking::WebSocket::client(stream, ClientRequest::new(uri)).expect("open");
         websocket.close(CloseCode::NORMAL).expect("closed");
     })
@@ -113,7 +113,7 @@ fn options_say_what_they_are_and_no_secret() {
 
 #[cfg(feature = "futures-rustls")]
 mod futures_io {
-    use websocket_proto::{ProxyError, futures};
+    use websocket_proto::futures;
 
     use super::*;
 
@@ -131,7 +131,7 @@ mod futures_io {
                 smol::block_on(async {
                     let (websocket, _) = opening.await.expect("open");
                     assert_eq!(websocket.stream().is_tls(), uri.starts_with("wss"));
-                    assert!(websocket.stream().tcp().nodelay().expect("an option"));
+                    assert!(websocket.stream().tcp().expect("TCP").nodelay().expect("an option"));
                     let (mut send, mut recv) = websocket.split();
                     send.send(vec![1; 500_000]).await.expect("sent");
                     assert_eq!(recv.recv().await.expect("open").expect("an echo").len(), 500_000);
@@ -153,25 +153,11 @@ mod futures_io {
         websocket.send("hello").await.expect("sent");
         assert_eq!(websocket.recv().await.expect("open"), Some(Message::from("hello")));
         websocket.close(CloseCode::NORMAL).await.expect("closed");
-        assert!(matches!(
-            futures::connect("ftp://localhost/").await,
-            Err(Error::Uri(_))
-        ));
+        assert!(matches!(futures::connect("ftp://localhost/").await, Err(Error::Uri(_))));
         assert!(matches!(
             futures::connect("ws://no-such-host.invalid/").await,
             Err(Error::Lookup(_))
         ));
-    }
-
-    #[tokio::test]
-    async fn socks_is_refused_before_connecting() {
-        let proxy = "socks5://127.0.0.1:1".parse::<websocket_proto::Proxy>().expect("valid");
-        let options = ConnectOptions::new().proxy(proxy);
-        let outcome = futures::open_stream(&uri("ws://localhost/"), &options).await;
-        let Err(Error::Proxy(error)) = outcome else {
-            panic!("{outcome:?}")
-        };
-        assert!(matches!(*error, ProxyError::SocksUnsupported), "{error:?}");
     }
 
     /// Dropped in the middle, nothing is left of it: the server sees the end of the stream.

@@ -3,26 +3,46 @@
 use std::sync::{Arc, Mutex};
 
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional},
-    net::TcpStream,
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
+    net::{TcpListener, TcpStream},
 };
-use websocket_proto::{Error, ProxyError, handshake::HandshakeError};
+use websocket_proto::{Error, Proxies, ProxyError, handshake::HandshakeError, tls::TlsError};
 
 use crate::support::{Certificate, Client, SHELLS, echo, read_head, serve, serve_tls};
 
-/// A proxy that connects everything to one server, as if it knew every host. Returns the port, and what it was asked.
-async fn serve_proxy(server: u16) -> (u16, Arc<Mutex<Vec<String>>>) {
-    let heads = Arc::new(Mutex::new(Vec::new()));
+/// What a proxy was asked.
+type Heads = Arc<Mutex<Vec<String>>>;
+
+/// A proxy that connects everything to one server, as if it knew every host. Returns the port.
+async fn serve_proxy(server: u16) -> (u16, Heads) {
+    let heads = Heads::default();
     let log = Arc::clone(&heads);
-    let port = serve(move |mut stream| {
-        let log = Arc::clone(&log);
+    let port = serve(move |stream| relay(stream, server, Arc::clone(&log))).await;
+    (port, heads)
+}
+
+async fn relay(mut stream: impl AsyncRead + AsyncWrite + Unpin, server: u16, log: Heads) {
+    let head = read_head(&mut stream).await;
+    log.lock().expect("no panic").push(head);
+    let mut server = TcpStream::connect(("127.0.0.1", server)).await.expect("connected");
+    let established = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 Connection established\r\nServer: a proxy\r\n\r\n";
+    stream.write_all(established).await.expect("written");
+    let _ = copy_bidirectional(&mut stream, &mut server).await;
+}
+
+/// A proxy behind TLS.
+async fn serve_tls_proxy(certificate: &Certificate, server: u16) -> (u16, Heads) {
+    let heads = Heads::default();
+    let (log, acceptor) = (
+        Arc::clone(&heads),
+        tokio_rustls::TlsAcceptor::from(certificate.server_config()),
+    );
+    let port = serve(move |stream| {
+        let (log, acceptor) = (Arc::clone(&log), acceptor.clone());
         async move {
-            let head = read_head(&mut stream).await;
-            log.lock().expect("no panic").push(head);
-            let mut server = TcpStream::connect(("127.0.0.1", server)).await.expect("connected");
-            let established = b"HTTP/1.1 200 Connection established\r\nServer: a proxy\r\n\r\n";
-            stream.write_all(established).await.expect("written");
-            let _ = copy_bidirectional(&mut stream, &mut server).await;
+            if let Ok(stream) = acceptor.accept(stream).await {
+                relay(stream, server, log).await;
+            }
         }
     })
     .await;
@@ -44,7 +64,8 @@ async fn serve_answer(answer: Vec<u8>) -> u16 {
     .await
 }
 
-/// HS-C-10: with a proxy, `CONNECT host:port` comes first, and the handshake after a 2xx. The name is not looked up here.
+/// HS-C-10, HS-C-22: with a proxy, `CONNECT host:port` comes first, and the handshake after a 2xx, before which interim
+/// responses may come. The name is not looked up here.
 #[tokio::test]
 async fn the_way_leads_through_the_proxy() {
     let (proxy, heads) = serve_proxy(serve(echo).await).await;
@@ -97,11 +118,15 @@ async fn a_proxy_that_does_not_lead_on_is_an_error() {
     let cases: [(&[u8], IsExpected); 8] = [
         (
             b"HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=x\r\n\r\n",
-            |error| matches!(error, ProxyError::Refused(407)),
+            |error| {
+                matches!(error, ProxyError::Refused(refusal) if refusal.status() == 407
+                    && refusal.headers().get("proxy-authenticate") == Some("Basic realm=x"))
+            },
         ),
-        (b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nsad", |error| {
-            matches!(error, ProxyError::Refused(502))
-        }),
+        (
+            b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nsad",
+            |error| matches!(error, ProxyError::Refused(refusal) if refusal.status() == 502 && refusal.body() == b"sad"),
+        ),
         (b"SSH-2.0-OpenSSH\r\n", |error| {
             matches!(error, ProxyError::Head(HandshakeError::NotHttp))
         }),
@@ -134,113 +159,128 @@ async fn a_proxy_that_does_not_lead_on_is_an_error() {
     }
 }
 
-/// The blocking shell does not support SOCKS, and reports that before it connects.
+/// HS-C-09, HS-C-10: TLS with the proxy, and inside of it TLS with the server.
 #[tokio::test]
-async fn socks_requires_the_tokio_shell() {
-    let client = Client::new("ws://server.invalid/").through("socks5://127.0.0.1:1");
-    let error = client.run(crate::support::Shell::Blocking).await.expect_err("refused");
-    assert!(
-        matches!(&error, Error::Proxy(error) if matches!(**error, ProxyError::SocksUnsupported)),
-        "{error:?}"
-    );
+async fn tls_with_the_proxy() {
+    let certificate = Certificate::of("localhost");
+    let plain = serve_tls_proxy(&certificate, serve(echo).await).await;
+    let tls = serve_tls_proxy(&certificate, serve_tls(&certificate).await).await;
+    for (scheme, port, (proxy, heads)) in [("ws", 80, plain), ("wss", 443, tls)] {
+        let client = Client::new(&format!("{scheme}://localhost/"))
+            .trusting(&certificate)
+            .through(&format!("https://me:secret@localhost:{proxy}"));
+        for &shell in SHELLS {
+            client
+                .run(shell)
+                .await
+                .unwrap_or_else(|error| panic!("{scheme}, {shell:?}: {error}"));
+            let head = heads.lock().expect("no panic").remove(0);
+            assert!(
+                head.starts_with(&format!("CONNECT localhost:{port} HTTP/1.1\r\n")),
+                "{head}"
+            );
+            assert!(
+                head.contains("\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n"),
+                "{head}"
+            );
+        }
+    }
 }
 
-/// Without the `socks` feature, the tokio shell reports that before it connects.
-#[cfg(not(feature = "socks"))]
+/// HS-C-09: the proxy gets neither request nor credentials unless it is the one that was named.
 #[tokio::test]
-async fn socks_requires_the_feature() {
-    let client = Client::new("ws://server.invalid/").through("socks5://127.0.0.1:1");
-    let error = client.run(crate::support::Shell::Tokio).await.expect_err("refused");
-    assert!(
-        matches!(&error, Error::Proxy(error) if matches!(**error, ProxyError::SocksUnavailable)),
-        "{error:?}"
-    );
+async fn the_proxy_is_verified() {
+    let (proxy, heads) = serve_tls_proxy(&Certificate::of("localhost"), 1).await;
+    let client = Client::new("ws://localhost/")
+        .trusting(&Certificate::of("localhost"))
+        .through(&format!("https://me:secret@localhost:{proxy}"));
+    for &shell in SHELLS {
+        let error = client.run(shell).await.expect_err("not trusted");
+        assert!(
+            matches!(&error, Error::Proxy(error) if matches!(**error, ProxyError::Tls(TlsError::Certificate(_)))),
+            "{shell:?}: {error:?}"
+        );
+    }
+    assert!(heads.lock().expect("no panic").is_empty());
 }
 
-#[cfg(feature = "socks")]
-mod socks {
-    use super::*;
-    use crate::support::Shell;
-
-    /// A SOCKS5 proxy (RFC 1928) that connects everything to one server, or refuses with a reply code. With credentials, it
-    /// asks for them (RFC 1929).
-    async fn serve_socks(server: u16, reply: u8, credentials: Option<&'static str>) -> u16 {
-        serve(move |mut stream| async move {
-            let _ = answer(&mut stream, server, reply, credentials).await;
-        })
-        .await
+/// HS-C-10: a proxy may have an IPv6 address.
+#[tokio::test]
+async fn an_address_of_ipv6() {
+    let Ok(listener) = TcpListener::bind("[::1]:0").await else {
+        return; // There is no IPv6 here.
+    };
+    let (proxy, server) = (listener.local_addr().expect("bound"), serve(echo).await);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(relay(stream, server, Heads::default()));
+        }
+    });
+    let client = Client::new("ws://server.invalid/").through(&format!("http://{proxy}"));
+    for &shell in SHELLS {
+        client
+            .run(shell)
+            .await
+            .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
     }
+}
 
-    async fn answer(stream: &mut TcpStream, server: u16, reply: u8, credentials: Option<&str>) -> std::io::Result<()> {
-        assert_eq!(stream.read_u8().await?, 5);
-        let mut methods = vec![0; stream.read_u8().await?.into()];
-        stream.read_exact(&mut methods).await?;
-        let method = if credentials.is_some() { 2 } else { 0 };
-        if !methods.contains(&method) {
-            return stream.write_all(&[5, 0xff]).await;
-        }
-        stream.write_all(&[5, method]).await?;
-        if let Some(expected) = credentials {
-            assert_eq!(stream.read_u8().await?, 1);
-            let mut parts = Vec::new();
-            for _ in 0..2 {
-                let mut part = vec![0; stream.read_u8().await?.into()];
-                stream.read_exact(&mut part).await?;
-                parts.push(String::from_utf8(part).expect("text"));
-            }
-            let is_right = parts.join(":") == expected;
-            stream.write_all(&[1, u8::from(!is_right)]).await?;
-            if !is_right {
-                return Ok(());
-            }
-        }
-        // Version, CONNECT, reserved, and a name that is for the proxy to look up.
-        let mut head = [0; 5];
-        stream.read_exact(&mut head).await?;
-        assert_eq!(head[..4], [5, 1, 0, 3]);
-        let mut target = vec![0; usize::from(head[4]) + 2];
-        stream.read_exact(&mut target).await?;
-        assert_eq!(target, b"server.invalid\x00\x50");
-        stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await?;
-        if reply == 0 {
-            let mut server = TcpStream::connect(("127.0.0.1", server)).await?;
-            copy_bidirectional(stream, &mut server).await?;
-        }
-        Ok(())
-    }
-
-    /// HS-C-10: a SOCKS5 proxy leads to the host that it looks up, with credentials where it asks for them.
-    #[tokio::test]
-    async fn the_way_leads_through_the_proxy() {
-        let server = serve(echo).await;
-        for (credentials, prefix) in [(None, ""), (Some("me:secret"), "me:secret@")] {
-            let proxy = serve_socks(server, 0, credentials).await;
-            let client = Client::new("ws://server.invalid/").through(&format!("socks5://{prefix}127.0.0.1:{proxy}"));
-            client.run(Shell::Tokio).await.expect("through the proxy");
+/// HS-C-10, HS-C-43: a redirect goes through the proxy that is for its target, or through none.
+#[tokio::test]
+async fn each_redirect_chooses_its_proxy() {
+    let target = serve(echo).await;
+    let redirecting = serve(move |mut stream| async move {
+        let head = read_head(&mut stream).await;
+        let location = match head.lines().next().unwrap_or_default() {
+            "GET /direct HTTP/1.1" => format!("ws://127.0.0.1:{target}/"),
+            _ => format!("ws://localhost:{target}/"),
+        };
+        let response = format!("HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n");
+        let _ = stream.write_all(response.as_bytes()).await;
+    })
+    .await;
+    let (to_redirect, first) = serve_proxy(redirecting).await;
+    let (to_target, second) = serve_proxy(target).await;
+    for (proxy, exceptions, path, asked) in [
+        // Through the proxy, then directly.
+        (to_redirect, "127.0.0.1", "ws://server.invalid/direct", (1, 0)),
+        // Directly, then through the proxy.
+        (
+            to_target,
+            "127.0.0.1",
+            &*format!("ws://127.0.0.1:{redirecting}/named"),
+            (0, 1),
+        ),
+    ] {
+        for &shell in SHELLS {
+            let mut client = Client::new(path).redirects(1);
+            client.proxies = Proxies::from_variables(|name| match name {
+                "http_proxy" => Some(format!("localhost:{proxy}")),
+                "no_proxy" => Some(exceptions.into()),
+                _ => None,
+            });
+            client
+                .run(shell)
+                .await
+                .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
+            let [first, second] = [&first, &second].map(|heads| heads.lock().expect("no panic").drain(..).count());
+            assert_eq!((first, second), asked, "{path}");
         }
     }
+}
 
-    /// HS-C-10: a refusal fails the handshake.
-    #[tokio::test]
-    async fn refusals_are_errors() {
-        for (reply, credentials, prefix) in [
-            (2, None, ""),
-            (5, None, ""),
-            (0, Some("me:secret"), "me:wrong@"),
-            (0, Some("me:secret"), ""),
-        ] {
-            let proxy = serve_socks(0, reply, credentials).await;
-            let client = Client::new("ws://server.invalid/").through(&format!("socks5://{prefix}127.0.0.1:{proxy}"));
-            let error = client.run(Shell::Tokio).await.expect_err("refused");
-            let is_expected = match &error {
-                Error::Proxy(error) => match **error {
-                    ProxyError::SocksRefused(code) => code == reply,
-                    ProxyError::SocksCredentials => credentials.is_some(),
-                    _ => false,
-                },
-                _ => false,
-            };
-            assert!(is_expected, "{error:?}");
+/// What the variable says is used or reported, and never passed over.
+#[tokio::test]
+async fn an_invalid_variable_is_an_error() {
+    for url in ["gopher://proxy", "proxy:port"] {
+        let mut client = Client::new("ws://127.0.0.1:1/");
+        client.proxies = Proxies::from_variables(|name| (name == "all_proxy").then(|| url.into()));
+        for &shell in SHELLS {
+            let error = client.run(shell).await.expect_err("invalid");
+            assert!(
+                matches!(&error, Error::Proxy(error) if matches!(**error, ProxyError::Url | ProxyError::Scheme)),
+                "{shell:?}: {error:?}"
+            );
         }
     }
 }

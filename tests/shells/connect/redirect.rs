@@ -134,6 +134,24 @@ async fn credentials_stay_with_their_host() {
     }
 }
 
+/// HS-C-43: subprotocols are offered to another origin if the application says that none is a token.
+#[tokio::test]
+async fn subprotocols_are_offered_again_on_demand() {
+    for &shell in SHELLS {
+        let (target, heads) = serve_redirect(302, String::new()).await;
+        let (port, _) = serve_redirect(302, format!("http://127.0.0.1:{target}/to")).await;
+        let mut client = Client::new(&format!("ws://127.0.0.1:{port}/from")).redirects(1);
+        client.request = client.request.subprotocol("chat");
+        client.redirects_subprotocols = true;
+        client
+            .run(shell)
+            .await
+            .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
+        let head = heads.lock().expect("no panic").remove(0);
+        assert!(head.contains("\r\nSec-WebSocket-Protocol: chat\r\n"), "{head}");
+    }
+}
+
 /// HS-C-06, HS-C-43: the user information of the URI goes to its own origin only, there with each request.
 #[tokio::test]
 async fn user_information_stays_with_its_origin() {

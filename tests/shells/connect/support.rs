@@ -9,7 +9,7 @@ use tokio::{
     task::spawn_blocking,
 };
 use websocket_proto::{
-    CloseCode, Config, ConnectOptions, Error, Proxy, Timers, blocking,
+    CloseCode, Config, ConnectOptions, Destination, Error, Proxies, Proxy, Timers, blocking,
     handshake::ClientRequest,
     tls::{
         TlsConfig,
@@ -28,8 +28,10 @@ pub(crate) struct Client {
     pub(crate) request: ClientRequest,
     pub(crate) config: Config,
     pub(crate) tls: TlsConfig,
-    pub(crate) proxy: Option<Proxy>,
+    pub(crate) proxies: Proxies,
+    pub(crate) destination: Option<Destination>,
     pub(crate) redirects: u32,
+    pub(crate) redirects_subprotocols: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +55,10 @@ impl Client {
             request: uri.parse().expect("a valid URI"),
             config: Config::new(),
             tls: TlsConfig::new().without_platform_roots(),
-            proxy: None,
+            proxies: Proxies::default(),
+            destination: None,
             redirects: 0,
+            redirects_subprotocols: false,
         }
     }
 
@@ -69,7 +73,12 @@ impl Client {
     }
 
     pub(crate) fn through(mut self, proxy: &str) -> Self {
-        self.proxy = Some(proxy.parse().expect("a valid proxy"));
+        self.proxies = proxy.parse::<Proxy>().expect("a valid proxy").into();
+        self
+    }
+
+    pub(crate) fn to(mut self, destination: impl Into<Destination>) -> Self {
+        self.destination = Some(destination.into());
         self
     }
 
@@ -96,11 +105,18 @@ impl Client {
     }
 
     pub(crate) fn options(&self) -> ConnectOptions {
-        ConnectOptions::new()
+        let mut options = ConnectOptions::new()
             .config(&self.config)
             .tls(self.tls.clone())
-            .proxy(self.proxy.clone())
-            .redirects(self.redirects)
+            .proxy(self.proxies.clone())
+            .redirects(self.redirects);
+        if let Some(destination) = &self.destination {
+            options = options.to(destination.clone());
+        }
+        if self.redirects_subprotocols {
+            options = options.redirect_subprotocols();
+        }
+        options
     }
 
     #[cfg(feature = "futures-rustls")]
@@ -216,7 +232,7 @@ pub(crate) async fn serve_silence() -> u16 {
 }
 
 /// Reads an HTTP head, byte by byte so that nothing behind it is taken.
-pub(crate) async fn read_head(stream: &mut TcpStream) -> String {
+pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
         match stream.read_u8().await {

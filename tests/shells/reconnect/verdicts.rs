@@ -5,7 +5,7 @@ use std::{io, time::Duration};
 use websocket_proto::{
     CloseCode, CloseInfo, Config, Connection, EntropyError, Error, Phase, ProtocolError, ProxyError, RedirectError,
     Role, SendError, Time, Timers,
-    handshake::{ClientHandshake, ClientRequest, HandshakeError, HeaderError, RequestError, UriError},
+    handshake::{ClientHandshake, ClientRequest, HandshakeError, HeaderError, Refusal, RequestError, UriError},
     reconnect::{Verdict, Wait},
 };
 
@@ -24,6 +24,14 @@ fn answered(response: &str) -> HandshakeError {
         Err(error) => error,
         Ok(Some(_)) => panic!("the server accepted"),
         Ok(None) => handshake.receive_eof(),
+    }
+}
+
+/// A refusal without fields, which may also be that of a proxy.
+fn refusal(status: u16) -> Box<Refusal> {
+    match answered(&format!("HTTP/1.1 {status} X\r\n\r\n")) {
+        HandshakeError::Refused(refusal) => refusal,
+        error => panic!("{error:?}"),
     }
 }
 
@@ -168,7 +176,7 @@ fn on_the_way() {
         Error::Lookup(Other.into()),
         Error::Connect(ConnectionRefused.into()),
         Error::TimedOut(Phase::Tls),
-        ProxyError::Refused(502).into(),
+        ProxyError::Refused(refusal(502)).into(),
         ProxyError::SocksRefused(5).into(),
         ProxyError::Head(HandshakeError::TimedOut).into(),
         ProxyError::Eof.into(),
@@ -177,10 +185,10 @@ fn on_the_way() {
     }
     for error in [
         ProxyError::Url.into(),
-        ProxyError::SocksUnavailable.into(),
-        ProxyError::SocksUnsupported.into(),
+        ProxyError::Scheme.into(),
         ProxyError::InvalidCredentials.into(),
-        ProxyError::Refused(407).into(),
+        ProxyError::HostTooLong.into(),
+        ProxyError::Refused(refusal(407)).into(),
         ProxyError::SocksRefused(2).into(),
         ProxyError::SocksCredentials.into(),
         ProxyError::Head(HandshakeError::NotHttp).into(),
