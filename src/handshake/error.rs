@@ -170,7 +170,7 @@ pub enum HeaderError {
 
 /// The name of a header field, as the application wrote it.
 ///
-/// It derefs to a [`str`].
+/// It derefs to a [`str`]. What is printed ends at a colon: a whole line in the place of a name may contain a credential.
 #[derive(Clone, PartialEq, Eq)]
 // Boxed twice, since an error with the length beside the pointer would be larger than a `Result` should be.
 pub struct FieldName(Box<Box<str>>);
@@ -189,15 +189,21 @@ impl Deref for FieldName {
     }
 }
 
+impl FieldName {
+    fn shown(&self) -> &str {
+        self.split_inclusive(':').next().unwrap_or_default()
+    }
+}
+
 impl fmt::Debug for FieldName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&**self, f)
+        fmt::Debug::fmt(self.shown(), f)
     }
 }
 
 impl fmt::Display for FieldName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&**self, f)
+        fmt::Display::fmt(self.shown(), f)
     }
 }
 

@@ -106,6 +106,7 @@ fn check_client(secret: &mut Secret) {
     // Requests that cannot be sent.
     for request in [
         request.clone().header("Bad name", text),
+        request.clone().header(&format!("Authorization: Bearer {text}"), ""),
         request.clone().header("X", format!("{text}\n")),
         request.clone().subprotocol(format!("{text} {text}")),
     ] {

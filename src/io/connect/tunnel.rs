@@ -1,7 +1,7 @@
 //! The way through a proxy to the server: bytes in, bytes out.
 
-use alloc::{boxed::Box, format, vec::Vec};
-use core::mem;
+use alloc::{boxed::Box, format, string::ToString, vec::Vec};
+use core::{mem, net::SocketAddr};
 
 use super::{
     Proxy,
@@ -119,7 +119,8 @@ fn connect_request(proxy: &Proxy, destination: &Destination) -> Result<Vec<u8>, 
     // The port is always included (RFC 9110 §9.3.6).
     let target = match &destination.0 {
         Kind::Name(host, port) => format!("{host}:{port}"),
-        Kind::Address(address) => format!("{address}"),
+        // Without a zone, which has a meaning on this machine only.
+        Kind::Address(address) => SocketAddr::new(address.ip(), address.port()).to_string(),
         #[cfg(unix)]
         Kind::Unix(_) => return Err(ProxyError::Malformed),
     };
@@ -161,6 +162,10 @@ mod tests {
               Proxy-Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n\r\n"
         );
         assert!(tunnel.take_output().is_empty());
+        let link_local = "[fe80::1%2]:80".parse().expect("valid");
+        let proxy = "h".parse().expect("valid");
+        let mut tunnel = Tunnel::new(&proxy, &link_local, &Limits::new()).expect("valid");
+        assert!(tunnel.take_output().starts_with(b"CONNECT [fe80::1]:80 HTTP/1.1\r\n"));
         for proxy in ["http://a%0d%0ab@h", "http://a:b%00@h", "http://a%3Ab:c@h"] {
             assert!(
                 matches!(self::tunnel(proxy), Err(ProxyError::InvalidCredentials)),
