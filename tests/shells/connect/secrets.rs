@@ -1,6 +1,6 @@
 //! Credentials that are planted wherever connecting may have one: nothing that is printed shows them.
 
-use std::fmt::Debug;
+use std::{fmt::Debug, time::Duration};
 
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use websocket_proto::{
@@ -138,7 +138,7 @@ async fn errors() {
         (elsewhere.clone(), Some("http://m%3Ae:hunter2@127.0.0.1".into())),
         (elsewhere, Some("http://me:hunter2@proxy.invalid".into())),
     ] {
-        let mut client = Client::new("ws://h/").redirects(1);
+        let mut client = Client::new("ws://h/").redirects(1).within(Duration::from_millis(500));
         client.request = request(&uri);
         if let Some(proxy) = &proxy {
             client = client.through(proxy);
