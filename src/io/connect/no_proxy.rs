@@ -72,7 +72,46 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
 
 #[cfg(test)]
 mod tests {
+    use alloc::{format, string::ToString};
+    use core::net::IpAddr;
+
+    use proptest::prelude::*;
+
     use super::contains;
+
+    proptest! {
+        /// Nothing in the list panics, and what is not in it is not found.
+        #[test]
+        fn any_list(list in ".{0,60}", host in "[a-z]{1,9}(\\.[a-z]{1,9}){0,2}", port: u16) {
+            if contains(&list, &host, port) {
+                let last = host.rsplit('.').next().unwrap_or_default();
+                prop_assert!(list.contains('*') || list.to_ascii_lowercase().contains(last));
+            }
+            for listed in [host.clone(), format!(".{host}"), format!("*.{host}"), format!("{host}:{port}")] {
+                let subdomain = format!("a.{host}");
+                prop_assert!(contains(&listed, &host, port) && contains(&listed, &subdomain, port));
+            }
+        }
+
+        /// An address is in each network that has its first bits, and in no other.
+        #[test]
+        fn any_network(address: IpAddr, other: IpAddr, bits in 0u32..=128) {
+            let length = if address.is_ipv4() { 32 } else { 128 };
+            let bits = bits.min(length);
+            let address = address.to_canonical();
+            prop_assume!(address.is_ipv4() == (length == 32));
+            let network = format!("{address}/{bits}");
+            prop_assert!(contains(&network, &address.to_string(), 80));
+            let first = |address: IpAddr| match address {
+                IpAddr::V4(address) => u128::from(u32::from(address)) << 96,
+                IpAddr::V6(address) => address.into(),
+            };
+            let mask = u128::MAX.checked_shl(128 - bits).unwrap_or(0);
+            let is_within = address.is_ipv4() == other.to_canonical().is_ipv4()
+                && (first(address) ^ first(other.to_canonical())) & mask == 0;
+            prop_assert_eq!(contains(&network, &other.to_string(), 80), is_within);
+        }
+    }
 
     /// Each list, hosts that it contains, and hosts that it does not.
     #[test]

@@ -126,9 +126,23 @@ impl fmt::Debug for Proxy {
 
 #[cfg(test)]
 mod tests {
-    use alloc::format;
+    use alloc::{format, string::String, vec::Vec};
+
+    use proptest::prelude::*;
 
     use super::*;
+
+    proptest! {
+        /// Credentials may contain anything if they are escaped, and nothing in a URL panics.
+        #[test]
+        fn any_credentials(user: Vec<u8>, password: Vec<u8>, url in ".{0,40}") {
+            let _ = url.parse::<Proxy>();
+            let escaped = |text: &[u8]| text.iter().map(|byte| format!("%{byte:02X}")).collect::<String>();
+            let proxy = proxy(&format!("http://{}:{}@h", escaped(&user), escaped(&password)));
+            let credentials = proxy.credentials.expect("credentials");
+            prop_assert_eq!((&*credentials.user, &*credentials.password), (&*user, &*password));
+        }
+    }
 
     fn proxy(url: &str) -> Proxy {
         url.parse().unwrap_or_else(|error| panic!("{url}: {error}"))

@@ -105,7 +105,24 @@ fn without_dots(path: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        /// HS-C-43: whatever a server sends, the target is a URI like any other, and another origin only if it says so.
+        #[test]
+        fn any_location(location in "[ -~\t\u{e4}]{0,40}|(\\.|/|\\\\|#|\\?|x|:| ){0,12}") {
+            let base = "wss://a:1/b/c?d".parse().expect("valid");
+            if let Ok(target) = resolve(&base, &location) {
+                prop_assert!(target.resource_name().starts_with('/') && !target.has_credentials());
+                prop_assert_eq!(target.to_string().parse(), Ok(target.clone()));
+                if !location.contains(['/', '\\']) {
+                    prop_assert!(target.is_same_origin(&base), "{}", target);
+                }
+            }
+        }
+    }
 
     fn resolved(base: &str, location: &str) -> Result<String, UriError> {
         resolve(&base.parse().expect("valid"), location).map(|uri| uri.to_string())
