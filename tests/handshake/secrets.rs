@@ -152,8 +152,9 @@ fn check_server(secret: &mut Secret) {
     let negotiated = negotiated.with_unsent_response(response);
     assert_eq!(negotiated.role(), Role::Server);
     secret.check(&negotiated);
-    // Before anything is received, the response is all that there is.
-    let connection = Connection::from_negotiated(&negotiated.with_leftover([]), &Config::new());
+    // The response and the beginning of the first message wait in it.
+    assert!(negotiated.leftover().ends_with(text.as_bytes()));
+    let connection = Connection::from_negotiated(&negotiated, &Config::new());
     secret.check(&connection);
     secret.check(&Rejection::new(403).header("Set-Cookie", text));
 }

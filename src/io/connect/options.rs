@@ -50,7 +50,8 @@ impl ConnectOptions {
         self
     }
 
-    /// Sets which certificate authorities a client trusts: with `wss`, and with an `https` proxy.
+    /// Sets which certificate authorities a client trusts: with `wss`, and with an `https` proxy. A client certificate in
+    /// a rustls configuration is for both.
     #[cfg(feature = "rustls")]
     #[must_use]
     pub fn tls(mut self, tls: impl Into<TlsConfig>) -> Self {

@@ -18,8 +18,8 @@ use crate::{error::ProxyError, handshake::user_and_password};
 /// | `socks5` | a SOCKS5 proxy, which is told an address: the client looks up the host | 1080 |
 ///
 /// This is the form that curl uses, but there the default port of `http` is 1080. User name and password may be
-/// percent-encoded, and must be if they contain `@`, `:` or `%`. Whatever follows the port is ignored. With `wss`, TLS
-/// with the server runs through the proxy.
+/// percent-encoded; a `:` in the user name must be, and a `%` before two hexadecimal digits. Whatever follows the port is
+/// ignored. With `wss`, TLS with the server runs through the proxy.
 ///
 /// ```
 /// use websocket_proto::Proxy;
