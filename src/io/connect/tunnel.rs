@@ -190,6 +190,20 @@ mod tests {
         }
     }
 
+    /// HS-C-10: what proxies send with a 2xx means nothing: an old version, the length of a body that there is not
+    /// (RFC 9110 §9.3.6).
+    #[test]
+    fn successes() {
+        for answer in [
+            "HTTP/1.0 200 Connection established\r\n\r\n",
+            "HTTP/1.1 200\r\n\r\n",
+            "HTTP/1.1 204 No Content\r\nContent-Length: 10\r\n\r\n",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n",
+        ] {
+            assert!(matches!(open(answer.as_bytes(), 7), Ok(true)), "{answer}");
+        }
+    }
+
     /// HS-C-10, HS-C-41: a refusal comes with its fields and the beginning of its body.
     #[test]
     fn refusals_have_a_body() {

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy_bidirectional},
     net::{TcpListener, TcpStream},
+    task::spawn_blocking,
 };
-use websocket_proto::{Error, Proxies, ProxyError, handshake::HandshakeError, tls::TlsError};
+use websocket_proto::{CloseCode, Error, Proxies, ProxyError, blocking, handshake::HandshakeError, tls::TlsError};
 
 use crate::support::{Certificate, Client, SHELLS, echo, read_head, serve, serve_tls};
 
@@ -184,6 +185,22 @@ async fn tls_with_the_proxy() {
                 "{head}"
             );
         }
+        // The two directions in two halves, and what the stream says about the way to the server.
+        let (request, options) = (client.request.clone(), client.options());
+        let (is_tls, heads) = (scheme == "wss", Arc::clone(&heads));
+        let talk = move || {
+            let (websocket, _) = blocking::connect_with(request, &options).expect("open");
+            let stream = websocket.stream();
+            assert_eq!((stream.is_tls(), stream.tls().is_some()), (is_tls, is_tls));
+            assert!(stream.tcp().expect("TCP").nodelay().expect("an option"));
+            let (mut send, mut recv) = websocket.split().expect("two handles");
+            send.send("hello").expect("sent");
+            assert_eq!(recv.recv().expect("open").expect("an echo").as_text(), Some("hello"));
+            send.close(CloseCode::NORMAL).expect("sent");
+            assert!(recv.recv().expect("closed cleanly").is_none());
+        };
+        spawn_blocking(talk).await.expect("no panic");
+        heads.lock().expect("no panic").clear();
     }
 }
 
