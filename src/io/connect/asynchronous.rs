@@ -213,7 +213,7 @@ impl<R: Runtime> Deadline<R> {
     /// Sets up TLS with this peer, if it is used.
     #[cfg(feature = "rustls")]
     async fn secure(&mut self, stream: R::Stream, peer: Peer, route: &Route<'_>) -> Result<R::Stream, Error> {
-        let Some((name, config)) = route.tls_with(peer) else {
+        let Some((name, config)) = route.tls_with(peer)? else {
             return Ok(stream);
         };
         let secured = async { R::secure(stream, peer, name, config).await.map_err(tls_error) };

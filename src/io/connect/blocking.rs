@@ -178,7 +178,7 @@ fn reach(
 /// Sets up TLS with this peer, if it is used.
 #[cfg(feature = "rustls")]
 fn secure(stream: MaybeTls, peer: Peer, route: &Route<'_>, deadline: Option<Instant>) -> Result<MaybeTls, Error> {
-    match route.tls_with(peer) {
+    match route.tls_with(peer)? {
         Some((name, config)) => {
             let stream = TlsStream::client_for(stream, name, config, deadline)?;
             Ok(MaybeTls::of_tls(stream, peer))

@@ -83,12 +83,17 @@ impl<'a> Route<'a> {
 
     /// Returns the name and the configuration for TLS with a peer, if it is used.
     #[cfg(feature = "rustls")]
-    pub(super) fn tls_with(&self, peer: Peer) -> Option<(ServerName<'static>, Arc<ClientConfig>)> {
+    pub(super) fn tls_with(&self, peer: Peer) -> Result<Option<(ServerName<'static>, Arc<ClientConfig>)>, Error> {
         let name = match peer {
             Peer::Proxy => &self.proxy_name,
             Peer::Server => &self.server_name,
         };
-        Some((name.clone()?, self.tls.clone()?))
+        match (name, &self.tls) {
+            (None, _) => Ok(None),
+            (Some(name), Some(config)) => Ok(Some((name.clone(), Arc::clone(config)))),
+            // Never without.
+            (Some(_), None) => Err(Error::TlsUnavailable),
+        }
     }
 
     /// Returns the name to look up for a proxy that is told an address.
