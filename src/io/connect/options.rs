@@ -97,15 +97,15 @@ impl ConnectOptions {
     ///
     /// If scheme, host or port change, whatever may be a credential is not sent: the user information of the URI, the
     /// origin, the added header fields except `User-Agent` and `Accept-Language`, the subprotocols (see
-    /// [`redirect_subprotocols`](Self::redirect_subprotocols)), and an own `Host`. Extensions are offered again.
+    /// [`redirect_subprotocols`](Self::redirect_subprotocols)), and a [`Host`](crate::handshake::ClientRequest::host) that was set. Extensions are offered again.
     #[must_use]
     pub const fn redirects(mut self, limit: u32) -> Self {
         self.max_redirects = limit;
         self
     }
 
-    /// Offers the subprotocols also where a redirect leads to another scheme, host or port. Do this only if none of them
-    /// is a token: programs for browsers send tokens in this place, since a page cannot add header fields.
+    /// Offers the subprotocols also where a redirect leads to another scheme, host or port. Use this only if none of them
+    /// is a token: pages often send tokens as subprotocols, since they cannot add header fields.
     #[must_use]
     pub const fn redirect_subprotocols(mut self) -> Self {
         self.redirects_subprotocols = true;

@@ -26,7 +26,7 @@ pub struct Proxies {
     exceptions: Box<str>,
 }
 
-/// A proxy, or why its URL is invalid, which matters once it would be used.
+/// A proxy, or why its URL is invalid, which is reported when it would be used.
 type Setting = Option<Result<Proxy, ProxyError>>;
 
 impl Proxies {

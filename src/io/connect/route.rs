@@ -91,7 +91,7 @@ impl<'a> Route<'a> {
         match (name, &self.tls) {
             (None, _) => Ok(None),
             (Some(name), Some(config)) => Ok(Some((name.clone(), Arc::clone(config)))),
-            // Never without.
+            // TLS is never skipped.
             (Some(_), None) => Err(Error::TlsUnavailable),
         }
     }
