@@ -176,8 +176,6 @@ impl Drop for Member {
 
 /// Serves the requests of one connection.
 async fn serve(chat: Arc<Chat>, stream: TcpStream, mut guard: ShutdownGuard) {
-    // Frames are written at once, and should leave at once.
-    let _ = stream.set_nodelay(true);
     let service = service_fn(|request| {
         let response = answer(&chat, request);
         async { Ok::<_, Infallible>(response) }

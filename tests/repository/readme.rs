@@ -207,6 +207,28 @@ fn no_sample_hides_the_crate_tokio() {
     }
 }
 
+/// A server without `TCP_NODELAY` sends the second of two short messages only after the client has acknowledged the first,
+/// 40 ms later.
+#[test]
+fn samples_that_accept_connections_send_at_once() {
+    let mut sources = vec![Path::new(ROOT).join("README.md")];
+    for folder in ["src", "examples"] {
+        files(&Path::new(ROOT).join(folder), &["md", "rs"], &mut sources);
+    }
+    let (mut found, mut faults) = (0, Vec::new());
+    for path in sources {
+        let source = fs::read_to_string(&path).expect("a source");
+        let count = |words: &[&str]| -> usize { words.iter().map(|word| source.matches(word).count()).sum() };
+        let accepted = count(&["listener.accept()", "listener.incoming()"]);
+        found += accepted;
+        if count(&["set_nodelay(true)"]) < accepted {
+            faults.push(format!("{}: accepts without `TCP_NODELAY`", path.display()));
+        }
+    }
+    assert!(found > 10, "there are samples that accept connections");
+    assert!(faults.is_empty(), "{}", faults.join("\n"));
+}
+
 #[test]
 fn hidden_crates_are_noticed() {
     for source in [

@@ -414,6 +414,31 @@ async fn serve_tells_who_has_connected() {
     assert!(shutdown.finish(GRACE).await.is_graceful());
 }
 
+/// Short messages are sent at once, and not only after the client has acknowledged the one before.
+#[tokio::test]
+async fn serve_sets_nodelay() {
+    let shutdown = Shutdown::new();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let addr = listener.local_addr().expect("an address");
+    let (sender, accepted) = oneshot::channel();
+    let mut sender = Some(sender);
+    let server = shutdown.clone();
+    let serving = tokio::spawn(async move {
+        let look = |stream: TcpStream, _, _| {
+            let told = sender.take().map(|sender| sender.send(stream.nodelay()));
+            async move {
+                assert!(told.is_some_and(|told| told.is_ok()), "one client");
+            }
+        };
+        server.serve(listener, look).await;
+    });
+    let _stream = TcpStream::connect(addr).await.expect("the server listens");
+    assert!(accepted.await.expect("a connection").expect("an option of the socket"));
+    shutdown.request();
+    serving.await.expect("no panic");
+    assert!(shutdown.finish(GRACE).await.is_graceful());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_threads() {
     let shutdown = Shutdown::new();
