@@ -12,7 +12,7 @@ use websocket_proto::{
     tokio::{GaveUp, MaybeTls, Reconnect, WebSocket},
 };
 
-/// Follows the feed until connecting is given up: after a refusal such as 403, for example.
+/// Follows the feed until connecting is given up: after a refusal such as 401, for example.
 pub(crate) async fn follow(
     request: &ClientRequest,
     symbols: &[String],

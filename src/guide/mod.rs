@@ -25,6 +25,9 @@ pub mod streams_and_sinks {}
 #[doc = include_str!("closing.md")]
 pub mod closing {}
 
+#[doc = include_str!("reconnecting.md")]
+pub mod reconnecting {}
+
 #[doc = include_str!("back_pressure.md")]
 pub mod back_pressure {}
 

@@ -4,7 +4,7 @@
 
 use core::{fmt, time::Duration};
 
-use super::{Policy, Wait};
+use super::{Policy, Verdict, Wait};
 use crate::{
     connection::Time,
     entropy::{Entropy, OsEntropy},
@@ -34,6 +34,10 @@ pub struct Backoff {
     retries: u32,
     /// The first failure since the last stable connection.
     failing_since: Option<Time>,
+    /// The first of several failures in a row that are unlikely to pass.
+    unlikely_since: Option<Time>,
+    /// Whether a connection was stable, so that the settings are right.
+    was_stable: bool,
     connected_at: Option<Time>,
 }
 
@@ -47,6 +51,8 @@ impl Backoff {
             step: None,
             retries: 0,
             failing_since: None,
+            unlikely_since: None,
+            was_stable: false,
             connected_at: None,
         }
     }
@@ -75,37 +81,61 @@ impl Backoff {
         self.connected_at = Some(now);
     }
 
-    /// Returns how long to wait before the next attempt, after a connection has ended or an attempt has failed.
+    /// Returns how long to wait before the next attempt, after a connection has ended or an attempt has failed. `None`
+    /// means that no further connection is needed: the verdict is [`Finished`](Verdict::Finished).
     ///
     /// If the connection was stable, the sequence starts again with the first delay.
     ///
     /// # Errors
     ///
-    /// [`Exhausted`] when it is time to give up. The same call may succeed again after a [`reset`](Self::reset).
-    pub fn retry(&mut self, now: Time, wait: Wait) -> Result<Duration, Exhausted> {
+    /// [`GiveUp`] when no further attempt is worthwhile: after a [fatal](Verdict::Fatal) verdict, or when a limit of
+    /// the policy is reached. The same call may succeed again after a [`reset`](Self::reset).
+    pub fn next_delay(&mut self, now: Time, verdict: Verdict) -> Result<Option<Duration>, GiveUp> {
         if let Some(since) = self.connected_at.take() {
             if now.since(since) >= self.policy.stable_after {
                 self.reset();
+                self.was_stable = true;
             }
         }
+        let (wait, is_unlikely) = match verdict {
+            Verdict::Finished => return Ok(None),
+            Verdict::Fatal => return Err(GiveUp::Fatal),
+            Verdict::Unlikely(wait) => (wait, true),
+            Verdict::Retry(wait) => (wait, false),
+        };
         let failing_since = *self.failing_since.get_or_insert(now);
         if self.policy.max_retries.is_some_and(|most| self.retries >= most) {
-            return Err(Exhausted::Retries);
+            return Err(GiveUp::Retries);
         }
         let delay = self.delay(wait);
-        let begins = now.since(failing_since).saturating_add(delay);
-        if self.policy.give_up_after.is_some_and(|longest| begins > longest) {
-            return Err(Exhausted::Time);
+        let begins = |since| now.since(since).saturating_add(delay);
+        if self
+            .policy
+            .give_up_after
+            .is_some_and(|longest| begins(failing_since) > longest)
+        {
+            return Err(GiveUp::Time);
+        }
+        if is_unlikely {
+            let since = *self.unlikely_since.get_or_insert(now);
+            let limit = self.policy.give_up_unlikely_after.filter(|_| !self.was_stable);
+            if limit.is_some_and(|limit| begins(since) >= limit) {
+                return Err(GiveUp::Unlikely);
+            }
+        } else {
+            self.unlikely_since = None;
         }
         self.retries = self.retries.saturating_add(1);
-        Ok(delay)
+        Ok(Some(delay))
     }
 
-    /// Starts again with the first delay, and resets the count of retries.
+    /// Starts again with the first delay, and resets the count of retries and the time limits. That a connection was
+    /// stable is not forgotten.
     pub fn reset(&mut self) {
         self.step = None;
         self.retries = 0;
         self.failing_since = None;
+        self.unlikely_since = None;
         self.connected_at = None;
     }
 
@@ -172,10 +202,16 @@ impl fmt::Debug for Backoff {
     }
 }
 
-/// Which limit of a [`Policy`] was reached.
+/// Why no further attempt is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
-pub enum Exhausted {
+pub enum GiveUp {
+    /// The verdict was [`Fatal`](Verdict::Fatal).
+    #[error("another attempt would fail as well")]
+    Fatal,
+    /// The verdict was [`Unlikely`](Verdict::Unlikely) for as long as [`Policy::give_up_unlikely_after`] allows.
+    #[error("another attempt is unlikely to succeed")]
+    Unlikely,
     /// [`Policy::max_retries`] attempts were made in a row.
     #[error("no retries left")]
     Retries,

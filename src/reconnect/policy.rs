@@ -51,8 +51,15 @@ pub struct Policy {
     /// How long after the first failure since the last stable connection the last attempt may start. Default `None`: no
     /// limit.
     pub give_up_after: Option<Duration>,
+    /// The same for failures that are [unlikely](super::Verdict::Unlikely) to pass, from the first of several in a row,
+    /// as long as no connection was stable. Default 10 min: enough for a clock to be set, a server to be registered or
+    /// a user to log in. Zero makes them fatal, and `None` means no limit.
+    ///
+    /// After a stable connection there is no limit: a client whose settings were right is not ended by a captive portal
+    /// or by a certificate that has expired.
+    pub give_up_unlikely_after: Option<Duration>,
     /// How long one attempt may take in total: name look-up, TCP, TLS and opening handshake. Default 30 s. Enforced by
-    /// the shells.
+    /// `tokio::Reconnect`; in other loops, [`Timers::handshake`](crate::Timers::handshake) limits an attempt.
     pub attempt_timeout: Option<Duration>,
 }
 
@@ -70,6 +77,7 @@ impl Policy {
             max_retry_after: Duration::from_secs(3600),
             max_retries: None,
             give_up_after: None,
+            give_up_unlikely_after: Some(Duration::from_secs(600)),
             attempt_timeout: Some(Duration::from_secs(30)),
         }
     }
@@ -134,6 +142,13 @@ impl Policy {
     #[must_use]
     pub fn give_up_after(mut self, duration: impl Into<Option<Duration>>) -> Self {
         self.give_up_after = duration.into();
+        self
+    }
+
+    /// Sets the time limit for failures that are unlikely to pass, or removes it.
+    #[must_use]
+    pub fn give_up_unlikely_after(mut self, duration: impl Into<Option<Duration>>) -> Self {
+        self.give_up_unlikely_after = duration.into();
         self
     }
 

@@ -1,58 +1,49 @@
-//! Whether another attempt makes sense.
+//! Whether another attempt makes sense: the table in the documentation of the module, as code.
 //!
-//! The rule that the tables follow: an error made by the client, or a refusal by the server, would recur, so it is fatal.
-//! Anything that may be temporary is worth a retry, and so is anything not listed yet.
+//! Every variant of this crate's own errors is named, so that a new one cannot be forgotten here.
 
-use core::time::Duration;
 #[cfg(feature = "std")]
 use std::io;
 
+use super::Wait;
 #[cfg(feature = "rustls")]
 use crate::error::TlsError;
 #[cfg(feature = "std")]
-use crate::error::{Error, ProxyError};
+use crate::error::{Error, ProxyError, RedirectError};
 use crate::{
-    connection::{CloseInfo, ProtocolError, Side, Timer},
+    connection::{CloseInfo, ProtocolError, Side},
     frame::CloseCode,
-    handshake::{HandshakeError, Refusal},
+    handshake::HandshakeError,
 };
 
 /// What the end of a connection, or a failed attempt, means for the next attempt.
 ///
-/// Everything that can end a connection converts into it with `From`:
+/// Everything that can end a connection converts into it with `From`, after the [table](super#verdicts) of the module.
 ///
-/// | end | verdict |
-/// |---|---|
-/// | closed by this side | `Finished` |
-/// | closed by the peer with 1000 or without a code | `Finished` |
-/// | closed with 1001 (going away), 1011 (internal error), 1014 (bad gateway), 3008 (timeout) | `Retry` |
-/// | closed with 1012 (service restart) | `Retry` after 5 to 30 s |
-/// | closed with 1013 (try again later) | `Retry` after the longest delay |
-/// | closed with 1002, 1003, 1007, 1009, 1010: this side made an error | `Fatal` |
-/// | closed with 1008 (policy), or 3000 to 4999, the application's own codes | `Fatal` |
-/// | lost without a Close (1006), timed out, failed because the peer violated the protocol | `Retry` |
-/// | refused with 408, 425, 429 or 5xx | `Retry`, not before `Retry-After` |
-/// | refused with any other status, among them 3xx, 401, 403, 404, 410 and 426 | `Fatal` |
-/// | a response that is not that of a WebSocket server, or selects what was not offered | `Fatal` |
-/// | an I/O error of kind `InvalidInput`, `Unsupported` or `InvalidData` | `Fatal` |
-/// | any other I/O error, such as a refused connection or a name that cannot be looked up; a deadline that passed | `Retry` |
-/// | no TLS feature, provider or root certificates, a certificate that is not trusted, a server that does not speak TLS | `Fatal` |
-/// | any other failure of TLS | `Retry` |
-/// | a proxy that answers with 408, 425, 429 or 5xx, cannot reach the server, or ends the connection | `Retry` |
-/// | any other failure of a proxy, among them 407, an invalid URL and a missing feature | `Fatal` |
-/// | a redirect that is not followed | `Fatal` |
-/// | an invalid URI or request, no entropy | `Fatal` |
-///
-/// An application that knows better, for example what its codes above 4000 mean, decides first and leaves the rest to
-/// this type:
+/// An application that knows better, for example what its codes above 4000 mean or how to get new credentials, decides
+/// first and leaves the rest to this type:
 ///
 /// ```
-/// use websocket_proto::{CloseInfo, reconnect::{Verdict, Wait}};
+/// use websocket_proto::{
+///     CloseInfo, Error,
+///     handshake::HandshakeError,
+///     reconnect::{Verdict, Wait},
+/// };
 ///
-/// fn verdict(info: &CloseInfo) -> Verdict {
+/// fn of_end(info: &CloseInfo) -> Verdict {
 ///     match info.code.value() {
 ///         4001 => Verdict::Retry(Wait::Backoff), // sent by our servers when a session has moved
 ///         _ => Verdict::from(info),
+///     }
+/// }
+///
+/// fn of_failure(error: &Error) -> Verdict {
+///     match error {
+///         Error::Handshake(HandshakeError::Refused(refusal)) if refusal.status() == 401 => {
+///             // The function that connects gets a new token for each attempt.
+///             Verdict::Retry(Wait::Backoff)
+///         }
+///         error => Verdict::from(error),
 ///     }
 /// }
 /// ```
@@ -62,45 +53,32 @@ pub enum Verdict {
     Finished,
     /// Another attempt would fail in the same way.
     Fatal,
+    /// Another attempt will probably fail in the same way, unless something between the two sides is to blame: a
+    /// captive portal, a gateway that does not know its server yet, a wrong clock. So it is worth some attempts, for
+    /// [`Policy::give_up_unlikely_after`](super::Policy::give_up_unlikely_after).
+    Unlikely(Wait),
     /// Another attempt may succeed.
     Retry(Wait),
 }
 
-/// How long to wait before another attempt.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Wait {
-    /// The next delay of the sequence.
-    #[default]
-    Backoff,
-    /// The next delay of the sequence, added to this duration, as `Retry-After` requests ([RFC 9110 §10.2.3]).
-    ///
-    /// [RFC 9110 §10.2.3]: https://www.rfc-editor.org/rfc/rfc9110#section-10.2.3
-    AtLeast(Duration),
-    /// A random delay from 5 s to 30 s, or the next delay of the sequence if that is longer, as close code 1012
-    /// (service restart) requests.
-    Restart,
-    /// The longest delay of the sequence, at once. Close code 1013 (try again later) asks clients to leave an
-    /// overloaded service alone until a user wants to connect, or to use another address of it.
-    Longest,
-}
-
 impl Verdict {
     const RETRY: Self = Self::Retry(Wait::Backoff);
+    const UNLIKELY: Self = Self::Unlikely(Wait::Backoff);
 
-    /// Returns whether another attempt may succeed.
+    /// Returns whether another attempt is made: the verdict is `Retry`, or `Unlikely` and the [`Policy`](super::Policy)
+    /// allows it.
     #[must_use]
     pub const fn is_retry(self) -> bool {
-        matches!(self, Self::Retry(_))
+        matches!(self, Self::Retry(_) | Self::Unlikely(_))
     }
 
-    /// Returns the verdict on a response with this status. `retry_after` is the delay that its `Retry-After` field
-    /// requests.
-    const fn of_status(status: u16, retry_after: Option<Duration>) -> Self {
-        match (status, retry_after) {
-            (408 | 425 | 429 | 500..=599, Some(asked)) => Self::Retry(Wait::AtLeast(asked)),
-            (408 | 425 | 429 | 500..=599, None) => Self::RETRY,
-            _ => Self::Fatal,
+    /// Returns the verdict on a response with this status, which asks for this wait.
+    const fn of_status(status: u16, wait: Wait) -> Self {
+        match status {
+            // RFC 9110 §15: a status of no class counts as 5xx.
+            408 | 425 | 429 | 500 | 502..=504 | 506.. => Self::Retry(wait),
+            0..=399 | 403 | 404 | 409 | 421 | 501 | 505 => Self::Unlikely(wait),
+            400..=499 => Self::Fatal,
         }
     }
 }
@@ -108,22 +86,22 @@ impl Verdict {
 impl From<CloseCode> for Verdict {
     /// Judges a Close that the peer sent first.
     fn from(code: CloseCode) -> Self {
-        match code {
-            CloseCode::NORMAL | CloseCode::NO_STATUS => Self::Finished,
-            CloseCode::SERVICE_RESTART => Self::Retry(Wait::Restart),
-            CloseCode::TRY_AGAIN_LATER => Self::Retry(Wait::Longest),
-            CloseCode::PROTOCOL_ERROR
-            | CloseCode::UNSUPPORTED
-            | CloseCode::INVALID_PAYLOAD
-            | CloseCode::POLICY
-            | CloseCode::TOO_BIG
-            | CloseCode::EXTENSION_REQUIRED => Self::Fatal,
-            code => match code.value() {
-                // Registered with IANA: a timeout.
-                3008 => Self::RETRY,
-                3000..=4999 => Self::Fatal,
-                _ => Self::RETRY,
-            },
+        match code.value() {
+            // Normal closure; no code.
+            1000 | 1005 => Self::Finished,
+            // Protocol error; unsupported data; invalid payload; policy; message too big; extension required.
+            1002 | 1003 | 1007..=1010 => Self::UNLIKELY,
+            // Service restart.
+            1012 => Self::Retry(Wait::Restart),
+            // Try again later.
+            1013 => Self::Retry(Wait::Longest),
+            // Going away; abnormal closure; internal error; bad gateway; TLS handshake.
+            1001 | 1006 | 1011 | 1014 | 1015 => Self::RETRY,
+            // Registered with IANA: a timeout.
+            3008 => Self::RETRY,
+            3000..=4999 => Self::Fatal,
+            // Reserved or not assigned.
+            0..=999 | 1004 | 1016..=2999 | 5000.. => Self::RETRY,
         }
     }
 }
@@ -132,12 +110,14 @@ impl From<&CloseInfo> for Verdict {
     /// Judges a connection that was open. It is enough to know this, however the connection ended.
     fn from(info: &CloseInfo) -> Self {
         match (info.initiator, info.failure) {
-            // This side wanted to close, whether the peer cooperated or not.
-            (Side::Local, None | Some(ProtocolError::ConnectionLost | ProtocolError::TimedOut(Timer::Close))) => {
+            // The application wanted to close, whether the peer cooperated or not.
+            (Side::Local, None) => Self::Finished,
+            (Side::Local, Some(failure)) if info.sent.is_some_and(|sent| sent != failure.close_code()) => {
                 Self::Finished
             }
-            (_, Some(failure)) if info.code == CloseCode::ABNORMAL => failure.into(),
-            _ => info.code.into(),
+            (Side::Local, Some(failure)) => failure.into(),
+            (Side::Peer, Some(failure)) if info.code == CloseCode::ABNORMAL => failure.into(),
+            (Side::Peer, _) => info.code.into(),
         }
     }
 }
@@ -151,9 +131,24 @@ impl From<Option<CloseInfo>> for Verdict {
 }
 
 impl From<ProtocolError> for Verdict {
-    /// The connection was lost, timed out, or was failed by this side. All of these may be temporary.
-    fn from(_: ProtocolError) -> Self {
-        Self::RETRY
+    /// Judges a connection that was lost, or that this side has failed.
+    fn from(error: ProtocolError) -> Self {
+        match error {
+            ProtocolError::ConnectionLost | ProtocolError::TimedOut(_) => Self::RETRY,
+            // The peer may send the same again, or may not.
+            ProtocolError::Frame(_)
+            | ProtocolError::ReservedBits(_)
+            | ProtocolError::UnmaskedFrame
+            | ProtocolError::MaskedFrame
+            | ProtocolError::UnexpectedContinuation
+            | ProtocolError::InterleavedMessage
+            | ProtocolError::FrameTooBig
+            | ProtocolError::MessageTooBig
+            | ProtocolError::TooManyFragments
+            | ProtocolError::InvalidUtf8
+            | ProtocolError::InvalidCompression
+            | ProtocolError::ClosePayload(_) => Self::UNLIKELY,
+        }
     }
 }
 
@@ -161,10 +156,38 @@ impl From<&HandshakeError> for Verdict {
     /// Judges an opening handshake that failed.
     fn from(error: &HandshakeError) -> Self {
         match error {
-            HandshakeError::Refused(refusal) => Self::of_status(refusal.status(), retry_after(refusal)),
+            HandshakeError::Refused(refusal) => {
+                Self::of_status(refusal.status(), Wait::requested_by(refusal.headers()))
+            }
             HandshakeError::Eof | HandshakeError::TimedOut => Self::RETRY,
-            // The server is not a WebSocket server, or requires something else than this client offers.
-            _ => Self::Fatal,
+            // This is not a WebSocket server, or does not speak for it.
+            HandshakeError::NotHttp
+            | HandshakeError::MalformedHead
+            | HandshakeError::HeadTooLarge
+            | HandshakeError::TooManyFields
+            | HandshakeError::HttpVersion
+            | HandshakeError::MissingField(_)
+            | HandshakeError::RepeatedField(_)
+            | HandshakeError::InvalidField(_)
+            | HandshakeError::TooManyInterimResponses
+            | HandshakeError::AcceptMismatch => Self::UNLIKELY,
+            // The server selects something that this client does not offer, or nothing that it requires.
+            HandshakeError::UnofferedSubprotocol
+            | HandshakeError::NoSubprotocol
+            | HandshakeError::UnofferedExtension
+            | HandshakeError::RepeatedExtension
+            | HandshakeError::ReservedBits(_)
+            | HandshakeError::Deflate(_) => Self::Fatal,
+            // Errors of a server, and of the program.
+            HandshakeError::TargetTooLong
+            | HandshakeError::Method
+            | HandshakeError::Protocol
+            | HandshakeError::Target
+            | HandshakeError::Body
+            | HandshakeError::ForbiddenField(_)
+            | HandshakeError::RepeatedSubprotocol
+            | HandshakeError::Origin
+            | HandshakeError::Ended => Self::Fatal,
         }
     }
 }
@@ -173,16 +196,14 @@ impl From<&HandshakeError> for Verdict {
 impl From<&Error> for Verdict {
     /// Judges any error of the shells.
     fn from(error: &Error) -> Self {
-        // Every kind of error is named, so that a new one cannot be forgotten here.
         match error {
             Error::Handshake(error) => error.into(),
             Error::Protocol(error) => (*error).into(),
-            Error::Io(error) | Error::Lookup(error) | Error::Connect(error) => match error.kind() {
-                // TLS libraries report what is wrong with a certificate, among others, as invalid data.
-                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData | io::ErrorKind::Unsupported => Self::Fatal,
-                _ => Self::RETRY,
-            },
+            Error::Io(error) | Error::Lookup(error) | Error::Connect(error) => Self::of_io(error.kind()),
             Error::Proxy(error) => Self::of_proxy(error),
+            Error::Redirect(RedirectError::TooMany | RedirectError::Location(_) | RedirectError::Insecure) => {
+                Self::Fatal
+            }
             #[cfg(feature = "rustls")]
             Error::Tls(error) => Self::of_tls(error),
             Error::Request(_)
@@ -191,7 +212,6 @@ impl From<&Error> for Verdict {
             | Error::Reject(_)
             | Error::Rejected(_)
             | Error::Entropy(_)
-            | Error::Redirect(_)
             | Error::TlsUnavailable
             | Error::FragmentDelivery
             | Error::ExtensionFrame => Self::Fatal,
@@ -204,48 +224,83 @@ impl From<&Error> for Verdict {
 
 #[cfg(feature = "std")]
 impl Verdict {
-    /// The verdict on a proxy that does not lead to the server.
+    const fn of_io(kind: io::ErrorKind) -> Self {
+        match kind {
+            io::ErrorKind::InvalidInput | io::ErrorKind::Unsupported => Self::Fatal,
+            // TLS libraries report what is wrong with a certificate, among others, as invalid data.
+            io::ErrorKind::InvalidData => Self::UNLIKELY,
+            _ => Self::RETRY,
+        }
+    }
+
+    /// Returns the verdict on a proxy that does not lead to the server.
     fn of_proxy(error: &ProxyError) -> Self {
         match error {
-            ProxyError::Refused(refusal) => Self::of_status(refusal.status(), retry_after(refusal)),
+            ProxyError::Refused(refusal) => Self::of_status(refusal.status(), Wait::requested_by(refusal.headers())),
             #[cfg(feature = "rustls")]
             ProxyError::Tls(error) => Self::of_tls(error),
             ProxyError::Head(error) => error.into(),
-            // By the rules of the proxy, or a command or address that it does not know (RFC 1928 §6).
-            ProxyError::SocksRefused(2 | 7 | 8) => Self::Fatal,
-            ProxyError::SocksRefused(_) | ProxyError::Eof => Self::RETRY,
+            ProxyError::SocksRefused(reply) => match reply {
+                // RFC 1928 §6: forbidden by the rules of the proxy.
+                2 => Self::UNLIKELY,
+                // The command or the type of address is not supported.
+                7 | 8 => Self::Fatal,
+                // General failure; network unreachable; host unreachable; connection refused; TTL expired; not
+                // assigned.
+                0 | 1 | 3..=6 | 9.. => Self::RETRY,
+            },
+            ProxyError::Eof => Self::RETRY,
+            ProxyError::Malformed => Self::UNLIKELY,
             ProxyError::Url
             | ProxyError::Scheme
             | ProxyError::InvalidCredentials
             | ProxyError::HostTooLong
-            | ProxyError::SocksCredentials
-            | ProxyError::Malformed => Self::Fatal,
+            | ProxyError::SocksCredentials => Self::Fatal,
         }
     }
 
-    /// The verdict on TLS that was not established.
+    /// Returns the verdict on TLS that was not established.
     #[cfg(feature = "rustls")]
     const fn of_tls(error: &TlsError) -> Self {
         match error {
-            TlsError::Failed(rustls::Error::InvalidMessage(_) | rustls::Error::PeerIncompatible(_))
-            | TlsError::NoCryptoProvider
-            | TlsError::NoRoots
-            | TlsError::InvalidRoot(_)
-            | TlsError::ServerName
-            | TlsError::HostName(_)
-            | TlsError::Certificate(_) => Self::Fatal,
-            TlsError::Failed(_) => Self::RETRY,
+            TlsError::NoCryptoProvider | TlsError::NoRoots | TlsError::InvalidRoot(_) | TlsError::ServerName => {
+                Self::Fatal
+            }
+            TlsError::HostName(_) | TlsError::Certificate(_) => Self::UNLIKELY,
+            TlsError::Failed(error) => Self::of_rustls(error),
         }
     }
-}
 
-/// Returns the seconds that `Retry-After` requests. A date cannot be compared with anything, since there is no clock
-/// here; it counts as no field.
-fn retry_after(refusal: &Refusal) -> Option<Duration> {
-    let digits = refusal.headers().get("retry-after")?;
-    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+    #[cfg(feature = "rustls")]
+    const fn of_rustls(error: &rustls::Error) -> Self {
+        use rustls::{AlertDescription as Alert, Error};
+        match error {
+            // This is not a TLS server, or not one that this client can use.
+            Error::InvalidMessage(_)
+            | Error::InappropriateMessage { .. }
+            | Error::InappropriateHandshakeMessage { .. }
+            | Error::PeerIncompatible(_)
+            | Error::PeerMisbehaved(_)
+            | Error::PeerSentOversizedRecord
+            | Error::NoCertificatesPresented
+            | Error::NoApplicationProtocol => Self::UNLIKELY,
+            // The server refuses this client.
+            Error::AlertReceived(
+                Alert::HandshakeFailure
+                | Alert::ProtocolVersion
+                | Alert::InsufficientSecurity
+                | Alert::UnrecognisedName
+                | Alert::NoApplicationProtocol
+                | Alert::AccessDenied
+                | Alert::CertificateRequired
+                | Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA,
+            ) => Self::UNLIKELY,
+            _ => Self::RETRY,
+        }
     }
-    // The only invalid number is one that is too large; it is shortened to the longest wait allowed.
-    Some(Duration::from_secs(digits.parse().unwrap_or(u64::MAX)))
 }

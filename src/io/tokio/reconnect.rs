@@ -9,7 +9,7 @@ use ::tokio::time::{Instant, sleep_until, timeout_at};
 use crate::{
     connection::Time,
     error::Error,
-    reconnect::{Backoff, Exhausted, Policy, Verdict, Wait},
+    reconnect::{Backoff, GiveUp, Policy, Verdict, Wait},
 };
 
 /// Stands for a delay that the clock cannot represent: ten years.
@@ -72,7 +72,7 @@ enum Attempting<A> {
     },
     Connected,
     Finished,
-    GaveUp(Reason, Option<Error>),
+    GaveUp(GiveUp, Option<Error>),
 }
 
 impl<F, A, C> Reconnect<F, A>
@@ -222,15 +222,12 @@ where
 
     /// Decides what follows a connection or an attempt.
     fn over(&mut self, verdict: Verdict, error: Option<Error>) {
-        self.phase = match verdict {
-            Verdict::Finished => Attempting::Finished,
-            Verdict::Fatal => Attempting::GaveUp(Reason::Fatal, error),
-            Verdict::Retry(wait) => match self.backoff.retry(self.now(), wait) {
-                Ok(delay) => Attempting::Waiting {
-                    until: Some(later(delay)),
-                },
-                Err(exhausted) => Attempting::GaveUp(Reason::Exhausted(exhausted), error),
+        self.phase = match self.backoff.next_delay(self.now(), verdict) {
+            Ok(Some(delay)) => Attempting::Waiting {
+                until: Some(later(delay)),
             },
+            Ok(None) => Attempting::Finished,
+            Err(reason) => Attempting::GaveUp(reason, error),
         };
     }
 
@@ -259,25 +256,16 @@ impl<F, A> fmt::Debug for Reconnect<F, A> {
 /// The error returned when there will be no further connection.
 #[derive(Debug)]
 pub struct GaveUp {
-    reason: Reason,
+    reason: GiveUp,
     error: Option<Error>,
     attempts: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Reason {
-    Fatal,
-    Exhausted(Exhausted),
-}
-
 impl GaveUp {
-    /// Returns which limit of the [`Policy`] was reached, or `None` after a [fatal](Verdict::Fatal) end or failure.
+    /// Returns the reason: the verdict, or the limit of the [`Policy`] that was reached.
     #[must_use]
-    pub const fn exhausted(&self) -> Option<Exhausted> {
-        match self.reason {
-            Reason::Fatal => None,
-            Reason::Exhausted(exhausted) => Some(exhausted),
-        }
+    pub const fn reason(&self) -> GiveUp {
+        self.reason
     }
 
     /// Returns the failure of the last attempt. `None` if a connection was the last to end, or if this error is
@@ -302,10 +290,7 @@ impl GaveUp {
 
 impl fmt::Display for GaveUp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            Reason::Fatal => f.write_str("another attempt would fail as well")?,
-            Reason::Exhausted(exhausted) => write!(f, "gave up: {exhausted}")?,
-        }
+        write!(f, "gave up: {}", self.reason)?;
         match &self.error {
             Some(error) => write!(f, ": {error}"),
             None => Ok(()),

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use websocket_proto::{
     Time,
-    reconnect::{Backoff, Exhausted, Policy, Wait},
+    reconnect::{Backoff, GiveUp, Policy, Verdict, Wait},
 };
 
 use crate::support::{Constant, Dry, Seeded};
@@ -29,9 +29,15 @@ fn shortest(policy: Policy) -> Backoff {
     Backoff::new(policy).entropy(Arc::new(Constant(0)))
 }
 
+/// The delay before a retry.
+fn retry(backoff: &mut Backoff, now: Time, wait: Wait) -> Result<Duration, GiveUp> {
+    let delay = backoff.next_delay(now, Verdict::Retry(wait))?;
+    Ok(delay.expect("this is not finished"))
+}
+
 fn delays(backoff: &mut Backoff, count: usize) -> Vec<Duration> {
     (0..count)
-        .map(|_| backoff.retry(Time::ZERO, Wait::Backoff).expect("no bound"))
+        .map(|_| retry(backoff, Time::ZERO, Wait::Backoff).expect("no bound"))
         .collect()
 }
 
@@ -125,14 +131,14 @@ fn stable_connections_start_the_sequence_again() {
     assert_eq!(delays(&mut backoff, 3), [5, 5, 10].map(secs));
     // Not stable.
     backoff.connected(at(100));
-    assert_eq!(backoff.retry(at(129), Wait::Backoff), Ok(secs(20)));
+    assert_eq!(retry(&mut backoff, at(129), Wait::Backoff), Ok(secs(20)));
     assert_eq!(backoff.retries(), 4);
     // Stable, if only just. All four retries are there again.
     backoff.connected(at(200));
-    assert_eq!(backoff.retry(at(230), Wait::Backoff), Ok(secs(5)));
+    assert_eq!(retry(&mut backoff, at(230), Wait::Backoff), Ok(secs(5)));
     assert_eq!(backoff.retries(), 1);
     assert_eq!(
-        backoff.retry(at(300), Wait::Backoff),
+        retry(&mut backoff, at(300), Wait::Backoff),
         Ok(secs(5)),
         "a connection counts once"
     );
@@ -142,48 +148,61 @@ fn stable_connections_start_the_sequence_again() {
 fn a_clock_that_goes_back_does_no_harm() {
     let mut backoff = longest(Policy::new().give_up_after(secs(100)));
     backoff.connected(at(100));
-    assert_eq!(backoff.retry(at(50), Wait::Backoff), Ok(secs(5)));
-    assert_eq!(backoff.retry(at(20), Wait::Backoff), Ok(secs(5)));
+    assert_eq!(retry(&mut backoff, at(50), Wait::Backoff), Ok(secs(5)));
+    assert_eq!(retry(&mut backoff, at(20), Wait::Backoff), Ok(secs(5)));
 }
 
+/// CL-30: the server's wait is added to the delay, and bounded.
 #[test]
 fn retry_after_comes_before_the_delay() {
     let mut backoff = longest(Policy::new().max_retry_after(secs(600)));
-    assert_eq!(backoff.retry(Time::ZERO, Wait::AtLeast(secs(7))), Ok(secs(7 + 5)));
-    assert_eq!(backoff.retry(Time::ZERO, Wait::AtLeast(secs(7))), Ok(secs(7 + 5)));
-    assert_eq!(backoff.retry(Time::ZERO, Wait::AtLeast(secs(7))), Ok(secs(7 + 10)));
+    assert_eq!(retry(&mut backoff, Time::ZERO, Wait::AtLeast(secs(7))), Ok(secs(7 + 5)));
+    assert_eq!(retry(&mut backoff, Time::ZERO, Wait::AtLeast(secs(7))), Ok(secs(7 + 5)));
+    assert_eq!(
+        retry(&mut backoff, Time::ZERO, Wait::AtLeast(secs(7))),
+        Ok(secs(7 + 10))
+    );
     // A server cannot send a client away for ever.
     assert_eq!(
-        backoff.retry(Time::ZERO, Wait::AtLeast(Duration::MAX)),
+        retry(&mut backoff, Time::ZERO, Wait::AtLeast(Duration::MAX)),
         Ok(secs(600 + 20))
     );
 }
 
 #[test]
 fn a_restart_is_waited_for_between_5_and_30_seconds() {
-    assert_eq!(shortest(Policy::new()).retry(Time::ZERO, Wait::Restart), Ok(secs(5)));
-    assert_eq!(longest(Policy::new()).retry(Time::ZERO, Wait::Restart), Ok(secs(30)));
+    assert_eq!(
+        retry(&mut shortest(Policy::new()), Time::ZERO, Wait::Restart),
+        Ok(secs(5))
+    );
+    assert_eq!(
+        retry(&mut longest(Policy::new()), Time::ZERO, Wait::Restart),
+        Ok(secs(30))
+    );
     for seed in 0..SEEDS {
         let mut backoff = Backoff::default().entropy(Seeded::new(seed));
-        let delay = backoff.retry(Time::ZERO, Wait::Restart).expect("no bound");
+        let delay = retry(&mut backoff, Time::ZERO, Wait::Restart).expect("no bound");
         assert!((secs(5)..=secs(30)).contains(&delay), "seed {seed}: {delay:?}");
     }
     // Service restarts that never end are met with growing delays as well.
     let mut backoff = longest(Policy::new());
     delays(&mut backoff, 6);
-    assert_eq!(backoff.retry(Time::ZERO, Wait::Restart), Ok(secs(60)));
+    assert_eq!(retry(&mut backoff, Time::ZERO, Wait::Restart), Ok(secs(60)));
 }
 
 #[test]
 fn an_overloaded_service_is_left_alone() {
     let mut backoff = shortest(Policy::new());
-    assert_eq!(backoff.retry(Time::ZERO, Wait::Longest), Ok(secs(30)));
+    assert_eq!(retry(&mut backoff, Time::ZERO, Wait::Longest), Ok(secs(30)));
     assert_eq!(
-        backoff.retry(Time::ZERO, Wait::Backoff),
+        retry(&mut backoff, Time::ZERO, Wait::Backoff),
         Ok(secs(30)),
         "and it stays so"
     );
-    assert_eq!(longest(Policy::new()).retry(Time::ZERO, Wait::Longest), Ok(secs(60)));
+    assert_eq!(
+        retry(&mut longest(Policy::new()), Time::ZERO, Wait::Longest),
+        Ok(secs(60))
+    );
 }
 
 #[test]
@@ -191,30 +210,94 @@ fn retries_are_bounded() {
     let mut backoff = longest(Policy::new().max_retries(3));
     delays(&mut backoff, 3);
     for _ in 0..2 {
-        assert_eq!(backoff.retry(Time::ZERO, Wait::Backoff), Err(Exhausted::Retries));
+        assert_eq!(retry(&mut backoff, Time::ZERO, Wait::Backoff), Err(GiveUp::Retries));
     }
     backoff.reset();
     assert_eq!(delays(&mut backoff, 3), [5, 5, 10].map(secs));
     let mut none = longest(Policy::new().max_retries(0));
-    assert_eq!(none.retry(Time::ZERO, Wait::Backoff), Err(Exhausted::Retries));
+    assert_eq!(retry(&mut none, Time::ZERO, Wait::Backoff), Err(GiveUp::Retries));
 }
 
 #[test]
 fn the_time_is_bounded() {
     let mut backoff = longest(Policy::new().give_up_after(secs(60)));
-    assert_eq!(backoff.retry(at(1000), Wait::Backoff), Ok(secs(5)));
-    assert_eq!(backoff.retry(at(1010), Wait::Backoff), Ok(secs(5)));
+    assert_eq!(retry(&mut backoff, at(1000), Wait::Backoff), Ok(secs(5)));
+    assert_eq!(retry(&mut backoff, at(1010), Wait::Backoff), Ok(secs(5)));
     assert_eq!(
-        backoff.retry(at(1050), Wait::Backoff),
+        retry(&mut backoff, at(1050), Wait::Backoff),
         Ok(secs(10)),
         "it begins at 1060"
     );
-    assert_eq!(backoff.retry(at(1061), Wait::Backoff), Err(Exhausted::Time));
+    assert_eq!(retry(&mut backoff, at(1061), Wait::Backoff), Err(GiveUp::Time));
     // A stable connection starts the time again.
     backoff.connected(at(1100));
-    assert_eq!(backoff.retry(at(1200), Wait::Backoff), Ok(secs(5)));
+    assert_eq!(retry(&mut backoff, at(1200), Wait::Backoff), Ok(secs(5)));
     // What the server asks for counts, too.
-    assert_eq!(backoff.retry(at(1200), Wait::AtLeast(secs(60))), Err(Exhausted::Time));
+    assert_eq!(
+        retry(&mut backoff, at(1200), Wait::AtLeast(secs(60))),
+        Err(GiveUp::Time)
+    );
+}
+
+/// CL-31: what is unlikely to pass is retried for ten minutes, and without limit once a connection was stable.
+#[test]
+fn unlikely_failures_are_bounded_until_a_connection_was_stable() {
+    let unlikely = Verdict::Unlikely(Wait::Backoff);
+    let mut backoff = longest(Policy::new());
+    let mut now = Duration::ZERO;
+    let outcome = loop {
+        match backoff.next_delay(Time::from_origin(now), unlikely) {
+            Ok(Some(delay)) => now += delay,
+            outcome => break outcome,
+        }
+    };
+    assert_eq!(outcome, Err(GiveUp::Unlikely));
+    assert!((secs(540)..secs(600)).contains(&now), "{now:?}");
+    // Another failure in between starts the time again.
+    let now = 600;
+    assert_eq!(retry(&mut backoff, at(now), Wait::Backoff), Ok(secs(60)));
+    assert_eq!(backoff.next_delay(at(now), unlikely), Ok(Some(secs(60))));
+    // A connection that was not stable does not.
+    backoff.connected(at(now + 530));
+    assert_eq!(backoff.next_delay(at(now + 540), unlikely), Err(GiveUp::Unlikely));
+    // After a stable one, the settings are right, whatever a captive portal says.
+    backoff.connected(at(now + 600));
+    assert_eq!(backoff.next_delay(at(now + 630), unlikely), Ok(Some(secs(5))));
+    for day in 1..100 {
+        let delay = backoff.next_delay(at(now + 630 + day * 24 * 3600), unlikely);
+        assert!(
+            delay.is_ok_and(|delay| delay.is_some_and(|delay| delay <= secs(60))),
+            "day {day}"
+        );
+    }
+    // The other limits apply all the same.
+    let mut backoff = longest(Policy::new().max_retries(1));
+    assert_eq!(backoff.next_delay(at(0), unlikely), Ok(Some(secs(5))));
+    assert_eq!(backoff.next_delay(at(5), unlikely), Err(GiveUp::Retries));
+}
+
+#[test]
+fn the_application_chooses_what_unlikely_means() {
+    let unlikely = Verdict::Unlikely(Wait::Backoff);
+    let fatal = Policy::new().give_up_unlikely_after(Duration::ZERO);
+    for mut backoff in [shortest(fatal), longest(fatal)] {
+        assert_eq!(backoff.next_delay(at(0), unlikely), Err(GiveUp::Unlikely));
+    }
+    let mut backoff = longest(Policy::new().give_up_unlikely_after(None));
+    for day in 0..100 {
+        assert!(backoff.next_delay(at(day * 24 * 3600), unlikely).is_ok(), "day {day}");
+    }
+}
+
+#[test]
+fn the_other_verdicts() {
+    let mut backoff = longest(Policy::new());
+    assert_eq!(backoff.next_delay(at(0), Verdict::Finished), Ok(None));
+    for _ in 0..2 {
+        assert_eq!(backoff.next_delay(at(0), Verdict::Fatal), Err(GiveUp::Fatal));
+    }
+    assert_eq!(backoff.retries(), 0);
+    assert_eq!(retry(&mut backoff, at(0), Wait::Backoff), Ok(secs(5)));
 }
 
 #[test]
@@ -225,7 +308,8 @@ fn nothing_overflows() {
         .max_delay(Duration::MAX)
         .max_retry_after(Duration::MAX)
         .factor(u32::MAX)
-        .give_up_after(Duration::MAX);
+        .give_up_after(Duration::MAX)
+        .give_up_unlikely_after(None);
     for waits in [
         Wait::Backoff,
         Wait::AtLeast(Duration::MAX),
@@ -236,8 +320,8 @@ fn nothing_overflows() {
             for _ in 0..100 {
                 let now = Time::from_origin(Duration::MAX);
                 backoff.connected(Time::ZERO);
-                let _ = backoff.retry(now, waits).expect("no bound");
-                let _ = backoff.retry(now, waits).expect("no bound");
+                let _ = retry(&mut backoff, now, waits).expect("no bound");
+                let _ = backoff.next_delay(now, Verdict::Unlikely(waits)).expect("no bound");
             }
         }
     }

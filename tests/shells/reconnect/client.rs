@@ -21,7 +21,7 @@ use tokio::{
 use websocket_proto::{
     CloseCode, Error, Message,
     handshake::HandshakeError,
-    reconnect::{Backoff, Exhausted, Policy, Verdict, Wait},
+    reconnect::{Backoff, GiveUp, Policy, Verdict, Wait},
     tokio::{Reconnect, WebSocket},
 };
 
@@ -90,7 +90,7 @@ async fn stability() {
 async fn attempts_are_bounded() {
     let (mut reconnect, starts) = scripted(Policy::new().max_retries(3), []);
     let gave_up = reconnect.next().await.expect_err("nobody listens");
-    assert_eq!(gave_up.exhausted(), Some(Exhausted::Retries));
+    assert_eq!(gave_up.reason(), GiveUp::Retries);
     assert_eq!(gave_up.attempts(), 4);
     assert_eq!(
         gave_up.to_string(),
@@ -100,10 +100,7 @@ async fn attempts_are_bounded() {
     assert!(matches!(gave_up.into_error(), Some(Error::Io(_))));
     // It stays so until somebody says otherwise.
     let again = reconnect.next().await.expect_err("it was given up");
-    assert_eq!(
-        (again.exhausted(), again.error().is_none()),
-        (Some(Exhausted::Retries), true)
-    );
+    assert_eq!((again.reason(), again.error().is_none()), (GiveUp::Retries, true));
     assert_eq!(starts.borrow().len(), 4);
     reconnect.reset();
     assert_eq!(reconnect.next().await.expect_err("nobody listens").attempts(), 8);
@@ -113,7 +110,7 @@ async fn attempts_are_bounded() {
 async fn the_time_is_bounded() {
     let (mut reconnect, starts) = scripted(Policy::new().give_up_after(secs(30)), []);
     let gave_up = reconnect.next().await.expect_err("nobody listens");
-    assert_eq!(gave_up.exhausted(), Some(Exhausted::Time));
+    assert_eq!(gave_up.reason(), GiveUp::Time);
     assert_eq!(*starts.borrow(), [0, 5, 10, 20].map(secs));
 }
 
@@ -121,7 +118,7 @@ async fn the_time_is_bounded() {
 async fn fatal_failures_end_it() {
     let (mut reconnect, starts) = scripted(Policy::new(), [Err(refused()), Err(Error::TlsUnavailable)]);
     let gave_up = reconnect.next().await.expect_err("that is fatal");
-    assert_eq!(gave_up.exhausted(), None);
+    assert_eq!(gave_up.reason(), GiveUp::Fatal);
     assert!(matches!(gave_up.error(), Some(Error::TlsUnavailable)));
     assert_eq!(starts.borrow().len(), 2);
     reconnect.next().await.expect_err("it was given up");
@@ -132,10 +129,33 @@ async fn a_fatal_end_ends_it() {
     let (mut reconnect, _) = scripted(Policy::new(), [Ok(1), Ok(2)]);
     reconnect.ended(Verdict::Fatal); // of no effect, as there is no connection
     assert_eq!(reconnect.next().await.expect("a connection"), Some(1));
-    reconnect.ended(CloseCode::POLICY);
+    reconnect.ended(CloseCode::new(4001));
     let gave_up = reconnect.next().await.expect_err("that is fatal");
-    assert_eq!((gave_up.exhausted(), gave_up.error().is_none()), (None, true));
-    assert_eq!(gave_up.to_string(), "another attempt would fail as well");
+    assert_eq!((gave_up.reason(), gave_up.error().is_none()), (GiveUp::Fatal, true));
+    assert_eq!(gave_up.to_string(), "gave up: another attempt would fail as well");
+}
+
+/// CL-31: a captive portal, or a certificate that has expired, does not end a client whose settings were right.
+#[tokio::test(start_paused = true)]
+async fn unlikely_failures_end_it_only_before_a_stable_connection() {
+    let portal = || Err(Error::Handshake(HandshakeError::NotHttp));
+    let (mut reconnect, starts) = scripted(Policy::new(), (0..100).map(|_| portal()));
+    let gave_up = reconnect.next().await.expect_err("the portal stays");
+    assert_eq!(gave_up.reason(), GiveUp::Unlikely);
+    assert!(matches!(
+        gave_up.error(),
+        Some(Error::Handshake(HandshakeError::NotHttp))
+    ));
+    let last = *starts.borrow().last().expect("attempts");
+    assert!((secs(500)..secs(600)).contains(&last), "{last:?}");
+
+    let script = [Ok(1)].into_iter().chain((0..1000).map(|_| portal())).chain([Ok(2)]);
+    let (mut reconnect, starts) = scripted(Policy::new(), script);
+    assert_eq!(reconnect.next().await.expect("a connection"), Some(1));
+    advance(secs(30)).await;
+    reconnect.ended(CloseCode::ABNORMAL);
+    assert_eq!(reconnect.next().await.expect("a connection, at last"), Some(2));
+    assert!(*starts.borrow().last().expect("attempts") > secs(12 * 3600));
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,6 +2,8 @@
 
 mod backoff;
 mod client;
+#[cfg(feature = "futures-io")]
+mod loops;
 mod support;
 mod ticker;
 mod verdicts;

@@ -38,8 +38,8 @@ async fn serve(listener: TcpListener) {
     closed.close(CloseCode::NORMAL).await.expect("the client answers");
 
     let (stream, _) = listener.accept().await.expect("a connection");
-    let refused = WebSocket::accept_with(stream, &Config::new(), async |_| Err(Rejection::new(403))).await;
-    assert!(matches!(refused, Err(Error::Rejected(403))), "{refused:?}");
+    let refused = WebSocket::accept_with(stream, &Config::new(), async |_| Err(Rejection::new(401))).await;
+    assert!(matches!(refused, Err(Error::Rejected(401))), "{refused:?}");
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use websocket_proto::{
 };
 
 const RETRY: Verdict = Verdict::Retry(Wait::Backoff);
+const UNLIKELY: Verdict = Verdict::Unlikely(Wait::Backoff);
 
 fn after(seconds: u64) -> Verdict {
     Verdict::Retry(Wait::AtLeast(Duration::from_secs(seconds)))
@@ -59,30 +60,40 @@ fn closed_with(payload: &[u8]) -> CloseInfo {
     connection.close_info().expect("it has ended")
 }
 
-/// HS-C-21: what a status means, with and without `Retry-After`.
+/// CL-31: what a status means, with and without `Retry-After`.
 #[test]
 fn refusals() {
-    for status in [
-        200, 204, 301, 302, 307, 308, 400, 401, 402, 403, 404, 405, 407, 409, 410, 421, 426, 451, 600,
-    ] {
+    for status in [400, 401, 402, 405, 406, 407, 410, 418, 422, 426, 431, 451, 499] {
         assert_eq!(refused(status, ""), Verdict::Fatal, "{status}");
         assert_eq!(refused(status, "Retry-After: 5\r\n"), Verdict::Fatal, "{status}");
     }
-    for status in [408, 425, 429, 500, 501, 502, 503, 504, 507, 520, 599] {
+    for status in [
+        200, 204, 299, 301, 302, 303, 307, 308, 399, 403, 404, 409, 421, 501, 505,
+    ] {
+        assert_eq!(refused(status, ""), UNLIKELY, "{status}");
+        let after = Verdict::Unlikely(Wait::AtLeast(Duration::from_secs(5)));
+        assert_eq!(refused(status, "Retry-After: 5\r\n"), after, "{status}");
+    }
+    for status in [408, 425, 429, 500, 502, 503, 504, 506, 507, 511, 520, 599, 600, 999] {
         assert_eq!(refused(status, ""), RETRY, "{status}");
         assert_eq!(refused(status, "retry-after:  120 \r\n"), after(120), "{status}");
     }
 }
 
-/// HS-C-21: a `Retry-After` that is no number of seconds counts as none.
+/// CL-30: a `Retry-After` that is neither a number of seconds nor a date counts as none.
 #[test]
 fn retry_after() {
+    let longest = Verdict::Retry(Wait::Longest);
     for (value, verdict) in [
         ("0", after(0)),
         ("007", after(7)),
         ("18446744073709551615", after(u64::MAX)),
         ("99999999999999999999999", after(u64::MAX)),
-        ("Fri, 31 Dec 1999 23:59:59 GMT", RETRY),
+        // There is nothing to compare these with.
+        ("Fri, 31 Dec 1999 23:59:59 GMT", longest),
+        ("Friday, 31-Dec-99 23:59:59 GMT", longest),
+        ("Fri Dec 31 23:59:59 1999", longest),
+        ("Fri, 32 Dec 1999 23:59:59 GMT", RETRY),
         ("-1", RETRY),
         ("+1", RETRY),
         ("1.5", RETRY),
@@ -94,13 +105,39 @@ fn retry_after() {
     }
 }
 
+/// CL-30: a date is compared with that of the response, whatever the clock of this machine says.
+#[test]
+fn retry_after_a_date() {
+    let date = "Date: Fri, 31 Dec 1999 23:59:50 GMT\r\n";
+    for (value, verdict) in [
+        ("Fri, 31 Dec 1999 23:59:59 GMT", after(9)),
+        ("Sat, 01 Jan 2000 00:00:50 GMT", after(60)),
+        ("Saturday, 01-Jan-00 00:00:50 GMT", after(60)),
+        ("Sat Jan  1 00:00:50 2000", after(60)),
+        // It has passed.
+        ("Fri, 31 Dec 1999 23:59:49 GMT", after(0)),
+        ("120", after(120)),
+        ("tomorrow", RETRY),
+    ] {
+        assert_eq!(
+            refused(503, &format!("{date}Retry-After: {value}\r\n")),
+            verdict,
+            "{value:?}"
+        );
+    }
+    let fields = "Date: now\r\nRetry-After: Fri, 31 Dec 1999 23:59:59 GMT\r\n";
+    assert_eq!(refused(429, fields), Verdict::Retry(Wait::Longest));
+}
+
 #[test]
 fn answers_that_are_not_those_of_a_websocket_server() {
     let upgrade = "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
     for (response, verdict) in [
-        ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), Verdict::Fatal),
-        ("HTTP/1.1 101 X\r\n\r\n".to_owned(), Verdict::Fatal),
+        ("SSH-2.0-OpenSSH_9.6\r\n".to_owned(), UNLIKELY),
+        ("HTTP/1.1 101 X\r\n\r\n".to_owned(), UNLIKELY),
+        ("HTTP/1.0 101 X\r\n\r\n".to_owned(), UNLIKELY),
+        ("HTTP/1.1 101 X\r\n: \r\n\r\n".to_owned(), UNLIKELY),
         (
             format!("{upgrade}Sec-WebSocket-Protocol: other\r\n\r\n"),
             Verdict::Fatal,
@@ -109,7 +146,8 @@ fn answers_that_are_not_those_of_a_websocket_server() {
             format!("{upgrade}Sec-WebSocket-Extensions: x-unheard-of\r\n\r\n"),
             Verdict::Fatal,
         ),
-        (upgrade.replace("s3pP", "abcd") + "\r\n", Verdict::Fatal),
+        // What a cache may answer.
+        (upgrade.replace("s3pP", "abcd") + "\r\n", UNLIKELY),
         // Cut off, which happens to servers that restart.
         (upgrade.to_owned(), RETRY),
         (String::new(), RETRY),
@@ -124,7 +162,7 @@ fn answers_that_are_not_those_of_a_websocket_server() {
     assert_eq!(Verdict::from(&HandshakeError::NoSubprotocol), Verdict::Fatal);
 }
 
-/// CL-28: abnormal closure, and what else may pass, is worth a retry.
+/// CL-31: abnormal closure, and what else may pass, is worth a retry.
 #[test]
 fn errors() {
     use io::ErrorKind::{
@@ -144,13 +182,20 @@ fn errors() {
     ] {
         assert_eq!(Verdict::from(&Error::Io(kind.into())), RETRY, "{kind:?}");
     }
-    for kind in [InvalidData, InvalidInput, Unsupported] {
+    for kind in [InvalidInput, Unsupported] {
         assert_eq!(Verdict::from(&Error::Io(kind.into())), Verdict::Fatal, "{kind:?}");
+    }
+    assert_eq!(Verdict::from(&Error::Io(InvalidData.into())), UNLIKELY);
+    for error in [
+        ProtocolError::MaskedFrame,
+        ProtocolError::MessageTooBig,
+        ProtocolError::InvalidUtf8,
+    ] {
+        assert_eq!(Verdict::from(&Error::Protocol(error)), UNLIKELY, "{error}");
     }
     for error in [
         Error::Protocol(ProtocolError::ConnectionLost),
         Error::Protocol(ProtocolError::TimedOut(websocket_proto::Timer::Keepalive)),
-        Error::Protocol(ProtocolError::MaskedFrame),
         Error::Send(SendError::Full(())),
         Error::Send(SendError::Closing(())),
     ] {
@@ -168,7 +213,7 @@ fn errors() {
     }
 }
 
-/// CL-28: what is wrong on the way to the server is met again if it is a setting of this side, and may pass otherwise.
+/// CL-31: what is wrong on the way to the server is met again if it is a setting of this side, and may pass otherwise.
 #[test]
 fn on_the_way() {
     use io::ErrorKind::{ConnectionRefused, Other};
@@ -184,15 +229,21 @@ fn on_the_way() {
         assert_eq!(Verdict::from(&error), RETRY, "{error}");
     }
     for error in [
+        Error::from(ProxyError::Refused(refusal(403))),
+        ProxyError::SocksRefused(2).into(),
+        ProxyError::Head(HandshakeError::NotHttp).into(),
+        ProxyError::Malformed.into(),
+    ] {
+        assert_eq!(Verdict::from(&error), UNLIKELY, "{error}");
+    }
+    for error in [
         ProxyError::Url.into(),
         ProxyError::Scheme.into(),
         ProxyError::InvalidCredentials.into(),
         ProxyError::HostTooLong.into(),
         ProxyError::Refused(refusal(407)).into(),
-        ProxyError::SocksRefused(2).into(),
+        ProxyError::SocksRefused(7).into(),
         ProxyError::SocksCredentials.into(),
-        ProxyError::Head(HandshakeError::NotHttp).into(),
-        ProxyError::Malformed.into(),
         Error::Redirect(RedirectError::TooMany),
         Error::Redirect(RedirectError::Location(UriError::Scheme)),
         Error::Redirect(RedirectError::Insecure),
@@ -201,7 +252,7 @@ fn on_the_way() {
     }
 }
 
-/// CL-28: so it is with TLS.
+/// CL-31: so it is with TLS.
 #[cfg(feature = "rustls")]
 #[test]
 fn tls() {
@@ -216,6 +267,10 @@ fn tls() {
         TlsError::NoRoots,
         TlsError::InvalidRoot(rustls::Error::InvalidCertificate(CertificateError::BadEncoding)),
         TlsError::ServerName,
+    ] {
+        assert_eq!(Verdict::from(&Error::from(error.clone())), Verdict::Fatal, "{error}");
+    }
+    for error in [
         TlsError::HostName(CertificateError::NotValidForName),
         TlsError::Certificate(CertificateError::UnknownIssuer),
         // The server does not speak TLS, or none that this side speaks.
@@ -223,23 +278,24 @@ fn tls() {
         TlsError::Failed(rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
         )),
+        TlsError::Failed(rustls::Error::AlertReceived(AlertDescription::HandshakeFailure)),
     ] {
-        assert_eq!(Verdict::from(&Error::from(error.clone())), Verdict::Fatal, "{error}");
+        assert_eq!(Verdict::from(&Error::from(error.clone())), UNLIKELY, "{error}");
     }
 }
 
-/// CL-28: what the code of the server's Close means.
+/// CL-31: what the code of the server's Close means.
 #[test]
 fn close_codes() {
     let table = [
         (1000, Verdict::Finished),
         (1001, RETRY),
-        (1002, Verdict::Fatal),
-        (1003, Verdict::Fatal),
-        (1007, Verdict::Fatal),
-        (1008, Verdict::Fatal),
-        (1009, Verdict::Fatal),
-        (1010, Verdict::Fatal),
+        (1002, UNLIKELY),
+        (1003, UNLIKELY),
+        (1007, UNLIKELY),
+        (1008, UNLIKELY),
+        (1009, UNLIKELY),
+        (1010, UNLIKELY),
         (1011, RETRY),
         (1012, Verdict::Retry(Wait::Restart)),
         (1013, Verdict::Retry(Wait::Longest)),
@@ -261,9 +317,12 @@ fn close_codes() {
     assert_eq!(Verdict::from(&closed_with(&[])), Verdict::Finished, "without a code");
     assert_eq!(Verdict::from(CloseCode::ABNORMAL), RETRY);
     assert_eq!(Verdict::from(CloseCode::TLS_HANDSHAKE), RETRY);
+    for code in [0, 999, 1004, 1016, 2999, 5000, u16::MAX] {
+        assert_eq!(Verdict::from(CloseCode::new(code)), RETRY, "{code}");
+    }
 }
 
-/// CL-28: connections that end without the peer's Close.
+/// CL-31: connections that end without the peer's Close.
 #[test]
 fn abnormal_closure() {
     let mut lost = client();
@@ -275,7 +334,11 @@ fn abnormal_closure() {
     let mut broken = client();
     broken.receive(&[0xff, 0xff]);
     assert!(broken.next_event().is_err());
-    assert_eq!(Verdict::from(broken.close_info()), RETRY);
+    assert_eq!(Verdict::from(broken.close_info()), UNLIKELY);
+    // Whether the peer answers the Close of this side or not.
+    broken.receive(b"\x88\x02\x03\xea");
+    broken.receive_eof();
+    assert_eq!(Verdict::from(broken.close_info()), UNLIKELY);
 
     let mut dead = client();
     let mut now = Time::ZERO;
@@ -305,6 +368,12 @@ fn a_close_of_this_side_is_the_end() {
     assert!(lost.next_event().is_err());
     assert_eq!(Verdict::from(lost.close_info()), Verdict::Finished);
 
+    // What the peer did wrong after it does not matter.
+    let mut broken = close();
+    broken.receive(&[0xff, 0xff]);
+    assert!(broken.next_event().is_err());
+    assert_eq!(Verdict::from(broken.close_info()), Verdict::Finished);
+
     assert_eq!(Verdict::from(close().close_info()), Verdict::Finished, "still closing");
 }
 
@@ -312,7 +381,7 @@ fn a_close_of_this_side_is_the_end() {
 #[test]
 fn a_code_counts_more_than_a_late_end() {
     let mut connection = client();
-    connection.receive(b"\x88\x02\x03\xf0");
+    connection.receive(b"\x88\x02\x0f\xa1");
     while connection.next_event().expect("a valid frame").is_some() {}
     let mut now = Time::ZERO;
     for _ in 0..10 {
@@ -323,13 +392,14 @@ fn a_code_counts_more_than_a_late_end() {
     }
     assert_eq!(connection.ready_state(), websocket_proto::ReadyState::Closed);
     let closure = connection.close_info().expect("it is closing");
-    assert_eq!(closure.code, CloseCode::POLICY);
+    assert_eq!(closure.code, CloseCode::new(4001));
     assert_eq!(Verdict::from(&closure), Verdict::Fatal);
 }
 
 #[test]
 fn verdicts_say_whether_to_retry() {
     assert!(RETRY.is_retry());
+    assert!(UNLIKELY.is_retry());
     assert!(!Verdict::Finished.is_retry());
     assert!(!Verdict::Fatal.is_retry());
 }
