@@ -157,9 +157,9 @@ async fn open(options: &Options) -> Result<WebSocket<MaybeTls>, Box<dyn Error>> 
 
     // `connect_with` would do all of it. These are its steps, between which the time is taken.
     let began = Instant::now();
-    let stream = open_stream(request.uri(), &connecting).await?;
+    let uri = request.uri().clone();
+    let mut connector = Connector::over(open_stream(&uri, &connecting), request, &config).await?;
     let connected = Instant::now();
-    let mut connector = Connector::new(stream, request, &config)?;
     let response = connector.recv_response().await?;
     if options.timing {
         eprintln!("connect: {:.1?}", connected - began);

@@ -23,7 +23,7 @@ use tokio::{
 };
 use websocket_proto::{
     Config,
-    tokio::{Shutdown, ShutdownGuard},
+    tokio::{Acceptor, Shutdown, ShutdownGuard},
 };
 
 #[derive(Parser)]
@@ -123,9 +123,7 @@ impl Shard {
 }
 
 async fn run(stream: TcpStream, config: Arc<Config>, guard: ShutdownGuard) {
-    // What is wrong with the stream shows with the next read.
-    let _ = stream.set_nodelay(true);
-    if let Err(error) = echo(stream, &config, guard).await {
+    if let Err(error) = echo(async { Ok(Acceptor::new(stream, &config)) }, guard).await {
         eprintln!("{error}");
     }
 }

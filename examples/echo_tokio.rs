@@ -28,7 +28,7 @@ use websocket_proto::{
         crypto::ring,
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
-    tokio::{Shutdown, ShutdownGuard},
+    tokio::{Acceptor, Shutdown, ShutdownGuard},
 };
 
 #[derive(Parser)]
@@ -110,30 +110,13 @@ fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
 }
 
 async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, config: Arc<Config>, guard: ShutdownGuard) {
-    // What is wrong with the stream shows with the next read.
-    let _ = stream.set_nodelay(true);
     let ended = match tls {
-        None => echo(stream, &config, guard).await,
-        // In a box, so that TLS does not take its room in the tasks of plain connections, too.
-        Some(tls) => Box::pin(echo_over_tls(stream, &tls, &config, guard)).await,
+        None => echo(async { Ok(Acceptor::new(stream, &config)) }, guard).await,
+        // One deadline for TLS and the opening handshake. In a box, so that TLS does not take its room in the tasks of
+        // plain connections, too.
+        Some(tls) => Box::pin(echo(Acceptor::over(tls.accept(stream), &config), guard)).await,
     };
     if let Err(error) = ended {
         eprintln!("{error}");
     }
-}
-
-async fn echo_over_tls(
-    stream: TcpStream,
-    tls: &TlsAcceptor,
-    config: &Config,
-    mut guard: ShutdownGuard,
-) -> Result<(), websocket_proto::Error> {
-    // A client that says nothing is not waited for longer than in the opening handshake.
-    let patience = config.timers.handshake.unwrap_or(Duration::MAX);
-    let accepting = tokio::time::timeout(patience, tls.accept(stream));
-    let Some(accepted) = guard.unless_requested(accepting).await else {
-        return Ok(());
-    };
-    let stream = accepted.map_err(std::io::Error::from)??;
-    echo(stream, config, guard).await
 }

@@ -282,7 +282,8 @@ impl Default for Limits {
 pub struct Timers {
     /// How long the whole opening handshake may take, except the time in which a server decides. Default 10 s. It
     /// starts with the acceptor, the connector or the [`Opening`](crate::handshake::Opening), and fires after exactly
-    /// this time. A client that is refused has another [2 s](crate::handshake::Opening::LAST_WAIT) to read the reason.
+    /// this time. An acceptor that sets TLS up with its `over` limits TLS by the same time. A client that is refused has
+    /// another [2 s](crate::handshake::Opening::LAST_WAIT) to read the reason.
     pub handshake: Option<Duration>,
     /// How long the closing handshake may take: for the peer's Close, and then for the end of the transport. Default 5
     /// s. It starts when this side's Close is written, or when writing has failed. Before that, queued output may make

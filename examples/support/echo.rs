@@ -4,23 +4,26 @@ use std::pin::pin;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use websocket_proto::{
-    CloseCode, Config,
-    tokio::{ShutdownGuard, WebSocket},
+    CloseCode, Error,
+    tokio::{Acceptor, ShutdownGuard},
 };
 
 use crate::support;
 
 /// Echoes until the connection ends, or the server does.
-pub(crate) async fn echo(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    config: &Config,
+pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
+    starting: impl Future<Output = Result<Acceptor<S>, Error>>,
     mut guard: ShutdownGuard,
-) -> Result<(), websocket_proto::Error> {
-    let opening = WebSocket::accept_with(stream, config, async |request| Ok(support::accept(request)));
+) -> Result<(), Error> {
+    let opening = Box::pin(async {
+        let mut acceptor = starting.await?;
+        let request = acceptor.recv_request().await?;
+        acceptor.accept(&request, support::accept(&request)).await
+    });
     let Some(opened) = guard.unless_requested(opening).await else {
         return Ok(());
     };
-    let (mut websocket, _) = opened?;
+    let mut websocket = opened?;
     let mut requested = pin!(guard.requested());
     loop {
         // The message is lent, and what was sent leaves before the next wait. A peer that always has something to say

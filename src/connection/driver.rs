@@ -28,7 +28,8 @@
 //!
 //! The rules, with the requirements that they fulfil:
 //!
-//! 1. A connection that is over is only shut down, if that is still possible.
+//! 1. A connection that is over is only shut down, if that is still possible, so that a stream of TLS notifies the peer
+//!    (RFC 8446 §6.1, SEC-16).
 //! 2. Queued output is written, at most [`Driver::MAX_WRITE`] bytes at a time (DRV-19), then flushed. Then the write
 //!    side is shut down, once (DRV-17).
 //! 3. If a deadline is not armed, the time is asked for before the read. Arming a deadline does not judge it. An

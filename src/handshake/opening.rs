@@ -10,22 +10,24 @@
 //!   EXCHANGE: Read                                            EXCHANGE: Write, Flush, Read
 //!     |                                                         |     (after a failed write: Read, for at most 2 s)
 //!     +-- a valid request -----> SETTLED: Ended                 |
-//!     |                           |         |                   +-- a response, valid or not --+
-//!     |                  accept() |         | reject(), or      +-- the end, or the deadline --+
-//!     |                           v         | accept() fails                                   v
-//!     |                      Negotiated     v                                            SETTLED: Ended
+//!     |                           |         |                   +-- a valid response ----------> SETTLED: Ended
+//!     |                  accept() |         | reject(), or      +-- an invalid one, or a refusal --+
+//!     |                           v         | accept() fails    +-- the end, or the deadline ------+
+//!     |                      Negotiated     v                                                      v
+//!     |                                     |                                    SETTLED: Shutdown, Ended
 //!     +-- an invalid request, or ------> REFUSAL: Time, Write, Flush, Shutdown,
 //!     |   the deadline (408)                |     Discard
 //!     |                                     |
 //!     |                                     +-- the client's end, a failed write, or 2 s --+
-//!     +-- the end -------------------------------------------------------------------------+--> SETTLED: Ended
+//!     +-- the end --> SETTLED: Shutdown, Ended                                             +--> SETTLED: Ended
 //! ```
 //!
 //! The rules, with the requirements that they fulfil:
 //!
 //! 1. A deadline that starts asks for the time before anything else, so that it bounds every call.
 //! 2. Queued output is written, at most [`Opening::MAX_WRITE`] bytes at a time (DRV-19), then flushed. After a refusal,
-//!    the write side is shut down, once (DRV-17).
+//!    and after any other failure, the write side is shut down, once (DRV-17): a stream of TLS then notifies the peer
+//!    (RFC 8446 §6.1, SEC-16). If it is not ready for that, nothing is waited for.
 //! 3. If the write side blocks, the read side is tried: a server may refuse a request before it has read all of it.
 //! 4. A deadline is judged only after both sides were tried after it had passed, and blocked (DRV-01): a request or
 //!    response that is waiting in the transport is in time. If the time is reported more than 1 ms late, the runtime has
@@ -344,13 +346,19 @@ impl<H: Handshake> Opening<H> {
         match self.stage {
             Stage::Exchange => false,
             // A response that arrived early opens the connection only after the whole request is written.
-            Stage::Settled => !(matches!(self.outcome, Some(Ok(_))) && self.has_output()),
+            Stage::Settled => match &self.outcome {
+                Some(Ok(_)) => !self.has_output(),
+                Some(Err(_)) => self.shut_down || self.write != Readiness::Free,
+                None => true,
+            },
             Stage::Refusal => self.write == Readiness::Over || (self.read == Readiness::Over && self.shut_down),
         }
     }
 
     fn write_step(&self) -> Option<Step> {
-        if self.written < self.output.len() {
+        if matches!(self.outcome, Some(Err(_))) && self.stage == Stage::Settled {
+            Some(Step::Shutdown)
+        } else if self.written < self.output.len() {
             Some(Step::Write)
         } else if self.unflushed {
             Some(Step::Flush)

@@ -5,9 +5,23 @@
 //! has installed ([`CryptoProvider::install_default`]); the one of this crate's features (`rustls-aws-lc` before
 //! `rustls-ring`, if different crates enable both). If there is none, an error is returned; this never panics.
 //!
-//! Servers pass in a stream with TLS already set up, for example of tokio-rustls, or [`blocking::TlsStream`].
+//! Servers pass in a stream with TLS already set up, for example of tokio-rustls, or [`blocking::TlsStream`]. With
+//! [`blocking::Acceptor::over`] and its async counterpart, one deadline limits TLS and the opening handshake together.
+//!
+//! # Certificates for tests
+//!
+//! OpenSSL makes a certificate for a server on this machine, which is its own authority, with:
+//!
+//! ```sh
+//! openssl req -x509 -newkey rsa:2048 -nodes -keyout key.pem -out cert.pem -days 365 -subj /CN=localhost \
+//!     -addext basicConstraints=critical,CA:FALSE -addext subjectAltName=DNS:localhost,IP:127.0.0.1
+//! ```
+//!
+//! Both extensions are necessary: without the first, the certificate is one of an authority, which a server may not
+//! use, and the name is looked for in the second only. Clients add `cert.pem` with [`TlsConfig::add_root`].
 //!
 //! [`blocking::TlsStream`]: crate::blocking::TlsStream
+//! [`blocking::Acceptor::over`]: crate::blocking::Acceptor::over
 
 pub(super) mod stream;
 
@@ -24,6 +38,8 @@ use ::rustls::{
 /// The version of rustls that the types of this module belong to.
 pub use ::rustls;
 
+#[cfg(feature = "async")]
+use crate::error::Error;
 pub use crate::error::TlsError;
 
 /// The certificate authorities that a client trusts.
@@ -188,6 +204,16 @@ fn provider_of_features() -> Option<Arc<CryptoProvider>> {
 #[cfg(not(any(feature = "rustls-ring", feature = "rustls-aws-lc")))]
 const fn provider_of_features() -> Option<Arc<CryptoProvider>> {
     None
+}
+
+/// Returns the TLS error that an async library has wrapped in an I/O error, or else the error unchanged.
+#[cfg(feature = "async")]
+pub(super) fn unwrap_error(error: Error) -> Error {
+    let Error::Io(wrapper) = &error else { return error };
+    let inner = wrapper
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<::rustls::Error>());
+    inner.cloned().map_or(error, Error::from)
 }
 
 /// Returns the name that the host's certificate must contain.

@@ -20,7 +20,7 @@ const WITHOUT_BYTES: &[(&str, &str)] = &[
         "what a client sends, or refuses to",
     ),
     (
-        "HS-C-09 HS-C-10 HS-C-43 HS-C-44 HS-C-45 SEC-14 SEC-15 CL-28 CL-30 CL-31",
+        "HS-C-09 HS-C-10 HS-C-43 HS-C-44 HS-C-45 SEC-14 SEC-15 SEC-16 SEC-17 CL-28 CL-30 CL-31",
         "what comes before the handshake, or after its failure",
     ),
     (

@@ -449,3 +449,40 @@ fn the_deadline_can_be_set() {
     world.opening.set_deadline(None);
     assert_eq!(world.turn(), Step::Wait(None));
 }
+
+/// SEC-16: a handshake that has failed shuts the write side down, once, so that TLS can say so. A transport that has failed is
+/// left alone.
+#[test]
+fn failures_end_with_a_shutdown() {
+    fn check<H: Handshake>(mut world: World<H>, shutdowns: usize) {
+        assert!(world.until(20_000).is_some());
+        world.opening.outcome().expect_err("it has failed");
+        assert_eq!(world.count(Step::Shutdown), shutdowns, "{:?}", world.steps);
+        assert_eq!(world.steps.last(), Some(&Step::Ended));
+        assert_eq!(world.turn(), Step::Ended, "once");
+        assert_eq!(world.count(Step::Shutdown), shutdowns);
+    }
+    // The end of the transport in the middle of a head.
+    for (ended, shutdowns) in [(Ok(()), 1), (Err(()), 0)] {
+        let (mut server, mut client) = (server(&Config::new()), client(&Config::new()));
+        (server.waiting, client.waiting) = (b"GET / HT".to_vec(), b"HTTP/1.1 1".to_vec());
+        (server.ended, client.ended) = (Some(ended), Some(ended));
+        check(server, shutdowns);
+        check(client, shutdowns);
+    }
+    // A refusal, nonsense, and nothing at all.
+    for response in [
+        &b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"[..],
+        b"220 mail.example ESMTP\r\n",
+        b"",
+    ] {
+        let mut client = client(&Config::new());
+        client.waiting = response.to_vec();
+        check(client, 1);
+    }
+    // The rest of a request that the server does not read is given up.
+    let mut client = client(&Config::new());
+    client.room = Some(10);
+    client.waiting = b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n".to_vec();
+    check(client, 0);
+}

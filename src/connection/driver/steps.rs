@@ -76,7 +76,7 @@ impl Driver {
             }
             if self.outbound.ready_state() == ReadyState::Closed {
                 self.outbound.closing.log_end(true);
-                return self.write_step().unwrap_or(Step::Ended);
+                return self.last_step();
             }
             if let Some(step) = self.write_step() {
                 return step;
@@ -223,6 +223,13 @@ impl Driver {
         } else {
             outbound.unflushed.then_some(Step::Flush)
         }
+    }
+
+    /// Returns the next step of a connection that is over. RFC 8446 §6.1 (SEC-16): a stream of TLS notifies the peer
+    /// before it is dropped, even if output was given up.
+    fn last_step(&self) -> Step {
+        let is_possible = self.write == Readiness::Free && self.outbound.closing.severed().is_none();
+        if is_possible { Step::Shutdown } else { Step::Ended }
     }
 
     fn write_step(&self) -> Option<Step> {

@@ -1,9 +1,11 @@
 //! The opening handshake over an async transport: performs the steps of an [`Opening`].
 
+use alloc::boxed::Box;
 #[cfg(any(feature = "tokio", feature = "futures-io"))]
 use core::time::Duration;
 use core::{
     future::poll_fn,
+    pin::pin,
     task::{Context, Poll, ready},
 };
 use std::io::{self, IoSlice};
@@ -11,8 +13,8 @@ use std::io::{self, IoSlice};
 use super::{RuntimeTimer, Transport, WebSocket};
 use crate::{
     config::Config,
-    connection::Step,
-    error::Error,
+    connection::{Step, Time},
+    error::{Error, Phase},
     handshake::{
         Accept, ClientHandshake, ClientRequest, Handshake, Opening, Rejection, ServerHandshake, UpgradeRequest,
         UpgradeResponse,
@@ -62,6 +64,48 @@ impl<T: Transport> Acceptor<T> {
         }
     }
 
+    /// Starts a handshake over a stream that must be set up first, with TLS for example. Its timeout starts now, and
+    /// limits both together.
+    ///
+    /// `set_up` is any future that returns the stream:
+    ///
+    #[cfg_attr(
+        feature = "tokio-rustls",
+        doc = "
+```
+# async fn serve(stream: tokio::net::TcpStream, config: std::sync::Arc<websocket_proto::tls::rustls::ServerConfig>) -> Result<(), websocket_proto::Error> {
+use tokio_rustls::TlsAcceptor;
+use websocket_proto::{Config, handshake::Accept, tokio::Acceptor};
+
+let tls = TlsAcceptor::from(config);
+let mut acceptor = Acceptor::over(tls.accept(stream), &Config::new()).await?;
+let request = acceptor.recv_request().await?;
+let mut websocket = acceptor.accept(&request, Accept::new()).await?;
+# Ok(())
+# }
+```
+"
+    )]
+    /// # Errors
+    ///
+    /// The errors of `set_up`; [`Error::TimedOut`] with [`Phase::Tls`] if it takes too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, the connection is dropped.
+    pub fn over<F, S, E>(set_up: F, config: &Config) -> impl Future<Output = Result<Self, Error>> + use<T, F, S, E>
+    where
+        F: Future<Output = Result<S, E>>,
+        S: Into<T>,
+        E: Into<Error>,
+    {
+        let timer = T::Timer::new();
+        let opening = Opening::server(config, timer.now());
+        let link = OpeningLink::over(set_up, timer, opening, config);
+        // Boxed. Otherwise the state of TLS would be part of the caller's future for as long as the connection lasts.
+        Box::pin(async move { Ok(Self { link: link.await? }) })
+    }
+
     accept_verbs!(WebSocket<T>, async await);
 }
 
@@ -87,6 +131,38 @@ impl<T: Transport> Connector<T> {
         let opening = Opening::client(request, config.nonce()?, config, timer.now())?;
         Ok(Self {
             link: OpeningLink::new(stream.into(), timer, opening, config),
+        })
+    }
+
+    /// Starts a handshake over a stream that must be set up first; see [`Acceptor::over`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new), before anything is set up; the errors of `set_up`; [`Error::TimedOut`] with
+    /// [`Phase::Tls`] if it takes too long.
+    ///
+    /// # Cancel safety
+    ///
+    /// If the future is dropped before it completes, the connection is dropped.
+    pub fn over<F, S, E>(
+        set_up: F,
+        request: ClientRequest,
+        config: &Config,
+    ) -> impl Future<Output = Result<Self, Error>> + use<T, F, S, E>
+    where
+        F: Future<Output = Result<S, E>>,
+        S: Into<T>,
+        E: Into<Error>,
+    {
+        let timer = T::Timer::new();
+        let opening = config
+            .nonce()
+            .map_err(Error::from)
+            .and_then(|nonce| Ok(Opening::client(request, nonce, config, timer.now())?));
+        let config = config.clone();
+        Box::pin(async move {
+            let link = OpeningLink::over(set_up, timer, opening?, &config).await?;
+            Ok(Self { link })
         })
     }
 
@@ -116,6 +192,25 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
             timer,
             opener: Opener::new(opening),
             config: config.clone(),
+        }
+    }
+
+    /// Sets the stream up, until the deadline of the opening handshake.
+    fn over<F, S, E>(
+        set_up: F,
+        mut timer: T::Timer,
+        opening: Opening<H>,
+        config: &Config,
+    ) -> impl Future<Output = Result<Self, Error>> + use<T, H, F, S, E>
+    where
+        F: Future<Output = Result<S, E>>,
+        S: Into<T>,
+        E: Into<Error>,
+    {
+        let config = config.clone();
+        async move {
+            let stream = set_up_until(opening.patience(), &mut timer, set_up).await?;
+            Ok(Self::new(stream.into(), timer, opening, &config))
         }
     }
 
@@ -158,6 +253,24 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
             }
         }
     }
+}
+
+/// Awaits a stream until the deadline.
+async fn set_up_until<S, E: Into<Error>>(
+    deadline: Option<Time>,
+    timer: &mut impl RuntimeTimer,
+    set_up: impl Future<Output = Result<S, E>>,
+) -> Result<S, Error> {
+    let mut set_up = pin!(set_up);
+    let result = poll_fn(|cx| match (set_up.as_mut().poll(cx), deadline) {
+        (Poll::Ready(result), _) => Poll::Ready(result.map_err(Into::into)),
+        (Poll::Pending, Some(due)) => timer.poll_until(due, cx).map(|()| Err(Error::TimedOut(Phase::Tls))),
+        (Poll::Pending, None) => Poll::Pending,
+    })
+    .await;
+    #[cfg(feature = "rustls")]
+    let result = result.map_err(crate::io::tls::unwrap_error);
+    result
 }
 
 /// The calls of a transport, each polled once.

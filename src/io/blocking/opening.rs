@@ -43,8 +43,35 @@ impl<S: Stream> Acceptor<S> {
     #[must_use]
     pub fn new(stream: S, config: &Config) -> Self {
         Self {
-            link: OpeningLink::new(stream, Opening::server(config, Time::ZERO), config),
+            link: OpeningLink::new(stream, Instant::now(), Opening::server(config, Time::ZERO), config),
         }
+    }
+
+    /// Starts a handshake over a stream that must be set up first, with TLS for example. Its timeout starts now, and
+    /// limits both together: `set_up` gets the deadline.
+    ///
+    #[cfg_attr(
+        feature = "rustls",
+        doc = "
+```no_run
+# fn serve(stream: std::net::TcpStream, tls: std::sync::Arc<websocket_proto::tls::rustls::ServerConfig>) -> Result<(), websocket_proto::Error> {
+use websocket_proto::{Config, blocking::{Acceptor, TlsStream}, handshake::Accept};
+
+let set_up = |deadline| TlsStream::server(stream, tls, deadline);
+let mut acceptor = Acceptor::over(set_up, &Config::new())?;
+let request = acceptor.recv_request()?;
+let mut websocket = acceptor.accept(&request, Accept::new())?;
+# Ok(())
+# }
+```
+"
+    )]
+    /// # Errors
+    ///
+    /// The errors of `set_up`.
+    pub fn over(set_up: impl FnOnce(Option<Instant>) -> Result<S, Error>, config: &Config) -> Result<Self, Error> {
+        let link = OpeningLink::over(set_up, Opening::server(config, Time::ZERO), config)?;
+        Ok(Self { link })
     }
 
     accept_verbs!(WebSocket<S>);
@@ -67,8 +94,23 @@ impl<S: Stream> Connector<S> {
     pub fn new(stream: S, request: ClientRequest, config: &Config) -> Result<Self, Error> {
         let opening = Opening::client(request, config.nonce()?, config, Time::ZERO)?;
         Ok(Self {
-            link: OpeningLink::new(stream, opening, config),
+            link: OpeningLink::new(stream, Instant::now(), opening, config),
         })
+    }
+
+    /// Starts a handshake over a stream that must be set up first; see [`Acceptor::over`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`new`](Self::new), before anything is set up; the errors of `set_up`.
+    pub fn over(
+        set_up: impl FnOnce(Option<Instant>) -> Result<S, Error>,
+        request: ClientRequest,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        let opening = Opening::client(request, config.nonce()?, config, Time::ZERO)?;
+        let link = OpeningLink::over(set_up, opening, config)?;
+        Ok(Self { link })
     }
 
     /// Sets the deadline of a handshake that began before this point.
@@ -93,15 +135,29 @@ struct OpeningLink<S, H: Handshake> {
 }
 
 impl<S: Stream, H: Handshake> OpeningLink<S, H> {
-    fn new(stream: S, opening: Opening<H>, config: &Config) -> Self {
+    /// `origin` is the time at which the opening handshake began.
+    fn new(stream: S, origin: Instant, opening: Opening<H>, config: &Config) -> Self {
         Self {
             stream,
-            origin: Instant::now(),
+            origin,
             opener: Opener::new(opening),
             config: config.clone(),
             reads: Limit::new(Calls::Read),
             writes: Limit::new(Calls::Write),
         }
+    }
+
+    fn over(
+        set_up: impl FnOnce(Option<Instant>) -> Result<S, Error>,
+        opening: Opening<H>,
+        config: &Config,
+    ) -> Result<Self, Error> {
+        let origin = Instant::now();
+        // A time too long for the clock means no limit.
+        let deadline = opening
+            .patience()
+            .and_then(|due| origin.checked_add(due.since_origin()));
+        Ok(Self::new(set_up(deadline)?, origin, opening, config))
     }
 
     /// Receives the peer's head.
@@ -190,6 +246,9 @@ impl<S: Stream> opener::Calls for Bounded<'_, S> {
 
     /// Does not wait, since the end of the stream is detected by reading.
     fn shutdown(&mut self) -> Poll<io::Result<()>> {
+        // A stream of TLS writes its notice.
+        let patience = self.patience.unwrap_or(Opening::<ServerHandshake>::LAST_WAIT);
+        self.writes.set(self.stream, Some(patience));
         Poll::Ready(self.stream.shutdown(Shutdown::Write))
     }
 }

@@ -216,7 +216,10 @@ impl<R: Runtime> Deadline<R> {
         let Some((name, config)) = route.tls_with(peer)? else {
             return Ok(stream);
         };
-        let secured = async { R::secure(stream, peer, name, config).await.map_err(tls_error) };
+        let secured = async {
+            let secured = R::secure(stream, peer, name, config).await;
+            secured.map_err(|error| crate::io::tls::unwrap_error(error.into()))
+        };
         self.bound(Phase::Tls, secured).await
     }
 }
@@ -252,16 +255,6 @@ async fn client_config(options: &ConnectOptions) -> Result<Arc<ClientConfig>, Er
     // This reads files.
     let tls = options.tls.clone();
     Ok(unblock(move || tls.client_config())?.await??)
-}
-
-/// Unwraps the TLS error that the runtime has wrapped in an I/O error.
-#[cfg(feature = "rustls")]
-fn tls_error(error: io::Error) -> Error {
-    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
-    match inner {
-        Some(inner) => inner.clone().into(),
-        None => error.into(),
-    }
 }
 
 #[cfg(all(test, feature = "tokio"))]

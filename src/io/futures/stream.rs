@@ -2,6 +2,8 @@
 
 #[cfg(feature = "futures-rustls")]
 use alloc::boxed::Box;
+#[cfg(feature = "futures-rustls")]
+use core::task::Waker;
 use core::{
     pin::Pin,
     task::{Context, Poll},
@@ -20,6 +22,9 @@ use futures_io::{AsyncRead, AsyncWrite};
 use crate::io::connect::Peer;
 
 /// TCP or a Unix socket, with TLS for `wss`.
+///
+/// When it is dropped, TLS notifies its peer with `close_notify`, if the socket accepts that at once ([RFC 8446
+/// §6.1](https://www.rfc-editor.org/rfc/rfc8446#section-6.1)).
 #[derive(Debug)]
 pub struct MaybeTls(Inner);
 
@@ -68,6 +73,16 @@ impl MaybeTls {
             #[cfg(feature = "futures-rustls")]
             Inner::Tls(_, Peer::Server) => true,
             _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "futures-rustls")]
+impl Drop for MaybeTls {
+    fn drop(&mut self) {
+        if let Inner::Tls(stream, _) = &mut self.0 {
+            // Nothing more can be done about a server that does not read.
+            let _ = Pin::new(&mut **stream).poll_close(&mut Context::from_waker(Waker::noop()));
         }
     }
 }

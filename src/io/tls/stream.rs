@@ -38,8 +38,8 @@ use crate::{
 ///
 /// # The end
 ///
-/// Shutting down the write side sends `close_notify` ([RFC 8446 §6.1]), and so does dropping the last handle after the
-/// peer has sent it. [`Shutdown::Both`] does not wait for another thread that writes, and waits for the peer for a few
+/// Shutting down the write side sends `close_notify` ([RFC 8446 §6.1]), and so does dropping the last handle, which takes
+/// a few milliseconds if the peer does not read. [`Shutdown::Both`] does not wait for another thread that writes, and waits for the peer for a few
 /// milliseconds only. A stream that the peer ended without `close_notify` counts as ended, since WebSocket has its own
 /// Close.
 ///
@@ -85,7 +85,7 @@ impl<S: Stream> TlsStream<S> {
     }
 
     /// Performs the TLS handshake of a server over a stream from which nothing has been read. `deadline` bounds the
-    /// handshake.
+    /// handshake. [`Acceptor::over`](crate::blocking::Acceptor::over) passes one that also bounds the opening handshake.
     ///
     /// # Errors
     ///
@@ -223,7 +223,7 @@ impl<S: SplitStream> SplitStream for TlsStream<S> {
 
 impl<S: Stream> Drop for TlsStream<S> {
     fn drop(&mut self) {
-        if self.session.drop_handle() && self.session.owes_end() {
+        if self.session.drop_handle() {
             self.session.end_briefly(&mut self.stream);
         }
     }

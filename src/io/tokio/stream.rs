@@ -2,6 +2,12 @@
 
 #[cfg(feature = "tokio-rustls")]
 use alloc::boxed::Box;
+#[cfg(feature = "tokio-rustls")]
+use core::{
+    future::{Future, poll_fn},
+    pin::pin,
+    task::Waker,
+};
 use core::{
     pin::Pin,
     task::{Context, Poll},
@@ -10,6 +16,8 @@ use std::io::{self, IoSlice};
 
 #[cfg(unix)]
 use ::tokio::net::UnixStream;
+#[cfg(feature = "tokio-rustls")]
+use ::tokio::task::unconstrained;
 use ::tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
@@ -19,6 +27,9 @@ use ::tokio::{
 use crate::io::connect::Peer;
 
 /// TCP or a Unix socket, with TLS for `wss`.
+///
+/// When it is dropped, TLS notifies its peer with `close_notify`, if the socket accepts that at once ([RFC 8446
+/// §6.1](https://www.rfc-editor.org/rfc/rfc8446#section-6.1)).
 #[derive(Debug)]
 pub struct MaybeTls(Inner);
 
@@ -67,6 +78,17 @@ impl MaybeTls {
             #[cfg(feature = "tokio-rustls")]
             Inner::Tls(_, Peer::Server) => true,
             _ => false,
+        }
+    }
+}
+
+#[cfg(feature = "tokio-rustls")]
+impl Drop for MaybeTls {
+    fn drop(&mut self) {
+        if let Inner::Tls(stream, _) = &mut self.0 {
+            // Whatever the task has done before. Nothing more can be done about a server that does not read.
+            let shutdown = unconstrained(poll_fn(|cx| Pin::new(&mut **stream).poll_shutdown(cx)));
+            let _ = pin!(shutdown).poll(&mut Context::from_waker(Waker::noop()));
         }
     }
 }

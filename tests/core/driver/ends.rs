@@ -122,6 +122,37 @@ fn to_shut_down_is_told_once() {
     }
 }
 
+/// SEC-16: the write side is shut down before the end, however that came about, so that TLS can say so. A transport that
+/// has failed is left alone.
+#[test]
+fn whatever_ends_is_shut_down() {
+    let half = [0x81];
+    for role in ROLES {
+        for (waiting, ended, timers, expected) in [
+            (&[][..], Some(Ok(())), Timers::new(), ProtocolError::ConnectionLost),
+            (&half, Some(Ok(())), Timers::new(), ProtocolError::ConnectionLost),
+            (
+                &[],
+                None,
+                keepalive(200, 300),
+                ProtocolError::TimedOut(Timer::Keepalive),
+            ),
+            (&[], Some(Err(())), Timers::new(), ProtocolError::ConnectionLost),
+        ] {
+            let mut world = World::new(role, timers);
+            world.waiting = waiting.to_vec();
+            world.ended = ended;
+            assert!(world.until(10_000).is_some());
+            assert_eq!(world.outcome(), Err(expected));
+            let works = ended != Some(Err(()));
+            let shutdowns = world.steps.iter().filter(|step| **step == Step::Shutdown).count();
+            assert_eq!(shutdowns, usize::from(works), "{role:?}: {:?}", world.steps);
+            let last = if works { Step::Shutdown } else { Step::Read };
+            assert_eq!(world.steps[world.steps.len() - 2..], [last, Step::Ended]);
+        }
+    }
+}
+
 /// DRV-20: a caller that waits to write also reads, as much as fits, and loses none of it.
 #[test]
 fn who_waits_to_write_also_reads() {

@@ -12,6 +12,7 @@ mod socks;
 mod support;
 mod tls;
 mod tls_driving;
+mod tls_end;
 mod tls_peer;
 mod tls_split;
 mod tls_stream;

@@ -114,6 +114,47 @@ pub(crate) struct RawPeer {
 }
 
 impl RawPeer {
+    /// A client that connects to this port, after the TLS handshake.
+    pub(crate) fn client(port: u16, certificate: &Certificate) -> Self {
+        let tcp = TcpStream::connect(("127.0.0.1", port)).expect("connected");
+        Self::client_over(tcp, certificate)
+    }
+
+    /// A client over a stream, after the TLS handshake.
+    pub(crate) fn client_over(tcp: TcpStream, certificate: &Certificate) -> Self {
+        let config = certificate.trusted().client_config().expect("valid");
+        let tls = ClientConnection::new(config, "localhost".try_into().expect("a name")).expect("valid");
+        Self::shaken(tls.into(), tcp, true)
+    }
+
+    /// A server for the next connection, after the TLS handshake.
+    pub(crate) fn server(listener: &TcpListener, certificate: &Certificate) -> Self {
+        let (tcp, _) = listener.accept().expect("accepted");
+        let tls = ServerConnection::new(certificate.server_config()).expect("valid");
+        Self::shaken(tls.into(), tcp, false)
+    }
+
+    fn shaken(mut tls: Connection, mut tcp: TcpStream, masks: bool) -> Self {
+        tcp.set_read_timeout(Some(Duration::from_secs(20))).expect("a socket");
+        while tls.is_handshaking() {
+            tls.complete_io(&mut tcp).expect("TLS");
+        }
+        let mut peer = Self { tls, tcp, masks };
+        peer.flush().expect("written");
+        peer
+    }
+
+    /// Reads an HTTP head.
+    pub(crate) fn read_head(&mut self) -> String {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.read_exact(&mut byte).expect("a head");
+            head.push(byte[0]);
+        }
+        String::from_utf8(head).expect("a head")
+    }
+
     pub(crate) fn send(&mut self, opcode: Opcode, payload: &[u8]) {
         self.try_send(opcode, payload).expect("written");
     }

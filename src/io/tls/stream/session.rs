@@ -270,17 +270,15 @@ impl Session {
 
     /// Ends the write side of a stream that is given up: does not wait for another handle that writes, nor long for the
     /// peer.
+    ///
+    /// Does nothing if the write side has ended.
     pub(super) fn end_briefly<S: Stream>(&self, stream: &mut S) {
         if let Some(mut outgoing) = try_lock(&self.outgoing) {
-            self.queue_end(&mut outgoing);
-            self.write_briefly(stream, &mut outgoing);
+            if !outgoing.is_ended {
+                self.queue_end(&mut outgoing);
+                self.write_briefly(stream, &mut outgoing);
+            }
         }
-    }
-
-    /// Returns whether the peer has sent `close_notify` and is waiting for ours.
-    pub(super) fn owes_end(&self) -> bool {
-        let state = self.connection().process_new_packets();
-        state.is_ok_and(|state| state.peer_has_closed()) && !lock(&self.outgoing).is_ended
     }
 
     fn queue_end(&self, outgoing: &mut Outgoing) {
