@@ -209,8 +209,14 @@ fn tls(options: &Options) -> Result<TlsConfig, Box<dyn Error>> {
     let mut tls = TlsConfig::new();
     if let Some(path) = &options.cacert {
         let unusable = |error| format!("{}: {error}", path.display());
-        for certificate in CertificateDer::pem_file_iter(path).map_err(unusable)? {
-            tls = tls.add_root(certificate.map_err(unusable)?);
+        let certificates: Vec<_> = CertificateDer::pem_file_iter(path)
+            .and_then(Iterator::collect)
+            .map_err(unusable)?;
+        if certificates.is_empty() {
+            return Err(format!("{}: there is no certificate in PEM form in it", path.display()).into());
+        }
+        for certificate in certificates {
+            tls = tls.add_root(certificate);
         }
     }
     Ok(tls)

@@ -23,10 +23,13 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 use websocket_proto::{
     Config,
-    tls::rustls::{
-        ServerConfig,
-        crypto::ring,
-        pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    tls::{
+        TlsError,
+        rustls::{
+            ServerConfig,
+            crypto::ring,
+            pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+        },
     },
     tokio::{Acceptor, Shutdown, ShutdownGuard},
 };
@@ -105,7 +108,8 @@ fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
-        .with_single_cert(certificates, key)?;
+        .with_single_cert(certificates, key)
+        .map_err(TlsError::from)?;
     Ok(Some(Arc::new(config).into()))
 }
 

@@ -1,5 +1,7 @@
 //! The error type of the shells.
 
+#[cfg(feature = "rustls")]
+mod certificate;
 mod connect;
 
 use alloc::boxed::Box;
@@ -269,7 +271,7 @@ mod tests {
         {
             use rustls::CertificateError;
             let error = TlsError::Certificate(CertificateError::UnknownIssuer).to_string();
-            assert!(error.ends_with("add it with `TlsConfig::add_root`"), "{error}");
+            assert!(error.ends_with("with `TlsConfig::add_root`"), "{error}");
             let error = TlsError::Certificate(CertificateError::Expired).to_string();
             assert!(!error.contains("add_root"), "{error}");
         }

@@ -3,6 +3,8 @@
 use alloc::boxed::Box;
 use core::fmt;
 
+#[cfg(feature = "rustls")]
+use super::certificate::Words;
 use crate::handshake::{HandshakeError, Refusal, UriError};
 
 /// A step of connecting, before the opening handshake; see [`Error::TimedOut`](crate::Error::TimedOut).
@@ -106,21 +108,23 @@ pub enum TlsError {
     #[error("the host is not a valid name in a certificate")]
     ServerName,
     /// The server's certificate is for other hosts.
-    #[error("the certificate is for another host: {}", rustls::Error::InvalidCertificate(.0.clone()))]
+    #[error("{}", Words(.0))]
     HostName(rustls::CertificateError),
-    /// The server's certificate is not trusted.
-    #[error("{}{}", rustls::Error::InvalidCertificate(.0.clone()), remedy(.0))]
+    /// The server's certificate is not trusted. The message says what is wrong with it and, for mistakes that are often
+    /// made with certificates for tests, how to make a valid one.
+    #[error("{}", Words(.0))]
     Certificate(rustls::CertificateError),
     /// TLS failed for another reason.
-    #[error(transparent)]
+    #[error("{prefix}{0}", prefix = prefix(.0))]
     Failed(rustls::Error),
 }
 
-/// What can be done about a certificate that is not trusted.
+/// What an error of TLS usually means, if its own message does not say it.
 #[cfg(feature = "rustls")]
-const fn remedy(error: &rustls::CertificateError) -> &'static str {
+const fn prefix(error: &rustls::Error) -> &'static str {
     match error {
-        rustls::CertificateError::UnknownIssuer => ": if the issuer is yours, add it with `TlsConfig::add_root`",
+        rustls::Error::InvalidMessage(_) => "the peer does not seem to speak TLS: ",
+        rustls::Error::AlertReceived(_) => "the peer refused: ",
         _ => "",
     }
 }

@@ -2,6 +2,7 @@
 
 mod deadline;
 mod destination;
+mod failures;
 mod options;
 mod provider;
 mod proxy;

@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc, time::Duration};
 
-use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rcgen::{CertificateParams, CertifiedKey, KeyPair, generate_simple_self_signed};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -158,6 +158,15 @@ pub(crate) struct Certificate(CertifiedKey<rcgen::KeyPair>);
 impl Certificate {
     pub(crate) fn of(host: &str) -> Self {
         Self(generate_simple_self_signed([host.to_string()]).expect("a certificate"))
+    }
+
+    /// One for `localhost` that differs from an ordinary one.
+    pub(crate) fn altered(alter: impl FnOnce(&mut CertificateParams)) -> Self {
+        let mut params = CertificateParams::new([String::from("localhost")]).expect("a name");
+        alter(&mut params);
+        let signing_key = KeyPair::generate().expect("a key");
+        let cert = params.self_signed(&signing_key).expect("a certificate");
+        Self(CertifiedKey { cert, signing_key })
     }
 
     pub(crate) fn der(&self) -> CertificateDer<'static> {
