@@ -22,19 +22,13 @@ const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// is a connection. [`ended`](Self::ended) takes the reason for a connection's end, which decides whether to reconnect.
 ///
 /// ```no_run
-/// use tokio::net::TcpStream;
 /// use websocket_proto::{
-///     Error,
 ///     reconnect::Policy,
-///     tokio::{GaveUp, Reconnect, WebSocket},
+///     tokio::{GaveUp, Reconnect, connect},
 /// };
 ///
 /// # async fn run() -> Result<(), GaveUp> {
-/// let mut reconnect = Reconnect::new(Policy::new(), || async {
-///     let stream = TcpStream::connect("example.com:80").await?;
-///     WebSocket::client(stream, "ws://example.com/news".parse()?).await
-/// })
-/// .classify(|error| {
+/// let mut reconnect = Reconnect::new(Policy::new(), || connect("ws://example.com/news")).classify(|error| {
 ///     eprintln!("cannot connect: {error}");
 ///     error.into()
 /// });
@@ -47,6 +41,8 @@ const FAR_FUTURE: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 /// # Ok(())
 /// # }
 /// ```
+///
+/// What is retried, and for how long, is in the documentation of [`reconnect`](crate::reconnect#verdicts).
 ///
 /// Messages that were sent but not answered before a connection ended must be sent again by the application: only the
 /// peer knows whether it has received them.
@@ -100,8 +96,9 @@ where
         }
     }
 
-    /// Sets how a failed attempt is classified, in place of its conversion into a [`Verdict`]. The function sees each
-    /// failure once, so it is also the place to log them.
+    /// Sets how a failed attempt is classified, in place of its conversion into a [`Verdict`], which has a verdict for
+    /// [every error](crate::reconnect#verdicts). The function overrides those that it knows better, and leaves the rest
+    /// to `error.into()`. It sees each failure once, so it is also the place to log them.
     #[must_use]
     pub fn classify(mut self, classify: impl FnMut(&Error) -> Verdict + Send + 'static) -> Self {
         self.classify = Box::new(classify);
@@ -253,7 +250,7 @@ impl<F, A> fmt::Debug for Reconnect<F, A> {
     }
 }
 
-/// The error returned when there will be no further connection.
+/// The error returned when there will be no further connection. Its text includes the failure of the last attempt.
 #[derive(Debug)]
 pub struct GaveUp {
     reason: GiveUp,
@@ -298,11 +295,7 @@ impl fmt::Display for GaveUp {
     }
 }
 
-impl core::error::Error for GaveUp {
-    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
-        self.error.as_ref().map(|error| error as _)
-    }
-}
+impl core::error::Error for GaveUp {}
 
 fn later(delay: Duration) -> Instant {
     let now = Instant::now();
