@@ -72,6 +72,7 @@
 //! | a SOCKS proxy that cannot reach the server, or a proxy that ends the connection | `Retry` | |
 //! | a SOCKS proxy whose rules forbid the connection; a proxy that violates its protocol | `Unlikely` | |
 //! | a SOCKS proxy that requires other credentials, or lacks a command or an address type | `Fatal` | |
+//! | TLS with a proxy that is not established | as for TLS with the server | |
 //!
 //! | the program and its settings | verdict |
 //! |---|---|

@@ -203,6 +203,60 @@ async fn proxies() {
     }
 }
 
+/// CL-31: the replies of a SOCKS proxy (RFC 1928 §6), credentials that it does not accept, and one that is none.
+#[tokio::test]
+async fn socks_proxies() {
+    let replies = |reply: u8| {
+        serve(move |mut stream| async move {
+            // The methods: none is required. Then the request, with a name.
+            let mut head = [0; 2];
+            let _ = stream.read_exact(&mut head).await;
+            let _ = stream.read_exact(&mut vec![0; head[1].into()]).await;
+            let _ = stream.write_all(&[5, 0]).await;
+            let _ = stream.read(&mut [0; 300]).await;
+            let _ = stream.write_all(&[5, reply, 0, 1, 0, 0, 0, 0, 0, 0]).await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        })
+    };
+    for (codes, verdict) in [
+        (&[1, 3, 4, 5, 6, 9, 255][..], RETRY),
+        (&[2], UNLIKELY),
+        (&[7, 8], Verdict::Fatal),
+    ] {
+        for &code in codes {
+            let port = replies(code).await;
+            let client = Client::new("ws://server.example/").through(&format!("socks5h://127.0.0.1:{port}"));
+            fails(&client, verdict, &format!("SOCKS reply {code}")).await;
+        }
+    }
+    // No method is acceptable, and another program that answers.
+    for (answer, verdict) in [
+        (&[5, 255][..], Verdict::Fatal),
+        (b"HTTP/1.1 400 Bad Request", UNLIKELY),
+        (b"", RETRY),
+    ] {
+        let port = serve(move |mut stream| async move {
+            let _ = stream.read(&mut [0; 300]).await;
+            let _ = stream.write_all(answer).await;
+            let _ = stream.shutdown().await;
+            let _ = stream.read_to_end(&mut Vec::new()).await;
+        })
+        .await;
+        let client = Client::new("ws://server.example/").through(&format!("socks5h://127.0.0.1:{port}"));
+        fails(&client, verdict, "cannot connect through the proxy").await;
+    }
+}
+
+/// CL-31: what is wrong with the certificate of a proxy counts like that of the server.
+#[tokio::test]
+async fn tls_with_a_proxy() {
+    let port = serve_tls(&Certificate::of("a.example")).await;
+    let client = Client::new("ws://server.example/")
+        .trusting(&Certificate::of("localhost"))
+        .through(&format!("https://localhost:{port}"));
+    fails(&client, UNLIKELY, "cannot connect through the proxy").await;
+}
+
 /// CL-31: what is wrong with a certificate is said in words, and may pass.
 #[tokio::test]
 async fn certificates() {
