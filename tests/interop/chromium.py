@@ -1,17 +1,16 @@
 """Chromium as a foreign client: a page that plays the checks of browser/page.js, and how the browser is started."""
 
-import base64
-import hashlib
 import http.server
 import json
 import os
 import queue
 import shutil
-import subprocess
 import threading
 from pathlib import Path
 
 import examples
+import install
+from certificate import Certificate
 
 PAGE_JS = Path(__file__).resolve().parent / "browser" / "page.js"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -40,38 +39,10 @@ def find():
     if not on_path():
         if not shutil.which("apt-get") or os.geteuid():
             raise examples.CannotRun("the browser checks need chromium, which is not there; --no-browser leaves them out")
-        print("installing chromium", flush=True)
-        for command in (["apt-get", "update"], ["apt-get", "install", "--yes", "chromium"]):
-            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  encoding="utf-8", env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"}, check=False)
-            if done.returncode:
-                raise examples.CannotRun(f"could not install chromium (--no-browser leaves its checks out):\n{done.stdout}")
+        install.debian("chromium")
     if not on_path():
         raise examples.CannotRun("chromium is not there although it was installed; --no-browser leaves its checks out")
     return on_path()
-
-
-class Certificate:
-    """A self-signed certificate for 127.0.0.1, and the hash of its public key by which the browser is to know it."""
-
-    def __init__(self, folder, name):
-        self.cert, key = folder / f"{name}.pem", folder / f"{name}.key"
-        self.arguments = ("--tls-cert", str(self.cert), "--tls-key", str(key))
-        self._openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-                      "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", self.cert)
-        public = self._openssl("pkey", "-in", key, "-pubout", "-outform", "DER")
-        self.spki = base64.b64encode(hashlib.sha256(public).digest()).decode()
-
-    @staticmethod
-    def _openssl(*arguments):
-        try:
-            done = subprocess.run(["openssl", *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                  stderr=subprocess.PIPE, check=False)
-        except FileNotFoundError:
-            raise examples.CannotRun("openssl is missing; the checks over wss need it") from None
-        if done.returncode:
-            raise examples.CannotRun(f"openssl {arguments[0]}: {done.stderr.decode(errors='replace')}")
-        return done.stdout
 
 
 class Browser:

@@ -1,0 +1,178 @@
+"""Run the driving program with a foreign peer, and judge what it says about each scenario."""
+
+import re
+import time
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from typing import Callable
+
+import examples
+import install
+
+PRESETS = ("deflate-new", "deflate-takeover")  # must compress with every peer that can
+LATE = 80  # seconds between two lines of the driver, which bounds each scenario itself
+MOST_LATE = 4  # scenarios in a row that may end with a deadline
+BY_PEER = "closed-by-peer-*"  # what only a peer from the folder `peers` understands
+
+
+@dataclass
+class Row:
+    """A foreign peer in one role, or a program on the way: a row of the table."""
+    name: str
+    role: str
+    version: Callable
+    prepare: Callable  # installs it, and returns what `play` needs, such as its command
+    play: Callable  # called with an outcome, what was prepared, and the tools
+    compresses: bool = True
+    fast: bool = False  # whether it is part of `all --fast`
+    skips: tuple = ()  # patterns of scenarios that do not apply
+
+    def scenarios(self, names):
+        # Without compression, the parameter sets would all be the same.
+        skips = self.skips if self.compresses else (*self.skips, "deflate-*")
+        return [name for name in names if not any(fnmatch(name, pattern) for pattern in skips)]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """What a peer does otherwise than a scenario expects."""
+    peer: str  # these three are patterns
+    role: str
+    scenario: str
+    complaint: str  # a regular expression for what the driver says
+    says: str  # whose fault it is, and the section of the RFC
+
+    def concerns(self, row):
+        return fnmatch(row.name, self.peer) and fnmatch(row.role, self.role)
+
+    def explains(self, row, scenario, complaint):
+        return self.concerns(row) and fnmatch(scenario, self.scenario) and re.search(self.complaint, complaint)
+
+
+@dataclass
+class Tools:
+    """What the rows share."""
+    work: object  # a folder
+    examples: dict  # {name: command}
+    differences: tuple
+
+    @property
+    def driver(self):
+        return self.examples["interop_driver"]
+
+
+class Outcome:
+    """What came of the scenarios of one row."""
+
+    def __init__(self, row, names, differences):
+        self.row, self.differences = row, differences
+        self.scenarios = row.scenarios(names)
+        self.passed, self.failed = 0, 0
+        self.known = set()  # differences that were seen
+        self.differing = 0  # scenarios with such
+        self.negotiated = {}
+        self.seconds = 0
+
+    def judge(self, line):
+        """Take a line of the driver, as `ok NAME SECONDS: DETAIL`."""
+        verdict, scenario, seconds, detail = re.fullmatch(r"(ok|FAIL) (\S+) ([0-9.]+): (.*)", line).groups()
+        if verdict == "ok" and scenario in PRESETS and detail == "no compression":
+            verdict, detail = "FAIL", "connected without compression"
+        if verdict == "ok":
+            self.passed += 1
+            self.negotiated[scenario] = detail
+            return
+        known = [each for each in self.differences if each.explains(self.row, scenario, detail)]
+        if known:
+            self.known.add(known[0])
+            self.differing += 1
+        else:
+            self.fail(f"{scenario}: {detail} (after {seconds} s)")
+
+    def check(self, name, complaint):
+        """Take the outcome of a check that is not a scenario."""
+        if complaint:
+            self.fail(f"{name}: {complaint}")
+        else:
+            self.passed += 1
+
+    def fail(self, complaint):
+        self.failed += 1
+        print(f"FAIL  {self.row.name:32} {self.row.role:7} {complaint}", flush=True)
+
+    def __str__(self):
+        differ = f", {self.differing} differ as known" if self.differing else ""
+        return (f"{'FAIL' if self.failed else 'ok':4}  {self.row.name:32} {self.row.role:7} "
+                f"{self.passed} passed{differ}, {self.failed} failed  ({self.seconds:.1f} s)")
+
+
+def play(row, prepared, names, tools):
+    outcome = Outcome(row, names, tools.differences)
+    began = time.monotonic()
+    try:
+        row.play(outcome, prepared, tools)
+    except (examples.CannotRun, OSError) as e:
+        outcome.fail(str(e))
+    outcome.seconds = time.monotonic() - began
+    print(outcome, flush=True)
+    return outcome
+
+
+def judge_all(outcome, driving):
+    """Take what the driver prints about the scenarios of a row."""
+    late = 0  # scenarios in a row that ended with a deadline
+    for number in range(len(outcome.scenarios)):
+        line = driving.line(LATE) if late < MOST_LATE else None
+        if line is None:
+            driving.wait(1)
+            said = f": {driving.stderr[-1]}" if driving.stderr else ""
+            outcome.fail(f"ended after {number} of {len(outcome.scenarios)} scenarios{said}")
+            return
+        outcome.judge(line)
+        late = late + 1 if "timed out" in line or "timeout" in line else 0
+
+
+def as_client(outcome, tools, url, *options):
+    """Drive an echo server."""
+    with examples.Process([*tools.driver, "client", *options, url, *outcome.scenarios]) as driving:
+        judge_all(outcome, driving)
+
+
+def with_server(outcome, command, tools):
+    """Drive an echo server that is started for it, and again if a scenario ends it."""
+    left = outcome.scenarios
+    while left:
+        with examples.Server(command, ["server"]) as server:
+            left = until_ended(outcome, tools, server, left)
+
+
+def until_ended(outcome, tools, server, scenarios):
+    """Drive an echo server for as long as it runs. Returns the scenarios that are left."""
+    late = 0
+    for number, scenario in enumerate(scenarios, 1):
+        with examples.Process([*tools.driver, "client", server.url, scenario]) as driving:
+            line = driving.line(LATE) or f"FAIL {scenario} {LATE}.0: timeout: the driver was silent"
+        passed = line.startswith("ok ")
+        # A server that this scenario ended may need a moment to be gone.
+        if server.wait(0 if passed else 0.3) is not None:
+            outcome.judge(f"{line.replace('ok ', 'FAIL ', 1)} (the server ended{server.last_words()})")
+            return scenarios[number:]
+        outcome.judge(line)
+        late = 0 if passed else late + ("timed out" in line or "timeout" in line)
+        if late == MOST_LATE:
+            outcome.fail(f"given up after {number} of {len(scenarios)} scenarios")
+            break
+    return []
+
+
+def urls(url, scenarios):
+    return [f"{url}/{name}{'?deflate' * name.startswith('deflate-')}" for name in scenarios]
+
+
+def with_client(outcome, command, tools):
+    """Drive an echo client that is started for it."""
+    with examples.Server(tools.driver, ["server", *outcome.scenarios]) as driving:
+        with examples.Process([*command, "client", *urls(driving.url, outcome.scenarios)]) as client:
+            judge_all(outcome, driving)
+            if client.wait(10) is None:
+                outcome.fail("the client did not end")

@@ -1,0 +1,126 @@
+"""Firefox as an echo client. It is driven through WebDriver BiDi, which is a WebSocket too: the example `client` speaks it."""
+
+import contextlib
+import json
+import re
+import subprocess
+import time
+from pathlib import Path
+
+import drive
+import examples
+import fronts
+import install
+
+ECHO_JS = Path(__file__).resolve().parent / "browser" / "echo.js"
+START = 60  # seconds until the browser has to be ready; the first start on a machine is slow
+PATIENCE = 20  # seconds for an answer
+PREFERENCES = {
+    "app.update.enabled": False,
+    "browser.shell.checkDefaultBrowser": False,
+    "datareporting.policy.dataSubmissionEnabled": False,
+    "network.captive-portal-service.enabled": False,
+    "network.connectivity-service.enabled": False,
+    "network.proxy.type": 0,
+    # RFC 8441, wherever the server announces it. The name has changed.
+    "network.http.http2.websockets": True,
+    "network.http.spdy.websockets": True,
+    # A test may connect as often as it likes.
+    "network.websocket.delay-failed-reconnects": False,
+}
+
+
+class Firefox:
+    """A running browser with one page."""
+
+    def __init__(self, client, folder):
+        profile = folder / "profile"
+        profile.mkdir()
+        lines = (f"user_pref({json.dumps(name)}, {json.dumps(value)});\n" for name, value in PREFERENCES.items())
+        (profile / "user.js").write_text("".join(lines))
+        self.stack = contextlib.ExitStack()
+        self.number = 0
+        try:
+            self.browser = self.stack.enter_context(examples.Process(
+                ["firefox-esr", "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]))
+            self.remote = self.stack.enter_context(examples.Process(
+                [*client, f"{self._address()}/session"], stdin=subprocess.PIPE))
+            self.call("session.new", capabilities={"alwaysMatch": {"acceptInsecureCerts": True}})
+            self.page = self.call("browsingContext.getTree")["contexts"][0]["context"]
+        except BaseException:
+            self.stack.close()
+            raise
+
+    def _address(self):
+        deadline = time.monotonic() + START
+        while time.monotonic() < deadline and self.browser.running():
+            for line in list(self.browser.stderr):
+                if match := re.search(r"BiDi listening on (ws://\S+)", line):
+                    return match[1]
+            time.sleep(0.1)
+        raise examples.CannotRun(f"Firefox is not ready: {' / '.join(self.browser.stderr[-3:])}")
+
+    def send(self, method, **parameters):
+        self.number += 1
+        self.remote.child.stdin.write(json.dumps({"id": self.number, "method": method, "params": parameters}) + "\n")
+        self.remote.child.stdin.flush()
+        return self.number
+
+    def answer(self, number, patience=PATIENCE):
+        """The answer to a command; events before it are passed over."""
+        deadline = time.monotonic() + patience
+        while line := self.remote.line(deadline - time.monotonic()):
+            answer = json.loads(line)
+            if answer.get("id") == number:
+                if answer["type"] == "error":
+                    raise examples.CannotRun(f"Firefox: {answer['message']}")
+                return answer["result"]
+        raise examples.CannotRun(f"Firefox does not answer: {' / '.join(self.remote.stderr[-1:])}")
+
+    def call(self, method, **parameters):
+        return self.answer(self.send(method, **parameters))
+
+    def open(self, url):
+        self.call("browsingContext.navigate", context=self.page, url=url, wait="complete")
+
+    def echo(self, urls):
+        """Begin to echo; the number of the command, whose answer comes at the end."""
+        script = f"{ECHO_JS.read_text()}\nechoAll({json.dumps(urls)})"
+        return self.send("script.evaluate", expression=script, target={"context": self.page}, awaitPromise=True)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stack.close()
+
+
+def over_http1(outcome, _, tools):
+    with fronts.folder() as folder, Firefox(tools.examples["client"], folder) as firefox:
+        with examples.Server(tools.driver, ["server", *outcome.scenarios]) as driving:
+            firefox.open("about:blank")
+            echoing = firefox.echo(drive.urls(driving.url, outcome.scenarios))
+            drive.judge_all(outcome, driving)
+            firefox.answer(echoing)
+
+
+def over_http2(outcome, _, tools):
+    """The page comes over HTTP/2, so its WebSockets are streams of that connection, as far as haproxy."""
+    with fronts.folder() as folder, Firefox(tools.examples["client"], folder) as firefox:
+        with examples.Server(tools.driver, ["server", *outcome.scenarios]) as driving:
+            with fronts.haproxy(folder, driving.host, driving.port) as (port, _, haproxy):
+                firefox.open(f"https://127.0.0.1:{port}/")
+                echoing = firefox.echo(drive.urls(f"wss://127.0.0.1:{port}", outcome.scenarios))
+                drive.judge_all(outcome, driving)
+                firefox.answer(echoing)
+                log = "\n".join(haproxy.stdout)
+                missing = [name for name in outcome.scenarios if not re.search(rf"HTTP/2\.0 101 \S+/{name}$", log, re.M)]
+                outcome.check("over HTTP/2", f"not: {', '.join(missing)}" if missing else None)
+
+
+def prepare(_):
+    install.debian("firefox-esr", "haproxy")
+
+
+ROWS = tuple(drive.Row(name, "client", lambda: install.debian_version("firefox-esr"), prepare, play)
+             for name, play in (("Firefox over HTTP/1.1", over_http1), ("Firefox over HTTP/2", over_http2)))

@@ -1,0 +1,47 @@
+"""The tables of the README, from the outcomes of a run."""
+
+from pathlib import Path
+
+import drive
+import examples
+
+README = Path(__file__).resolve().parent / "README.md"
+BEGIN, END = "<!-- tests/interop/all --renew -->\n", "<!-- end of what --renew writes -->\n"
+
+
+def table(head, rows):
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |\n" for line in lines)
+
+
+def agreed(outcome, preset):
+    """What was agreed with a preset, without the name of the extension."""
+    if not outcome.row.compresses:
+        return "no compression"
+    negotiated = outcome.negotiated.get(preset)
+    if negotiated is None:
+        return "fails"
+    return f"`{negotiated.partition('; ')[2]}`" if "; " in negotiated else "all defaults"
+
+
+def tables(outcomes):
+    rows = []
+    for outcome in outcomes:
+        counts = [f"{outcome.passed} passed", f"{outcome.differing} differ" * bool(outcome.differing),
+                  f"{outcome.failed} failed" * bool(outcome.failed)]
+        rows.append([outcome.row.name, outcome.row.version(), outcome.row.role, ", ".join(filter(None, counts)),
+                     *(agreed(outcome, preset) for preset in drive.PRESETS)])
+    text = table(["peer", "version", "role", "scenarios", "`DeflateConfig::new()`", "`DeflateConfig::context_takeover()`"], rows)
+    differing = [[outcome.row.name, outcome.row.role, says]
+                 for outcome in outcomes for says in sorted({difference.says for difference in outcome.known})]
+    return text + "\n" + table(["peer", "role", "what differed, whose fault it is, and the section"], differing)
+
+
+def renew(outcomes):
+    page = README.read_text()
+    try:
+        before, rest = page.split(BEGIN)
+        _, after = rest.split(END)
+    except ValueError:
+        raise examples.CannotRun(f"{README} lacks the lines around the tables") from None
+    README.write_text(f"{before}{BEGIN}\n{tables(outcomes)}\n{END}{after}")
