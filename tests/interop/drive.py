@@ -36,11 +36,13 @@ class Row:
 @dataclass(frozen=True)
 class Difference:
     """What a peer does otherwise than a scenario expects."""
-    peer: str  # these three are patterns
+    peer: str  # this and the next two are patterns
     role: str
     scenario: str
     complaint: str  # a regular expression for what the driver says
-    says: str  # whose fault it is, and the section of the RFC
+    says: str
+    fault: str
+    section: str
 
     def concerns(self, row):
         return fnmatch(row.name, self.peer) and fnmatch(row.role, self.role)

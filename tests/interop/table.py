@@ -32,9 +32,9 @@ def tables(outcomes):
         rows.append([outcome.row.name, outcome.row.version(), outcome.row.role, ", ".join(filter(None, counts)),
                      *(agreed(outcome, preset) for preset in drive.PRESETS)])
     text = table(["peer", "version", "role", "scenarios", "`DeflateConfig::new()`", "`DeflateConfig::context_takeover()`"], rows)
-    differing = [[outcome.row.name, outcome.row.role, says]
-                 for outcome in outcomes for says in sorted({difference.says for difference in outcome.known})]
-    return text + "\n" + table(["peer", "role", "what differed, whose fault it is, and the section"], differing)
+    differing = [[outcome.row.name, outcome.row.role, known.says, known.fault, known.section]
+                 for outcome in outcomes for known in sorted(outcome.known, key=lambda known: known.says)]
+    return text + "\n" + table(["peer", "role", "what differed", "whose fault", "section"], differing)
 
 
 def renew(outcomes):

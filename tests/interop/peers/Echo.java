@@ -14,7 +14,7 @@ public class Echo implements WebSocket.Listener {
     private final ByteArrayOutputStream binary = new ByteArrayOutputStream();
     final CompletableFuture<Void> ended = new CompletableFuture<>();
 
-    public static void main(String[] arguments) {
+    public static void main(String[] arguments) throws InterruptedException {
         var client = HttpClient.newHttpClient();
         for (int i = 1; i < arguments.length; i++) {
             var echo = new Echo();
@@ -25,6 +25,7 @@ public class Echo implements WebSocket.Listener {
                 System.err.println(arguments[i] + ": " + e);
             }
         }
+        Thread.sleep(500); // the library answers the last Close after `onClose`, and does not say when it has
     }
 
     // One message at a time: the library refuses to send before the previous message has been sent.
