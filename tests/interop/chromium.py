@@ -13,6 +13,7 @@ import install
 from certificate import Certificate
 
 PAGE_JS = Path(__file__).resolve().parent / "browser" / "page.js"
+PAGE = b"<!doctype html><title>Checks</title><script src='page.js'></script><script>playAll()</script>"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 LOAD = 60  # seconds until the browser has to have loaded the page; the first start on a machine is slow
 PATIENCE = 40  # seconds for a check; each step in the page has its own, shorter bound
@@ -134,7 +135,7 @@ def handler(tasks, answers):
 
         def do_GET(self):
             if self.path == "/":
-                self.respond("text/html", b"<!doctype html><title>Checks</title><script src='page.js'></script>")
+                self.respond("text/html", PAGE)
             elif self.path == "/page.js":
                 self.respond("text/javascript", PAGE_JS.read_bytes())
             else:

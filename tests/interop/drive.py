@@ -78,25 +78,24 @@ class Outcome:
     def judge(self, line):
         """Take a line of the driver, as `ok NAME SECONDS: DETAIL`."""
         verdict, scenario, seconds, detail = re.fullmatch(r"(ok|FAIL) (\S+) ([0-9.]+): (.*)", line).groups()
-        if verdict == "ok" and scenario in PRESETS and detail == "no compression":
-            verdict, detail = "FAIL", "connected without compression"
-        if verdict == "ok":
-            self.passed += 1
+        if verdict == "FAIL":
+            self.check(scenario, f"{detail} (after {seconds} s)")
+        elif scenario in PRESETS and detail == "no compression":
+            self.check(scenario, "connected without compression")
+        else:
+            self.check(scenario, None)
             self.negotiated[scenario] = detail
-            return
-        known = [each for each in self.differences if each.explains(self.row, scenario, detail)]
-        if known:
+
+    def check(self, name, complaint):
+        """Take the outcome of a scenario or another check: None or a complaint."""
+        known = [each for each in self.differences if complaint and each.explains(self.row, name, complaint)]
+        if not complaint:
+            self.passed += 1
+        elif known:
             self.known.add(known[0])
             self.differing += 1
         else:
-            self.fail(f"{scenario}: {detail} (after {seconds} s)")
-
-    def check(self, name, complaint):
-        """Take the outcome of a check that is not a scenario."""
-        if complaint:
             self.fail(f"{name}: {complaint}")
-        else:
-            self.passed += 1
 
     def fail(self, complaint):
         self.failed += 1
@@ -140,19 +139,19 @@ def as_client(outcome, tools, url, *options):
         judge_all(outcome, driving)
 
 
-def with_server(outcome, command, tools):
+def with_server(outcome, command, tools, *options):
     """Drive an echo server that is started for it, and again if a scenario ends it."""
     left = outcome.scenarios
     while left:
         with examples.Server(command, ["server"]) as server:
-            left = until_ended(outcome, tools, server, left)
+            left = until_ended(outcome, [*tools.driver, "client", *options, server.url], server, left)
 
 
-def until_ended(outcome, tools, server, scenarios):
+def until_ended(outcome, driver, server, scenarios):
     """Drive an echo server for as long as it runs. Returns the scenarios that are left."""
     late = 0
     for number, scenario in enumerate(scenarios, 1):
-        with examples.Process([*tools.driver, "client", server.url, scenario]) as driving:
+        with examples.Process([*driver, scenario]) as driving:
             line = driving.line(LATE) or f"FAIL {scenario} {LATE}.0: timeout: the driver was silent"
         passed = line.startswith("ok ")
         # A server that this scenario ended may need a moment to be gone.

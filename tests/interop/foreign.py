@@ -6,6 +6,7 @@ asks it for a Close.
 """
 
 import os
+import re
 from pathlib import Path
 
 import drive
@@ -17,14 +18,21 @@ PLAY = {"server": drive.with_server, "client": drive.with_client}
 
 def npm(name, script):
     return [drive.Row(name, role, lambda: install.node_version(name),
-                      lambda work: [*install.node(work), str(HERE / script)], play, fast=True)
-            for role, play in PLAY.items()]
+                      lambda work: [*install.node(work), str(HERE / script)], PLAY[role], fast=True)
+            for role in ("server", "client")]
 
 
-def pypi(name, script, *arguments, label=None, roles=("server", "client")):
-    return [drive.Row(label or name, role, lambda: install.python_version(name),
-                      lambda work: [*install.python(work), str(HERE / script), *arguments], PLAY[role], fast=True)
-            for role in roles]
+def pypi(name, script):
+    return [drive.Row(name, role, lambda: install.python_version(name),
+                      lambda work: [*install.python(work), str(HERE / script)], PLAY[role], fast=True)
+            for role in ("server", "client")]
+
+
+def uvicorn(library, argument):
+    """A server that leaves the protocol to another library."""
+    return drive.Row(f"uvicorn with {library}", "server",
+                     lambda: f"{install.python_version('uvicorn')} with {install.python_version(library)}",
+                     lambda work: [*install.python(work), str(HERE / "uvicorn_echo.py"), argument], drive.with_server, fast=True)
 
 
 def debian(name, packages, command, roles=("server", "client"), **options):
@@ -45,6 +53,15 @@ def go(source):
     return compiled
 
 
+def java(_):
+    install.debian("default-jdk-headless")
+    return ["java", str(HERE / "Echo.java")]
+
+
+def java_version():
+    return re.search(r'"(.*?)"', install.call("ask for the version of Java", "java", "-version"))[1]
+
+
 def beast(work):
     return install.built(work, HERE / "beast.cpp", ["g++", "-std=c++17", "-O1", "-pthread"])
 
@@ -58,13 +75,12 @@ ROWS = (
     *pypi("websockets", "websockets_echo.py"),
     *pypi("aiohttp", "aiohttp_echo.py"),
     *pypi("tornado", "tornado_echo.py"),
-    *pypi("uvicorn", "uvicorn_echo.py", "websockets-sansio", label="uvicorn with websockets", roles=("server",)),
-    *pypi("uvicorn", "uvicorn_echo.py", "wsproto", label="uvicorn with wsproto", roles=("server",)),
+    uvicorn("websockets", "websockets-sansio"),
+    uvicorn("wsproto", "wsproto"),
     *debian("gorilla/websocket", ("golang-github-gorilla-websocket-dev", "golang-go"), go("gorilla.go")),
     *debian("nhooyr/websocket", ("golang-nhooyr-websocket-dev", "golang-go"), go("coder.go")),
     *debian("Mojolicious", ("libmojolicious-perl",), lambda _: ["perl", str(HERE / "mojolicious_echo.pl")]),
-    *debian("Java HttpClient", ("openjdk-17-jdk-headless",), lambda _: ["java", str(HERE / "Echo.java")],
-            roles=("client",), compresses=False),
+    drive.Row("Java HttpClient", "client", java_version, java, drive.with_client, compresses=False),
     *debian("Boost.Beast", ("libboost-dev", "g++"), beast, roles=("server",)),
     *debian("libwebsockets", ("libwebsockets-dev", "gcc"), libwebsockets, roles=("server",)),
 )

@@ -1,9 +1,12 @@
 """The tables of the README, from the outcomes of a run."""
 
+import platform
+import re
 from pathlib import Path
 
 import drive
 import examples
+import install
 
 README = Path(__file__).resolve().parent / "README.md"
 BEGIN, END = "<!-- tests/interop/all --renew -->\n", "<!-- end of what --renew writes -->\n"
@@ -18,6 +21,8 @@ def agreed(outcome, preset):
     """What was agreed with a preset, without the name of the extension."""
     if not outcome.row.compresses:
         return "no compression"
+    if preset not in outcome.scenarios:
+        return "not tried"
     negotiated = outcome.negotiated.get(preset)
     if negotiated is None:
         return "fails"
@@ -37,6 +42,13 @@ def tables(outcomes):
     return text + "\n" + table(["peer", "role", "what differed", "whose fault", "section"], differing)
 
 
+def system():
+    node = install.call("ask for the version of Node", "node", "--version").strip().removeprefix("v")
+    rust = re.search(r"\d\S*", install.call("ask for the version of Rust", "rustc", "--version"))[0]
+    name = platform.freedesktop_os_release()["PRETTY_NAME"]
+    return f"{name}, Rust {rust}, Node.js {node}, Python {platform.python_version()}:"
+
+
 def renew(outcomes):
     page = README.read_text()
     try:
@@ -44,4 +56,4 @@ def renew(outcomes):
         _, after = rest.split(END)
     except ValueError:
         raise examples.CannotRun(f"{README} lacks the lines around the tables") from None
-    README.write_text(f"{before}{BEGIN}\n{tables(outcomes)}\n{END}{after}")
+    README.write_text(f"{before}{BEGIN}\n{system()}\n\n{tables(outcomes)}\n{END}{after}")

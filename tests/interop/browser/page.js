@@ -198,7 +198,8 @@ async function play(task) {
   }
 }
 
-(async () => {
+/** Plays what the runner names, until the browser is ended. */
+async function playAll() {
   let answer = 'loaded';
   for (;;) answer = await play(await turn(answer));
-})();
+}

@@ -17,6 +17,7 @@ pub(crate) fn sets() -> Vec<(String, DeflateConfig)> {
         ("deflate-new".into(), DeflateConfig::new()),
         ("deflate-takeover".into(), takeover),
         ("deflate-pings-between-fragments".into(), takeover),
+        ("deflate-empty-messages".into(), takeover.threshold(0)),
         // Stored blocks (RFC 1951, section 3.2.4).
         ("deflate-level-0".into(), takeover.threshold(0).level(0)),
         ("deflate-level-9".into(), takeover.threshold(0).level(9).memory_level(9)),

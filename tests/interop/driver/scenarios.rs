@@ -70,6 +70,7 @@ pub(crate) async fn play<T: Transport>(name: &str, talk: &mut Talk<T>) -> Result
         "close-without-code" => return talk.close(None).await,
         "closed-by-peer-1000" => return talk.be_closed(1000, "").await,
         "closed-by-peer-4000" => return talk.be_closed(4000, "that will do").await,
+        "deflate-empty-messages" => empty_messages(talk).await?,
         "deflate-pings-between-fragments" => pings_between_fragments(talk).await?,
         _ if name.starts_with("deflate-") => compressed(talk).await?,
         _ => return complain(format!("there is no scenario {name}")),
@@ -126,9 +127,21 @@ async fn unsolicited_pongs<T: Transport>(talk: &mut Talk<T>) -> Result<(), Compl
     talk.ping(b"and so do pings").await
 }
 
-/// What compression makes of messages: empty, short, repetitive, incompressible, fragmented, and many in a row.
+/// RFC 7692, section 7.2.3.6: an empty message has a payload when it is compressed.
+async fn empty_messages<T: Transport>(talk: &mut Talk<T>) -> Result<(), Complaint> {
+    for text in ["", "", "x", ""] {
+        talk.echo(text).await?;
+        talk.echo(text.as_bytes()).await?;
+    }
+    Ok(())
+}
+
+/// What compression makes of messages: short, repetitive, incompressible, fragmented, and many in a row.
 async fn compressed<T: Transport>(talk: &mut Talk<T>) -> Result<(), Complaint> {
-    sizes(talk).await?;
+    for length in LENGTHS.into_iter().filter(|&length| length > 0) {
+        talk.echo("x".repeat(length)).await?;
+        talk.echo(bytes(length)).await?;
+    }
     // Each refers to those before it, if takeover is allowed.
     for number in 0..50 {
         talk.echo(format!(r#"{{"type":"update","number":{number},"text":"{MIXED}"}}"#))
@@ -162,7 +175,7 @@ fn noise(length: usize) -> Vec<u8> {
 fn burst(count: usize) -> Vec<Message<'static>> {
     (0..count)
         .map(|i| match i % 3 {
-            0 => bytes(i % 1000).into(),
+            0 => bytes(1 + i % 1000).into(),
             _ => format!("{i} {}", ".".repeat(i % 200)).into(),
         })
         .collect()
