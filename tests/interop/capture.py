@@ -34,24 +34,41 @@ def capture(outcome, _, tools):
 
 
 def read(outcome, file, port):
-    """No frame is malformed, every opcode is there, and each scenario ends with one Close from either side."""
-    # Each frame of a packet is a level of tshark's tree, which may have 500 unless told otherwise.
-    command = ["tshark", "-r", str(file), "-o", "gui.max_tree_depth:100000", "-d", f"tcp.port=={port},http", "-Y", "websocket || _ws.malformed",
-               "-T", "fields", "-e", "_ws.malformed", "-e", "websocket.opcode"]
+    """What tshark says of the frames: whether they are well formed, and what is in their headers."""
+    fields = ("_ws.malformed", "websocket.fragment.error", "websocket.decompression.failed.expert", "tcp.stream",
+              "http.request.uri", "tcp.srcport", "websocket.opcode", "websocket.rsv", "websocket.mask")
+    command = ["tshark", "-r", str(file), "-d", f"tcp.port=={port},http", "-Y", "websocket || http.request || _ws.malformed",
+               # Each frame of a packet is a level of tshark's tree, which may have 500 unless told otherwise.
+               "-o", "gui.max_tree_depth:100000", "-T", "fields", *(word for field in fields for word in ("-e", field))]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
                           timeout=READ, check=False)
     outcome.check("capture: read", f"status {done.returncode}: {done.stderr[-200:]}" if done.returncode else None)
-    malformed, opcodes = 0, collections.Counter()
+    malformed, failed, uris = 0, set(), {}
+    opcodes, compressed, masks = collections.Counter(), collections.Counter(), set()
     for line in done.stdout.splitlines():
-        bad, _, found = line.partition("\t")
-        malformed += bool(bad)
-        opcodes.update(int(number) for number in found.split(",") if number)
-    outcome.check("capture: malformed", f"{malformed} frames" if malformed else None)
+        bad, worse, failure, stream, uri, source, opcode, rsv, mask = line.split("\t")
+        malformed += bool(bad or worse)
+        if uri:
+            uris[stream] = uri.removeprefix("/")
+        if failure:
+            failed.add(stream)
+        side = "server" if source == str(port) else "client"
+        opcodes.update(int(number) for number in opcode.split(",") if number)
+        compressed[side] += rsv.split(",").count("0x04")
+        masks.update((side, value == "1") for value in mask.split(",") if value)
+
+    outcome.check("capture: well formed", f"{malformed} packets are not" if malformed else None)
+    names = sorted(uris[stream] for stream in failed)
+    outcome.check("capture: decompressed", f"not in {' '.join(names)}" if names else None)
     unknown = set(opcodes) - set(OPCODES)
     missing = [name for number, name in OPCODES.items() if not opcodes[number]]
     outcome.check("capture: opcodes", f"unknown: {unknown}, missing: {missing}" if unknown or missing else None)
     closes, expected = opcodes[8], 2 * len(outcome.scenarios)
-    outcome.check("capture: Close frames", None if closes == expected else f"{closes}, not {expected}")
+    outcome.check("capture: a Close from either side", None if closes == expected else f"{closes} in all, not {expected}")
+    both = compressed["server"] and compressed["client"]
+    outcome.check("capture: compressed by both sides", None if both else f"frames: {dict(compressed)}")
+    right = {("client", True), ("server", False)}
+    outcome.check("capture: clients mask, servers do not", None if masks == right else f"{masks}")
 
 
 ROWS = (drive.Row("tshark", "on the way", lambda: install.debian_version("tshark"), lambda _: install.debian("tshark"),

@@ -1,8 +1,8 @@
 """The foreign libraries: how each is installed and run.
 
-Each is a program in the folder `peers` that echoes messages. As a server, it prints `listening on ws://HOST:PORT`; as a client, it
-connects to the URLs of its command line in turn, and compresses if one ends in `?deflate`. The text `close CODE REASON`
-asks it for a Close.
+Each is a program in the folder `peers` that echoes messages. As a server, it prints `listening on ws://HOST:PORT`. As a
+client, it connects to the URLs of its command line in turn, and compresses if one ends in `?deflate`. The text
+`close CODE REASON` asks it for a Close.
 """
 
 import os

@@ -30,7 +30,8 @@ defaults
 frontend tls
     bind 127.0.0.1:{port} ssl crt {cert} alpn h2,http/1.1
     # A page for browsers.
-    http-request return status 200 content-type text/html string "<!doctype html><title>Echo</title>" unless {{ hdr(upgrade) websocket }}
+    acl websocket hdr(upgrade) websocket
+    http-request return status 200 content-type text/html string "<!doctype html><title>Echo</title>" unless websocket
     default_backend echo
 backend echo
     server echo {host}:{backend} {options}
