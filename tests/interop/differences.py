@@ -13,6 +13,9 @@ DIFFERENCES = (
                "It answers a Close without a code with code 1000.", "nobody's", "RFC 6455 §5.5.1"),
     Difference("Boost.Beast", "server", "close-without-code", r"closed with code 1000, not 1005",
                "It answers a Close without a code with code 1000.", "nobody's", "RFC 6455 §5.5.1"),
+    Difference("nhooyr/websocket", "server", "deflate-*", r"refused with status 400",
+               "It refuses a request whose first offer has `server_max_window_bits`. `OfferPolicy::Bare` is for such servers.",
+               "nhooyr/websocket's: it must decline the offer and consider the next one", "RFC 7692 §5.1, §7"),
     Difference("tornado", "*", "deflate-pings-between-fragments", FORGETS,
                "After a Ping between the fragments of a compressed message, it takes the message for an uncompressed one.",
                "tornado's", "RFC 6455 §5.4, RFC 7692 §6.2"),
@@ -34,4 +37,8 @@ DIFFERENCES = (
     Difference("tshark", "on the way", "capture: decompressed", r"^not in( deflate-s\d+(t-c\d+n|n-c\d+t))+$",
                "Where only one side has context takeover, it resets the window of the other side, and reports that messages cannot be "
                "decompressed.", "tshark's", "RFC 7692 §7.1.1"),
+    Difference("Firefox over HTTP/2 to hyper", "client", "*beyond the size limit", r"not closed cleanly",
+               "When the stream ends right after the Close of a server that fails the connection, `wasClean` is false. In Chromium it is "
+               "true.", "nobody's: a server that fails a connection need not wait for an answer",
+               "RFC 6455 §7.1.7"),
 )

@@ -7,12 +7,14 @@ import subprocess
 import time
 from pathlib import Path
 
+import chromium
 import drive
 import examples
 import fronts
 import install
+from certificate import Certificate
 
-ECHO_JS = Path(__file__).resolve().parent / "browser" / "echo.js"
+ECHO_JS, PAGE_JS = (Path(__file__).resolve().parent / "browser" / name for name in ("echo.js", "page.js"))
 START = 60  # seconds until the browser has to be ready; the first start on a machine is slow
 PATIENCE = 20  # seconds for an answer
 PREFERENCES = {
@@ -88,6 +90,19 @@ class Firefox:
         script = f"{ECHO_JS.read_text()}\nechoAll({json.dumps(urls)})"
         return self.send("script.evaluate", expression=script, target={"context": self.page}, awaitPromise=True)
 
+    def play(self, title, url):
+        """Play a check of page.js with an echo server. Returns a complaint, or None."""
+        task = json.dumps({"check": title, "url": url, "deflate": True})
+        return self.evaluate(f"(() => {{ {PAGE_JS.read_text()}\nreturn play({task}); }})()")
+
+    def evaluate(self, expression):
+        """The value of a promise that is a string or null."""
+        number = self.send("script.evaluate", expression=expression, target={"context": self.page}, awaitPromise=True)
+        answer = self.answer(number, chromium.PATIENCE)
+        if answer["type"] != "success":
+            return answer["exceptionDetails"]["text"]
+        return answer["result"].get("value")
+
     def __enter__(self):
         return self
 
@@ -118,6 +133,28 @@ def over_http2(outcome, _, tools):
                 outcome.check("over HTTP/2", f"not: {', '.join(missing)}" if missing else None)
 
 
+def with_hyper(outcome, _, tools):
+    """The checks of page.js with `hyper_upgrade`, over HTTP/2 without anything between."""
+    with fronts.folder() as folder, Firefox(tools.examples["client"], folder) as firefox:
+        certificate = Certificate(folder, "server")
+        for titles, limit in ((chromium.CHECKS, ()), (chromium.LIMITED_CHECKS, ("--max-message-size", "4096"))):
+            with fronts.echo_server(tools, "hyper_upgrade", *certificate.arguments, *limit) as server:
+                firefox.open(f"https://{server.host}:{server.port}/")
+                for title in titles:
+                    outcome.check(title, firefox.play(title, server.url))
+                hold = f"new Promise((done) => {{ window.held = new WebSocket('{server.url}'); held.onopen = () => done(null); }})"
+                outcome.check("stays open", firefox.evaluate(hold))
+                count = connections(server.port)
+                outcome.check("one TCP connection for all", None if count == 1 else f"{count} connections")
+
+
+def connections(port):
+    """The number of TCP connections that a server on the loopback has."""
+    lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
+    fields = [line.split() for line in lines]
+    return sum(local.endswith(f":{port:04X}") and state == "01" for _, local, _, state, *_ in fields)
+
+
 def version():
     return install.debian_version("firefox-esr")
 
@@ -129,4 +166,5 @@ def prepare(_):
 ROWS = (
     drive.Row("Firefox over HTTP/1.1", "client", version, prepare, over_http1),
     drive.Row("Firefox over HTTP/2 to haproxy", "client", version, prepare, over_http2),
+    drive.Row("Firefox over HTTP/2 to hyper", "client", version, prepare, with_hyper, skips=("*",)),
 )

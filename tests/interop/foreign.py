@@ -13,7 +13,14 @@ import drive
 import install
 
 HERE = Path(__file__).resolve().parent / "peers"
-PLAY = {"server": drive.with_server, "client": drive.with_client}
+
+
+def with_bare_offer(outcome, command, tools):
+    """Drive a server that refuses requests with parameters that it does not know."""
+    drive.with_server(outcome, command, tools, "--bare-offer")
+
+
+PLAY = {"server": drive.with_server, "client": drive.with_client, "server (bare offer)": with_bare_offer}
 
 
 def npm(name, script):
@@ -78,7 +85,8 @@ ROWS = (
     uvicorn("websockets", "websockets-sansio"),
     uvicorn("wsproto", "wsproto"),
     *debian("gorilla/websocket", ("golang-github-gorilla-websocket-dev", "golang-go"), go("gorilla.go")),
-    *debian("nhooyr/websocket", ("golang-nhooyr-websocket-dev", "golang-go"), go("coder.go")),
+    *debian("nhooyr/websocket", ("golang-nhooyr-websocket-dev", "golang-go"), go("coder.go"),
+            roles=("server", "server (bare offer)", "client")),
     *debian("Mojolicious", ("libmojolicious-perl",), lambda _: ["perl", str(HERE / "mojolicious_echo.pl")]),
     drive.Row("Java HttpClient", "client", java_version, java, drive.with_client, compresses=False),
     *debian("Boost.Beast", ("libboost-dev", "g++"), beast, roles=("server",)),

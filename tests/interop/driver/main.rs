@@ -25,7 +25,7 @@ use tokio::{
     time::timeout,
 };
 use websocket_proto::{
-    Config, ConnectOptions, Limits, Proxy, Timers,
+    Config, ConnectOptions, Limits, OfferPolicy, Proxy, Timers,
     asynchronous::{self, Transport},
     handshake::{Accept, Rejection},
     tls::{
@@ -52,6 +52,10 @@ enum Options {
         /// Proxy to connect through
         #[arg(long, value_name = "URL")]
         proxy: Option<Proxy>,
+
+        /// Make a single offer of compression, without parameters
+        #[arg(long)]
+        bare_offer: bool,
 
         /// URL of the echo server, without a path
         url: String,
@@ -82,13 +86,14 @@ async fn run(options: Options) -> Result<(), Complaint> {
         Options::Client {
             cacert,
             proxy,
+            bare_offer,
             url,
             scenarios,
         } => {
             let tls = tls(cacert)?;
             for name in known(scenarios)? {
                 let options = ConnectOptions::new()
-                    .config(&config(&name))
+                    .config(&config(&name, bare_offer))
                     .tls(tls.clone())
                     .proxy(proxy.clone());
                 failed += report(&name, as_client(&name, &url, &options)).await;
@@ -122,12 +127,17 @@ fn known(asked: Vec<String>) -> Result<Vec<String>, Complaint> {
     Ok(if asked.is_empty() { all } else { asked })
 }
 
-fn config(name: &str) -> Config {
+fn config(name: &str, bare_offer: bool) -> Config {
+    let policy = if bare_offer {
+        OfferPolicy::Bare
+    } else {
+        OfferPolicy::Lenient
+    };
     let limits = Limits::new().max_frame_size(64 << 20).max_message_size(64 << 20);
     Config::new()
         .limits(limits)
         .timers(Timers::new().close(Duration::from_secs(10)))
-        .deflate(deflate::settings(name))
+        .deflate(deflate::settings(name).map(|settings| settings.offer_policy(policy)))
 }
 
 fn tls(cacert: Option<PathBuf>) -> Result<TlsConfig, Complaint> {
@@ -163,7 +173,7 @@ async fn as_client(name: &str, url: &str, options: &ConnectOptions) -> Result<St
 
 async fn as_server(name: &str, stream: TcpStream) -> Result<String, Complaint> {
     stream.set_nodelay(true)?;
-    let opening = WebSocket::accept_with(stream, &config(name), async |request| {
+    let opening = WebSocket::accept_with(stream, &config(name, false), async |request| {
         if request.path().trim_start_matches('/') == name {
             Ok(Accept::new())
         } else {
