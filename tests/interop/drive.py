@@ -99,18 +99,28 @@ class Outcome:
 
     def fail(self, complaint):
         self.failed += 1
-        print(f"FAIL  {self.row.name:32} {self.row.role:7} {complaint}", flush=True)
+        print(f"FAIL  {self.row.name:32} {self.row.role:19} {complaint}", flush=True)
 
     def __str__(self):
         differ = f", {self.differing} differ as known" if self.differing else ""
-        return (f"{'FAIL' if self.failed else 'ok':4}  {self.row.name:32} {self.row.role:7} "
+        return (f"{'FAIL' if self.failed else 'ok':4}  {self.row.name:32} {self.row.role:19} "
                 f"{self.passed} passed{differ}, {self.failed} failed  ({self.seconds:.1f} s)")
+
+
+def prepare(row, work):
+    """Install what a row needs. A reason why that is not possible is for its outcome: the other rows can still be played."""
+    try:
+        return row.prepare(work)
+    except examples.CannotRun as e:
+        return e
 
 
 def play(row, prepared, names, tools):
     outcome = Outcome(row, names, tools.differences)
     began = time.monotonic()
     try:
+        if isinstance(prepared, examples.CannotRun):
+            raise prepared
         row.play(outcome, prepared, tools)
     except (examples.CannotRun, OSError) as e:
         outcome.fail(str(e))
