@@ -363,7 +363,9 @@ mod tests {
         for (uri, is_kept) in [("ws://h/to", true), ("wss://h/to", false), ("ws://g/to", false)] {
             let mut request: ClientRequest = "ws://me:pass@h/from".parse().expect("a URI");
             request.redirect(uri.parse().expect("a URI"), true);
-            let (bytes, _) = request.into_bytes(&[b'k'; KEY_LEN], &Config::new()).expect("a valid request");
+            let (bytes, _) = request
+                .into_bytes(&[b'k'; KEY_LEN], &Config::new())
+                .expect("a valid request");
             let sent = String::from_utf8(bytes).expect("text");
             assert_eq!(
                 sent.contains("\r\nAuthorization: Basic bWU6cGFzcw==\r\n"),
