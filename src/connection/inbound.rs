@@ -239,7 +239,6 @@ impl Inbound {
     ///
     /// Anything unusual, faults included, is left to [`parse_frames`](Self::parse_frames), which would return the same
     /// here but takes twice as long.
-    /// find the same here but takes twice as long.
     #[expect(clippy::inline_always, reason = "measured: see `next_event`")]
     #[inline(always)]
     pub(crate) fn parse_short(&mut self) -> Option<Found> {
@@ -363,11 +362,18 @@ impl Inbound {
 
     /// Settles what had to wait until no events were left: the end of the transport, and any failure.
     #[inline]
-    fn settle_end(&self, outbound: &mut Outbound) -> Result<(), ProtocolError> {
+    fn settle_end(&mut self, outbound: &mut Outbound) -> Result<(), ProtocolError> {
         if self.eof {
             outbound.on_eof();
         }
-        outbound.closing.failure().map_or(Ok(()), Err)
+        match outbound.closing.failure() {
+            None => Ok(()),
+            Some(failure) => {
+                // CL-21: what a read brings that was under way changes nothing.
+                self.end();
+                Err(failure)
+            }
+        }
     }
 
     /// Lends the connection a receive buffer, in place of its own.

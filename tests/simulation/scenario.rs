@@ -91,7 +91,7 @@ impl Scenario {
                 0..1000 => 1500,
                 _ if quick && rng.below(8) == 0 => 100_000,
                 // So long that what is lent to a read is more than the buffer that a shell keeps.
-                20_000 if rng.below(16) == 0 => 500_000,
+                20_000 if rng.below(16) == 0 => 200_000,
                 _ => 30_000,
             },
             pongs: kinds[end] != Kind::Blocking && !kinds[end].is_sink(),

@@ -91,6 +91,30 @@ fn after_a_failed_write_reading_is_bounded() {
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
 }
 
+/// CL-21, DRV-17: after the end was told, what a read still brings changes nothing. A loop whose operations complete later may
+/// have one under way.
+#[test]
+fn after_the_end_nothing_that_arrives_counts() {
+    for (role, delivery) in ROLES
+        .into_iter()
+        .flat_map(|role| [(role, Delivery::Messages), (role, Delivery::Fragments)])
+    {
+        let mut world = World::with(role, &Config::new().delivery(delivery));
+        world.connection.close(CloseCode::NORMAL).unwrap();
+        assert_eq!(world.until(60_000), Some(5000));
+        let timed_out = Err(ProtocolError::TimedOut(Timer::Close));
+        assert_eq!(world.outcome(), timed_out);
+        for late in [wire::text(role.peer(), "late"), wire::close(role.peer(), 1000, "late")] {
+            let (inbound, driver) = world.connection.drive();
+            inbound.receive(&late);
+            driver.read(late.len());
+            assert_eq!(inbound.next_event(driver.outbound()).map(drop), timed_out, "{late:?}");
+            assert_eq!(world.outcome(), timed_out);
+        }
+        assert_eq!(world.got, [""; 0]);
+    }
+}
+
 /// DRV-20: after a failed write, the peer's Close is all that there was to wait for.
 #[test]
 fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
