@@ -62,8 +62,9 @@ pub enum Error {
     /// No address of the host, or of the proxy, could be reached. The error is that of the last address tried.
     #[error("cannot connect: {0}")]
     Connect(io::Error),
-    /// [`Timers::handshake`](crate::Timers::handshake) passed before the opening handshake began. If it passes during
-    /// the opening handshake, the error is [`HandshakeError::TimedOut`].
+    /// [`Timers::handshake`](crate::Timers::handshake) passed before the opening handshake began, or
+    /// [`Policy::attempt_timeout`](crate::reconnect::Policy::attempt_timeout) passed. If the first passes during the
+    /// opening handshake, the error is [`HandshakeError::TimedOut`].
     #[error("{0} timed out")]
     TimedOut(Phase),
     /// Connecting through the proxy failed.

@@ -7,7 +7,7 @@ use core::fmt;
 use super::certificate::Words;
 use crate::handshake::{HandshakeError, Refusal, UriError};
 
-/// A step of connecting, before the opening handshake; see [`Error::TimedOut`](crate::Error::TimedOut).
+/// What timed out while connecting; see [`Error::TimedOut`](crate::Error::TimedOut).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Phase {
@@ -19,6 +19,8 @@ pub enum Phase {
     Proxy,
     /// Negotiating TLS with the host, or with the proxy.
     Tls,
+    /// A whole attempt to connect; see [`Policy::attempt_timeout`](crate::reconnect::Policy::attempt_timeout).
+    Attempt,
 }
 
 impl fmt::Display for Phase {
@@ -28,6 +30,7 @@ impl fmt::Display for Phase {
             Self::Connect => "connecting",
             Self::Proxy => "connect through the proxy",
             Self::Tls => "TLS handshake",
+            Self::Attempt => "connection attempt",
         })
     }
 }

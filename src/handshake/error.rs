@@ -55,8 +55,8 @@ pub enum HandshakeError {
     /// A field that must occur only once is repeated.
     #[error("header field {0} is repeated")]
     RepeatedField(HandshakeField),
-    /// A field that HTTP/2 does not allow.
-    #[error("header field {0} is not allowed in HTTP/2")]
+    /// A field that an extended CONNECT of HTTP/2 or HTTP/3 must not have.
+    #[error("header field {0} is not allowed in an extended CONNECT request")]
     ForbiddenField(HandshakeField),
     /// A field has an invalid value.
     #[error("header field {0} is invalid")]

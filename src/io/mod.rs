@@ -4,6 +4,8 @@
 #[cfg(feature = "async")]
 pub mod asynchronous;
 pub mod blocking;
+#[cfg(feature = "async")]
+mod bounded;
 pub(crate) mod connect;
 #[cfg(feature = "futures-io")]
 pub mod futures;

@@ -5,7 +5,6 @@ use alloc::boxed::Box;
 use core::time::Duration;
 use core::{
     future::poll_fn,
-    pin::pin,
     task::{Context, Poll, ready},
 };
 use std::io::{self, IoSlice};
@@ -13,13 +12,14 @@ use std::io::{self, IoSlice};
 use super::{RuntimeTimer, Transport, WebSocket};
 use crate::{
     config::Config,
-    connection::{Step, Time},
+    connection::Step,
     error::{Error, Phase},
     handshake::{
         Accept, ClientHandshake, ClientRequest, Handshake, Opening, Rejection, ServerHandshake, UpgradeRequest,
         UpgradeResponse,
     },
     io::{
+        bounded::bounded,
         opener::{Calls, Opener},
         verbs::{accept_verbs, connect_verbs},
     },
@@ -60,7 +60,7 @@ impl<T: Transport> Acceptor<T> {
         let timer = T::Timer::new();
         let opening = Opening::server(config, timer.now());
         Self {
-            link: OpeningLink::new(stream.into(), timer, opening, config),
+            link: OpeningLink::new(stream.into(), timer, opening, config.clone()),
         }
     }
 
@@ -101,7 +101,7 @@ let mut websocket = acceptor.accept(&request, Accept::new()).await?;
     {
         let timer = T::Timer::new();
         let opening = Opening::server(config, timer.now());
-        let link = OpeningLink::over(set_up, timer, opening, config);
+        let link = OpeningLink::over(set_up, timer, opening, config.clone());
         // Boxed. Otherwise the state of TLS would be part of the caller's future for as long as the connection lasts.
         Box::pin(async move { Ok(Self { link: link.await? }) })
     }
@@ -130,7 +130,7 @@ impl<T: Transport> Connector<T> {
         let timer = T::Timer::new();
         let opening = Opening::client(request, config.nonce()?, config, timer.now())?;
         Ok(Self {
-            link: OpeningLink::new(stream.into(), timer, opening, config),
+            link: OpeningLink::new(stream.into(), timer, opening, config.clone()),
         })
     }
 
@@ -161,7 +161,7 @@ impl<T: Transport> Connector<T> {
             .and_then(|nonce| Ok(Opening::client(request, nonce, config, timer.now())?));
         let config = config.clone();
         Box::pin(async move {
-            let link = OpeningLink::over(set_up, timer, opening?, &config).await?;
+            let link = OpeningLink::over(set_up, timer, opening?, config).await?;
             Ok(Self { link })
         })
     }
@@ -186,32 +186,24 @@ struct OpeningLink<T, C, H: Handshake> {
 }
 
 impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
-    fn new(transport: T, timer: T::Timer, opening: Opening<H>, config: &Config) -> Self {
+    fn new(transport: T, timer: T::Timer, opening: Opening<H>, config: Config) -> Self {
         Self {
             transport,
             timer,
             opener: Opener::new(opening),
-            config: config.clone(),
+            config,
         }
     }
 
     /// Sets the stream up, until the deadline of the opening handshake.
-    fn over<F, S, E>(
-        set_up: F,
+    async fn over<S: Into<T>, E: Into<Error>>(
+        set_up: impl Future<Output = Result<S, E>>,
         mut timer: T::Timer,
         opening: Opening<H>,
-        config: &Config,
-    ) -> impl Future<Output = Result<Self, Error>> + use<T, H, F, S, E>
-    where
-        F: Future<Output = Result<S, E>>,
-        S: Into<T>,
-        E: Into<Error>,
-    {
-        let config = config.clone();
-        async move {
-            let stream = set_up_until(opening.patience(), &mut timer, set_up).await?;
-            Ok(Self::new(stream.into(), timer, opening, &config))
-        }
+        config: Config,
+    ) -> Result<Self, Error> {
+        let stream = bounded(opening.patience(), &mut timer, Phase::Tls, set_up).await?;
+        Ok(Self::new(stream.into(), timer, opening, config))
     }
 
     fn open(self, negotiated: &Negotiated) -> WebSocket<T> {
@@ -253,24 +245,6 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
             }
         }
     }
-}
-
-/// Awaits a stream until the deadline.
-async fn set_up_until<S, E: Into<Error>>(
-    deadline: Option<Time>,
-    timer: &mut impl RuntimeTimer,
-    set_up: impl Future<Output = Result<S, E>>,
-) -> Result<S, Error> {
-    let mut set_up = pin!(set_up);
-    let result = poll_fn(|cx| match (set_up.as_mut().poll(cx), deadline) {
-        (Poll::Ready(result), _) => Poll::Ready(result.map_err(Into::into)),
-        (Poll::Pending, Some(due)) => timer.poll_until(due, cx).map(|()| Err(Error::TimedOut(Phase::Tls))),
-        (Poll::Pending, None) => Poll::Pending,
-    })
-    .await;
-    #[cfg(feature = "rustls")]
-    let result = result.map_err(crate::io::tls::unwrap_error);
-    result
 }
 
 /// The calls of a transport, each polled once.

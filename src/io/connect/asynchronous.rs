@@ -3,12 +3,7 @@
 #[cfg(feature = "rustls")]
 use alloc::sync::Arc;
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::{
-    future::poll_fn,
-    net::SocketAddr,
-    pin::{Pin, pin},
-    task::Poll,
-};
+use core::{future::poll_fn, net::SocketAddr, pin::Pin};
 use std::io::{self, IoSlice};
 #[cfg(unix)]
 use std::path::PathBuf;
@@ -31,7 +26,10 @@ use crate::{
     connection::Time,
     error::{Error, Phase},
     handshake::{ClientRequest, UpgradeResponse, Uri},
-    io::asynchronous::{Connector, RuntimeTimer, Transport, WebSocket},
+    io::{
+        asynchronous::{Connector, RuntimeTimer, Transport, WebSocket},
+        bounded::bounded,
+    },
 };
 
 /// What a runtime provides for connecting.
@@ -112,16 +110,12 @@ impl<R: Runtime> Deadline<R> {
     }
 
     /// Runs a step until it completes or the deadline passes.
-    async fn bound<V>(&mut self, phase: Phase, step: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
-        let mut step = pin!(step);
-        poll_fn(|cx| match (step.as_mut().poll(cx), self.due) {
-            (Poll::Pending, Some(due)) => {
-                let elapsed = self.timer.poll_until(due, cx);
-                elapsed.map(|()| Err(Error::TimedOut(phase)))
-            }
-            (polled, _) => polled,
-        })
-        .await
+    async fn bound<V, E: Into<Error>>(
+        &mut self,
+        phase: Phase,
+        step: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, Error> {
+        bounded(self.due, &mut self.timer, phase, step).await
     }
 
     async fn open(&mut self, uri: &Uri, options: &ConnectOptions) -> Result<R::Stream, Error> {
@@ -216,11 +210,7 @@ impl<R: Runtime> Deadline<R> {
         let Some((name, config)) = route.tls_with(peer)? else {
             return Ok(stream);
         };
-        let secured = async {
-            let secured = R::secure(stream, peer, name, config).await;
-            secured.map_err(|error| crate::io::tls::unwrap_error(error.into()))
-        };
-        self.bound(Phase::Tls, secured).await
+        self.bound(Phase::Tls, R::secure(stream, peer, name, config)).await
     }
 }
 

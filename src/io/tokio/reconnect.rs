@@ -2,13 +2,12 @@
 
 use alloc::boxed::Box;
 use core::{fmt, future::Future, pin::Pin, time::Duration};
-use std::io;
 
 use ::tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::{
     connection::Time,
-    error::Error,
+    error::{Error, Phase},
     reconnect::{Backoff, GiveUp, Policy, Verdict, Wait},
 };
 
@@ -135,7 +134,7 @@ where
                         None => attempt.as_mut().await,
                         Some(until) => match timeout_at(until, attempt.as_mut()).await {
                             Ok(outcome) => outcome,
-                            Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),
+                            Err(_) => Err(Error::TimedOut(Phase::Attempt)),
                         },
                     };
                     match outcome {
