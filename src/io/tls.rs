@@ -223,3 +223,28 @@ pub(super) fn server_name(host: &str) -> Result<ServerName<'static>, TlsError> {
         Err(_) => Err(TlsError::ServerName),
     }
 }
+
+#[cfg(all(test, not(any(feature = "rustls-ring", feature = "rustls-aws-lc"))))]
+mod tests {
+    use crate::error::{Error, TlsError};
+
+    fn assert_names_the_provider(error: &Error) {
+        let is_missing = matches!(error, Error::Tls(error) if matches!(**error, TlsError::NoCryptoProvider));
+        assert!(is_missing, "{error:?}");
+    }
+
+    /// A missing provider is an error that names it, and no panic, before anything is looked up.
+    #[test]
+    fn a_missing_provider_is_an_error() {
+        let connected = crate::connect("wss://name.invalid/");
+        assert_names_the_provider(&connected.expect_err("no cryptography"));
+    }
+
+    #[cfg(feature = "tokio-rustls")]
+    #[test]
+    fn a_missing_provider_is_an_error_of_the_tokio_shell() {
+        let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let connected = runtime.expect("a runtime").block_on(crate::tokio::connect("wss://name.invalid/"));
+        assert_names_the_provider(&connected.expect_err("no cryptography"));
+    }
+}
