@@ -22,7 +22,8 @@ use crate::{
 /// A clean close is not an error: `recv` then returns `None`.
 ///
 /// The text includes the cause, so [`source`](core::error::Error::source) does not return it again: match the variant to
-/// examine it. Where an [`io::Error`] is expected, `?` converts into one of a fitting [kind](io::Error::kind).
+/// examine it. Causes that are rare and large are boxed. Where an [`io::Error`] is expected, `?` converts into one of a
+/// fitting [kind](io::Error::kind).
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -40,13 +41,13 @@ pub enum Error {
     Send(SendError),
     /// The upgrade request cannot be sent as it is.
     #[error("invalid upgrade request: {0}")]
-    Request(RequestError),
+    Request(Box<RequestError>),
     /// The upgrade request cannot be accepted with this response.
     #[error("invalid response: {0}")]
-    Accept(AcceptError),
+    Accept(Box<AcceptError>),
     /// The upgrade request cannot be rejected with this response.
     #[error("invalid rejection: {0}")]
-    Reject(RejectError),
+    Reject(Box<RejectError>),
     /// The application rejected the upgrade request, and the client was sent this status.
     #[error("upgrade request rejected with status {0}")]
     Rejected(u16),
@@ -111,7 +112,7 @@ macro_rules! error_from {
     ($($cause:ty => $variant:ident,)*) => {$(
         impl From<$cause> for Error {
             fn from(cause: $cause) -> Self {
-                Self::$variant(cause)
+                Self::$variant(cause.into())
             }
         }
     )*};

@@ -487,6 +487,8 @@ fn types_that_move_around_are_small() {
         48,
     );
     bound("Message", size_of::<Message<'_>>(), 40);
+    // More than two words would cost each call of `recv` instructions.
+    bound("Error", size_of::<websocket_proto::Error>(), 16);
     bound("ProtocolError", size_of::<ProtocolError>(), 16);
     bound("SendError", size_of::<SendError>(), 8);
     bound("SendError<Message>", size_of::<SendError<Message<'_>>>(), 48);

@@ -244,7 +244,9 @@ mod tests {
     #[test]
     fn a_missing_provider_is_an_error_of_the_tokio_shell() {
         let runtime = ::tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let connected = runtime.expect("a runtime").block_on(crate::tokio::connect("wss://name.invalid/"));
+        let connected = runtime
+            .expect("a runtime")
+            .block_on(crate::tokio::connect("wss://name.invalid/"));
         assert_names_the_provider(&connected.expect_err("no cryptography"));
     }
 }

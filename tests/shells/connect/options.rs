@@ -83,7 +83,8 @@ async fn an_invalid_request_is_found_before_connecting() {
     let request: ClientRequest = uri.parse().expect("valid");
     let request = request.header("Host", "elsewhere");
     let options = ConnectOptions::new();
-    let is_expected = |error: Error| matches!(error, Error::Request(RequestError::Header(_)));
+    let is_expected =
+        |error: Error| matches!(error, Error::Request(error) if matches!(*error, RequestError::Header(_)));
     let outcome = shell::connect_with(request.clone(), &options).await;
     assert!(is_expected(outcome.map(drop).expect_err("refused")));
     let outcome = thread::spawn(move || blocking::connect_with(request, &options).map(drop));

@@ -203,7 +203,7 @@ fn errors() {
     }
     for error in [
         Error::Uri(UriError::Scheme),
-        Error::Request(RequestError::Header(HeaderError::Value("X".into()))),
+        RequestError::Header(HeaderError::Value("X".into())).into(),
         Error::Entropy(EntropyError::new()),
         Error::TlsUnavailable,
         Error::FragmentDelivery,
