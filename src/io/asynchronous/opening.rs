@@ -202,7 +202,8 @@ impl<T: Transport, H: Handshake> OpeningLink<T, T::Timer, H> {
         opening: Opening<H>,
         config: Config,
     ) -> Result<Self, Error> {
-        let stream = bounded(opening.patience(), &mut timer, Phase::Tls, set_up).await?;
+        let until = |due, cx: &mut Context<'_>| timer.poll_until(due, cx);
+        let stream = bounded(opening.patience(), until, Phase::Tls, set_up).await?;
         Ok(Self::new(stream.into(), timer, opening, config))
     }
 

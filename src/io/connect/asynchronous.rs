@@ -115,7 +115,7 @@ impl<R: Runtime> Deadline<R> {
         phase: Phase,
         step: impl Future<Output = Result<V, E>>,
     ) -> Result<V, Error> {
-        bounded(self.due, &mut self.timer, phase, step).await
+        bounded(self.due, |due, cx| self.timer.poll_until(due, cx), phase, step).await
     }
 
     async fn open(&mut self, uri: &Uri, options: &ConnectOptions) -> Result<R::Stream, Error> {
