@@ -48,10 +48,10 @@ def target_dir():
 
 
 def features():
-    """What all the examples need, and permessage-deflate, which they do not need but have an option for.
+    """The features that the examples require, and permessage-deflate, which is optional for them.
 
-    Not all features: a second cryptography takes minutes to build. And not those of some examples only: the same for all
-    calls means that everything is built once.
+    Not all features, because a second cryptography takes minutes to build. The same features for every call, so that
+    everything is built once.
     """
     package = next(package for package in metadata()["packages"] if package["name"] == "websocket-proto-examples")
     needed = {feature for target in package["targets"] if "example" in target["kind"]
@@ -59,18 +59,29 @@ def features():
     return sorted(needed | {"deflate"} & set(package["features"]))
 
 
+def build_options():
+    """What to build the examples with, and the folder of the profile.
+
+    EXAMPLES=debug uses what `cargo test --workspace --all-features` has built, which saves minutes after it.
+    """
+    if os.environ.get("EXAMPLES", "release") == "debug":
+        return ["--workspace", "--all-features"], "debug"
+    return ["--release", "--features", ",".join(features())], "release"
+
+
 def commands(names, bins):
     """Build the examples, all in one call of Cargo; return {name: command}, where a --bin takes the place of an example."""
     given = dict(option.split("=", 1) for option in bins)
     build = [name for name in names if name not in given]
+    options, profile = build_options()
     if build:
         print("building: " + " ".join(build), flush=True)
         arguments = [argument for name in build for argument in ("--example", name)]
-        done = subprocess.run(["cargo", "build", "--quiet", "--release", "--features", ",".join(features()), *arguments],
+        done = subprocess.run(["cargo", "build", "--quiet", *options, *arguments],
                               cwd=ROOT, stdin=subprocess.DEVNULL, check=False)
         if done.returncode:
             raise CannotRun("the examples do not build")
-    examples = target_dir() / "release" / "examples"
+    examples = target_dir() / profile / "examples"
     return {name: shlex.split(given[name]) if name in given else [str(examples / name)] for name in names}
 
 
