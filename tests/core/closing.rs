@@ -15,7 +15,7 @@ fn normal() -> CloseFrame<'static> {
     CloseFrame::new(CloseCode::NORMAL, "bye")
 }
 
-/// CL-01, CL-09, CL-20: a Close without a body is 1005, and is answered with one without a body.
+/// CL-01, CL-09, CL-20: a Close without a body counts as 1005, and the answer has no body either.
 #[test]
 fn an_empty_close_is_answered_with_an_empty_one() {
     for role in ROLES {
@@ -47,10 +47,10 @@ fn an_empty_close_is_answered_with_an_empty_one() {
     }
 }
 
-/// CL-09, CL-12, CL-13, CL-20, CL-24: a whole closing handshake, begun by either end: the code is echoed, the server shuts down
-/// first, and both ends are clean.
+/// CL-09, CL-12, CL-13, CL-20, CL-24: a complete closing handshake, begun by either end: the code is echoed, the server shuts
+/// down first, and both ends close cleanly.
 #[test]
-fn the_closing_handshake_ends_clean_at_both_ends() {
+fn the_closing_handshake_is_clean_at_both_ends() {
     for first in ROLES {
         let pair = Pair::run(&Config::new(), |pair| {
             pair.client.connection.feed("last words").unwrap();
@@ -74,7 +74,7 @@ fn the_closing_handshake_ends_clean_at_both_ends() {
                 clean: true,
             };
             assert_eq!(end.close_info(), Some(expected));
-            assert_eq!(end.error, None, "a clean close is no error");
+            assert_eq!(end.error, None, "a clean close is not an error");
             let closes = end.frames().iter().filter(|frame| frame.opcode() == CLOSE).count();
             assert_eq!(closes, 1);
         }
@@ -89,7 +89,8 @@ fn the_closing_handshake_ends_clean_at_both_ends() {
     }
 }
 
-/// CL-12, CL-23: the server wants its write side shut down once both Close frames are exchanged and its own is written, and reads on.
+/// CL-12, CL-23: once both Close frames are exchanged and its own is written, the server asks to shut down its write side, and
+/// keeps reading.
 #[test]
 fn a_server_shuts_down_as_soon_as_its_close_is_written() {
     let mut server = Connection::new(Role::Server, &Config::new());
@@ -98,14 +99,14 @@ fn a_server_shuts_down_as_soon_as_its_close_is_written() {
     assert!(server.wants_write() && !server.wants_shutdown(), "the Close goes first");
     take_frames(Role::Server, &mut server);
     assert!(server.wants_shutdown());
-    assert!(server.wants_read(), "what is under way is drained");
+    assert!(server.wants_read(), "bytes in flight are drained");
     assert_eq!(server.ready_state(), ReadyState::Closing);
     server.receive_eof();
     assert_eq!(server.next_event(), Ok(None));
     assert_eq!(server.ready_state(), ReadyState::Closed);
     assert!(!server.wants_read());
 
-    // As the one who began: not before the peer's Close is there.
+    // If it began the handshake: not before the peer's Close arrives.
     let mut server = Connection::new(Role::Server, &Config::new());
     server.close(None).unwrap();
     take_frames(Role::Server, &mut server);
@@ -115,7 +116,7 @@ fn a_server_shuts_down_as_soon_as_its_close_is_written() {
     assert!(server.wants_shutdown());
 }
 
-/// CL-13, CL-24: a client waits for the server to end the transport, and is clean only then.
+/// CL-13, CL-24: a client waits for the server to end the transport; only then is the close clean.
 #[test]
 fn a_client_waits_for_the_server() {
     for begins in [true, false] {
@@ -137,7 +138,7 @@ fn a_client_waits_for_the_server() {
     }
 }
 
-/// CL-11, CL-17: both ends close at the same time: one Close each, and clean.
+/// CL-11, CL-17: both ends close at the same time: each sends one Close, and the close is clean.
 #[test]
 fn simultaneous_closes_complete_the_handshake() {
     let pair = Pair::run(&Config::new(), |pair| {
@@ -159,7 +160,7 @@ fn simultaneous_closes_complete_the_handshake() {
     }
 }
 
-/// CL-11: whatever comes behind, an endpoint sends one Close.
+/// CL-11: whatever follows, an endpoint sends one Close.
 #[test]
 fn there_is_one_close() {
     for role in ROLES {
@@ -172,7 +173,7 @@ fn there_is_one_close() {
         assert_eq!(connection.close(None), Ok(()));
         assert_eq!(take_frames(role, &mut connection).len(), 1);
 
-        // A fault behind the own Close does not add another.
+        // A fault after the own Close does not add another one.
         let faulty = Scenario::new(role, wire::frame(from, FIN | 0x3, b"")).before(|connection| {
             connection.close(normal()).unwrap();
         });
@@ -184,9 +185,9 @@ fn there_is_one_close() {
     }
 }
 
-/// CL-14: what arrives behind the peer's Close has no effect, also in the same read.
+/// CL-14: what arrives after the peer's Close has no effect, even in the same read.
 #[test]
-fn nothing_counts_behind_the_close_of_the_peer() {
+fn nothing_counts_after_the_close_of_the_peer() {
     for role in ROLES {
         let from = role.peer();
         let bytes = [
@@ -208,9 +209,9 @@ fn nothing_counts_behind_the_close_of_the_peer() {
     }
 }
 
-/// CL-15, CL-16: behind the own Close, messages still come in, Pings are not answered, and the peer's Close is found.
+/// CL-15, CL-16: after the own Close, messages are still received, Pings are not answered, and the peer's Close is recognised.
 #[test]
-fn input_is_read_on_behind_the_own_close() {
+fn input_is_still_read_after_the_own_close() {
     for role in ROLES {
         let from = role.peer();
         let bytes = [
@@ -234,7 +235,7 @@ fn input_is_read_on_behind_the_own_close() {
     }
 }
 
-/// CL-18: a Close of the peer inside the own fragmented message is answered at once, and the message is given up.
+/// CL-18: a Close that arrives while a fragmented message is being sent is answered at once, and that message is abandoned.
 #[test]
 fn a_close_ends_the_own_fragmented_message() {
     for role in ROLES {
@@ -246,7 +247,7 @@ fn a_close_ends_the_own_fragmented_message() {
             [(TEXT, &b"begun"[..]), (FIN | CLOSE, b"\x03\xe8")]
         );
 
-        // The application may close there, too.
+        // The application may also close at this point.
         let mut connection = Connection::new(role, &Config::new());
         connection.feed(Fragment::more("begun")).unwrap();
         connection.close(normal()).unwrap();
@@ -275,7 +276,7 @@ fn a_close_ends_an_incoming_fragmented_message() {
     }
 }
 
-/// CL-23: everything that is queued is written before the write side is shut down, the Close last.
+/// CL-23: all queued output is written before the write side is shut down, with the Close last.
 #[test]
 fn output_is_written_before_the_shutdown() {
     let pair = Pair::run(&Config::new(), |pair| {
@@ -290,9 +291,9 @@ fn output_is_written_before_the_shutdown() {
     assert!(pair.client.close_info().expect("closed").clean);
 }
 
-/// CL-24: a peer that ends its side right behind its Close gets the answer all the same.
+/// CL-24: a peer that ends its side right after its Close still gets the answer.
 #[test]
-fn the_answer_is_written_behind_the_end_of_input() {
+fn the_answer_is_written_after_the_end_of_input() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         connection.feed(&sample(1000)).unwrap();
@@ -308,7 +309,7 @@ fn the_answer_is_written_behind_the_end_of_input() {
     }
 }
 
-/// CL-16: a Ping that came before the own Close is answered before it; the Close is the last frame.
+/// CL-16: a Ping that arrived before the own Close is answered before it; the Close is the last frame.
 #[test]
 fn pending_pongs_go_before_the_close() {
     for role in ROLES {

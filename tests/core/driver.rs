@@ -23,15 +23,15 @@ fn millis(n: u64) -> Duration {
     Duration::from_millis(n)
 }
 
-/// A transport of which everything is set by hand, and the loop that drives a connection over it.
+/// A transport whose behaviour is set by hand, and the loop that drives a connection over it.
 struct World {
     connection: Connection,
     now: u64,
-    /// What waits to be read; when it is empty, a read blocks.
+    /// Bytes ready to be read; when it is empty, a read blocks.
     waiting: Vec<u8>,
-    /// Whether the transport ends, or fails, after what waits.
+    /// Whether the transport ends, or fails, after `waiting`.
     ended: Option<Result<(), ()>>,
-    /// Bytes that writes may take; `None`: they fail.
+    /// The number of bytes that writes may take; `None`: they fail.
     room: Option<usize>,
     written: Vec<u8>,
     got: Vec<String>,
@@ -68,7 +68,7 @@ impl World {
         }
     }
 
-    /// One turn. Returns what it ends with: to wait, to yield, or the end.
+    /// One turn. Returns its last step: wait, yield, or the end.
     fn turn(&mut self) -> Step {
         self.connection.drive().1.turn();
         self.go_on()
@@ -87,7 +87,7 @@ impl World {
         }
     }
 
-    /// Does what a step asks for. Returns whether that was possible.
+    /// Performs a step. Returns whether that was possible.
     fn perform(&mut self, step: Step) -> bool {
         let (now, (inbound, driver)) = (ms(self.now), self.connection.drive());
         match step {
@@ -132,7 +132,7 @@ impl World {
         true
     }
 
-    /// Lets time pass, with a turn whenever a deadline is due. Returns when it was over.
+    /// Lets time pass, with a turn whenever a deadline is due. Returns the time of the end.
     fn until(&mut self, end: u64) -> Option<u64> {
         loop {
             match self.turn() {

@@ -1,4 +1,4 @@
-//! Extensions that the application implements: reserved bits that the handshake has claimed.
+//! Extensions that the application implements: reserved bits that the handshake has negotiated.
 
 use websocket_proto::{
     Config, Connection, Delivery, ExtensionFrame, Limits, MessageKind, Negotiated, Outbound, ProtocolError, Role,
@@ -15,7 +15,7 @@ const RSV1: u8 = 0x40;
 const RSV2: u8 = 0x20;
 const RSV3: u8 = 0x10;
 
-/// A toy extension: RSV2 says of a frame that every bit of its payload is turned over.
+/// A toy extension: RSV2 means that every bit of the frame's payload is inverted.
 struct Flip;
 
 impl Flip {
@@ -23,7 +23,7 @@ impl Flip {
         payload.iter().map(|byte| !byte).collect()
     }
 
-    /// Sends a message in frames of these payloads, of which those at odd places stay as they are.
+    /// Sends a message in frames of these payloads; those at odd indexes stay as they are.
     fn send(end: &mut End, kind: MessageKind, pieces: &[&[u8]]) {
         for (index, piece) in pieces.iter().enumerate() {
             let flipped = Self::flip(piece);
@@ -38,7 +38,7 @@ impl Flip {
         }
     }
 
-    /// What was received, with messages put together. Text is checked here, where it is text again.
+    /// What was received, with messages put together. Text is checked here, once it is decoded.
     fn received(end: &End) -> Vec<Got> {
         let (mut got, mut message) = (Vec::new(), Vec::new());
         for event in &end.events {
@@ -63,7 +63,7 @@ impl Flip {
     }
 }
 
-/// What comes of sending this.
+/// The outcome of sending this.
 fn fed(outbound: &mut Outbound, frame: ExtensionFrame<'_>) -> Result<(), SendError> {
     outbound.feed(frame).map_err(|refused| refused.without_unsent())
 }
@@ -72,8 +72,8 @@ fn fragments() -> Config {
     Config::new().delivery(Delivery::Fragments)
 }
 
-/// EXT-10: two applications with an extension understand each other, whole and in fragments, whatever the delivery; and what
-/// needs no extension arrives as ever.
+/// EXT-10: two applications with an extension understand each other, whole and in fragments, under both kinds of delivery; what
+/// needs no extension arrives as usual.
 #[test]
 fn a_toy_extension_works() {
     let long = wire::sample(70_000);
@@ -83,7 +83,7 @@ fn a_toy_extension_works() {
             Flip::send(client, MessageKind::Text, &["whole \u{e4}\u{1f600}".as_bytes()]);
             Flip::send(client, MessageKind::Binary, &[&long]);
             Flip::send(client, MessageKind::Binary, &[b""]);
-            // A code point that is cut between frames, of which the second has no bit.
+            // A code point that is cut between frames; the second frame has no bit.
             Flip::send(client, MessageKind::Text, &[b"cut \xc3", b"\xa4, ", b"", b"", b"end"]);
             client.connection.ping(b"between").unwrap();
             Flip::send(client, MessageKind::Binary, &[&long, &long[..50_000], b"\xff"]);
@@ -99,7 +99,7 @@ fn a_toy_extension_works() {
         ];
         assert_eq!(Flip::received(&pair.server), expected);
     }
-    // The other direction, and a message that is sent as ever.
+    // The other direction, and a message that is sent without the extension.
     let pair = Pair::run_claiming(&Config::new(), &Config::new(), Rsv::RSV2, |pair| {
         Flip::send(&mut pair.server, MessageKind::Text, &[b"a", b"b", b"c"]);
         pair.server.connection.feed("plain").unwrap();
@@ -120,7 +120,7 @@ fn a_toy_extension_works() {
     );
 }
 
-/// EXT-10, FR-02: what the peer sends reaches the application unchanged, frame by frame, control frames in between.
+/// EXT-10, FR-02: the peer's frames reach the application unchanged, one by one, with control frames in between.
 #[test]
 fn frames_are_delivered_as_they_are() {
     for role in ROLES {
@@ -154,7 +154,7 @@ fn frames_are_delivered_as_they_are() {
     }
 }
 
-/// EXT-11, FR-02: a bit that nobody claims fails the connection, and so does any on a control frame.
+/// EXT-11, FR-02: a bit that no extension claims fails the connection, and so does any bit on a control frame.
 #[test]
 fn other_reserved_bits_fail_the_connection() {
     for role in ROLES {
@@ -178,7 +178,7 @@ fn other_reserved_bits_fail_the_connection() {
     }
 }
 
-/// EXT-12: the limits of messages hold for the frames of extensions, and memory is that of one frame.
+/// EXT-12: the message limits apply to frames of extensions, and memory is that of one frame.
 #[test]
 fn the_limits_hold() {
     let limits = |limits| Config::new().limits(limits);
@@ -206,7 +206,7 @@ fn the_limits_hold() {
             run(config, bytes.concat()).assert_failed(&[event(false, 1), event(false, 1)], 1008);
         }
     }
-    // A frame that was delivered holds no memory, though its message goes on.
+    // A frame that was delivered holds no memory, though its message continues.
     let negotiated = Negotiated::new(Role::Client).with_reserved_bits(Rsv::RSV2);
     let mut connection = Connection::from_negotiated(&negotiated, &Config::new());
     let before = connection.allocated();
@@ -217,7 +217,7 @@ fn the_limits_hold() {
     assert_eq!(connection.allocated(), before);
 }
 
-/// EXT-13: only bits that were claimed are sent, and only where a message may begin or go on.
+/// EXT-13: only claimed bits are sent, and only where a message may begin or continue.
 #[test]
 fn what_is_sent_is_checked() {
     let frame = |rsv, kind, last| ExtensionFrame {
@@ -297,7 +297,7 @@ fn compression_is_undone_first() {
             }
         }
     }
-    // What the application has extended is not compressed, and the bit of compression is not the application's.
+    // Data that the application has encoded is not compressed, and the compression bit is not available to the application.
     let negotiated = Negotiated::new(Role::Server).with_deflate(PLAIN);
     let negotiated = negotiated.with_reserved_bits(Rsv::RSV1 | Rsv::RSV2);
     let config = Config::new().deflate(crate::deflate::everything());

@@ -92,7 +92,7 @@ fn fragmented_control_frames_fail_the_connection() {
     }
 }
 
-/// FR-19: what is whole before a bad frame in the same read is delivered first.
+/// FR-19: complete frames before a bad frame in the same read are delivered first.
 #[test]
 fn frames_before_a_bad_one_are_delivered() {
     for role in ROLES {
@@ -115,7 +115,7 @@ fn frames_before_a_bad_one_are_delivered() {
             let outcome = receive(role, bytes.concat());
             let code = outcome.error.expect("a failure").close_code().value();
             outcome.assert_failed(&[Got::text("one"), Got::ping(b"two"), Got::binary(b"three")], code);
-            // The Pong of the Ping before the bad frame goes out, and the Close is last.
+            // The Pong for the Ping before the bad frame is sent, and the Close is last.
             assert_eq!(outcome.sent()[0], (FIN | PONG, &b"two"[..]));
             assert_eq!(outcome.sent().len(), 2);
         }
@@ -137,7 +137,7 @@ fn faults_in_a_header_do_not_wait_for_more() {
     for (role, bytes) in faults {
         receive(role, bytes).assert_failed(&[], 1002);
     }
-    // And with the payload missing, a header that is whole.
+    // Also a complete header whose payload is missing.
     receive(Role::Client, [0x82, 126, 0, 125]).assert_failed(&[], 1002);
     let config = Config::new().limits(Limits::new().max_frame_size(100));
     let header = wire::header(FIN | BINARY, 101, Some(KEY));
@@ -147,8 +147,8 @@ fn faults_in_a_header_do_not_wait_for_more() {
         .assert_failed(&[], 1009);
 }
 
-/// FR-02, FR-05, FR-06, FR-20: of two faults in one header, the one that the first two bytes show counts, also if all of it
-/// is there.
+/// FR-02, FR-05, FR-06, FR-20: of two faults in one header, the one in the first two bytes counts, even if the whole header has
+/// arrived.
 #[test]
 fn the_first_of_two_faults_counts() {
     for (len, form) in [(5, 2), (5, 8), (1 << 63, 8)] {
@@ -175,9 +175,9 @@ fn the_first_of_two_faults_counts() {
     }
 }
 
-/// FR-21: behind a failure nothing is interpreted, neither in the same read nor later.
+/// FR-21: after a failure nothing is interpreted, neither in the same read nor later.
 #[test]
-fn nothing_is_interpreted_behind_a_failure() {
+fn nothing_is_interpreted_after_a_failure() {
     for role in ROLES {
         let from = role.peer();
         let bytes = [
@@ -189,7 +189,7 @@ fn nothing_is_interpreted_behind_a_failure() {
         // `Scenario::run` feeds more frames later.
         let outcome = receive(role, bytes.concat());
         outcome.assert_failed(&[], 1002);
-        assert_eq!(outcome.output.len(), 1, "just the Close");
+        assert_eq!(outcome.output.len(), 1, "only the Close");
         assert_eq!(
             outcome.closure.expect("failed").code,
             1006,
@@ -198,7 +198,7 @@ fn nothing_is_interpreted_behind_a_failure() {
     }
 }
 
-/// FR-22: when the transport ends inside a frame, nothing of it is delivered and the end is not clean.
+/// FR-22: when the transport ends inside a frame, no part of it is delivered and the end is not clean.
 #[test]
 fn a_partial_frame_is_not_delivered_at_the_end() {
     for role in ROLES {
@@ -269,7 +269,8 @@ fn long_control_payloads_are_refused_locally() {
     }
 }
 
-/// FR-01, FR-06, FR-07: the codec alone: every header that can be encoded is decoded to the same, from any prefix on.
+/// FR-01, FR-06, FR-07: the codec alone: every header that can be encoded is decoded to the same header, and every prefix of it
+/// is incomplete.
 #[test]
 fn headers_survive_a_round_trip() {
     let opcodes = [
@@ -327,13 +328,13 @@ fn reserved_bits_are_a_set() {
     assert_eq!(Rsv::RSV1 | Rsv::RSV2 | Rsv::RSV3, bits(0xff));
 }
 
-/// FR-20, FR-21: whatever the first two bytes are, the connection answers the same under every segmentation.
+/// FR-20, FR-21: whatever the first two bytes are, the connection gives the same result under every segmentation.
 #[test]
 fn every_pair_of_first_bytes_is_judged_alike() {
     for role in ROLES {
         for first in 0..=u8::MAX {
             for second in 0..=u8::MAX {
-                // One run for all at once and one byte by byte; the harness proper would take too long here.
+                // One run with all bytes at once and one byte by byte; the full harness would take too long here.
                 let [whole, bytewise] = [3, 1].map(|step| {
                     let mut connection = Connection::new(role, &Config::new());
                     let mut events = Vec::new();

@@ -12,7 +12,7 @@ use crate::{
     wire::{self, BINARY, FIN, ROLES, sample},
 };
 
-/// Room in the receive buffer, with and without bytes in it, and room in a message that is read straight into its buffer.
+/// Space in the receive buffer, with and without bytes in it, and space in a message that is read straight into its buffer.
 fn kinds_of_room(role: Role) -> [Connection; 3] {
     [0, 5, 40_000].map(|received| {
         let mut connection = Connection::new(role, &Config::new());
@@ -25,8 +25,8 @@ fn kinds_of_room(role: Role) -> [Connection; 3] {
     })
 }
 
-/// SEC-12: advancing by more than there was room for is a bug that debug builds point out; in release builds it counts as
-/// all of the room.
+/// SEC-12: advancing by more than the available space is a bug that debug builds report; in release builds it counts as all of
+/// the space.
 #[test]
 fn advancing_too_far_is_no_panic_in_a_release_build() {
     for role in ROLES {
@@ -45,7 +45,7 @@ fn advancing_too_far_is_no_panic_in_a_release_build() {
     }
 }
 
-/// SEC-12: advancing by nothing, or without having asked for room, and receiving nothing is harmless.
+/// SEC-12: advancing by zero, or without a call to `space`, and receiving nothing are harmless.
 #[test]
 fn advancing_by_nothing_is_harmless() {
     for role in ROLES {
@@ -60,7 +60,7 @@ fn advancing_by_nothing_is_harmless() {
     }
 }
 
-/// SEC-12: reads are of no use while the events that wait fill the buffer, which is just when there is no room for them.
+/// SEC-12: no read is wanted while pending events fill the buffer, which is exactly when there is no space.
 #[test]
 fn reads_are_wanted_where_there_is_room() {
     for role in ROLES {
@@ -85,7 +85,7 @@ fn reads_are_wanted_where_there_is_room() {
     }
 }
 
-/// SEC-12: room that was handed out may be left unused, while the same bytes come by `receive`.
+/// SEC-12: space that was handed out may be left unused, while the same bytes arrive through `receive`.
 #[test]
 fn space_and_receive_may_be_mixed() {
     let payload = sample(100_000);
@@ -164,7 +164,7 @@ fn random_config(rng: &mut Rng) -> Config {
     config.pings([PingPolicy::Answer, PingPolicy::Report][rng.below(2)])
 }
 
-/// Bytes that are partly frames of either role, partly noise.
+/// Bytes that are partly frames of either role, and partly noise.
 fn random_bytes(rng: &mut Rng) -> Vec<u8> {
     let from = ROLES[rng.below(2)];
     let len = rng.length(40_000);
@@ -249,7 +249,7 @@ fn random_calls(seed: u64) {
             connection.ready_state() == ReadyState::Open
         );
     }
-    // Whatever happened: with a silent peer, time ends it.
+    // Whatever happened: if the peer is silent, time ends the connection.
     for _ in 0..200 {
         while let Ok(Some(_)) = connection.next_event() {}
         if connection.ready_state() == ReadyState::Closed {
@@ -263,7 +263,7 @@ fn random_calls(seed: u64) {
     panic!("still {:?}", connection.ready_state());
 }
 
-/// CL-21: a fault at the front of a full receive buffer leaves room to read and discard what is under way.
+/// CL-21: a fault at the front of a full receive buffer leaves space to read and discard the bytes in flight.
 #[test]
 fn a_failure_leaves_room_to_read() {
     for role in ROLES {
@@ -276,7 +276,7 @@ fn a_failure_leaves_room_to_read() {
         assert!(connection.wants_read(), "the peer has not ended its direction");
         assert!(
             !connection.space().is_empty(),
-            "a read into nothing cannot be told from the end"
+            "a read into an empty slice looks like the end"
         );
     }
 }

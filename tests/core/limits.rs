@@ -25,7 +25,7 @@ fn the_limits_hold_by_default() {
     }
 }
 
-/// SEC-03: a limit holds for frames and messages of every length, short ones that arrive in parts included.
+/// SEC-03: a limit applies to frames and messages of every length, including short ones that arrive in parts.
 #[test]
 fn limits_of_every_size_hold() {
     for role in ROLES {
@@ -48,7 +48,7 @@ fn limits_of_every_size_hold() {
     }
 }
 
-/// SEC-03: control frames are not data: no limit on data keeps them out.
+/// SEC-03: control frames are not data: no data limit rejects them.
 #[test]
 fn control_frames_do_not_count() {
     let config = Config::new().limits(Limits::new().max_frame_size(0).max_message_size(0).max_fragments(1));
@@ -83,7 +83,7 @@ fn the_message_limit_covers_streams_of_fragments() {
     }
 }
 
-/// SEC-04: the limit is one of each message, not of the connection.
+/// SEC-04: the limit applies to each message, not to the connection.
 #[test]
 fn the_message_limit_begins_anew_with_each_message() {
     let config = Config::new().limits(Limits::new().max_message_size(10).max_fragments(2));
@@ -94,7 +94,7 @@ fn the_message_limit_begins_anew_with_each_message() {
     }
 }
 
-/// SEC-05: the number of fragments is limited, empty ones count.
+/// SEC-05: the number of fragments is limited, and empty ones count.
 #[test]
 fn the_number_of_fragments_is_limited() {
     for role in ROLES {
@@ -112,7 +112,7 @@ fn the_number_of_fragments_is_limited() {
     }
 }
 
-/// SEC-05: by default a message of endless empty fragments fails in time, and costs no memory until then.
+/// SEC-05: by default a message of endless empty fragments fails soon enough, and costs no memory until then.
 #[test]
 fn endless_empty_fragments_fail() {
     for role in ROLES {
@@ -134,7 +134,7 @@ fn endless_empty_fragments_fail() {
     }
 }
 
-/// SEC-05: memory stays in proportion to payload, for tiny fragments and for tiny reads.
+/// SEC-05: memory stays in proportion to the payload, for tiny fragments and for tiny reads.
 #[test]
 fn tiny_fragments_and_reads_cost_no_more_than_their_payload() {
     for opcode in [TEXT, BINARY] {
@@ -164,7 +164,7 @@ fn tiny_fragments_and_reads_cost_no_more_than_their_payload() {
     }
 }
 
-/// SEC-09: a flood of Pings towards a peer that does not read costs bounded memory, and the latest Ping is answered.
+/// SEC-09: a flood of Pings while the peer does not read costs bounded memory, and the latest Ping is answered.
 #[test]
 fn a_flood_of_pings_is_answered_in_bounded_memory() {
     for role in ROLES {
@@ -187,11 +187,11 @@ fn a_flood_of_pings_is_answered_in_bounded_memory() {
     }
 }
 
-/// SEC-09, MSG-22: while both directions go on, Pongs are neither starved nor out of order, and each repeats a Ping.
+/// SEC-09, MSG-22: while both directions are busy, Pongs are neither starved nor reordered, and each repeats a Ping.
 #[test]
 fn continuous_feeding_does_not_starve_pongs() {
     for role in ROLES {
-        // How many bytes the peer takes behind each Ping; one Pong has 6 or 10.
+        // The number of bytes that the peer takes after each Ping; one Pong has 6 or 10.
         for step in [1, 5, 10, 100] {
             let mut connection = Connection::new(role, &Config::new());
             let (mut written, mut events) = (Vec::new(), Vec::new());
@@ -213,7 +213,7 @@ fn continuous_feeding_does_not_starve_pongs() {
             assert_eq!(numbers.last(), Some(&2999), "the latest is answered");
             assert!(
                 step < 10 || numbers.len() == 3000,
-                "who reads fast enough gets every Pong"
+                "a peer that reads fast enough gets every Pong"
             );
         }
     }
@@ -225,7 +225,7 @@ fn number(pong: &wire::Sent) -> u32 {
     u32::from_be_bytes(*pong.payload.first_chunk().expect("a number"))
 }
 
-/// SEC-10: data is refused once the queue is past its mark, comes back, and is taken again when some was written.
+/// SEC-10: data is refused once the queue is past its mark, is handed back, and is accepted again once some output was written.
 #[test]
 fn a_full_queue_hands_the_message_back() {
     for role in ROLES {
@@ -251,7 +251,7 @@ fn a_full_queue_hands_the_message_back() {
         let queued = connection.output().len();
         assert!(queued < 1000 + 99 + 14);
 
-        // What was refused left no trace: neither bytes nor an open message.
+        // The refused message left no trace: neither bytes nor an open message.
         take_output(&mut connection, queued - 999, &mut Vec::new());
         connection.feed("text").unwrap();
         let mut rest = Vec::new();
@@ -261,9 +261,9 @@ fn a_full_queue_hands_the_message_back() {
     }
 }
 
-/// SEC-10: a full queue takes one message of any size beyond the mark, and automatic replies and the Close still go.
+/// SEC-10: a full queue accepts one message of any size beyond the mark, and automatic replies and the Close are still sent.
 #[test]
-fn a_full_queue_still_takes_what_the_protocol_owes() {
+fn a_full_queue_still_accepts_what_the_protocol_requires() {
     for role in ROLES {
         let config = Config::new().limits(Limits::new().output_high_water(10));
         let mut connection = Connection::new(role, &config);
@@ -280,7 +280,7 @@ fn a_full_queue_still_takes_what_the_protocol_owes() {
     }
 }
 
-/// SEC-10: a writer that heeds `Full` holds bounded memory, whatever the sizes.
+/// SEC-10: a writer that respects `Full` holds bounded memory, whatever the message sizes.
 #[test]
 fn queued_output_is_bounded() {
     let mut rng = Rng::new(7);

@@ -1,4 +1,4 @@
-//! The data phase of a connection as its peers and its application see it.
+//! The data phase of a connection, as its peer and its application see it.
 //!
 //! [`wire`] builds and reads frames without help from the crate, [`raw`] feeds one connection with literal bytes under
 //! every segmentation, and [`pair`] lets two connections talk on a virtual clock.

@@ -21,7 +21,7 @@ fn receive_owned<T>(connection: &mut Connection, bytes: &[u8], step: usize, take
     panic!("no message came");
 }
 
-/// A large message is handed over with its buffer: nothing is left in the connection, and nothing is copied.
+/// A large message is taken with its buffer: nothing stays in the connection, and nothing is copied.
 #[test]
 fn a_large_message_is_taken_with_its_buffer() {
     for role in ROLES {
@@ -48,7 +48,7 @@ fn a_large_message_is_taken_with_its_buffer() {
         });
         assert_eq!((owned.as_ptr() as usize, &owned), (lent, &text));
 
-        // A vector comes without a copy, too.
+        // A vector is also taken without a copy.
         let bytes = wire::binary(role.peer(), &payload);
         let (lent, owned) = receive_owned(&mut connection, &bytes, 50_000, |message| match message {
             Message::Binary(payload) => (payload.as_ptr() as usize, payload.into_vec()),
@@ -58,7 +58,8 @@ fn a_large_message_is_taken_with_its_buffer() {
     }
 }
 
-/// A small message that is kept has memory of its own size: it pins neither the receive buffer nor that of a large one.
+/// A small message that is kept uses memory of its own size: it pins neither the receive buffer nor the buffer of a large
+/// message.
 #[test]
 fn a_small_message_does_not_pin_a_large_buffer() {
     for role in ROLES {
@@ -89,7 +90,7 @@ fn a_small_message_does_not_pin_a_large_buffer() {
     }
 }
 
-/// An idle connection holds nothing, whatever it has done before, and goes on as if nothing had happened.
+/// An idle connection holds nothing, whatever it has done before, and works afterwards as if nothing had happened.
 #[test]
 fn a_released_connection_holds_nothing() {
     for role in ROLES {
@@ -118,7 +119,7 @@ fn a_released_connection_holds_nothing() {
     }
 }
 
-/// Releasing inside a frame keeps what has arrived of it, and no more.
+/// Releasing inside a frame keeps what has arrived of it, and nothing else.
 #[test]
 fn release_keeps_what_is_needed() {
     let payload = sample(30_000);
@@ -141,7 +142,7 @@ fn release_keeps_what_is_needed() {
                 Ok(Some(Event::Message(Message::from(&payload))))
             );
         }
-        // Inside a control frame, too.
+        // Also inside a control frame.
         let bytes = wire::ping(role.peer(), &sample(125));
         for at in 1..bytes.len() {
             let mut connection = Connection::new(role, &Config::new());
@@ -156,9 +157,9 @@ fn release_keeps_what_is_needed() {
     }
 }
 
-/// Releasing while events wait loses none.
+/// Releasing while events are pending loses none.
 #[test]
-fn release_loses_no_waiting_event() {
+fn release_loses_no_pending_event() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         let bytes: Vec<u8> = (0..100).flat_map(|i| wire::binary(role.peer(), &sample(i))).collect();
@@ -175,9 +176,9 @@ fn release_loses_no_waiting_event() {
     }
 }
 
-/// Output that waits survives a release.
+/// Pending output survives a release.
 #[test]
-fn release_keeps_waiting_output() {
+fn release_keeps_pending_output() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         connection.feed("small").unwrap();
@@ -191,7 +192,7 @@ fn release_keeps_waiting_output() {
     }
 }
 
-/// One buffer serves many connections: between reads they hold the few bytes of an unfinished header only.
+/// One buffer serves many connections: between reads they hold only the few bytes of an unfinished header.
 #[test]
 fn a_buffer_can_be_lent_from_connection_to_connection() {
     let config = Config::new();
@@ -218,7 +219,7 @@ fn a_buffer_can_be_lent_from_connection_to_connection() {
     assert!(servers.iter().all(|server| server.allocated() <= 100));
 }
 
-/// A buffer with events in it is not taken away; one that is no larger than the own is handed back.
+/// A buffer that contains events is not taken away; one that is no larger than the present one is handed back.
 #[test]
 fn buffers_are_swapped_without_loss() {
     let mut client = Connection::new(Role::Client, &Config::new());
@@ -230,7 +231,7 @@ fn buffers_are_swapped_without_loss() {
     assert_eq!(
         inbound.give_buffer(RecvBuffer::with_capacity(10)).capacity(),
         256,
-        "the least there is"
+        "the smallest size"
     );
     inbound.receive(&wire::binary(Role::Server, &sample(300)));
     assert!(inbound.take_buffer().is_none(), "an event waits in it");
@@ -244,9 +245,9 @@ fn buffers_are_swapped_without_loss() {
     assert_eq!(inbound.allocated(), 0);
 }
 
-/// A long binary message is read straight into the message that is handed over, whose buffer the room is a part of.
+/// A long binary message is read straight into the buffer that the message owns afterwards: `space()` is a part of it.
 #[test]
-fn a_long_message_is_read_where_it_lies() {
+fn a_long_message_is_read_in_place() {
     let payload = sample(200_000);
     for role in ROLES {
         let bytes = wire::binary(role.peer(), &payload);
@@ -275,7 +276,7 @@ fn a_long_message_is_read_where_it_lies() {
     }
 }
 
-/// One buffer serves the output of many connections: it is theirs as long as output waits, and comes back then.
+/// One buffer serves the output of many connections: each keeps it while output is pending, and then gives it back.
 #[test]
 fn an_output_buffer_can_be_lent_from_connection_to_connection() {
     for role in ROLES {
@@ -313,7 +314,7 @@ fn a_failure_frees_the_message() {
     }
 }
 
-/// The buffer that a connection makes for itself has the size that was set, rounded up to a power of two.
+/// The buffer that a connection allocates for itself has the configured size, rounded up to a power of two.
 #[test]
 fn the_size_of_the_receive_buffer_is_a_limit() {
     for (size, expected) in [
@@ -327,7 +328,7 @@ fn the_size_of_the_receive_buffer_is_a_limit() {
     ] {
         let config = Config::new().limits(Limits::new().recv_buffer_size(size));
         let mut connection = Connection::new(Role::Server, &config);
-        // The first read, after which the buffer may be given back at once, is a short one.
+        // The first read is a short one; after it the buffer may be given back at once.
         let first = connection.space().len();
         assert_eq!((first, connection.allocated()), (expected.min(1024), expected));
         assert_eq!((connection.space().len(), connection.allocated()), (expected, expected));

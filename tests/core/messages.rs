@@ -8,7 +8,7 @@ use crate::{
     wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, ROLES, TEXT, sample},
 };
 
-/// MSG-01, MSG-03, MSG-09: one frame is one message of its kind, also an empty one.
+/// MSG-01, MSG-03, MSG-09: one frame is one message of its kind, even if it is empty.
 #[test]
 fn unfragmented_messages_are_delivered() {
     for role in ROLES {
@@ -49,7 +49,7 @@ fn every_fragmentation_gives_the_same_message() {
     }
 }
 
-/// MSG-04: a continuation with nothing to continue fails the connection: at first, and behind each kind of message.
+/// MSG-04: a continuation with nothing to continue fails the connection: as the first frame, and after each kind of message.
 #[test]
 fn continuations_need_a_message() {
     for role in ROLES {
@@ -92,7 +92,7 @@ fn messages_are_not_interleaved() {
     }
 }
 
-/// MSG-06, MSG-26: control frames between fragments are handled at once, in order, and leave the message as it is.
+/// MSG-06, MSG-26: control frames between fragments are handled at once, in order, and do not affect the message.
 #[test]
 fn control_frames_between_fragments_are_handled_at_once() {
     for role in ROLES {
@@ -121,9 +121,9 @@ fn control_frames_between_fragments_are_handled_at_once() {
     }
 }
 
-/// MSG-08, MSG-09: empty fragments are valid in any place, and a message may consist of them.
+/// MSG-08, MSG-09: empty fragments are valid anywhere, and a message may consist of them only.
 #[test]
-fn empty_fragments_are_valid_in_any_place() {
+fn empty_fragments_are_valid_anywhere() {
     let cases: [&[&[u8]]; 6] = [
         &[b"", b"a", b"b"],
         &[b"a", b"", b"b"],
@@ -145,7 +145,7 @@ fn empty_fragments_are_valid_in_any_place() {
     }
 }
 
-/// MSG-26: whatever arrives comes out in the order of arrival.
+/// MSG-26: events are delivered in the order of arrival.
 #[test]
 fn events_keep_the_order_of_arrival() {
     for role in ROLES {
@@ -195,7 +195,7 @@ fn only_text_is_checked() {
     }
 }
 
-/// MSG-19, CL-10: data is sent while the connection is open only, and comes back otherwise.
+/// MSG-19, CL-10: data is sent only while the connection is open, and is handed back otherwise.
 #[test]
 fn data_is_refused_unless_open() {
     type Act = fn(&mut Connection, Role);
@@ -269,7 +269,7 @@ fn fragments_are_sent_in_order() {
     }
 }
 
-/// MSG-20: neither a whole message nor a fragment of the other kind gets into a fragmented message.
+/// MSG-20: neither a whole message nor a fragment of the other kind can be sent inside a fragmented message.
 #[test]
 fn messages_are_not_interleaved_when_sent() {
     for role in ROLES {
@@ -280,7 +280,7 @@ fn messages_are_not_interleaved_when_sent() {
         assert_eq!(connection.feed(b"other"), Err(SendError::MessageOpen(b"other".into())));
         let refused = connection.feed(Fragment::last(b"other"));
         assert_eq!(refused, Err(SendError::MessageOpen(Fragment::last(b"other").into())));
-        assert_eq!(connection.output().len(), queued, "what is refused leaves nothing");
+        assert_eq!(connection.output().len(), queued, "a refused message leaves nothing");
 
         connection.feed(Fragment::last("")).unwrap();
         connection.feed(b"other").unwrap();
@@ -288,9 +288,9 @@ fn messages_are_not_interleaved_when_sent() {
     }
 }
 
-/// MSG-18: text is `&str` or `String`, so it cannot be anything but UTF-8; it goes out as it is.
+/// MSG-18: text is `&str` or `String`, so it is always valid UTF-8; it is sent unchanged.
 #[test]
-fn text_goes_out_as_it_is() {
+fn text_is_sent_unchanged() {
     let text = "\u{feff}a\0é水🦀\u{10ffff}";
     let pair = Pair::run(&Config::new(), |pair| {
         for end in [&mut pair.client, &mut pair.server] {
@@ -322,15 +322,15 @@ fn pings_are_answered() {
     }
 }
 
-/// MSG-21: a Ping before the Close in the same read is answered first; one behind it is not answered at all.
+/// MSG-21: a Ping before the Close in the same read is answered first; one after it is not answered at all.
 #[test]
-fn pings_behind_a_close_are_not_answered() {
+fn pings_after_a_close_are_not_answered() {
     for role in ROLES {
         let from = role.peer();
         let bytes = [
             wire::ping(from, b"before"),
             wire::close(from, 1000, ""),
-            wire::ping(from, b"behind"),
+            wire::ping(from, b"after"),
         ];
         let outcome = receive(role, bytes.concat());
         assert_eq!(outcome.events, [Got::ping(b"before"), Got::close(1000, "")]);
@@ -341,7 +341,7 @@ fn pings_behind_a_close_are_not_answered() {
     }
 }
 
-/// MSG-23: a Pong that nobody asked for is reported and not answered.
+/// MSG-23: an unsolicited Pong is reported and not answered.
 #[test]
 fn unsolicited_pongs_are_not_answered() {
     for role in ROLES {
@@ -351,7 +351,7 @@ fn unsolicited_pongs_are_not_answered() {
     }
 }
 
-/// MSG-21, MSG-24: with `PingPolicy::Report` the application answers, and nobody else does.
+/// MSG-21, MSG-24: with `PingPolicy::Report` only the application answers.
 #[test]
 fn reported_pings_are_left_to_the_application() {
     for role in ROLES {
@@ -369,7 +369,7 @@ fn reported_pings_are_left_to_the_application() {
     }
 }
 
-/// MSG-22, MSG-24: a Pong of the application and the automatic one both go out, in the order they came about.
+/// MSG-22, MSG-24: a Pong of the application and the automatic one are both sent, in the order in which they were queued.
 #[test]
 fn pongs_of_the_application_do_not_replace_answers() {
     for role in ROLES {
@@ -386,7 +386,7 @@ fn pongs_of_the_application_do_not_replace_answers() {
     }
 }
 
-/// MSG-24: both ends ping and pong inside fragmented messages, and all of it arrives.
+/// MSG-24: both ends send Pings and Pongs inside fragmented messages, and all of them arrive.
 #[test]
 fn control_frames_inside_fragmented_messages_reach_the_peer() {
     let pair = Pair::run(&Config::new(), |pair| {
@@ -408,7 +408,7 @@ fn control_frames_inside_fragmented_messages_reach_the_peer() {
     }
 }
 
-/// MSG-25: Ping and Pong bodies of over 125 bytes are refused, also while a message is open or the queue is full.
+/// MSG-25: Ping and Pong bodies of over 125 bytes are refused, even while a message is open or the queue is full.
 #[test]
 fn long_pings_are_refused() {
     for role in ROLES {
@@ -422,7 +422,7 @@ fn long_pings_are_refused() {
     }
 }
 
-/// MSG-27, MSG-28, CL-26: the application closes with 1003, 1008 or any other code that fits, and the peer learns it.
+/// MSG-27, MSG-28, CL-26: the application closes with 1003, 1008 or any other valid code, and the peer receives it.
 #[test]
 fn applications_close_for_reasons_of_their_own() {
     let codes = [

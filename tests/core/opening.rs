@@ -1,4 +1,4 @@
-//! What a connection takes over from its opening handshake.
+//! What a connection takes over from the opening handshake.
 
 use websocket_proto::{Config, Connection, Negotiated};
 
@@ -7,9 +7,9 @@ use crate::{
     wire::{self, ROLES},
 };
 
-/// Bytes that came behind the head are received without further ado, and so is what follows them.
+/// Bytes that arrived after the head are received like any others, and so is what follows them.
 #[test]
-fn bytes_behind_the_head_come_first() {
+fn bytes_after_the_head_come_first() {
     for role in ROLES {
         let bytes = [wire::text(role.peer(), "early"), wire::text(role.peer(), "later")].concat();
         for at in 0..=bytes.len() {
@@ -24,7 +24,7 @@ fn bytes_behind_the_head_come_first() {
     }
 }
 
-/// A response that was not sent yet goes out before all frames, those that answer bytes behind the head among them.
+/// A response that was not sent yet is written before all frames, including the answers to bytes after the head.
 #[test]
 fn the_prelude_is_written_first() {
     for role in ROLES {
@@ -46,10 +46,10 @@ fn the_prelude_is_written_first() {
     }
 }
 
-/// The connection tells what was agreed on about compression.
+/// The connection reports the negotiated compression parameters.
 #[cfg(feature = "deflate")]
 #[test]
-fn the_agreement_on_compression_is_told() {
+fn the_negotiated_compression_is_reported() {
     use websocket_proto::DeflateParams;
 
     for role in ROLES {

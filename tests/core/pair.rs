@@ -10,7 +10,7 @@ use crate::{
     wire::{self, Sent},
 };
 
-/// One end, with all that happened there.
+/// One end, and everything that happened there.
 pub struct End {
     pub role: Role,
     pub connection: Connection,
@@ -38,7 +38,7 @@ impl End {
         }
     }
 
-    /// The frames that were written, which are checked for what holds for all frames of that role.
+    /// The frames that were written, checked against the rules for all frames of that role.
     pub fn frames(&self) -> Vec<Sent> {
         wire::parse_claiming(self.role, &self.written, self.claimed)
     }
@@ -51,18 +51,18 @@ impl End {
         self.connection.ready_state() == ReadyState::Closed
     }
 
-    /// Takes all events, as an application does behind every read and every deadline.
+    /// Takes all events, as an application does after every read and every deadline.
     pub fn poll(&mut self) {
         let before = self.events.len();
         let result = take_events(&mut self.connection, &mut self.events);
         if let Some(error) = self.error {
             assert_eq!(result, Err(error), "a terminal error repeats");
-            assert_eq!(self.events.len(), before, "no event behind a terminal error");
+            assert_eq!(self.events.len(), before, "no event after a terminal error");
         }
         self.error = result.err();
     }
 
-    /// Writes what waits, as it is cut, and gives the pieces; shuts the write side down if that is wanted.
+    /// Writes the pending output, cut as configured, and returns the pieces; shuts the write side down if requested.
     fn write(&mut self) -> Vec<Vec<u8>> {
         let mut pieces = Vec::new();
         while !self.shut && self.connection.wants_write() {
@@ -105,20 +105,20 @@ impl Pair {
         }
     }
 
-    /// Runs a scenario whole, one byte at a time and cut at random, and asserts that the events, what was sent and how
-    /// it ended are the same.
+    /// Runs a scenario whole, one byte at a time and cut at random, and asserts that the events, the sent bytes and the end are
+    /// the same.
     #[track_caller]
     pub fn run(config: &Config, scenario: impl Fn(&mut Pair)) -> Pair {
         Self::run_with(config, config, scenario)
     }
 
-    /// As [`run`](Self::run), with settings for each end.
+    /// Like [`run`](Self::run), with settings for each end.
     #[track_caller]
     pub fn run_with(client: &Config, server: &Config, scenario: impl Fn(&mut Pair)) -> Pair {
         Self::run_claiming(client, server, Rsv::NONE, scenario)
     }
 
-    /// As [`run_with`](Self::run_with), with an extension of the applications that has these reserved bits.
+    /// Like [`run_with`](Self::run_with), with an extension of the applications that has these reserved bits.
     #[track_caller]
     pub fn run_claiming(client: &Config, server: &Config, bits: Rsv, scenario: impl Fn(&mut Pair)) -> Pair {
         let random = (1..4).map(|seed| Cuts::Random(Rng::new(seed)));
@@ -143,18 +143,18 @@ impl Pair {
         first.expect("there are segmentations")
     }
 
-    /// Moves bytes both ways until none move any more.
+    /// Moves bytes both ways until nothing more moves.
     pub fn pump(&mut self) {
         for _ in 0..100_000 {
             if !self.step() {
                 return;
             }
         }
-        panic!("the two do not come to rest");
+        panic!("the two never become idle");
     }
 
-    /// Handles the deadlines that are due and moves what waits at each end to the other. Returns whether there was
-    /// anything.
+    /// Handles the deadlines that are due and moves the pending output of each end to the other. Returns whether anything
+    /// happened.
     pub fn step(&mut self) -> bool {
         let mut due = false;
         for end in [&mut self.client, &mut self.server] {
@@ -188,10 +188,10 @@ impl Pair {
                 }
             }
         }
-        panic!("the deadlines do not come to rest");
+        panic!("the deadlines never end");
     }
 
-    /// Lets time pass until both ends are closed, and returns how much it was.
+    /// Lets time pass until both ends are closed, and returns the elapsed time.
     pub fn run_to_end(&mut self) -> Duration {
         let start = self.now;
         self.pump();
@@ -209,7 +209,7 @@ impl Pair {
     }
 }
 
-/// What an opening handshake between these two would settle.
+/// What an opening handshake between these two would negotiate.
 #[cfg(feature = "deflate")]
 pub fn negotiate(client: &Config, server: &Config) -> (Negotiated, Negotiated) {
     let (mut for_client, mut for_server) = (Negotiated::new(Role::Client), Negotiated::new(Role::Server));
@@ -227,7 +227,7 @@ pub fn negotiate(_: &Config, _: &Config) -> (Negotiated, Negotiated) {
     (Negotiated::new(Role::Client), Negotiated::new(Role::Server))
 }
 
-/// Moves what waits at `from` to `to`, and the end of the stream behind it.
+/// Moves the pending output of `from` to `to`, followed by the end of the stream.
 fn move_bytes(from: &mut End, to: &mut End, linked: bool) -> bool {
     let was_shut = from.shut;
     let pieces = from.write();

@@ -16,7 +16,7 @@ use crate::{
 
 /// FR-07, FR-08: each length form, from both roles; the frame is that of an ordinary message.
 #[test]
-fn a_frame_as_an_ordinary_message_has_it() {
+fn the_frame_is_that_of_an_ordinary_message() {
     for role in ROLES {
         for len in [0, 1, 125, 126, 4096, 4097, 0xffff, 0x1_0000, 300_000] {
             let (mut prepared, mut ordinary) = (
@@ -39,9 +39,9 @@ fn a_frame_as_an_ordinary_message_has_it() {
     }
 }
 
-/// Prepared and ordinary messages, control frames and fragments arrive in the order they were sent.
+/// Prepared and ordinary messages, control frames and fragments arrive in the order in which they were sent.
 #[test]
-fn order_is_kept_between_all_that_is_sent() {
+fn everything_is_sent_in_order() {
     Pair::run(&Config::new(), |pair| {
         let mut rng = Rng::new(11);
         let shared = [0, 100, 5000, 70_000].map(|len| PreparedMessage::binary(sample(len)));
@@ -93,7 +93,7 @@ fn order_is_kept_between_all_that_is_sent() {
     });
 }
 
-/// A server writes a long payload from where it lies, on every connection, and however the write is cut.
+/// A server writes a long payload without copying it, on every connection, however the write is cut.
 #[test]
 fn a_server_copies_no_long_payload() {
     for len in [4093, 10_000, 100_000] {
@@ -103,7 +103,7 @@ fn a_server_copies_no_long_payload() {
             let mut connection = Connection::new(Role::Server, &Config::new());
             connection.ping(b"before").unwrap();
             connection.feed(&message).unwrap();
-            connection.feed("behind").unwrap();
+            connection.feed("after").unwrap();
             take_output(&mut connection, 8, &mut Vec::new());
             assert_eq!(connection.output().chunk().as_ptr_range().end, frame_end, "{len}");
             connection.output().advance(2);
@@ -112,7 +112,7 @@ fn a_server_copies_no_long_payload() {
     }
 }
 
-/// MSG-20: refused inside a fragmented message, behind a Close, and when the queue is full, as any message is.
+/// MSG-20: refused inside a fragmented message, after a Close, and when the queue is full, like any message.
 #[test]
 fn refusals() {
     let message = PreparedMessage::binary(sample(3000));
@@ -142,7 +142,7 @@ fn refusals() {
     }
 }
 
-/// A client without entropy sends nothing; a server needs none.
+/// A client without entropy sends nothing; a server needs no entropy.
 #[test]
 fn without_entropy() {
     struct Never;
@@ -178,7 +178,7 @@ fn a_client_takes_a_new_key_each_time() {
     assert!(frames[0].key != frames[1].key && frames[1].key != frames[2].key);
 }
 
-/// What was queued goes out behind a failure's Close just as any other frame: it is whole.
+/// A queued message is still sent after a release, and before the Close of a failure, like any other frame.
 #[test]
 fn a_connection_that_is_released_or_fails_keeps_what_is_queued() {
     let message = PreparedMessage::binary(sample(10_000));
@@ -194,7 +194,7 @@ fn a_connection_that_is_released_or_fails_keeps_what_is_queued() {
 }
 
 #[test]
-fn what_it_tells_of_itself() {
+fn its_properties_and_debug_output() {
     let message = PreparedMessage::from(Message::text("héllo"));
     assert_eq!(
         (message.kind(), message.len(), message.is_empty()),
@@ -214,7 +214,7 @@ fn what_it_tells_of_itself() {
 }
 
 #[test]
-fn is_made_from_everything_that_is_sent() {
+fn is_made_from_every_kind_of_message() {
     for text in [
         PreparedMessage::from("text"),
         "text".to_owned().into(),
@@ -233,7 +233,7 @@ fn is_made_from_everything_that_is_sent() {
     }
 }
 
-/// A Ping that is answered while shared frames wait: the Pong keeps its place behind them.
+/// A Ping that is answered while shared frames are queued: the Pong keeps its place after them.
 #[test]
 fn pongs_between_shared_frames() {
     let message = PreparedMessage::binary(sample(500));

@@ -13,7 +13,7 @@ use crate::{
     wire::{self, BINARY, CONTINUATION, FIN, TEXT},
 };
 
-/// Repeatable, and without files of its own.
+/// Repeatable, and does not write regression files.
 fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {
         cases,
@@ -23,7 +23,7 @@ fn config(cases: u32) -> ProptestConfig {
     }
 }
 
-/// One thing that a peer sends.
+/// One thing that the peer sends.
 #[derive(Clone, Debug)]
 enum Step {
     Text(String),
@@ -65,8 +65,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(step, 0..8)
 }
 
-/// The frames of these steps: messages in random fragments, with the control frames that follow them between these.
-/// Returns the bytes, and the events they are to give.
+/// The frames of these steps: messages in random fragments, with the control frames that follow them placed between the
+/// fragments. Returns the bytes, and the expected events.
 fn encode(from: Role, steps: &[Step], rng: &mut Rng) -> (Vec<u8>, Vec<Got>) {
     let (mut bytes, mut events) = (Vec::new(), Vec::new());
     let mut push = |first: u8, payload: &[u8], rng: &mut Rng| {
@@ -92,9 +92,9 @@ fn encode(from: Role, steps: &[Step], rng: &mut Rng) -> (Vec<u8>, Vec<Got>) {
         };
         let (mut opcode, mut rest) = (opcode, payload);
         while rng.below(3) > 0 {
-            let (piece, behind) = rest.split_at(rng.below(rest.len() + 1));
+            let (piece, after) = rest.split_at(rng.below(rest.len() + 1));
             push(opcode, piece, rng);
-            (opcode, rest) = (CONTINUATION, behind);
+            (opcode, rest) = (CONTINUATION, after);
             while let Some(control) = steps.next_if(|step| matches!(step, Step::Ping(_) | Step::Pong(_))) {
                 let (first, payload) = match control {
                     Step::Ping(payload) => (FIN | wire::PING, payload),
@@ -130,7 +130,7 @@ fn segmentations(seed: u64) -> [(Feed, Cuts); 4] {
     ]
 }
 
-/// Whatever the bytes did, time ends the connection when the peer falls silent.
+/// Whatever the bytes did, time ends the connection when the peer is silent.
 fn assert_time_ends_it(role: Role, config: &Config, bytes: &[u8]) {
     let mut connection = Connection::new(role, config);
     connection.receive(bytes);
@@ -158,8 +158,8 @@ fn same_under_every_segmentation(role: Role, config: &Config, bytes: &[u8], seed
 proptest! {
     #![proptest_config(config(96))]
 
-    /// MSG-10, MSG-26, FR-12: valid conversations give the messages of the model, however they are fragmented, masked
-    /// and cut, and every Ping is answered in order.
+    /// MSG-10, MSG-26, FR-12: valid conversations give the messages of the model, however they are fragmented, masked and cut,
+    /// and every Ping is answered in order.
     #[test]
     fn valid_conversations_give_what_was_sent(
         role in role(), config in settings(), steps in steps(), seed in any::<u32>(),
@@ -182,8 +182,8 @@ proptest! {
 proptest! {
     #![proptest_config(config(400))]
 
-    /// SEC-12, FR-21: a valid conversation with faults in it gives the same under every segmentation, never a panic,
-    /// and what was whole before the first fault is delivered.
+    /// SEC-12, FR-21: a valid conversation with injected faults gives the same result under every segmentation, never a panic,
+    /// and what was complete before the first fault is delivered.
     #[test]
     fn mutated_conversations_are_judged_alike(
         role in role(),
@@ -227,7 +227,7 @@ proptest! {
         let config = delivery.limits(limits);
         let mut bytes = Vec::new();
         for (i, (first, odd, len, payload)) in frames.into_iter().enumerate() {
-            // Mostly frames that could be valid, so that later ones count.
+            // Mostly frames that could be valid, so that later ones matter.
             let first = if odd { first } else { [FIN | TEXT, BINARY, CONTINUATION, FIN | 9][usize::from(first) % 4] };
             let len = if odd && i % 2 == 0 { len } else { payload.len() as u64 };
             let key = ((role == Role::Server) ^ (odd && i % 3 == 2)).then_some([1, 0, 0x80, 7]);

@@ -1,159 +1,26 @@
 //! One connection, fed with literal bytes under every segmentation.
 
-use websocket_proto::{
-    Buf, CloseInfo, Config, Connection, Delivery, Event, MessageKind, Negotiated, ProtocolError, ReadyState,
-    RecvBuffer, Role, Side,
-};
+use websocket_proto::{Config, Connection, Delivery, Negotiated, ProtocolError, ReadyState, RecvBuffer, Role};
+
+// With the path, it is also found where other suites include this file by its path.
+#[path = "raw/taken.rs"]
+mod taken;
+
+pub use taken::*;
 
 use crate::{
     rng::Rng,
     wire::{self, Sent},
 };
 
-/// An event, owned, so that it can be kept and compared.
-#[derive(Clone, PartialEq, Eq)]
-pub enum Got {
-    Text(String),
-    Binary(Vec<u8>),
-    Piece(MessageKind, Vec<u8>, bool),
-    /// The reserved bits, the kind, whether the message ends, and the payload.
-    Extension(u8, MessageKind, bool, Vec<u8>),
-    Ping(Vec<u8>),
-    Pong(Vec<u8>),
-    Close(Option<(u16, String)>),
-}
-
-impl Got {
-    pub fn text(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-
-    pub fn binary(payload: &[u8]) -> Self {
-        Self::Binary(payload.into())
-    }
-
-    pub fn ping(payload: &[u8]) -> Self {
-        Self::Ping(payload.into())
-    }
-
-    pub fn pong(payload: &[u8]) -> Self {
-        Self::Pong(payload.into())
-    }
-
-    pub fn close(code: u16, reason: &str) -> Self {
-        Self::Close(Some((code, reason.into())))
-    }
-}
-
-impl From<Event<'_>> for Got {
-    fn from(event: Event<'_>) -> Self {
-        match event {
-            Event::Message(message) => match message.as_text() {
-                Some(text) => Self::text(text),
-                None => Self::binary(message.as_bytes()),
-            },
-            Event::Fragment(piece) => Self::Piece(piece.data.kind(), piece.data.as_bytes().to_vec(), piece.is_last),
-            Event::Extension(frame) => {
-                Self::Extension(frame.rsv.bits(), frame.kind, frame.is_last, frame.payload.to_vec())
-            }
-            Event::Ping(payload) => Self::ping(payload),
-            Event::Pong(payload) => Self::pong(payload),
-            Event::Close(frame) => Self::Close(frame.map(|frame| (frame.code.value(), frame.reason.into()))),
-            event => panic!("unknown event {event:?}"),
-        }
-    }
-}
-
-impl std::fmt::Debug for Got {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let mut show = |name: &str, payload: &[u8]| {
-            let shown = &payload[..payload.len().min(40)];
-            write!(f, "{name}({}: {})", payload.len(), shown.escape_ascii())
-        };
-        match self {
-            Self::Text(text) => show("Text", text.as_bytes()),
-            Self::Binary(payload) => show("Binary", payload),
-            Self::Piece(kind, payload, is_last) => show(&format!("{kind:?}{is_last:?}"), payload),
-            Self::Extension(bits, kind, last, payload) => show(&format!("{bits:#05b} {kind:?} {last}"), payload),
-            Self::Ping(payload) => show("Ping", payload),
-            Self::Pong(payload) => show("Pong", payload),
-            Self::Close(None) => f.write_str("Close"),
-            Self::Close(Some((code, reason))) => write!(f, "Close({code} {reason:?})"),
-        }
-    }
-}
-
-/// A [`CloseInfo`], owned.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ended {
-    pub initiator: Side,
-    pub code: u16,
-    pub reason: String,
-    pub sent: Option<u16>,
-    pub failure: Option<ProtocolError>,
-    pub clean: bool,
-}
-
-impl From<CloseInfo> for Ended {
-    fn from(closure: CloseInfo) -> Self {
-        Self {
-            initiator: closure.initiator,
-            code: closure.code.value(),
-            reason: closure.reason,
-            sent: closure.sent.map(|code| code.value()),
-            failure: closure.failure,
-            clean: closure.clean,
-        }
-    }
-}
-
-/// Takes all events. The error, if one comes, comes again and again, and nothing comes behind it.
-pub fn take_events(connection: &mut Connection, events: &mut Vec<Got>) -> Result<(), ProtocolError> {
-    loop {
-        match connection.next_event() {
-            Ok(Some(event)) => events.push(event.into()),
-            Ok(None) => return Ok(()),
-            Err(error) => {
-                for _ in 0..2 {
-                    assert_eq!(connection.next_event(), Err(error), "a terminal error repeats");
-                }
-                return Err(error);
-            }
-        }
-    }
-}
-
-/// Takes up to `most` bytes of the output.
-pub fn take_output(connection: &mut Connection, most: usize, written: &mut Vec<u8>) -> usize {
-    let mut left = most;
-    loop {
-        let output = connection.output();
-        let chunk = output.chunk();
-        let n = chunk.len().min(left);
-        if n == 0 {
-            return most - left;
-        }
-        written.extend_from_slice(&chunk[..n]);
-        output.advance(n);
-        left -= n;
-    }
-}
-
-/// All frames that wait in the output.
-pub fn take_frames(role: Role, connection: &mut Connection) -> Vec<Sent> {
-    let mut written = Vec::new();
-    take_output(connection, usize::MAX, &mut written);
-    wire::parse_from(role, &written)
-}
-
-/// Asserts that a released connection holds nothing, but for the unused masking keys of a client, and where compression
-/// was negotiated what knows of it; histories are gone with the connection.
+/// Asserts that a released connection holds nothing except a client's unused masking keys, and, where compression was
+/// negotiated, its parameters; the histories are gone with the connection.
 #[track_caller]
 pub fn assert_idle(role: Role, connection: &Connection) {
     assert_idle_but_for(0, role, connection);
 }
 
-/// The same for a connection that held this many bytes when it began, of what was negotiated.
+/// The same for a connection whose negotiated settings took this many bytes at the start.
 #[track_caller]
 fn assert_idle_but_for(negotiated: usize, role: Role, connection: &Connection) {
     let keys = if role == Role::Client { 1100 } else { 0 };
@@ -165,10 +32,10 @@ fn assert_idle_but_for(negotiated: usize, role: Role, connection: &Connection) {
     );
 }
 
-/// What came of a run.
+/// The outcome of a run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Events up to the end of the bytes; pieces of messages are joined, and left out if their message is not whole.
+    /// Events up to the end of the bytes; pieces of messages are joined, and omitted if their message is incomplete.
     pub events: Vec<Got>,
     pub error: Option<ProtocolError>,
     /// The frames that were sent, without keys.
@@ -177,7 +44,7 @@ pub struct Outcome {
     /// Whether the write side is to be shut down, once the output is written.
     pub shutdown: bool,
     pub closure: Option<Ended>,
-    /// The same behind the end of the transport.
+    /// The same after the end of the transport.
     pub at_eof: (ReadyState, Option<Ended>),
 }
 
@@ -195,21 +62,21 @@ impl Outcome {
         frames.map(|frame| (frame.first, &*frame.payload)).collect()
     }
 
-    /// Asserts that the connection failed behind these events, with an error of that code, which was also sent.
+    /// Asserts that the connection failed after these events, with an error of that code, which was also sent.
     #[track_caller]
     pub fn assert_failed(&self, events: &[Got], code: u16) -> ProtocolError {
         let error = self.error.unwrap_or_else(|| panic!("no failure, but {self:?}"));
         assert_eq!(self.events, events);
         assert_eq!(error.close_code().value(), code, "{error}");
         assert_eq!(self.close_sent(), Some(code));
-        assert!(self.shutdown, "whoever fails the connection closes it");
+        assert!(self.shutdown, "the end that fails the connection closes it");
         let closure = self.closure.as_ref().expect("a failure is a closure");
         assert_eq!((closure.failure, closure.clean), (Some(error), false));
         assert_eq!(self.at_eof.0, ReadyState::Closed);
         error
     }
 
-    /// Asserts that the connection is open, saw just these events and sent nothing but Pongs.
+    /// Asserts that the connection is open, delivered exactly these events and sent nothing but Pongs.
     #[track_caller]
     pub fn assert_open(&self, events: &[Got]) {
         assert_eq!(self.error, None);
@@ -222,11 +89,11 @@ impl Outcome {
 /// How bytes reach the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Feed {
-    /// Read into `space()`; output is written behind each read.
+    /// Read into `space()`; output is written after each read.
     Space,
-    /// Copied by `receive()`; output is written at the end only.
+    /// Copied by `receive()`; output is written only at the end.
     Receive,
-    /// Read into a small buffer that is lent for each read; everything that is not needed is released between reads.
+    /// Read into a small buffer that is lent for each read; everything unneeded is released between reads.
     LentBuffer,
 }
 
@@ -240,7 +107,7 @@ pub enum Cuts {
 }
 
 impl Cuts {
-    /// How many of `available` bytes come next, of which `done` were before.
+    /// The number of the `available` bytes that come next, after `done` earlier ones.
     pub fn next(&mut self, done: usize, available: usize) -> usize {
         let n = match self {
             Self::Whole => available,
@@ -270,7 +137,7 @@ pub struct Scenario<'a> {
 }
 
 impl<'a> Scenario<'a> {
-    /// A connection of that role which receives the bytes.
+    /// A connection of that role that receives these bytes.
     pub fn new(role: Role, bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             role,
@@ -286,7 +153,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// What the opening handshake settled about compression.
+    /// The compression parameters that the opening handshake negotiated.
     #[cfg(feature = "deflate")]
     pub fn deflate(mut self, params: websocket_proto::DeflateParams) -> Self {
         self.negotiated = self.negotiated.with_deflate(params);
@@ -305,7 +172,7 @@ impl<'a> Scenario<'a> {
         self
     }
 
-    /// Runs under every segmentation and way to feed, and asserts that they all give the same.
+    /// Runs under every segmentation and every way to feed, and asserts that the outcome is always the same.
     #[track_caller]
     pub fn run(&self) -> Outcome {
         let expected = self.run_once(Feed::Space, Cuts::Whole);
@@ -352,7 +219,7 @@ impl<'a> Scenario<'a> {
     }
 }
 
-/// What becomes of a connection of that role, with the default settings, that receives these bytes.
+/// The outcome for a connection of that role, with the default settings, that receives these bytes.
 #[track_caller]
 pub fn receive(role: Role, bytes: impl Into<Vec<u8>>) -> Outcome {
     Scenario::new(role, bytes).run()
@@ -368,7 +235,7 @@ struct Run {
     events: Vec<Got>,
     error: Option<ProtocolError>,
     written: Vec<u8>,
-    /// Bytes of what was negotiated, without the state of compression.
+    /// Bytes held by the negotiated settings, without the state of compression.
     negotiated: usize,
 }
 
@@ -413,7 +280,7 @@ impl Run {
         }
     }
 
-    fn read(&mut self, mut bytes: &[u8], behind_read: impl Fn(&mut Self)) {
+    fn read(&mut self, mut bytes: &[u8], after_read: impl Fn(&mut Self)) {
         while !bytes.is_empty() {
             if let (Feed::LentBuffer, Some(buffer)) = (self.feed, self.shared.take()) {
                 let (inbound, _) = self.connection.split_mut();
@@ -421,11 +288,11 @@ impl Run {
             }
             let space = self.connection.space();
             let n = space.len().min(bytes.len());
-            assert!(n > 0, "there is room once all events were taken");
+            assert!(n > 0, "there is room once all events are taken");
             space[..n].copy_from_slice(&bytes[..n]);
             self.connection.advance(n);
             bytes = &bytes[n..];
-            behind_read(self);
+            after_read(self);
         }
     }
 
@@ -435,7 +302,7 @@ impl Run {
             (result, None) => self.error = result.err(),
             (result, Some(error)) => {
                 assert_eq!(result, Err(error), "a terminal error repeats");
-                assert_eq!(self.events.len(), before, "no event behind a terminal error");
+                assert_eq!(self.events.len(), before, "no event after a terminal error");
             }
         }
     }
@@ -447,10 +314,10 @@ impl Run {
         assert_eq!(state == ReadyState::Open, closure.is_none());
         assert!(
             self.connection.wants_read(),
-            "until the transport ends, reads are of use"
+            "reads are useful until the transport ends"
         );
         if self.error.is_some() || self.events.iter().any(|event| matches!(event, Got::Close(_))) {
-            self.assert_deaf();
+            self.assert_ignores_input();
         }
         let shutdown = self.connection.wants_shutdown();
         for event in &self.events {
@@ -487,8 +354,8 @@ impl Run {
         }
     }
 
-    /// Behind a failure or the peer's Close, nothing that arrives has an effect (FR-21, CL-14, CL-21).
-    fn assert_deaf(&mut self) {
+    /// After a failure or the peer's Close, nothing that arrives has an effect (FR-21, CL-14, CL-21).
+    fn assert_ignores_input(&mut self) {
         let (events, written) = (self.events.len(), self.written.len());
         let closure = self.connection.close_info().map(Ended::from);
         let from = self.role.peer();
@@ -508,24 +375,4 @@ impl Run {
         );
         assert_eq!(self.connection.close_info().map(Ended::from), closure);
     }
-}
-
-/// Joins the pieces of streamed messages. Those of a message that is not whole are left out.
-pub fn joined(events: &[Got]) -> Vec<Got> {
-    let (mut whole, mut open) = (Vec::new(), Vec::new());
-    for event in events {
-        let Got::Piece(kind, piece, is_last) = event else {
-            whole.push(event.clone());
-            continue;
-        };
-        open.extend_from_slice(piece);
-        if *is_last {
-            let payload = std::mem::take(&mut open);
-            whole.push(match kind {
-                MessageKind::Text => Got::Text(String::from_utf8(payload).unwrap()),
-                MessageKind::Binary => Got::Binary(payload),
-            });
-        }
-    }
-    whole
 }

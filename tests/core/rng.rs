@@ -63,7 +63,7 @@ impl Rng {
     }
 }
 
-/// A source of masking keys that is the same in each run, and counts what is drawn.
+/// A source of masking keys that gives the same bytes in each run, and records what is drawn.
 pub struct SeededEntropy(Mutex<(Rng, Vec<usize>)>);
 
 impl SeededEntropy {
@@ -71,7 +71,7 @@ impl SeededEntropy {
         Self(Mutex::new((Rng::new(seed), Vec::new())))
     }
 
-    /// The lengths that were asked for.
+    /// The requested lengths.
     pub fn draws(&self) -> Vec<usize> {
         self.0.lock().unwrap().1.clone()
     }

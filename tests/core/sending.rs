@@ -20,7 +20,7 @@ fn keys(connection: &mut Connection) -> Vec<[u8; 4]> {
     frames.map(|frame| frame.key.expect("a client masks")).collect()
 }
 
-/// SEC-01: every frame of every kind has a key of its own, taken from the entropy source in order and never again.
+/// SEC-01: every frame of every kind has its own key, taken from the entropy source in order and never used again.
 #[test]
 fn each_frame_has_a_fresh_key() {
     let entropy = Arc::new(SeededEntropy::new(1));
@@ -59,7 +59,7 @@ fn each_frame_has_a_fresh_key() {
     );
 }
 
-/// SEC-01: entropy is drawn in batches, and by clients only.
+/// SEC-01: entropy is drawn in batches, and only by clients.
 #[test]
 fn entropy_is_drawn_in_batches() {
     let entropy = Arc::new(SeededEntropy::new(2));
@@ -71,7 +71,7 @@ fn entropy_is_drawn_in_batches() {
     }
     let draws = entropy.draws().len();
     assert!(draws <= 10_000 / 64, "{draws} draws for 10,000 frames");
-    // What is left of a batch is kept when the connection falls idle.
+    // The rest of a batch is kept when the connection becomes idle.
     client.release();
     client.feed("x").unwrap();
     assert_eq!(entropy.draws().len(), draws);
@@ -81,7 +81,7 @@ fn entropy_is_drawn_in_batches() {
     assert_eq!(entropy.draws().len(), draws, "a server masks nothing");
 }
 
-/// SEC-01: keys of the system's source do not repeat beyond chance, over frames and over connections, and look random.
+/// SEC-01: keys from the system's source repeat only by chance, over frames and over connections, and look random.
 #[test]
 fn keys_of_the_system_do_not_repeat() {
     let mut found = Vec::new();
@@ -93,7 +93,7 @@ fn keys_of_the_system_do_not_repeat() {
         found.extend(keys(&mut client));
     }
     let different: HashSet<_> = found.iter().collect();
-    // 6000 keys of 32 bits: 0.004 repetitions are to be expected, three are not.
+    // Of 6000 keys of 32 bits, 0.004 repetitions are expected; three mean a fault.
     assert!(different.len() >= found.len() - 2);
     for bit in 0..32 {
         let ones = found
@@ -104,7 +104,7 @@ fn keys_of_the_system_do_not_repeat() {
     }
 }
 
-/// A source that fails behind so many draws.
+/// A source that fails after this number of draws.
 struct Failing(std::sync::atomic::AtomicUsize);
 
 impl Failing {
@@ -116,14 +116,14 @@ impl Failing {
 impl Entropy for Failing {
     fn fill(&self, dest: &mut [u8]) -> Result<(), EntropyError> {
         use std::sync::atomic::Ordering::Relaxed;
-        // A source may scribble before it fails.
+        // A source may write some bytes before it fails.
         dest[0] = 0x55;
         let left = self.0.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
         left.map(|_| dest.fill(0xab)).map_err(|_| EntropyError::new())
     }
 }
 
-/// SEC-01: without entropy nothing is sent, and the caller learns why and gets the message back.
+/// SEC-01: without entropy nothing is sent, and the caller gets the reason and the message back.
 #[test]
 fn without_entropy_nothing_is_sent() {
     let mut client = Connection::new(Role::Client, &Failing::config(0));
@@ -140,7 +140,7 @@ fn without_entropy_nothing_is_sent() {
         assert!(!client.wants_write());
         assert_eq!(client.ready_state(), ReadyState::Open);
     }
-    // Replies are left out; the connection goes on and ends.
+    // Replies are omitted; the connection continues and ends.
     let bytes = [
         wire::ping(Role::Server, b"?"),
         wire::text(Role::Server, "data"),
@@ -169,7 +169,7 @@ fn without_entropy_a_failure_has_no_close() {
     assert_eq!(client.close_info().expect("failed").sent, None);
 }
 
-/// SEC-01: a source that fails later ends sending where its last batch ends, and its scribbles are not used as keys.
+/// SEC-01: if a source fails later, sending ends with its last batch, and its partial output is never used as a key.
 #[test]
 fn entropy_may_fail_later() {
     let mut client = Connection::new(Role::Client, &Failing::config(1));
@@ -184,7 +184,7 @@ fn entropy_may_fail_later() {
     assert!(keys.iter().all(|key| *key == [0xab; 4]));
 }
 
-/// SEC-02: what was queued does not change any more: what is lent is copied, and what others share is not masked in place.
+/// SEC-02: queued data does not change any more: lent payloads are copied, and shared payloads are not masked in place.
 #[test]
 fn queued_payloads_are_fixed() {
     for role in [Role::Client, Role::Server] {
@@ -220,9 +220,9 @@ fn queued_payloads_are_fixed() {
     }
 }
 
-/// SEC-13: the output is what was given, byte for byte, also when buffers are used again and lengths shrink.
+/// SEC-13: the output is exactly what was given, byte for byte, even when buffers are reused and lengths shrink.
 #[test]
-fn the_output_has_no_bytes_of_others() {
+fn the_output_has_no_bytes_of_earlier_messages() {
     for role in [Role::Client, Role::Server] {
         let mut connection = Connection::new(role, &Config::new());
         let mut rng = Rng::new(3);
@@ -275,7 +275,7 @@ fn the_output_of_a_server_is_literal() {
     assert_eq!(written, expected.concat());
 }
 
-/// MSG-10: everything that can be sent arrives as it was, whether lent, owned, shared or in fragments.
+/// MSG-10: every kind of payload arrives unchanged, whether lent, owned, shared or in fragments.
 #[test]
 fn messages_of_every_origin_and_length_arrive() {
     for len in [0, 1, 125, 126, 4096, 4097, 65_535, 65_536, 100_000] {
@@ -303,7 +303,7 @@ fn messages_of_every_origin_and_length_arrive() {
     }
 }
 
-/// MSG-10: a lent message is echoed through `split_mut` without being kept, in one write for a whole batch.
+/// MSG-10: a lent message is echoed through `split_mut` without a copy kept by the caller, in one write for a whole batch.
 #[test]
 fn lent_messages_are_echoed() {
     let mut server = Connection::new(Role::Server, &Config::new());
@@ -327,9 +327,9 @@ fn lent_messages_are_echoed() {
     assert_eq!(payloads, [b"one".to_vec(), sample(3000).repeat(2), "é!".into()]);
 }
 
-/// What is queued is told to the byte, whether it was copied or goes out from where it lies.
+/// The queue's length is reported exact to the byte, whether payloads were copied or not.
 #[test]
-fn what_waits_is_told() {
+fn the_queued_length_is_reported() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         let mut expected = 0;
@@ -344,7 +344,7 @@ fn what_waits_is_told() {
     }
 }
 
-/// SEC-12: after a failure of one connection another one with the same settings goes on.
+/// SEC-12: after a failure of one connection, another one with the same settings continues.
 #[test]
 fn connections_do_not_affect_each_other() {
     let config = Config::new().entropy(Arc::new(SeededEntropy::new(5)));

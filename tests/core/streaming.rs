@@ -16,9 +16,9 @@ fn piece(text: &str, is_last: bool) -> Got {
     Got::Piece(MessageKind::Text, text.into(), is_last)
 }
 
-/// MSG-02, MSG-09: no message comes whole, not even a short or an empty one.
+/// MSG-02, MSG-09: no message is delivered whole, not even a short or an empty one.
 #[test]
-fn every_message_comes_as_pieces() {
+fn every_message_is_delivered_in_pieces() {
     for role in ROLES {
         let from = role.peer();
         let bytes = [
@@ -69,10 +69,10 @@ fn pieces_join_to_the_same_messages() {
     }
 }
 
-/// MSG-12: pieces of text are whole code points, wherever reads and fragments cut them, and nothing is held back but
-/// the code point that was cut.
+/// MSG-12: pieces of text are whole code points, wherever reads and fragments cut them, and only an incomplete code point is held
+/// back.
 #[test]
-fn text_comes_in_whole_code_points_as_soon_as_they_are_there() {
+fn text_is_delivered_in_whole_code_points_at_once() {
     let text = "aé水🦀z";
     for role in ROLES {
         let mut connection = Connection::new(role, &config());
@@ -118,7 +118,7 @@ fn an_empty_last_fragment_ends_the_message() {
     }
 }
 
-/// MSG-16: what comes before invalid text is a prefix of what was sent.
+/// MSG-16: the text delivered before a fault is a prefix of what was sent.
 #[test]
 fn pieces_before_a_fault_are_a_prefix() {
     let payload = ["é水🦀 and more ".repeat(20).as_bytes(), b"\xff"].concat();
@@ -148,9 +148,9 @@ fn pieces_before_a_fault_are_a_prefix() {
     }
 }
 
-/// SEC-03, SEC-04, SEC-05: the limits hold for streamed messages too.
+/// SEC-03, SEC-04, SEC-05: the limits apply to streamed messages, too.
 #[test]
-fn limits_hold_for_streamed_messages() {
+fn limits_apply_to_streamed_messages() {
     let limits = Limits::new().max_frame_size(100).max_message_size(150).max_fragments(3);
     let config = config().limits(limits);
     for role in ROLES {
@@ -170,7 +170,7 @@ fn limits_hold_for_streamed_messages() {
         assert_eq!(fails(crossing, &[], 1009), ProtocolError::MessageTooBig);
         let many = wire::fragments(from, BINARY, &[b"", b"", b"", b""]);
         assert_eq!(fails(many, &[], 1008), ProtocolError::TooManyFragments);
-        // The most that is allowed passes, again and again.
+        // The largest permitted message passes, again and again.
         let most = wire::fragments(from, BINARY, &[&sample(100), b"", &sample(50)]).repeat(3);
         let whole = Got::Binary([sample(100), sample(50)].concat());
         Scenario::new(role, most)
@@ -204,7 +204,7 @@ fn streamed_messages_cost_no_memory() {
     }
 }
 
-/// MSG-20: a message that is sent in fragments arrives in pieces, both ways, while control frames come between.
+/// MSG-20: a message that is sent in fragments arrives in pieces, both ways, with control frames in between.
 #[test]
 fn streams_pass_both_ways() {
     let text = "é水🦀 and some more text ".repeat(30);

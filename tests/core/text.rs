@@ -25,7 +25,7 @@ fn assert_invalid(role: Role, bytes: &[u8]) {
     }
 }
 
-/// Byte sequences that are not UTF-8, wherever they stand.
+/// Byte sequences that are not UTF-8, in any context.
 const INVALID: [&[u8]; 26] = [
     b"\x80",
     b"\xbf",
@@ -55,25 +55,25 @@ const INVALID: [&[u8]; 26] = [
     b"\xff\xff\xff\xff",
 ];
 
-/// MSG-11, MSG-14: text that is not UTF-8 fails the connection with 1007, wherever the fault stands.
+/// MSG-11, MSG-14: text that is not UTF-8 fails the connection with 1007, wherever the fault is.
 #[test]
 fn invalid_text_fails_the_connection() {
     for role in ROLES {
         for bad in INVALID {
-            for (before, behind) in [
+            for (before, after) in [
                 ("", ""),
                 ("valid é", ""),
                 ("", "é valid"),
-                ("水", "🦀 and much more behind it"),
+                ("水", "🦀 and much more after it"),
             ] {
-                let payload = [before.as_bytes(), bad, behind.as_bytes()].concat();
+                let payload = [before.as_bytes(), bad, after.as_bytes()].concat();
                 assert_invalid(role, &wire::frame(role.peer(), FIN | TEXT, &payload));
             }
         }
     }
 }
 
-/// MSG-11, MSG-14: the same in fragments, cut before, inside and behind the fault.
+/// MSG-11, MSG-14: the same in fragments, cut before, inside and after the fault.
 #[test]
 fn invalid_text_in_fragments_fails_the_connection() {
     for bad in INVALID {
@@ -108,7 +108,7 @@ fn code_points_may_be_cut_across_fragments_and_reads() {
     }
 }
 
-/// MSG-13: a text that ends inside a code point is invalid, also if its last fragment is empty.
+/// MSG-13: a text that ends inside a code point is invalid, even if its last fragment is empty.
 #[test]
 fn text_does_not_end_inside_a_code_point() {
     for role in ROLES {
@@ -127,7 +127,7 @@ fn text_does_not_end_inside_a_code_point() {
     }
 }
 
-/// MSG-13: a begun code point does not leak into the next message, or out of a message that came to an end.
+/// MSG-13: an incomplete code point does not affect the next message, nor a message that has ended.
 #[test]
 fn messages_do_not_share_code_points() {
     for role in ROLES {
@@ -142,7 +142,7 @@ fn messages_do_not_share_code_points() {
     }
 }
 
-/// How many bytes of the payload of an endless text frame a connection takes before it fails.
+/// The number of payload bytes of an endless text frame that a connection takes before it fails.
 fn bytes_until_failure(role: Role, delivery: Delivery, payload: &[u8]) -> Option<usize> {
     let key = (role == Role::Server).then_some(KEY);
     let mut connection = Connection::new(role, &Config::new().delivery(delivery));
@@ -157,7 +157,7 @@ fn bytes_until_failure(role: Role, delivery: Delivery, payload: &[u8]) -> Option
     })
 }
 
-/// MSG-16: inside a frame that is still arriving, text is refused with the first byte that shows the fault.
+/// MSG-16: inside a frame that is still arriving, text is refused at the first byte that reveals the fault.
 #[test]
 fn invalid_text_is_refused_early() {
     for role in ROLES {
@@ -172,7 +172,7 @@ fn invalid_text_is_refused_early() {
     }
 }
 
-/// MSG-16: text in fragments is refused with the fragment that shows the fault, not at the end of the message.
+/// MSG-16: text in fragments is refused at the fragment that reveals the fault, not at the end of the message.
 #[test]
 fn invalid_fragments_are_refused_before_the_last() {
     for role in ROLES {
@@ -181,12 +181,12 @@ fn invalid_fragments_are_refused_before_the_last() {
             wire::frame(role.peer(), CONTINUATION, b"\x41"),
         ];
         assert_invalid(role, &bytes.concat());
-        // A surrogate shows in its second byte.
+        // A surrogate is recognised at its second byte.
         assert_invalid(role, &wire::frame(role.peer(), TEXT, b"\xed\xa0"));
     }
 }
 
-/// MSG-11, MSG-12: long texts, which are assembled from many reads, are checked right.
+/// MSG-11, MSG-12: long texts, which are assembled from many reads, are checked correctly.
 #[test]
 fn long_texts_are_checked_across_reads() {
     let text = "é水🦀a".repeat(10_000);

@@ -37,7 +37,7 @@ impl Clock {
         clock
     }
 
-    /// Lets time pass, and stops early when the connection fails.
+    /// Lets time pass, and stops early if the connection fails.
     fn until(&mut self, end: Time) {
         for _ in 0..10_000 {
             if self.error.is_none() {
@@ -59,14 +59,14 @@ impl Clock {
                 }
             }
         }
-        panic!("the deadlines do not come to rest");
+        panic!("the deadlines never end");
     }
 
     fn after(&mut self, time: f64) {
         self.until(self.now + Duration::from_secs_f64(time));
     }
 
-    /// Lets time pass until the connection fails, and gives how long that took.
+    /// Lets time pass until the connection fails, and returns how long that took.
     fn until_failure(&mut self, most: f64) -> (f64, Option<ProtocolError>) {
         let start = self.now;
         self.after(most);
@@ -100,8 +100,8 @@ fn the_wait_for_the_close_of_the_peer_is_bounded() {
     }
 }
 
-/// CL-13, CL-27: a server that never ends the transport is given up at the deadline; the handshake was complete, so the
-/// code is the received one, and it is no failure.
+/// CL-13, CL-27: a server that never ends the transport is given up at the deadline. The handshake was complete, so the code is
+/// the received one, and it is not a failure.
 #[test]
 fn the_wait_for_the_end_of_the_transport_is_bounded() {
     for role in ROLES {
@@ -120,9 +120,9 @@ fn the_wait_for_the_end_of_the_transport_is_bounded() {
     }
 }
 
-/// CL-27: the wait behind a failure is bounded as well.
+/// CL-27: the wait after a failure is bounded as well.
 #[test]
-fn the_wait_behind_a_failure_is_bounded() {
+fn the_wait_after_a_failure_is_bounded() {
     for role in ROLES {
         let mut clock = Clock::new(role, Timers::new());
         clock.connection.receive(&wire::frame(role.peer(), FIN | 0x3, b""));
@@ -139,7 +139,7 @@ fn the_wait_behind_a_failure_is_bounded() {
     }
 }
 
-/// CL-27: bytes that keep coming do not put off the close deadline.
+/// CL-27: bytes that keep arriving do not delay the close deadline.
 #[test]
 fn traffic_does_not_extend_the_close_deadline() {
     for role in ROLES {
@@ -157,9 +157,9 @@ fn traffic_does_not_extend_the_close_deadline() {
     }
 }
 
-/// CL-21, CL-27: behind the close deadline nothing that arrives has an effect, not even the peer's Close.
+/// CL-21, CL-27: after the close deadline nothing that arrives has an effect, not even the peer's Close.
 #[test]
-fn nothing_counts_behind_the_close_deadline() {
+fn nothing_counts_after_the_close_deadline() {
     for role in ROLES {
         let mut clock = Clock::new(role, Timers::new());
         clock.connection.close(None).unwrap();
@@ -174,7 +174,7 @@ fn nothing_counts_behind_the_close_deadline() {
     }
 }
 
-/// SEC-11: output that the peer does not take ends the connection between 1 and 2 times the limit.
+/// SEC-11: output that the peer does not take ends the connection after 1 to 2 times the limit.
 #[test]
 fn a_stalled_write_ends_the_connection() {
     for role in ROLES {
@@ -189,13 +189,13 @@ fn a_stalled_write_ends_the_connection() {
             assert!(taken > 0 || time == 20.0, "nothing was taken since the start");
             assert!(taken == 0 || time >= 30.0, "30 s without one byte");
             assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
-            assert!(!clock.connection.wants_write(), "what waits is given up");
+            assert!(!clock.connection.wants_write(), "pending output is dropped");
             assert_eq!(clock.connection.close_info().expect("closed").code.value(), 1006);
         }
     }
 }
 
-/// SEC-11: a peer that takes a byte now and then is slow, not gone; and an empty queue never stalls.
+/// SEC-11: a peer that takes a byte from time to time is slow, not gone; and an empty queue never stalls.
 #[test]
 fn slow_writes_are_not_stalled() {
     let mut clock = Clock::new(Role::Server, Timers::new());
@@ -206,7 +206,7 @@ fn slow_writes_are_not_stalled() {
     }
     assert!(!clock.connection.wants_write());
     clock.after(1000.0);
-    // A new message much later has the whole time again.
+    // A new message much later has the full time again.
     clock.connection.feed("new").unwrap();
     let (time, error) = clock.until_failure(29.9);
     assert_eq!((time, error), (29.9, None));
@@ -223,7 +223,7 @@ fn a_close_that_cannot_be_written_ends_in_time() {
         clock.receive(&wire::close(role.peer(), 1000, ""));
         assert_eq!(clock.until_failure(4.9), (4.9, None));
         assert_eq!(clock.connection.ready_state(), ReadyState::Closing);
-        // What the peer has said counts, so this is no failure; but clean it is not.
+        // The received Close counts, so this is not a failure; but it is not clean either.
         assert_eq!(clock.until_failure(5.0), (5.0, None));
         assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
         let closure = clock.connection.close_info().expect("closed");
@@ -234,7 +234,7 @@ fn a_close_that_cannot_be_written_ends_in_time() {
     }
 }
 
-/// SEC-11: the defaults bound every wait but that for an open, silent peer; then there is no deadline.
+/// SEC-11: the defaults bound every wait except the one for an open, silent peer; for that there is no deadline.
 #[test]
 fn an_open_connection_has_no_deadline_by_default() {
     for role in ROLES {
@@ -252,7 +252,7 @@ fn an_open_connection_has_no_deadline_by_default() {
     }
 }
 
-/// SEC-11: with every deadline off, none is asked for.
+/// SEC-11: with every deadline off, no time is requested.
 #[test]
 fn deadlines_can_be_switched_off() {
     let timers = Timers::new()
@@ -271,9 +271,9 @@ fn deadlines_can_be_switched_off() {
     }
 }
 
-/// SEC-11: telling the time early, often or backwards changes nothing.
+/// SEC-11: reporting the time early, often or backwards changes nothing.
 #[test]
-fn telling_the_time_too_often_is_harmless() {
+fn reporting_the_time_too_often_is_harmless() {
     let timers = Timers::new().idle(seconds(8)).keepalive(seconds(3));
     let mut clock = Clock::new(Role::Client, timers);
     let due = clock.connection.poll_timeout();
@@ -308,9 +308,9 @@ fn the_longest_durations_do_not_overflow() {
     }
 }
 
-/// SEC-12: durations of zero end a connection, but neither hang nor panic.
+/// SEC-12: durations of zero end a connection without a hang or a panic.
 #[test]
-fn durations_of_zero_come_to_rest() {
+fn durations_of_zero_do_not_spin() {
     let zero = Duration::ZERO;
     let all: [Timers; 4] = [
         Timers::new().close(zero),

@@ -13,7 +13,7 @@ pub const PONG: u8 = 0xA;
 
 pub const FIN: u8 = 0x80;
 
-/// The key of the examples of RFC 6455 §5.7, which the frames of clients have unless a test says otherwise.
+/// The key of the examples of RFC 6455 §5.7, which clients' frames have unless a test needs another.
 pub const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Bytes that do not repeat soon.
@@ -21,7 +21,7 @@ pub fn sample(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i * 37 + i / 256) as u8).collect()
 }
 
-/// A frame from an endpoint of that role: the first byte as given, the shortest length, masked if it must be.
+/// A frame from an endpoint of that role: the given first byte, the shortest length, masked if required.
 pub fn frame(from: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let key = (from == Role::Client).then_some(KEY);
     [header(first, payload.len() as u64, key), masked(payload, key)].concat()
@@ -71,7 +71,7 @@ pub fn header(first: u8, len: u64, key: Option<[u8; 4]>) -> Vec<u8> {
     header_in_form(first, len, form, key)
 }
 
-/// A header that announces `len` in 0, 2 or 8 bytes behind the second one, whether that is right or not.
+/// A header that announces `len` in 0, 2 or 8 bytes after the second one, whether valid or not.
 pub fn header_in_form(first: u8, len: u64, form: usize, key: Option<[u8; 4]>) -> Vec<u8> {
     let mask = if key.is_some() { 0x80 } else { 0 };
     let short = match form {
@@ -90,12 +90,12 @@ pub fn masked(payload: &[u8], key: Option<[u8; 4]>) -> Vec<u8> {
     payload.iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect()
 }
 
-/// What one frame on the wire says.
+/// The contents of one frame on the wire.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sent {
     pub first: u8,
     pub key: Option<[u8; 4]>,
-    /// Bytes of the length behind the second byte: 0, 2 or 8.
+    /// Bytes of the length after the second byte: 0, 2 or 8.
     pub form: usize,
     pub payload: Vec<u8>,
 }
@@ -120,7 +120,7 @@ impl std::fmt::Debug for Sent {
     }
 }
 
-/// Reads whole frames; what is left at the end is returned as well.
+/// Reads whole frames; also returns the bytes that remain at the end.
 pub fn parse(mut bytes: &[u8]) -> (Vec<Sent>, &[u8]) {
     let mut frames = Vec::new();
     while let Some((frame, rest)) = parse_one(bytes) {
@@ -130,14 +130,13 @@ pub fn parse(mut bytes: &[u8]) -> (Vec<Sent>, &[u8]) {
     (frames, bytes)
 }
 
-/// Reads frames to the end, and checks what holds for all that an endpoint of that role sends: masked by clients and
-/// by nobody else, the shortest length form, no reserved bit, whole control frames, fragments in order, and nothing
-/// behind a Close.
+/// Reads all frames, and checks the rules for everything that an endpoint of that role sends: masked by clients only, the
+/// shortest length form, no reserved bit, whole control frames, fragments in order, and nothing after a Close.
 pub fn parse_from(role: Role, bytes: &[u8]) -> Vec<Sent> {
     parse_claiming(role, bytes, Rsv::NONE)
 }
 
-/// The same where data frames may have these reserved bits, which extensions of the application claim.
+/// The same, where data frames may have these reserved bits, which extensions of the application claim.
 pub fn parse_claiming(role: Role, bytes: &[u8], claimed: Rsv) -> Vec<Sent> {
     let (frames, rest) = parse(bytes);
     assert!(rest.is_empty(), "the output ends inside a frame: {frames:?} {rest:x?}");
@@ -181,7 +180,7 @@ pub fn check_sent(role: Role, frames: &[Sent]) {
         }
         assert!(
             frame.opcode() != CLOSE || i == frames.len() - 1,
-            "something behind a Close: {frames:?}"
+            "something after a Close: {frames:?}"
         );
     }
 }

@@ -61,8 +61,8 @@ fn the_longest_reason_passes() {
     }
 }
 
-/// CL-05, CL-06, CL-07, CL-08, CL-09: of all codes, those that may be sent are reported and echoed, without the reason; the others
-/// fail the connection.
+/// CL-05, CL-06, CL-07, CL-08, CL-09: of all codes, the valid ones are reported and echoed, without the reason; the others fail
+/// the connection.
 #[test]
 fn every_close_code_is_judged() {
     for role in ROLES {
@@ -104,7 +104,7 @@ fn every_close_code_is_judged() {
     }
 }
 
-/// CL-06, CL-07, CL-08, CL-25: of all codes, only those that may be sent are, and 1010 by clients only; a refused close changes
+/// CL-06, CL-07, CL-08, CL-25: of all codes, only the valid ones are sent, and 1010 only by clients; a refused close changes
 /// nothing.
 #[test]
 fn every_close_code_is_judged_when_sent() {
@@ -127,7 +127,7 @@ fn every_close_code_is_judged_when_sent() {
     }
 }
 
-/// A code is shown as its number, alone and in the errors that it is a part of.
+/// A code is displayed as its number, alone and inside errors.
 #[test]
 fn codes_are_shown_as_numbers() {
     let code = CloseCode::new(4321);
@@ -141,17 +141,17 @@ fn codes_are_shown_as_numbers() {
     assert_eq!(error.to_string(), "close code 1006 may not be sent");
 }
 
-/// CL-29: what the peer gave as a reason is at most 123 bytes, and no error repeats it.
+/// CL-29: a received reason has at most 123 bytes, and no error repeats it.
 #[test]
 fn errors_do_not_repeat_the_reason() {
     for role in ROLES {
         let outcome = receive(role, wire::close(role.peer(), 1006, "<script>"));
-        let error = outcome.error.expect("1006 is not for the wire");
+        let error = outcome.error.expect("1006 must not be sent on the wire");
         assert!(!format!("{error} {error:?}").contains("script"));
         assert_eq!(
             outcome.closure.expect("failed").reason,
             "",
-            "the reason of a bad Close is not kept"
+            "the reason of an invalid Close is not kept"
         );
     }
 }

@@ -41,7 +41,7 @@ fn a_lost_transport_is_not_clean() {
     }
 }
 
-/// CL-21: a failure sends the fitting Close behind what is queued, and the peer's Close does not count any more.
+/// CL-21: a failure sends a Close with the matching code after what is queued, and the peer's Close no longer counts.
 #[test]
 fn a_failure_sends_its_close_and_ends_input() {
     let cases: [(Vec<u8>, u16); 3] = [
@@ -65,7 +65,7 @@ fn a_failure_sends_its_close_and_ends_input() {
     }
 }
 
-/// CL-21, CL-24: the end that is failed by its peer sees a Close and answers it, but neither end calls that clean in vain.
+/// CL-21, CL-24: the peer of a connection that failed receives a Close and answers it, but neither end reports a clean close.
 #[test]
 fn a_failure_reaches_the_peer() {
     for faulty in ROLES {
@@ -95,9 +95,9 @@ fn a_failure_reaches_the_peer() {
     }
 }
 
-/// CL-23: a Close under way is not destroyed: after a failure reads go on until the transport ends.
+/// CL-23: a Close in flight is not destroyed: after a failure, reads continue until the transport ends.
 #[test]
-fn input_is_drained_behind_a_failure() {
+fn input_is_drained_after_a_failure() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         connection.receive(&wire::frame(role.peer(), FIN | 0x3, b""));
@@ -117,14 +117,14 @@ fn input_is_drained_behind_a_failure() {
         assert_eq!(
             connection.ready_state(),
             ReadyState::Closing,
-            "not known before it is asked for"
+            "not known before it is requested"
         );
         take_events(&mut connection, &mut Vec::new()).unwrap_err();
         assert_eq!(connection.ready_state(), ReadyState::Closed);
     }
 }
 
-/// CL-24: a connection that is given up while its Close still waits to be written was not closed clean.
+/// CL-24: a connection that is given up while its Close is still queued was not closed cleanly.
 #[test]
 fn a_close_that_was_not_written_is_not_clean() {
     for role in ROLES {
@@ -135,7 +135,7 @@ fn a_close_that_was_not_written_is_not_clean() {
         let closure = connection.close_info().expect("closed");
         assert_eq!((closure.code, closure.clean), (CloseCode::NORMAL, false));
 
-        // Written, it was.
+        // Once its Close is written, it was closed cleanly.
         let mut connection = Connection::new(role, &Config::new());
         connection.receive(&wire::close(role.peer(), 1000, "bye"));
         take_events(&mut connection, &mut Vec::new()).unwrap();
@@ -145,8 +145,8 @@ fn a_close_that_was_not_written_is_not_clean() {
     }
 }
 
-/// CL-22, FR-22: the transport ends at every byte of a conversation: what was whole before is delivered, the rest is not,
-/// and the end is clean exactly after the whole Close.
+/// CL-22, FR-22: the transport ends at every byte of a conversation: what was complete before is delivered, the rest is not, and
+/// the end is clean only after the whole Close.
 #[test]
 fn the_transport_may_end_at_every_byte() {
     for role in ROLES {

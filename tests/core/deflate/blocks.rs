@@ -1,4 +1,4 @@
-//! What a compressed payload may consist of, and what it may not.
+//! What a compressed payload may contain, and what it may not.
 
 use websocket_proto::{Config, Delivery};
 
@@ -8,9 +8,9 @@ use crate::{
     wire::{BINARY, ROLES, TEXT},
 };
 
-/// PMD-32: the tail that the sender took off comes back.
+/// PMD-32: the tail that the sender removed is restored.
 #[test]
-fn the_tail_comes_back() {
+fn the_tail_is_restored() {
     assert_reads(&HELLO, "Hello");
 }
 
@@ -35,7 +35,7 @@ fn kinds_of_blocks() {
     assert_reads(&dynamic, &text);
 }
 
-/// PMD-33: blocks without content give nothing, however many of them are in one frame and in one read.
+/// PMD-33: blocks without content produce nothing, however many of them are in one frame and in one read.
 #[test]
 fn blocks_without_content() {
     let empty = [0x00, 0x00, 0x00, 0xff, 0xff].repeat(2000);
@@ -52,16 +52,16 @@ fn blocks_without_content() {
     }
 }
 
-/// PMD-34: a final block ends its stream, and the connection goes on.
+/// PMD-34: a final block ends its stream, and the connection continues.
 #[test]
 fn final_blocks() {
     assert_reads(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00], "Hello");
-    // With nothing behind it, too, though a conforming sender does not end so.
+    // Also with nothing after it, although a conforming sender does not end that way.
     assert_reads(&[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00], "Hello");
     for role in ROLES {
         let bytes = [
             compressed(role.peer(), TEXT, &[0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00]),
-            // It refers back to the message before, as its context is kept.
+            // It refers back to the message before, because the context is kept.
             compressed(role.peer(), TEXT, &[0xf2, 0x00, 0x11, 0x00, 0x00]),
             compressed(role.peer(), TEXT, &HELLO),
         ];
@@ -69,9 +69,9 @@ fn final_blocks() {
     }
 }
 
-/// PMD-35: what stands behind a final block belongs to the same message.
+/// PMD-35: what follows a final block belongs to the same message.
 #[test]
-fn data_behind_a_final_block() {
+fn data_after_a_final_block() {
     let hello = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     assert_reads(&[&hello[..], &hello, &[0]].concat(), "HelloHello");
     assert_reads(&[&hello[..], &HELLO].concat(), "HelloHello");
@@ -81,7 +81,7 @@ fn data_behind_a_final_block() {
     );
 }
 
-/// SEC-10: final blocks without end cost no more than a bounded amount of work.
+/// SEC-10: an endless sequence of final blocks costs a bounded amount of work.
 #[test]
 fn many_final_blocks() {
     for role in ROLES {
@@ -101,7 +101,7 @@ fn context_takeover() {
             compressed(role.peer(), TEXT, &[0xf2, 0x00, 0x11, 0x00, 0x00]),
         ];
         receive(role, PLAIN, bytes.concat()).assert_open(&[Got::text("Hello"), Got::text("Hello")]);
-        // Long messages push earlier ones out of the window and no more than that.
+        // Long messages push earlier ones out of the window, and nothing else.
         let mut reference = Reference::new();
         let texts: Vec<String> = [10_000, 40_000, 100, 33_000, 5, 20_000]
             .iter()
@@ -129,24 +129,24 @@ fn no_context_takeover() {
     }
 }
 
-/// PMD-40: broken data fails the connection, and nothing of the message is delivered.
+/// PMD-40: corrupt data fails the connection, and nothing of the message is delivered.
 #[test]
 fn broken_data() {
     let text = json(3000, 0);
     let whole = Reference::new().message(text.as_bytes());
     let mut payloads: Vec<Vec<u8>> = vec![
-        vec![0x06],                                           // reserved kind of block
-        vec![0x07, 0x00],                                     // the same, final
+        vec![0x06],                                           // reserved block type
+        vec![0x07, 0x00],                                     // the same, in a final block
         vec![0x00, 0x05, 0x00, 0xfa, 0xfe, 0x48, 0x65],       // length and complement do not match
         vec![0x00, 0x05, 0x00, 0xfa, 0xff, 0x48],             // stored block that the tail would complete
-        vec![0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c], // stored block that goes on behind the tail
+        vec![0x00, 0x05, 0x00, 0xfa, 0xff, 0x48, 0x65, 0x6c], // stored block that continues after the tail
         vec![0x00, 0x00],                                     // inside a length
         vec![0xf2, 0x00, 0x11, 0x00, 0x00],                   // distance beyond the start
-        vec![0x04, 0x00],                                     // tables that are cut
+        vec![0x04, 0x00],                                     // truncated tables
         vec![0xfc, 0xff, 0xff, 0xff, 0xff],                   // invalid tables
         vec![0xf2, 0x48, 0xcd],                               // inside a block
         vec![0xff; 100],
-        vec![0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff], // the tail was not taken off
+        vec![0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0x00, 0x00, 0xff, 0xff], // the tail was not removed
     ];
     payloads.extend([1, 2, 10, 100, whole.len() / 2, whole.len() - 1].map(|cut| whole[..cut].to_vec()));
     for role in ROLES {
@@ -158,9 +158,9 @@ fn broken_data() {
     }
 }
 
-/// PMD-41: compressed, but without any octet: an empty message.
+/// PMD-41: a compressed message without a single octet is an empty message.
 #[test]
-fn no_octet_at_all() {
+fn an_empty_payload_is_an_empty_message() {
     assert_reads(&[], "");
     for role in ROLES {
         let bytes = [

@@ -16,9 +16,9 @@ fn limited(delivery: Delivery) -> Config {
         .delivery(delivery)
 }
 
-/// PMD-43, SEC-01: the limit is on the decompressed size, over all fragments, to the byte.
+/// PMD-43, SEC-01: the limit applies to the decompressed size, over all fragments, exact to the byte.
 #[test]
-fn the_limit_is_on_the_decompressed_size() {
+fn the_limit_applies_to_the_decompressed_size() {
     for role in ROLES {
         for delivery in [Delivery::Messages, Delivery::Fragments] {
             for opcode in [TEXT, BINARY] {
@@ -50,7 +50,7 @@ fn the_limit_is_on_the_decompressed_size() {
     }
 }
 
-/// PMD-43: the compressed size is limited as well, whatever it would become.
+/// PMD-43: the compressed size is limited as well, whatever it would decompress to.
 #[test]
 fn the_compressed_size_is_limited() {
     for role in ROLES {
@@ -61,7 +61,7 @@ fn the_compressed_size_is_limited() {
     }
 }
 
-/// A message of zeros that is many times larger than what is sent of it: one block, which refers to itself over and over.
+/// A message of zeros that is many times larger than its compressed form: one block that keeps referring to itself.
 fn bomb(role: Role, megabytes: usize) -> Vec<u8> {
     let mut reference = Reference::new();
     let megabyte = vec![0; 1 << 20];
@@ -74,7 +74,7 @@ fn bomb(role: Role, megabytes: usize) -> Vec<u8> {
     bytes
 }
 
-/// SEC-01, PMD-43: a few bytes that would become a gigabyte are cut off at the limit, in little memory.
+/// SEC-01, PMD-43: a few bytes that would become a gigabyte are cut off at the limit, and use little memory.
 #[test]
 fn a_bomb_is_cut_off() {
     for role in ROLES {
@@ -125,9 +125,9 @@ fn a_bomb_can_be_streamed() {
     assert!(connection.allocated() < 33 << 10, "the history of 32 KiB");
 }
 
-/// PMD-42, PMD-43: text that is wrong before it is too big is just that, wherever the data is cut.
+/// PMD-42, PMD-43: text that is invalid before it is too long is reported as invalid, wherever the data is cut.
 #[test]
-fn text_that_is_wrong_before_it_is_too_big() {
+fn text_that_is_invalid_before_it_is_too_long() {
     let text = [&b"\xff"[..], &[b'x'; LIMIT as usize]].concat();
     for role in ROLES {
         for delivery in [Delivery::Messages, Delivery::Fragments] {

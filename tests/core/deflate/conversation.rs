@@ -1,4 +1,4 @@
-//! Two ends that compress, against each other and against a reference.
+//! Two endpoints that compress, tested against each other and against a reference.
 
 use proptest::prelude::*;
 use websocket_proto::{Config, ContextTakeover, DeflateConfig, Delivery, Fragment, Outgoing, Role};
@@ -100,7 +100,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// PMD-29, PMD-32, PMD-39: what this crate compresses, others read, within the window; and the other way round.
+    /// PMD-29, PMD-32, PMD-39: others can read what this crate compresses, within the window, and the other way round.
     #[test]
     fn others_agree(messages in proptest::collection::vec(message(), 1..8), bits in 9..=15_u8, seed in any::<u64>()) {
         for role in ROLES {
@@ -135,14 +135,14 @@ proptest! {
         streamed.run_once(Feed::LentBuffer, Cuts::Random(Rng::new(seed))).assert_open(&expected);
     }
 
-    /// PMD-40: any payload either is what the reference says it is, or fails the connection, under every segmentation.
+    /// PMD-40: any payload either decompresses to what the reference gives, or fails the connection, under every segmentation.
     #[test]
     fn random_payloads(
         payload in proptest::collection::vec(any::<u8>(), 0..40),
         cut in 0..40_usize,
         text in any::<bool>(),
     ) {
-        // Half of them begin like something valid.
+        // Half of them begin like valid data.
         let valid = Reference::new().message(json(60, cut).as_bytes());
         let payload = [&valid[..cut.min(valid.len())], &payload].concat();
         let opcode = if text { TEXT } else { BINARY };

@@ -1,15 +1,15 @@
-//! A small inflater after RFC 1951, made for these tests: it shares nothing with the codec under test, and it notes how
-//! far back the data refers.
+//! A small inflater after RFC 1951, written for these tests: it shares nothing with the codec under test, and it records how far
+//! back the data refers.
 
-/// All that was inflated in one direction of a connection.
+/// Everything inflated in one direction of a connection.
 #[derive(Default)]
 pub struct Inflater {
     pub output: Vec<u8>,
-    /// Where the window begins: nothing before it may be referred to.
+    /// Where the window begins: nothing may refer to data before it.
     pub floor: usize,
     /// The largest distance that was used.
     pub farthest: usize,
-    /// The kinds of blocks, in order.
+    /// The block types, in order.
     pub blocks: Vec<u8>,
 }
 
@@ -30,7 +30,7 @@ impl Bits<'_> {
     }
 }
 
-/// A canonical code: how many codes of each length there are, and the symbols in order.
+/// A canonical code: the number of codes of each length, and the symbols in order.
 struct Code {
     counts: [usize; 16],
     symbols: Vec<usize>,
@@ -71,7 +71,7 @@ const LENGTHS: [usize; 29] = [
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
 impl Inflater {
-    /// Inflates the payload of a message, whose tail comes back first. `None` if it is not valid.
+    /// Inflates the payload of a message, after restoring its tail. `None` if the data is invalid.
     pub fn message(&mut self, payload: &[u8]) -> Option<Vec<u8>> {
         let bytes = [payload, &[0, 0, 0xff, 0xff]].concat();
         let start = self.output.len();

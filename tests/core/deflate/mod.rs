@@ -15,7 +15,7 @@ use crate::{
     wire::{self, BINARY, FIN, Sent, TEXT},
 };
 
-/// The bit that says that a message is compressed.
+/// The bit that marks a message as compressed.
 pub const RSV1: u8 = 0x40;
 
 pub const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
@@ -28,7 +28,7 @@ pub const NO_CONTEXT: DeflateParams = DeflateParams::new()
     .server_context_takeover(ContextTakeover::Forbid)
     .client_context_takeover(ContextTakeover::Forbid);
 
-/// Settings that compress everything and ask for nothing.
+/// Settings that compress everything and request nothing.
 pub fn everything() -> DeflateConfig {
     DeflateConfig::new()
         .server_context_takeover(ContextTakeover::Allow)
@@ -46,13 +46,13 @@ pub fn compressed(from: Role, opcode: u8, payload: &[u8]) -> Vec<u8> {
     wire::frame(from, FIN | RSV1 | opcode, payload)
 }
 
-/// What becomes of an endpoint of that role that receives these bytes.
+/// The outcome for an endpoint of that role that receives these bytes.
 #[track_caller]
 pub fn receive(role: Role, params: DeflateParams, bytes: impl Into<Vec<u8>>) -> Outcome {
     Scenario::new(role, bytes).deflate(params).run()
 }
 
-/// Asserts that both roles read one compressed text from this payload.
+/// Asserts that both roles read the same compressed text from this payload.
 #[track_caller]
 pub fn assert_reads(payload: &[u8], expected: &str) {
     for role in wire::ROLES {
@@ -66,18 +66,18 @@ pub fn assert_reads(payload: &[u8], expected: &str) {
     }
 }
 
-/// The payload of a message in all its frames.
+/// The payload of a message, joined from all its frames.
 pub fn joined(frames: &[Sent]) -> Vec<u8> {
     frames.iter().flat_map(|frame| frame.payload.iter().copied()).collect()
 }
 
-/// What an endpoint sends by this, as frames.
+/// What this call makes an endpoint send, as frames.
 pub fn sent_by(role: Role, connection: &mut Connection, send: impl FnOnce(&mut Connection)) -> Vec<Sent> {
     send(connection);
     take_frames(role, connection)
 }
 
-/// Text that is repetitive, but not the same all along.
+/// Text that is repetitive, but not the same throughout.
 pub fn json(len: usize, seed: usize) -> String {
     let mut text = String::new();
     for i in seed.. {
@@ -97,7 +97,7 @@ pub fn json(len: usize, seed: usize) -> String {
     text
 }
 
-/// The reference: a compressor that is not the one under test, up to a byte boundary, with its tail.
+/// The reference: an independent compressor, flushed to a byte boundary, with its tail.
 pub struct Reference(flate2::Compress);
 
 impl Reference {
@@ -105,7 +105,7 @@ impl Reference {
         Self(flate2::Compress::new(flate2::Compression::new(6), false))
     }
 
-    /// A whole message, less its tail.
+    /// A whole message, without its tail.
     pub fn message(&mut self, payload: &[u8]) -> Vec<u8> {
         let mut bytes = self.flushed(payload);
         assert!(bytes.ends_with(&[0, 0, 0xff, 0xff]), "{payload:?}");

@@ -1,4 +1,4 @@
-//! Messages that are compressed once and sent through many connections, whatever each of them negotiated.
+//! Messages that are compressed once and sent through many connections, whatever each connection negotiated.
 
 use proptest::prelude::*;
 use websocket_proto::{
@@ -17,7 +17,7 @@ fn text_of(message: &PreparedMessage) -> Got {
     Got::Text(String::from_utf8(message.as_bytes().into()).unwrap())
 }
 
-/// PMD-29: the compressed form is made once, and goes out from where it lies on every connection that can take it.
+/// PMD-29: the compressed form is made once, and every connection that can use it sends it without a copy.
 #[test]
 fn one_compressed_form_serves_all_connections() {
     let message = PreparedMessage::text(json(3000, 0)).deflated(everything());
@@ -40,7 +40,7 @@ fn one_compressed_form_serves_all_connections() {
     assert!(places.iter().all(|place| *place == places[0]));
 }
 
-/// PMD-39: no distance reaches beyond the window that was negotiated, nor does any of the messages behind.
+/// PMD-39: no distance reaches beyond the negotiated window, in this message or in any that follow.
 #[test]
 fn every_window_is_respected() {
     for role in ROLES {
@@ -78,7 +78,7 @@ fn every_window_is_respected() {
     }
 }
 
-/// Where the window is too small for the compressed form, the message is compressed for that connection.
+/// Where the window is too small for the compressed form, the message is compressed for that connection alone.
 #[test]
 fn a_window_that_is_too_small() {
     let message = PreparedMessage::text(json(3000, 0)).deflated(everything());
@@ -89,7 +89,7 @@ fn a_window_that_is_too_small() {
     let frames = take_frames(Role::Server, &mut server);
     assert!(frames.iter().all(|frame| frame.first == FIN | RSV1 | TEXT));
     assert_ne!(Some(frames[0].payload.len()), message.deflated_len());
-    // A form for that window serves it, and all that are larger.
+    // A form made for that window serves it, and all larger ones.
     let message = message.deflated(everything().server_max_window_bits(10));
     for bits in [10, 11, 15] {
         let mut server = connection(Role::Server, PLAIN.server_max_window_bits(bits), everything());
@@ -99,9 +99,9 @@ fn a_window_that_is_too_small() {
     }
 }
 
-/// PMD-23: below the threshold, when it would not become shorter, and without compression, the plain form goes out.
+/// PMD-23: the plain form is sent below the threshold, when compression would not shorten it, and without compression.
 #[test]
-fn where_the_plain_form_goes_out() {
+fn when_the_plain_form_is_sent() {
     let plain = |message: &PreparedMessage, server: &mut Connection| {
         server.feed(message).unwrap();
         let frames = take_frames(Role::Server, server);
@@ -130,7 +130,7 @@ fn where_the_plain_form_goes_out() {
     }
 }
 
-/// A plain form leaves the window alone: what comes behind still refers to what was before.
+/// A plain form leaves the window alone: later messages still refer to what came before it.
 #[test]
 fn an_uncompressed_message_is_no_part_of_the_window() {
     for bits in [12, 15] {
@@ -147,8 +147,8 @@ fn an_uncompressed_message_is_no_part_of_the_window() {
     }
 }
 
-/// A compressor's own state is given up, since the peer's window has moved on without it: a connection that only sends
-/// prepared messages holds none.
+/// The connection's own compressor state is dropped, because the peer's window has moved on without it: a connection that sends
+/// only prepared messages holds no such state.
 #[test]
 fn a_connection_holds_no_state_for_what_it_did_not_compress() {
     let message = PreparedMessage::text(json(3000, 0)).deflated(everything());
@@ -164,7 +164,7 @@ fn a_connection_holds_no_state_for_what_it_did_not_compress() {
     }
 }
 
-/// MSG-20: inside a fragmented message nothing happens, to the window neither.
+/// MSG-20: inside a fragmented message nothing happens, not even to the window.
 #[test]
 fn refused_inside_a_fragmented_message() {
     let message = PreparedMessage::text(json(3000, 0)).deflated(everything());
@@ -255,7 +255,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// PMD-29, PMD-39: whatever comes before and behind, the peer reads what was sent, within the window.
+    /// PMD-29, PMD-39: whatever comes before and after, the peer reads what was sent, within the window.
     #[test]
     fn at_random(
         acts in proptest::collection::vec(act(), 1..40),

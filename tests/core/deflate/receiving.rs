@@ -9,9 +9,9 @@ use crate::{
     wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, ROLES, TEXT},
 };
 
-/// PMD-23, PMD-38: RSV1 alone says what is compressed; other messages and control frames do not touch the window.
+/// PMD-23, PMD-38: RSV1 alone marks what is compressed; other messages and control frames do not affect the window.
 #[test]
-fn compressed_and_plain_messages_mixed() {
+fn compressed_and_plain_messages_can_be_mixed() {
     for role in ROLES {
         let peer = role.peer();
         let bytes = [
@@ -77,7 +77,7 @@ fn reserved_bits() {
     }
 }
 
-/// PMD-28: cuts of a compressed message fall anywhere, with empty fragments and control frames between them.
+/// PMD-28: a compressed message may be cut anywhere into fragments, with empty fragments and control frames between them.
 #[test]
 fn fragments_of_a_compressed_message() {
     let text = json(700, 0);
@@ -118,9 +118,9 @@ fn fragments_of_a_compressed_message() {
     }
 }
 
-/// PMD-42: text must be UTF-8 once it is decompressed, and what is not fails the connection when it appears.
+/// PMD-42: text must be UTF-8 after decompression; invalid text fails the connection as soon as it appears.
 #[test]
-fn text_is_utf8_behind_decompression() {
+fn text_is_utf8_after_decompression() {
     let text = "κόσμε 水 \u{10ffff}".repeat(50);
     let valid = Reference::new().message(text.as_bytes());
     for role in ROLES {
@@ -135,12 +135,12 @@ fn text_is_utf8_behind_decompression() {
             if matches!(invalid.last(), Some(&(0xb0 | 0xe9))) {
                 continue;
             }
-            // Before the message is over: as soon as the bytes are there.
+            // Before the message is complete: as soon as the bytes have arrived.
             let payload = Reference::new().flushed(invalid);
             let bytes = wire::frame(peer, RSV1 | TEXT, &payload);
             receive(role, PLAIN, bytes).assert_failed(&[], 1007);
         }
-        // What is not valid as it is may be valid decompressed, and the other way round.
+        // Bytes that are invalid as they are may be valid once decompressed, and the other way round.
         receive(role, PLAIN, compressed(peer, TEXT, &HELLO)).assert_open(&[Got::text("Hello")]);
     }
 }
@@ -151,7 +151,7 @@ fn compressed_fragments(from: websocket_proto::Role, opcode: u8, pieces: &[&[u8]
     bytes
 }
 
-/// PMD-28, PMD-42: what is streamed is the same, in pieces.
+/// PMD-28, PMD-42: a streamed message has the same content, in pieces.
 #[test]
 fn streamed_messages() {
     let config = Config::new().delivery(Delivery::Fragments);
@@ -179,7 +179,7 @@ fn streamed_messages() {
         outcome.assert_open(&expected);
         reference = Reference::new();
     }
-    // Short ones, cut everywhere.
+    // Short messages, cut everywhere.
     for role in ROLES {
         for kind in [TEXT, BINARY] {
             let bytes = [
@@ -212,10 +212,10 @@ fn streamed_messages() {
     }
 }
 
-/// PMD-40, PMD-42: of several faults in a compressed text the first one counts, wherever the data is cut.
+/// PMD-40, PMD-42: of several faults in a compressed text, the first one counts, wherever the data is cut.
 #[test]
-fn text_that_is_wrong_before_its_compression_is() {
-    // A stored block with something that is no text, and a block of a kind that does not exist, or that has no end.
+fn text_that_is_invalid_before_its_compression_is() {
+    // A stored block with invalid text, then a block of a type that does not exist, or that has no end.
     let payloads: [&[u8]; 2] = [
         &[0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x07],
         &[0x00, 0x01, 0x00, 0xfe, 0xff, 0xff, 0x00, 0x02, 0x00],
@@ -233,7 +233,8 @@ fn text_that_is_wrong_before_its_compression_is() {
     }
 }
 
-/// What does not compress is as long compressed: its payload is decompressed all the same, and never taken for what it becomes.
+/// Incompressible data stays as long when compressed: its payload is decompressed all the same, and never mistaken for the
+/// result.
 #[test]
 fn long_payloads_are_decompressed() {
     let payload = Rng::new(11).bytes(100_000);

@@ -11,7 +11,7 @@ use crate::{
     wire::{BINARY, CONTINUATION, FIN, PING, ROLES, TEXT},
 };
 
-/// PMD-29, PMD-30: a message is compressed as a whole, ends with an empty stored block, and loses the tail once.
+/// PMD-29, PMD-30: a message is compressed as a whole, ends with an empty stored block, and loses its tail once.
 #[test]
 fn a_message_as_the_rfc_shows_it() {
     for role in ROLES {
@@ -34,7 +34,7 @@ fn a_message_as_the_rfc_shows_it() {
     }
 }
 
-/// PMD-28, PMD-30: fragments can be decompressed as they come, RSV1 is on the first, and only the last loses the tail.
+/// PMD-28, PMD-30: fragments can be decompressed as they arrive, RSV1 is on the first, and only the last loses the tail.
 #[test]
 fn a_message_in_fragments() {
     for role in ROLES {
@@ -84,7 +84,7 @@ fn a_message_in_fragments() {
     }
 }
 
-/// PMD-27: control frames are not compressed, also inside a compressed message.
+/// PMD-27: control frames are not compressed, not even inside a compressed message.
 #[test]
 fn control_frames_stay_as_they_are() {
     for role in ROLES {
@@ -102,7 +102,8 @@ fn control_frames_stay_as_they_are() {
     }
 }
 
-/// PMD-31: an empty message is one octet or uncompressed, first or later, and so is a last fragment with nothing left.
+/// PMD-31: an empty message is one octet or uncompressed, whether it is the first or a later one, and so is a last fragment with
+/// no content left.
 #[test]
 fn empty_messages() {
     for role in ROLES {
@@ -150,7 +151,7 @@ fn no_context_takeover() {
             assert_eq!(alone.as_deref(), Some(text.as_bytes()));
         }
     }
-    // It is up to the sender to do so without having agreed to it.
+    // A sender may do so without having negotiated it.
     let mut connection = connection(Role::Client, PLAIN, DeflateConfig::new());
     let text = json(400, 0);
     for _ in 0..2 {
@@ -175,7 +176,7 @@ fn distances_stay_in_the_window() {
                 let mut connection = connection(role, params, config);
                 let mut inflater = Inflater::default();
                 for i in 0..60 {
-                    // Noise that comes again at all distances up to beyond the window.
+                    // Noise that repeats at all distances, up to beyond the window.
                     let len = [10, 100, 700][i % 3];
                     let mut message = noise[..len].to_vec();
                     message.extend_from_slice(json(rng.below(900 << (bits - 9)), i).as_bytes());
@@ -195,7 +196,7 @@ fn distances_stay_in_the_window() {
     }
 }
 
-/// PMD-20: a window of 8 is never compressed with, though a peer may have one.
+/// PMD-20: a window of 8 bits is never used to compress, though a peer may request one.
 #[test]
 fn no_window_of_8() {
     for role in ROLES {
@@ -211,9 +212,9 @@ fn no_window_of_8() {
     }
 }
 
-/// PMD-44: short and incompressible messages go as they are, and those behind them are as good as before.
+/// PMD-44: short and incompressible messages are sent as they are, and do not affect how later ones are compressed.
 #[test]
-fn messages_that_are_not_worth_it() {
+fn messages_that_are_not_worth_compressing() {
     let mut rng = Rng::new(44);
     for role in ROLES {
         for params in [
@@ -251,7 +252,7 @@ fn messages_that_are_not_worth_it() {
     }
 }
 
-/// PMD-44, PMD-45: single messages, whole or in fragments, can be exempted.
+/// PMD-44, PMD-45: single messages, whole or in fragments, can be excluded from compression.
 #[test]
 fn exempted_messages() {
     let text = json(1000, 0);
@@ -273,7 +274,7 @@ fn exempted_messages() {
                 ));
                 outbound.feed(Fragment::last("")).unwrap();
                 outbound.feed(Fragment::more(&text)).unwrap();
-                // The first fragment has decided.
+                // The first fragment decided.
                 outbound
                     .feed(Outgoing::from(Fragment::last(&text)).uncompressed())
                     .unwrap();
@@ -293,7 +294,7 @@ fn exempted_messages() {
     }
 }
 
-/// A message that is refused has not been compressed, either: the next one does not refer to it.
+/// A refused message was not compressed either: the next message does not refer to it.
 #[test]
 fn refused_messages_leave_no_trace() {
     for role in ROLES {
@@ -344,9 +345,9 @@ fn hello() {
     }
 }
 
-/// PMD-19: a client to which its context is forbidden sends messages that stand for themselves.
+/// PMD-19: a client that must not keep its context sends messages that can be read on their own.
 #[test]
-fn a_client_obeys() {
+fn a_client_respects_no_context_takeover() {
     let params = DeflateParams::new().client_context_takeover(ContextTakeover::Forbid);
     let mut connection = connection(Role::Client, params, everything());
     for i in 0..3 {

@@ -1,8 +1,8 @@
-//! What a caller that waits to write makes of what arrives (DRV-20).
+//! What happens to received data while a caller waits to write (DRV-20).
 
 use super::{ends::ended, *};
 
-/// A connection whose peer takes nothing, to which this arrives.
+/// A connection whose peer takes nothing, and that receives these bytes.
 fn blocked(config: &Config, role: Role, waiting: Vec<u8>) -> World {
     let mut world = World::with(role, config);
     world.connection.feed(vec![0; 1 << 20]).unwrap();
@@ -11,7 +11,7 @@ fn blocked(config: &Config, role: Role, waiting: Vec<u8>) -> World {
     world
 }
 
-/// The end of the transport ends the wait, and the events before it still come.
+/// The end of the transport ends the wait, and earlier events are still delivered.
 #[test]
 fn the_end_of_the_transport_ends_the_wait() {
     for (waiting, got) in [

@@ -4,7 +4,7 @@ use websocket_proto::Fragment;
 
 use super::*;
 
-/// Waits with a `send` until everything is written; a message may be left in the receive buffer.
+/// Waits in a `send` until everything is written; a message may remain in the receive buffer.
 pub(super) fn flush(world: &mut World) -> Step {
     world.driver().turn();
     for _ in 0..1000 {
@@ -17,7 +17,7 @@ pub(super) fn flush(world: &mut World) -> Step {
     panic!("it spins");
 }
 
-/// Waits with a `send` until the end. Returns when that is.
+/// Waits in a `send` until the end. Returns the time of the end.
 pub(super) fn ended(world: &mut World) -> u64 {
     loop {
         match flush(world) {
@@ -33,7 +33,7 @@ pub(super) fn ended(world: &mut World) -> u64 {
     }
 }
 
-/// DRV-02: a failed write ends one direction; what has arrived is delivered, with the peer's Close.
+/// DRV-02: a failed write ends one direction; what has arrived is delivered, including the peer's Close.
 #[test]
 fn a_failed_write_ends_one_direction() {
     for (closes, ended) in [(true, Ok(())), (false, Ok(())), (true, Err(())), (false, Err(()))] {
@@ -68,7 +68,7 @@ fn a_failed_write_ends_one_direction() {
     }
 }
 
-/// DRV-02: and it goes on for a bounded time only, in which answers are accepted and dropped.
+/// DRV-02: reading then continues for a bounded time, in which answers are accepted and dropped.
 #[test]
 fn after_a_failed_write_reading_is_bounded() {
     let mut world = World::new(Role::Client, Timers::new());
@@ -91,8 +91,8 @@ fn after_a_failed_write_reading_is_bounded() {
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
 }
 
-/// CL-21, DRV-17: after the end was told, what a read still brings changes nothing. A loop whose operations complete later may
-/// have one under way.
+/// CL-21, DRV-17: after the end was reported, data from a late read changes nothing. A loop whose operations complete later may
+/// have one in flight.
 #[test]
 fn after_the_end_nothing_that_arrives_counts() {
     for (role, delivery) in ROLES
@@ -115,7 +115,7 @@ fn after_the_end_nothing_that_arrives_counts() {
     }
 }
 
-/// DRV-20: after a failed write, the peer's Close is all that there was to wait for.
+/// DRV-20: after a failed write, only the peer's Close is still awaited.
 #[test]
 fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
     let mut world = World::new(Role::Client, Timers::new());
@@ -129,7 +129,7 @@ fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
 
 /// DRV-17: the write side is shut down once.
 #[test]
-fn to_shut_down_is_told_once() {
+fn shutdown_is_requested_once() {
     for role in ROLES {
         let mut world = World::new(role, Timers::new());
         world.waiting = wire::close(role.peer(), 1000, "");
@@ -146,10 +146,10 @@ fn to_shut_down_is_told_once() {
     }
 }
 
-/// SEC-16: the write side is shut down before the end, however that came about, so that TLS can say so. A transport that
-/// has failed is left alone.
+/// SEC-16: the write side is shut down before the end, whatever its cause, so that TLS can send its `close_notify`. A transport
+/// that has failed is left alone.
 #[test]
-fn whatever_ends_is_shut_down() {
+fn every_end_is_preceded_by_a_shutdown() {
     let half = [0x81];
     for role in ROLES {
         for (waiting, ended, timers, expected) in [
@@ -177,9 +177,9 @@ fn whatever_ends_is_shut_down() {
     }
 }
 
-/// DRV-20: a caller that waits to write also reads, as much as fits, and loses none of it.
+/// DRV-20: a caller that waits to write also reads, as much as fits, and loses nothing.
 #[test]
-fn who_waits_to_write_also_reads() {
+fn a_caller_that_waits_to_write_also_reads() {
     let mut world = World::new(Role::Server, keepalive(200, 300));
     world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.room = Some(0);
@@ -188,7 +188,7 @@ fn who_waits_to_write_also_reads() {
     assert!(matches!(flush(&mut world), Step::Wait(Some(_))));
     let read = messages.len() - world.waiting.len();
     assert!((10_000..20_000).contains(&read), "{read}");
-    // Nothing more fits, which is no silence of the peer.
+    // Nothing more fits, which does not count as silence of the peer.
     for n in 1..100 {
         world.now = n * 100;
         assert!(matches!(flush(&mut world), Step::Wait(Some(_))), "at {n}");
@@ -222,10 +222,10 @@ fn the_close_of_the_peer_ends_the_wait_to_write() {
     }
 }
 
-/// DRV-20: two ends that each send a long message at once, and then receive, do not block each other: what is there of a
-/// message goes to its own buffer, and what follows it is not lost.
+/// DRV-20: two ends that each send a long message at once, and then receive, do not block each other: the part of a message that
+/// has arrived moves to its own buffer, and what follows it is not lost.
 #[test]
-fn a_long_message_is_received_by_one_who_waits_to_write() {
+fn a_long_message_is_received_while_waiting_to_write() {
     for (kind, has_ping) in [(BINARY, false), (TEXT, false), (TEXT, true)] {
         let mut world = World::new(Role::Client, Timers::new());
         world.connection.feed(vec![0; 1 << 20]).unwrap();
@@ -234,11 +234,11 @@ fn a_long_message_is_received_by_one_who_waits_to_write() {
         let (first, rest) = payload.split_at(300_000);
         world.waiting = wire::frame(Role::Server, kind, first);
         if has_ping {
-            // An event of its own, beyond which nothing is looked at.
+            // An event that stops parsing until it is taken.
             world.waiting.extend(wire::ping(Role::Server, b"ping"));
         }
         world.waiting.extend(wire::frame(Role::Server, FIN, rest));
-        world.waiting.extend(wire::text(Role::Server, "behind"));
+        world.waiting.extend(wire::text(Role::Server, "after"));
         for _ in 0..3 {
             assert!(matches!(flush(&mut world), Step::Wait(Some(_))));
             assert_eq!(world.waiting.is_empty(), !has_ping);
@@ -253,13 +253,13 @@ fn a_long_message_is_received_by_one_who_waits_to_write() {
             "binary"
         };
         assert!(world.got[0] == expected, "{} bytes", world.got[0].len());
-        assert_eq!(world.got[1], "behind");
+        assert_eq!(world.got[1], "after");
     }
 }
 
-/// DRV-16, DRV-20: what a caller that waits to write has read, but not looked at, is progress of an unfinished message.
+/// DRV-16, DRV-20: bytes that a caller has read while waiting to write, but not looked at, are progress of an unfinished message.
 #[test]
-fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
+fn a_message_that_keeps_arriving_during_a_flush_is_not_given_up() {
     let timers = Timers::new().message(millis(1000)).write(None);
     let mut world = World::new(Role::Server, timers);
     world.waiting = wire::frame(Role::Client, TEXT, b"it ");
@@ -267,12 +267,12 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     world.room = Some(0);
     world.connection.feed("an answer").unwrap();
     for _ in 0..20 {
-        world.waiting = wire::frame(Role::Client, wire::CONTINUATION, b"goes on ");
+        world.waiting = wire::frame(Role::Client, wire::CONTINUATION, b"continues ");
         assert!(matches!(flush(&mut world), Step::Wait(_)));
         assert_eq!(world.connection.close_info(), None, "at {}", world.now);
         world.now += 500;
     }
-    // The end of the message is progress, too, however long nobody looks at it.
+    // The end of the message is progress, too, no matter how late it is looked at.
     world.waiting = wire::frame(Role::Client, FIN | wire::CONTINUATION, b"and ends");
     for _ in 0..4 {
         flush(&mut world);
@@ -281,7 +281,7 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     world.turn();
     assert_eq!(world.got.len(), 1);
 
-    // Where nothing arrives, it is given up by the caller that receives.
+    // If nothing arrives, the caller that receives gives it up.
     world.waiting = wire::frame(Role::Client, TEXT, b"it ");
     world.turn();
     let begun = world.now;
@@ -290,8 +290,8 @@ fn a_message_that_goes_on_arriving_during_a_flush_is_not_given_up() {
     assert_eq!(failure, Some(ProtocolError::TimedOut(Timer::Message)));
 }
 
-/// DRV-02, DRV-20: a flush that gives up a peer which takes nothing, while no more fits to be read, ends one direction: the
-/// messages that it had no room for are received afterwards.
+/// DRV-02, DRV-20: a flush gives up a peer that takes nothing, while nothing more fits into the receive buffer. This ends one
+/// direction: the messages that did not fit are received afterwards.
 #[test]
 fn a_flush_that_gives_up_leaves_what_did_not_fit() {
     let mut world = World::new(Role::Server, Timers::new().write(millis(1000)));
@@ -313,7 +313,7 @@ fn a_flush_that_gives_up_leaves_what_did_not_fit() {
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Write)));
 }
 
-/// DRV-16: a long message that was read to its end while somebody waits to write makes no progress any more, and need not.
+/// DRV-16: a long message that was read to its end while a caller waits to write makes no more progress, and need not.
 #[test]
 fn a_message_that_waits_to_be_taken_is_not_unfinished() {
     let timers = Timers::new().message(millis(1000)).write(millis(100_000));
@@ -335,9 +335,9 @@ fn a_message_that_waits_to_be_taken_is_not_unfinished() {
     assert_eq!(world.got, ["binary"]);
 }
 
-/// DRV-07, DRV-17: when a writer has given the peer up, a reader that comes late to a flood ends with the same deadline.
+/// DRV-07, DRV-17: when a writer has given up the peer, a reader that comes late to a flood ends with the same deadline.
 #[test]
-fn the_end_names_the_deadline_that_the_writer_was_told() {
+fn the_end_names_the_deadline_that_the_writer_reported() {
     let mut world = World::new(Role::Server, Timers::new().write(millis(1000)));
     world.until(1);
     world.room = Some(0);
@@ -354,7 +354,7 @@ fn the_end_names_the_deadline_that_the_writer_was_told() {
                 _ => break,
             }
         }
-        // What is told once more begins the time of the closing handshake.
+        // Reporting the same time again starts the time of the closing handshake.
         world.driver().at_write(ms(now));
     }
     let _ = world.driver().next_write();

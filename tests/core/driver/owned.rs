@@ -1,11 +1,11 @@
-//! Owned buffers: output that is taken away and confirmed later, and receive buffers that were filled elsewhere.
+//! Owned buffers: output that is taken and confirmed later, and receive buffers that were filled elsewhere.
 
 use bytes::Bytes;
 use websocket_proto::{Buf, Limits, OwnedOutput, RecvBuffer};
 
 use super::*;
 
-/// Writes some of what was taken.
+/// Writes part of the taken output.
 fn write(output: &mut OwnedOutput, n: usize, written: &mut Vec<u8>) {
     for _ in 0..n {
         written.push(output.chunk()[0]);
@@ -13,9 +13,9 @@ fn write(output: &mut OwnedOutput, n: usize, written: &mut Vec<u8>) {
     }
 }
 
-/// DRV-11: what was taken counts until it is confirmed, and what is queued meanwhile comes after it.
+/// DRV-11: taken output counts until it is confirmed, and what is queued in the meantime comes after it.
 #[test]
-fn output_that_was_taken_counts_until_it_is_confirmed() {
+fn taken_output_counts_until_it_is_confirmed() {
     let limits = Limits::new().output_high_water(10);
     let mut connection = Connection::new(Role::Server, &Config::new().limits(limits));
     connection.feed("one").unwrap();
@@ -42,7 +42,7 @@ fn output_that_was_taken_counts_until_it_is_confirmed() {
     assert_eq!(driver.outbound().queued(), 8);
     assert_eq!(driver.next(inbound), Step::Write);
     let mut output = driver.take_output();
-    assert_eq!(output.remaining(), 8, "the rest, and what came later");
+    assert_eq!(output.remaining(), 8, "the rest, and what was queued later");
     write(&mut output, 8, &mut written);
     driver.return_output(output);
     assert_eq!(written, b"\x81\x03one\x81\x03two");
@@ -51,7 +51,7 @@ fn output_that_was_taken_counts_until_it_is_confirmed() {
     assert_eq!(driver.next(inbound), Step::Read);
 }
 
-/// DRV-11, SEC-09: whatever is queued between two writes, and however much each writes, the bytes are the same as without it.
+/// DRV-11, SEC-09: whatever is queued between two writes, and however much each writes, the bytes stay the same.
 #[test]
 fn nothing_is_lost_or_reordered() {
     for seed in 0..300_u32 {
@@ -94,7 +94,7 @@ fn nothing_is_lost_or_reordered() {
         let rest = connections[0].output();
         written.extend(rest.copy_to_bytes(rest.remaining()));
         let whole = connections[1].output();
-        // Beside writes, more Pings are answered: only as many as may wait are the same.
+        // During writes, more Pings are answered: only the number that may be queued is the same.
         let (whole, written) = (
             wire::parse(&whole.copy_to_bytes(whole.remaining())).0,
             wire::parse(&written).0,
@@ -108,9 +108,9 @@ fn nothing_is_lost_or_reordered() {
     }
 }
 
-/// DRV-11: output that is dropped, or comes from another connection, ends the sending direction, and is not lost unnoticed.
+/// DRV-11: output that is dropped, or comes from another connection, ends the sending direction, and the loss is reported.
 #[test]
-fn output_that_does_not_come_back_ends_the_connection() {
+fn output_that_is_not_returned_ends_the_connection() {
     let mut world = World::new(Role::Server, Timers::new());
     world.connection.feed("dropped").unwrap();
     drop(world.driver().take_output());
@@ -128,7 +128,7 @@ fn output_that_does_not_come_back_ends_the_connection() {
     assert_eq!(world.driver().write_outcome(), Err(ProtocolError::ConnectionLost));
     assert!(world.driver().drops_output());
 
-    // What comes back after the connection is over has no effect.
+    // Output that is returned after the connection ended has no effect.
     let mut world = World::new(Role::Server, Timers::new());
     world.connection.feed("too late").unwrap();
     let output = world.driver().take_output();
@@ -139,7 +139,7 @@ fn output_that_does_not_come_back_ends_the_connection() {
     assert_eq!(world.connection.output().len(), 0);
 }
 
-/// A payload that goes out from where it lies is handed out without a copy; a chunk has no more than one write may have.
+/// A payload that is sent without copying is handed out without a copy; a chunk is no longer than one write may be.
 #[test]
 fn payloads_are_not_copied() {
     let payload = Bytes::from(vec![7; 200_000]);
@@ -163,9 +163,9 @@ fn payloads_are_not_copied() {
     }
 }
 
-/// Bytes that were received elsewhere are taken over with their buffer, wherever they are cut.
+/// Bytes that were received elsewhere are adopted with their buffer, wherever they are cut.
 #[test]
-fn a_filled_buffer_is_taken_over() {
+fn a_filled_buffer_is_adopted() {
     let messages = [3, 300, 70_000, 0, 130].map(|len| wire::binary(Role::Server, &wire::sample(len)));
     let bytes = messages.concat();
     for step in [1, 7, 100, 1000, 4000] {
@@ -203,7 +203,7 @@ fn a_filled_buffer_is_taken_over() {
 
 /// DRV-09: with a high water mark of 0, one message at a time is queued.
 #[test]
-fn a_mark_of_zero_is_the_least() {
+fn a_mark_of_zero_queues_one_message() {
     let limits = Limits::new().output_high_water(0);
     let mut connection = Connection::new(Role::Server, &Config::new().limits(limits));
     for _ in 0..2 {
@@ -216,7 +216,7 @@ fn a_mark_of_zero_is_the_least() {
 
 /// DRV-15: a flood of prepared messages of any length takes no more memory than the mark promises.
 #[test]
-fn prepared_messages_count_with_what_keeps_track_of_them() {
+fn prepared_messages_count_with_their_bookkeeping() {
     const MARK: usize = 1 << 20;
     for len in [0, 1, 16, 100, 1000, 4092, 4093, 5000] {
         let prepared = PreparedMessage::binary(vec![1; len]);

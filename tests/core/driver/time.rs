@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// DRV-01: what waits is read before a deadline about the peer is judged, however late the caller comes.
+/// DRV-01: available bytes are read before a deadline about the peer is judged, however late the caller comes.
 #[test]
-fn what_waits_is_read_before_a_deadline_is_judged() {
+fn available_bytes_are_read_before_a_deadline_is_judged() {
     let timers = [
         keepalive(200, 300),
         Timers::new().idle(millis(450)),
@@ -33,9 +33,9 @@ fn what_waits_is_read_before_a_deadline_is_judged() {
     }
 }
 
-/// DRV-01: what a runtime learns of only while others have their turn is read, too.
+/// DRV-01: bytes that a runtime notices only after other tasks had their turn are read, too.
 #[test]
-fn a_runtime_that_learns_late_has_a_grace() {
+fn a_runtime_that_notices_late_gets_a_grace_period() {
     let mut world = World::new(Role::Server, keepalive(200, 300));
     world.until(210);
     world.now = 1210;
@@ -44,13 +44,13 @@ fn a_runtime_that_learns_late_has_a_grace() {
     assert_eq!(world.until(1215), None);
     assert_eq!(world.got, ["here"]);
 
-    // A caller that is punctual needs none.
+    // A punctual caller needs no grace period.
     let mut world = World::new(Role::Server, keepalive(200, 300));
     assert_eq!(world.until(2000), Some(500));
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Keepalive)));
 }
 
-/// DRV-01: the peer's Close that lies in the transport counts, though the time for it is long over.
+/// DRV-01: the peer's Close counts if it has arrived at the transport, even long after its deadline.
 #[test]
 fn a_close_that_has_arrived_is_in_time() {
     for role in ROLES {
@@ -66,9 +66,9 @@ fn a_close_that_has_arrived_is_in_time() {
     }
 }
 
-/// DRV-01, SEC-11: a flood does not put off the end of the closing handshake, whether it is discarded or delivered.
+/// DRV-01, SEC-11: a flood does not delay the end of the closing handshake, whether it is discarded or delivered.
 #[test]
-fn a_flood_does_not_put_off_the_end() {
+fn a_flood_does_not_delay_the_end() {
     for fails in [false, true] {
         let mut world = World::new(Role::Server, Timers::new());
         if fails {
@@ -79,7 +79,7 @@ fn a_flood_does_not_put_off_the_end() {
         let ended = (0..40_000).find(|n| {
             world.now = n / 4;
             world.waiting.extend(wire::text(Role::Client, "flood"));
-            // One message of it for each turn, as a caller that returns with each of them.
+            // One message of the flood in each turn, like a caller that returns after each message.
             world.driver().turn();
             for _ in 0..4 {
                 world.take_events();
@@ -97,7 +97,7 @@ fn a_flood_does_not_put_off_the_end() {
     }
 }
 
-/// DRV-03, DRV-05: the closing handshake has its time from the written Close; before that, progress counts.
+/// DRV-03, DRV-05: the time of the closing handshake starts when the Close is written; before that, progress counts.
 #[test]
 fn the_close_deadline_begins_when_the_close_is_written() {
     let mut world = World::new(Role::Server, Timers::new());
@@ -115,7 +115,7 @@ fn the_close_deadline_begins_when_the_close_is_written() {
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Close)));
 }
 
-/// DRV-05: the closing handshake has its own time, also if it begins while an answer to a keepalive Ping is waited for.
+/// DRV-05: the closing handshake has its own time, even if it begins while the answer to a keepalive Ping is awaited.
 #[test]
 fn the_close_deadline_is_not_that_of_the_answer_to_a_ping() {
     for role in ROLES {
@@ -128,9 +128,9 @@ fn the_close_deadline_is_not_that_of_the_answer_to_a_ping() {
     }
 }
 
-/// DRV-03, DRV-05: a peer that takes nothing has no longer than the closing handshake may take, or than `write`.
+/// DRV-03, DRV-05: a peer that takes nothing gets at most the time of the closing handshake, or of `write`.
 #[test]
-fn a_close_that_is_never_taken_is_given_up() {
+fn a_close_that_cannot_be_written_is_given_up() {
     for (write, ended, timer) in [(30_000, 15_000, Timer::Close), (1_000, 11_000, Timer::Write)] {
         let mut world = World::new(Role::Server, Timers::new().write(millis(write)));
         world.until(10_000);
@@ -146,8 +146,8 @@ fn a_close_that_is_never_taken_is_given_up() {
     }
 }
 
-/// DRV-04: a silent peer that answers at once is pinged at every interval, and one that sends now and then is pinged between 1
-/// and 1.25 times the interval after its last byte.
+/// DRV-04: a silent peer that answers at once is pinged at every interval, and a peer that sends from time to time is pinged
+/// between 1 and 1.25 times the interval after its last byte.
 #[test]
 fn pings_come_whenever_the_peer_was_silent() {
     for (interval, pong) in [
@@ -190,9 +190,9 @@ fn pings_come_whenever_the_peer_was_silent() {
     }
 }
 
-/// DRV-04: the wait for the answer begins when the Ping is written; a peer that is busy reading is not dead.
+/// DRV-04: the wait for the answer begins when the Ping is written; a peer that is slow to read is not dead.
 #[test]
-fn a_ping_that_waits_needs_no_answer() {
+fn a_queued_ping_needs_no_answer() {
     let mut world = World::new(Role::Server, keepalive(1000, 3000));
     world.connection.feed(vec![0; 1 << 20]).unwrap();
     world.room = Some(0);
@@ -205,7 +205,7 @@ fn a_ping_that_waits_needs_no_answer() {
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Keepalive)));
 }
 
-/// DRV-10: no value of any timer panics, spins or hangs; zero is a millisecond, and the longest one is none.
+/// DRV-10: no value of any timer panics, spins or hangs; zero means one millisecond, and the longest one means no deadline.
 #[test]
 fn no_timer_panics_or_spins() {
     let timers = |value: Option<Duration>| {
@@ -239,7 +239,7 @@ fn no_timer_panics_or_spins() {
     }
 }
 
-/// DRV-03: the time of the closing handshake is its own, also if it begins during the wait for the answer to a Ping.
+/// DRV-03: the closing handshake has its own time, even if it begins during the wait for the answer to a Ping.
 #[test]
 fn a_close_deadline_is_not_that_of_a_ping() {
     let timers = keepalive(1000, 20_000).idle(millis(1500)).close(millis(500));
@@ -248,7 +248,7 @@ fn a_close_deadline_is_not_that_of_a_ping() {
     assert_eq!(world.outcome(), Err(ProtocolError::TimedOut(Timer::Idle)));
 }
 
-/// DRV-12: a writer keeps its own deadline, also if nobody reads.
+/// DRV-12: a writer enforces its own deadline, even if nobody reads.
 #[test]
 fn a_writer_alone_keeps_its_deadline() {
     let mut world = World::new(Role::Server, Timers::new().write(millis(500)));
@@ -275,7 +275,7 @@ fn a_writer_alone_keeps_its_deadline() {
         world.driver().write_outcome(),
         Err(ProtocolError::TimedOut(Timer::Write))
     );
-    // Whoever reads after all still gets what has arrived, and then the same failure.
+    // A caller that reads after all still gets what has arrived, and then the same failure.
     world.waiting = wire::text(Role::Client, "last words");
     assert_eq!(world.until(600), Some(500));
     assert_eq!(world.got, ["last words"]);
@@ -284,7 +284,7 @@ fn a_writer_alone_keeps_its_deadline() {
     assert_eq!(closure.failure, Some(ProtocolError::TimedOut(Timer::Write)));
 }
 
-/// DRV-16: a message that makes no progress ends the connection, with 1008; one that does is waited for.
+/// DRV-16: a message that makes no progress ends the connection with 1008; one that makes progress is awaited.
 #[test]
 fn an_unfinished_message_has_a_deadline() {
     let begun: [Vec<u8>; 3] = [
@@ -300,7 +300,7 @@ fn an_unfinished_message_has_a_deadline() {
         world.waiting.clone_from(begun);
         world.now = 1000;
         assert_eq!(world.until(20_000), None);
-        // A Ping between fragments is no progress.
+        // A Ping between fragments does not count as progress.
         if begun.len() < 100 {
             world.waiting = wire::ping(Role::Client, b"x");
         }
@@ -324,7 +324,7 @@ fn an_unfinished_message_has_a_deadline() {
     assert_eq!(world.connection.ready_state(), ReadyState::Open, "it is finished");
 }
 
-/// DRV-16: of a message that has arrived, nothing is unfinished, also if the application has not taken it yet.
+/// DRV-16: a message that has arrived completely is not unfinished, even if the application has not taken it yet.
 #[test]
 fn a_message_that_was_not_taken_is_not_unfinished() {
     for fragments in [false, true] {

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// DRV-19: one write is given a bounded part of what waits.
+/// DRV-19: one write gets a bounded part of the queue.
 #[test]
-fn a_write_is_given_a_bounded_part() {
+fn a_write_gets_a_bounded_part_of_the_queue() {
     let mut connection = Connection::new(Role::Server, &Config::new());
     for len in [10, 5000, 100_000, 10] {
         connection.feed(vec![1; len]).unwrap();
@@ -23,15 +23,15 @@ fn a_write_is_given_a_bounded_part() {
     assert_eq!(written, total);
 }
 
-/// DRV-07: what one direction changes for the other is told, once, and only if that waits.
+/// DRV-07: a change that one direction makes for the other is reported once, and only if the other waits.
 #[test]
-fn each_direction_says_whom_it_wakes() {
+fn each_direction_reports_whom_it_wakes() {
     let mut world = World::new(Role::Server, Timers::new());
     assert_eq!(world.turn(), Step::Wait(None));
-    assert!(!world.driver().has_waiting(), "whose turn it was");
+    assert!(!world.driver().has_waiting(), "the one whose turn it was");
     world.room = Some(0);
     world.connection.feed("x").unwrap();
-    // The writer: it blocks, and there is a deadline now that the reader is to watch.
+    // The writer blocks, and now there is a deadline that the reader must watch.
     let driver = world.driver();
     driver.writable();
     assert_eq!(driver.next_write(), Step::Write);
@@ -43,7 +43,7 @@ fn each_direction_says_whom_it_wakes() {
     let wakes = driver.wakes();
     assert!(wakes.reader && !wakes.writer, "once");
     assert!(!driver.wakes().reader);
-    // The reader finds room again and writes: the writer is told.
+    // The reader finds room again and writes: the writer is woken.
     world.room = Some(100);
     assert_eq!(world.turn(), Step::Wait(None));
     assert!(world.driver().has_waiting());
@@ -61,7 +61,7 @@ fn each_direction_says_whom_it_wakes() {
     assert_eq!(world.driver().next_write(), Step::Ended);
 }
 
-/// DRV-07: one timer serves both: a writer that it wakes for the reader passes that on.
+/// DRV-07: one timer serves both: a writer that is woken by the reader's timer passes that on.
 #[test]
 fn the_timer_of_the_reader_is_not_lost() {
     let mut world = World::new(Role::Server, keepalive(200, 300).write(millis(10_000)));
@@ -79,7 +79,7 @@ fn the_timer_of_the_reader_is_not_lost() {
     assert!(wakes.reader && !wakes.writer);
 }
 
-/// DRV-11: an operation that is under way is not asked for again, whatever becomes due.
+/// DRV-11: an operation in flight is not requested again, whatever becomes due.
 #[test]
 fn operations_that_complete_later_are_started_once() {
     let mut world = World::new(Role::Server, keepalive(200, 300));
@@ -114,9 +114,9 @@ fn operations_that_complete_later_are_started_once() {
     assert_eq!(driver.next(inbound), Step::Time);
 }
 
-/// DRV-11: a peer that has closed and ended its side may still read: a write that is under way then is waited for.
+/// DRV-11: a peer that has closed and ended its side may still read: a write in flight at that time is awaited.
 #[test]
-fn a_write_under_way_is_waited_for() {
+fn a_write_in_flight_is_awaited() {
     for gives_up in [false, true] {
         let mut connection = Connection::new(Role::Server, &Config::new());
         connection.receive(&[wire::text(Role::Client, "x"), wire::close(Role::Client, 1000, "")].concat());
@@ -147,7 +147,7 @@ fn a_write_under_way_is_waited_for() {
     }
 }
 
-/// DRV-13: a turn is bounded, also if every read brings a message.
+/// DRV-13: a turn is bounded, even if every read brings a message.
 #[test]
 fn a_turn_is_bounded() {
     for delivered in [true, false] {
@@ -173,8 +173,8 @@ fn a_turn_is_bounded() {
     }
 }
 
-/// DRV-20, DRV-13: a loop that answers leaves events while the output is full, reads no more than fits, and goes on with
-/// them when there is room, though nothing tells it that the transport is readable.
+/// DRV-20, DRV-13: a loop that answers leaves events while the output is full, reads no more than fits, and continues with them
+/// once there is room, although nothing reports that the transport is readable.
 #[test]
 fn events_are_left_while_the_output_is_full() {
     let config = Config::new()
@@ -203,10 +203,7 @@ fn events_are_left_while_the_output_is_full() {
         }
         let step = driver.next(inbound);
         if step == Step::Read {
-            assert!(
-                !inbound.space().is_empty(),
-                "what is read into no space looks like the end"
-            );
+            assert!(!inbound.space().is_empty(), "a read into no space looks like the end");
         }
         match step {
             Step::Read | Step::Write | Step::Time | Step::Shutdown | Step::Flush => assert!(world.perform(step)),
@@ -214,7 +211,7 @@ fn events_are_left_while_the_output_is_full() {
                 assert!(world.connection.output().len() < 2000);
                 turns += 1;
                 if turns % 2 == 0 {
-                    // Silence is not judged meanwhile: it is this side that does not read.
+                    // Silence is not judged in the meantime: it is this side that does not read.
                     world.now += 1000;
                     let now = ms(world.now);
                     world.driver().at(now);
@@ -238,7 +235,7 @@ fn events_are_left_while_the_output_is_full() {
     assert!(turns > 100, "{turns}");
 }
 
-/// The halves that two tasks own, and the connection of them.
+/// The halves, and the connection made from them, can be owned by two tasks.
 #[test]
 fn halves_can_be_owned_by_two_tasks() {
     fn is_send<T: Send>(_: &T) {}
@@ -258,16 +255,16 @@ fn halves_can_be_owned_by_two_tasks() {
     assert_eq!(connection.next_event(), Ok(Some(Event::Close(None))));
 }
 
-/// A connection is no larger than it was without a driver.
+/// A connection stays small, although it contains its driver.
 #[test]
 fn a_connection_is_small() {
-    // Whether its end was logged.
+    // A flag that its end was logged, with padding.
     let logged = if cfg!(feature = "tracing") { 8 } else { 0 };
     assert!(size_of::<Connection>() <= 528 + logged, "{}", size_of::<Connection>());
 }
 
-/// Halves of two connections that were put together by mistake do harm to nobody else: they judge what comes by the rules of the
-/// one, answer through the other, and come to an end.
+/// Halves of two connections that were combined by mistake harm nobody else: they judge input by the rules of one connection,
+/// answer through the other, and come to an end.
 #[test]
 fn swapped_halves_come_to_an_end() {
     let input = [
@@ -300,8 +297,8 @@ fn swapped_halves_come_to_an_end() {
     }
 }
 
-/// DRV-07, DRV-12: what another task queues while the reader waits concerns the reader, which writes it and watches its
-/// deadline, also if nobody has had a turn since.
+/// DRV-07, DRV-12: when another task queues something while the reader waits, the reader is woken: it writes it and watches its
+/// deadline, even if nobody has had a turn since.
 #[test]
 fn a_reader_that_waits_is_woken_for_what_is_queued() {
     for queue in [
@@ -316,6 +313,6 @@ fn a_reader_that_waits_is_woken_for_what_is_queued() {
         assert!(!driver.has_waiting(), "nothing has changed");
         queue(&mut driver).unwrap();
         assert!(driver.has_waiting() && driver.wakes().reader);
-        assert!(!driver.has_waiting(), "that is told once");
+        assert!(!driver.has_waiting(), "it is reported once");
     }
 }

@@ -1,4 +1,4 @@
-//! FR: lengths of payloads, as they are announced, sent and bounded.
+//! FR: payload lengths: announced, sent and limited.
 
 use websocket_proto::{Config, Connection, Delivery, Fragment, Limits, ProtocolError, Role, frame::FrameError};
 
@@ -7,7 +7,7 @@ use crate::{
     wire::{self, BINARY, CONTINUATION, FIN, KEY, ROLES, TEXT, sample},
 };
 
-/// The longest message that is assembled in memory: with 32 bits shorter than the longest frame.
+/// The longest message that is assembled in memory: on 32-bit targets shorter than the longest frame.
 const LONGEST: u64 = isize::MAX as u64;
 
 /// FR-01, FR-04: lengths at both sides of each form are read in network byte order, by both roles.
@@ -22,7 +22,7 @@ fn every_length_form_is_read() {
     }
 }
 
-/// FR-05: a length of 2^63 or more fails the connection, before the key or payload is there.
+/// FR-05: a length of 2^63 or more fails the connection, before the key or payload arrives.
 #[test]
 fn the_top_bit_of_the_length_must_be_zero() {
     for role in ROLES {
@@ -50,9 +50,9 @@ fn overlong_lengths_fail_the_connection() {
     }
 }
 
-/// FR-07, FR-08, FR-10: what is sent has the shortest length form, and a mask exactly if a client sends it.
+/// FR-07, FR-08, FR-10: what is sent has the shortest length form, and a mask only if a client sends it.
 #[test]
-fn what_is_sent_takes_the_shortest_form() {
+fn what_is_sent_has_the_shortest_form() {
     for role in ROLES {
         for (len, form) in [
             (0, 0),
@@ -69,7 +69,7 @@ fn what_is_sent_takes_the_shortest_form() {
             connection.feed("x".repeat(len)).unwrap();
             connection.feed(Fragment::more(sample(len))).unwrap();
             connection.feed(Fragment::last(&sample(len))).unwrap();
-            // `take_frames` asserts that every frame has the mask and the form that it must have.
+            // `take_frames` asserts that every frame has the required mask and length form.
             let frames = take_frames(role, &mut connection);
             let firsts: Vec<u8> = frames.iter().map(|frame| frame.first).collect();
             assert_eq!(
@@ -101,7 +101,7 @@ fn huge_announced_lengths_neither_overflow_nor_allocate() {
             let error = receive(role, header).assert_failed(&[], 1009);
             assert_eq!(error, ProtocolError::FrameTooBig);
 
-            // Behind a fragment, where lengths are summed up.
+            // After a fragment, where lengths are added up.
             let fragment = wire::frame(role.peer(), TEXT, &[b'a'; 100]);
             let bytes = [fragment, wire::header(FIN | CONTINUATION, len, key)].concat();
             receive(role, bytes).assert_failed(&[], 1009);
@@ -121,7 +121,7 @@ fn huge_announced_lengths_neither_overflow_nor_allocate() {
     }
 }
 
-/// FR-23: without a limit, a message is refused from its header if it is longer than an address space of 32 bits can hold.
+/// FR-23: without a limit, a message that is too long for a 32-bit address space is refused from its header.
 #[test]
 fn messages_past_the_address_space_are_refused() {
     let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
@@ -140,7 +140,7 @@ fn messages_past_the_address_space_are_refused() {
     }
 }
 
-/// FR-23: the sum of fragments that is one past the largest message fails, and does not wrap.
+/// FR-23: a sum of fragments that exceeds the longest message by one fails, and does not wrap.
 #[test]
 fn sums_of_huge_fragments_do_not_wrap() {
     let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX >> 1);
@@ -153,7 +153,7 @@ fn sums_of_huge_fragments_do_not_wrap() {
     assert_eq!(outcome.assert_failed(&[], 1009), ProtocolError::MessageTooBig);
 }
 
-/// FR-24: memory follows the bytes that were received, whatever was announced.
+/// FR-24: memory follows the received bytes, whatever was announced.
 #[test]
 fn memory_grows_with_received_bytes_only() {
     for opcode in [TEXT, BINARY] {

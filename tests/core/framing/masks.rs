@@ -1,4 +1,4 @@
-//! FR: masks, of what is sent and of what is received.
+//! FR: masking of what is sent and received.
 
 use websocket_proto::{Config, Connection, Delivery, ProtocolError, Role};
 
@@ -7,9 +7,9 @@ use crate::{
     wire::{self, BINARY, CLOSE, CONTINUATION, FIN, KEY, PING, PONG, ROLES, TEXT, sample},
 };
 
-/// FR-08, FR-10: control frames and empty frames are no exception to masking.
+/// FR-08, FR-10: control frames and empty frames are masked like all others.
 #[test]
-fn control_frames_and_empty_frames_are_masked_as_others() {
+fn control_frames_and_empty_frames_are_masked_like_others() {
     for role in ROLES {
         let mut connection = Connection::new(role, &Config::new());
         connection.feed("").unwrap();
@@ -55,7 +55,7 @@ fn a_client_refuses_masked_frames() {
     receive(Role::Client, [first, bad].concat()).assert_failed(&[], 1002);
 }
 
-/// FR-12: a payload is unmasked right wherever the reads and the fragments cut it, in both kinds of delivery.
+/// FR-12: a payload is unmasked correctly wherever the reads and the fragments cut it, under both kinds of delivery.
 #[test]
 fn unmasking_does_not_depend_on_cuts() {
     for delivery in [Delivery::Messages, Delivery::Fragments] {
@@ -65,7 +65,7 @@ fn unmasking_does_not_depend_on_cuts() {
             let outcome = Scenario::new(Role::Server, bytes).config(&config).run();
             outcome.assert_open(&[Got::Binary(sample(len))]);
         }
-        // Fragments of all lengths modulo 4: the key begins anew in each.
+        // Fragments of all lengths modulo 4: the key starts again in each.
         let payload = sample(28);
         let (mut bytes, mut at) = (Vec::new(), 0);
         for (i, len) in [1, 2, 3, 4, 5, 6, 7].into_iter().enumerate() {
@@ -78,7 +78,7 @@ fn unmasking_does_not_depend_on_cuts() {
     }
 }
 
-/// FR-12: a long payload, which is read straight into its message, is unmasked right wherever the reads cut it.
+/// FR-12: a long payload, which is read straight into its message, is unmasked correctly wherever the reads cut it.
 #[test]
 fn long_payloads_are_unmasked_at_every_alignment() {
     let payload = sample(200_000);
@@ -86,7 +86,7 @@ fn long_payloads_are_unmasked_at_every_alignment() {
     outcome.assert_open(&[Got::Binary(payload)]);
 }
 
-/// FR-13, FR-14, FR-18: an empty frame has its key, any key will do, and every opcode may be empty.
+/// FR-13, FR-14, FR-18: an empty frame has a key, any key is accepted, and every opcode may be empty.
 #[test]
 fn empty_frames_of_every_opcode_and_any_key_are_accepted() {
     for key in [[0; 4], [0xff; 4], KEY] {

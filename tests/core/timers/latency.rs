@@ -11,7 +11,7 @@ use crate::{
     wire::{self, FIN, PONG, ROLES},
 };
 
-/// The latency is the time from the Ping to its Pong, as the clock is told, and other Pongs do not disturb it.
+/// The latency is the time from the Ping to its Pong, by the caller's clock, and other Pongs do not affect it.
 #[test]
 fn latency_is_measured() {
     for role in ROLES {
@@ -37,20 +37,20 @@ fn latency_is_measured() {
         connection.receive(&pongs[1]);
         take_events(&mut connection, &mut Vec::new()).unwrap();
         assert_eq!(connection.poll_timeout(), Some(Time::ZERO));
-        // A Pong that comes twice changes nothing.
+        // A Pong that arrives twice changes nothing.
         connection.receive(&pongs[1]);
         take_events(&mut connection, &mut Vec::new()).unwrap();
         connection.handle_timeout(at(10.25));
         assert_eq!(connection.latency(), Some(Duration::from_millis(250)));
 
-        // The next measurement has a payload of its own.
+        // The next measurement has its own payload.
         connection.measure_latency();
         let again = take_frames(role, &mut connection);
         assert_ne!(again[0].payload, frames[0].payload);
     }
 }
 
-/// A latency that cannot be measured is none: the connection is closing, or the peer's Pong has another payload.
+/// No latency is reported if it cannot be measured: the connection is closing, or the peer's Pong has another payload.
 #[test]
 fn latency_needs_an_open_connection() {
     let mut connection = Connection::new(Role::Server, &Config::new());
@@ -63,7 +63,7 @@ fn latency_needs_an_open_connection() {
     assert_eq!(connection.poll_timeout(), Some(at(6.0)), "the close deadline only");
 }
 
-/// SEC-11: a peer that answers the keepalive with the Pong is measured on the way.
+/// SEC-11: a peer that answers the keepalive Ping is measured at the same time.
 #[test]
 fn the_keepalive_measures_latency() {
     let mut clock = Clock::new(Role::Server, Timers::new().keepalive(seconds(10)));

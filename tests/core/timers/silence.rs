@@ -1,4 +1,4 @@
-//! SEC-11: peers that say nothing: the idle deadline and keepalive.
+//! SEC-11: silent peers: the idle deadline and keepalive.
 
 use core::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::{
     wire::{self, CLOSE, FIN, PING, ROLES},
 };
 
-/// SEC-11: an idle peer is given up between 1 and 1.25 times the limit after its last byte, with 1001.
+/// SEC-11: an idle peer is given up 1 to 1.25 times the limit after its last byte, with 1001.
 #[test]
 fn an_idle_peer_is_given_up() {
     for role in ROLES {
@@ -26,7 +26,7 @@ fn an_idle_peer_is_given_up() {
             let frames = take_frames(role, &mut clock.connection);
             assert_eq!(frames.len(), 1);
             assert_eq!((frames[0].opcode(), &*frames[0].payload), (CLOSE, &b"\x03\xe9"[..]));
-            // The Close is given its time, then it is over.
+            // The Close gets its time, then the connection is over.
             assert_eq!(clock.connection.ready_state(), ReadyState::Closing);
             clock.after(5.0);
             assert_eq!(clock.connection.ready_state(), ReadyState::Closed);
@@ -34,9 +34,9 @@ fn an_idle_peer_is_given_up() {
     }
 }
 
-/// SEC-11: any byte keeps an idle peer, even one of an unfinished frame; output does not.
+/// SEC-11: any received byte counts as activity, even one of an unfinished frame; output does not.
 #[test]
-fn any_byte_counts_as_life() {
+fn any_received_byte_counts_as_activity() {
     let mut clock = Clock::new(Role::Client, Timers::new().idle(seconds(8)));
     clock.receive(&wire::header(FIN | wire::BINARY, 1000, None));
     for _ in 0..500 {
@@ -53,7 +53,7 @@ fn any_byte_counts_as_life() {
     assert_eq!(clock.error, Some(ProtocolError::TimedOut(Timer::Idle)));
 }
 
-/// SEC-11: a silent peer is pinged after the interval, and given up when nothing comes in time.
+/// SEC-11: a silent peer is pinged after the interval, and given up if nothing arrives in time.
 #[test]
 fn keepalive_finds_a_dead_peer() {
     for role in ROLES {
@@ -68,14 +68,14 @@ fn keepalive_finds_a_dead_peer() {
         assert_eq!(
             clock.connection.ready_state(),
             ReadyState::Closed,
-            "a dead peer is not waited for"
+            "a dead peer is not awaited"
         );
         assert_eq!(clock.connection.close_info().expect("closed").code.value(), 1006);
         assert_eq!(clock.connection.poll_timeout(), None);
     }
 }
 
-/// SEC-11: a peer that answers is kept for ever, and so is one that sends anything else; who talks is not pinged.
+/// SEC-11: a peer that answers is kept for ever, and so is one that sends anything else; a peer that sends is not pinged.
 #[test]
 fn keepalive_keeps_a_live_peer() {
     let timers = Timers::new().keepalive(seconds(10)).pong(seconds(3));
@@ -106,7 +106,7 @@ fn keepalive_keeps_a_live_peer() {
     assert_eq!((clock.error, clock.write()), (None, 0));
 }
 
-/// SEC-11: without the pong deadline the keepalive keeps a path open, and never fails.
+/// SEC-11: without the pong deadline, keepalive keeps a path open and never fails.
 #[test]
 fn keepalive_without_pong_deadline_never_fails() {
     let mut clock = Clock::new(Role::Server, Timers::new().keepalive(seconds(10)).pong(None));
@@ -117,7 +117,8 @@ fn keepalive_without_pong_deadline_never_fails() {
     assert_eq!((clock.error, clock.connection.ready_state()), (None, ReadyState::Open));
 }
 
-/// SEC-11: two ends with keepalive stay up, in silence and when linked by single bytes; unlinked, they give up.
+/// SEC-11: two ends with keepalive stay connected, in silence and over a link that passes single bytes; once unlinked, they give
+/// up.
 #[test]
 fn keepalive_works_end_to_end() {
     let config = Config::new().timers(Timers::new().keepalive(seconds(10)).pong(seconds(5)));
