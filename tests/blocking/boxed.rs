@@ -1,4 +1,4 @@
-//! Streams whose type is not known: boxed ones, with what they can do, and with what is lost on the way.
+//! Boxed streams, whose type is unknown: with the abilities that a box keeps, and without those that it loses.
 
 use std::{
     io::{self, Read, Write},
@@ -15,7 +15,7 @@ use websocket_proto::{
 
 use crate::support::{tcp, within_seconds};
 
-/// What an application writes, since a trait object has one trait that is not an auto trait.
+/// The trait that an application would define, because a trait object allows only one trait that is not an auto trait.
 trait ReadWrite: Read + Write {}
 impl<S: Read + Write> ReadWrite for S {}
 
@@ -54,7 +54,7 @@ fn silent_server(stream: impl Stream) -> (Error, Duration) {
     (accepted.map(drop).unwrap_err(), began.elapsed())
 }
 
-/// A boxed [`Stream`] keeps its time limits, so that deadlines end a read.
+/// A boxed [`Stream`] keeps its time limits, so deadlines end a read.
 #[test]
 fn a_boxed_stream_keeps_its_time_limits() {
     within_seconds(10, || {
@@ -71,7 +71,7 @@ fn a_boxed_stream_keeps_its_time_limits() {
     });
 }
 
-/// One that can only read and write has none: a deadline is noticed when the stream has returned a few times.
+/// A stream that can only read and write has none: a deadline is noticed after the stream has returned a few times.
 #[test]
 fn a_plain_stream_has_no_time_limits() {
     within_seconds(10, || {
@@ -85,7 +85,7 @@ fn a_plain_stream_has_no_time_limits() {
                 thread::sleep(Duration::from_millis(5));
             }
         });
-        // Nor can it be shut down: the stream is dropped at once, and that is the end that the client sees.
+        // It cannot be shut down either: the stream is dropped at once, and the client sees that end.
         let _ = io::copy(&mut near, &mut io::sink());
         let (error, took) = server.join().unwrap();
         drip.join().unwrap();

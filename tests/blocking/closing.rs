@@ -40,7 +40,7 @@ fn clean(initiator: Side, code: CloseCode, reason: &str, sent: CloseCode) -> imp
     }
 }
 
-/// CL-09, CL-20, CL-24: both ends agree on how it ended.
+/// CL-09, CL-20, CL-24: both ends agree on how the connection ended.
 #[test]
 fn either_side_closes_with_code_and_reason() {
     for client_closes in [true, false] {
@@ -58,7 +58,7 @@ fn either_side_closes_with_code_and_reason() {
                 .close(CloseFrame::new(CloseCode::GOING_AWAY, "maintenance"))
                 .unwrap();
             let (texts, closure) = other.join().unwrap();
-            // Nobody waits for a deadline, nor for the other to be dropped.
+            // Neither end waits for a deadline, or for the other end to be dropped.
             assert!(began.elapsed() < Duration::from_secs(2));
             assert_eq!(texts.unwrap(), ["before the end"]);
             let closure = closure.expect("an end");
@@ -72,12 +72,12 @@ fn either_side_closes_with_code_and_reason() {
                 "{closure:?}"
             );
             assert!(matches!(closer.recv(), Ok(None)));
-            closer.close(CloseCode::NORMAL).expect("it is closed already");
+            closer.close(CloseCode::NORMAL).expect("it is already closed");
         });
     }
 }
 
-/// CL-01: a Close without a code is answered with one like it.
+/// CL-01: a Close without a code is answered with a Close without a code.
 #[test]
 fn a_close_without_code_is_clean() {
     within_seconds(10, || {
@@ -92,7 +92,7 @@ fn a_close_without_code_is_clean() {
     });
 }
 
-/// CL-11, CL-17: two Close frames that cross are all there is to it.
+/// CL-11, CL-17: two Close frames that cross complete the handshake.
 #[test]
 fn both_sides_close_at_once() {
     within_seconds(10, || {
@@ -108,13 +108,13 @@ fn both_sides_close_at_once() {
             (closing.join().unwrap(), server_code, client_code),
         ] {
             let closure = closure.expect("an end");
-            // Whoever was slower may have seen the other's Close first, and has answered that.
+            // The slower end may have received the other's Close first, and answered it.
             assert!(closure.clean && [own, peers].contains(&closure.code), "{closure:?}");
         }
     });
 }
 
-/// CL-12, CL-14: the server answers, ends its side at once, and takes no notice of what still comes.
+/// CL-12, CL-14: the server answers, ends its side at once, and ignores whatever still arrives.
 #[test]
 fn a_server_shuts_down_first() {
     within_seconds(10, || {
@@ -163,9 +163,9 @@ fn a_client_waits_for_the_server_to_shut_down() {
     });
 }
 
-/// CL-15: messages that arrive between the two Close frames are of no effect on `close`.
+/// CL-15: messages that arrive between the two Close frames do not affect `close`.
 #[test]
-fn close_passes_over_what_was_under_way() {
+fn close_skips_messages_in_flight() {
     within_seconds(10, || {
         let (mut server, mut peer) = with_raw_peer(Role::Server, &Config::new());
         peer.send(Opcode::Text, b"under way");
@@ -180,9 +180,9 @@ fn close_passes_over_what_was_under_way() {
     });
 }
 
-/// CL-21, CL-23: the Close arrives although the peer goes on sending, and no reset destroys it.
+/// CL-21, CL-23: the Close arrives although the peer keeps sending, and no reset destroys it.
 #[test]
-fn a_peer_that_breaks_the_protocol_is_told_why_although_it_keeps_sending() {
+fn a_peer_that_breaks_the_protocol_gets_the_reason_although_it_keeps_sending() {
     let violations: [(Opcode, &[u8], u16); 4] = [
         (Opcode::Continuation, b"of nothing", 1002),
         (Opcode::Text, b"not UTF-8: \xff", 1007),
@@ -220,7 +220,7 @@ fn a_peer_that_breaks_the_protocol_is_told_why_although_it_keeps_sending() {
     }
 }
 
-/// CL-22: an end without a Close is a failure, in the middle of a message as well.
+/// CL-22: an end without a Close is a failure, even inside a message.
 #[test]
 fn an_end_without_close_is_a_lost_connection() {
     within_seconds(10, || {
@@ -249,7 +249,7 @@ fn an_end_without_close_is_a_lost_connection() {
 fn a_reset_is_an_io_error_once_and_then_a_lost_connection() {
     within_seconds(10, || {
         let (mut websocket, peer) = with_raw_peer(Role::Server, &Config::new());
-        // What the peer has not read when it closes makes its end a reset.
+        // Data that the peer has not read when it closes turns its end into a reset.
         websocket.send("unread").unwrap();
         thread::sleep(millis(20));
         drop(peer);
@@ -265,7 +265,7 @@ fn a_reset_is_an_io_error_once_and_then_a_lost_connection() {
     });
 }
 
-/// A server whose client is gone sees all that the client has sent before, though its answers go nowhere.
+/// A server whose client has left receives everything that the client sent before, although its answers cannot be delivered.
 #[test]
 fn what_the_peer_sent_before_it_left_is_received() {
     within_seconds(10, || {

@@ -1,4 +1,4 @@
-//! Conversations over streams that are cut, interrupted and not ready, but do not fail: all of it must not show.
+//! Conversations over streams that are cut, interrupted and not ready, but do not fail: none of it affects the result.
 
 use std::io::ErrorKind;
 
@@ -9,7 +9,7 @@ use crate::{
     support::within_seconds,
 };
 
-/// Runs the conversation and the violation undisturbed, then as planned, and compares.
+/// Runs the conversation and the violation undisturbed, then with the plan, and compares them.
 fn assert_unnoticed<P: FnMut(Op, usize) -> Act + Send + 'static>(plan: impl Fn() -> P, what: &str) {
     for endpoint in ENDPOINTS {
         for input in [endpoint.conversation(), endpoint.violation()] {
@@ -57,7 +57,7 @@ fn an_undisturbed_conversation_is_complete() {
 }
 
 #[test]
-fn a_violation_is_answered_with_its_code_behind_the_echo_of_what_came_before() {
+fn a_violation_is_answered_with_its_code_after_the_echo_of_earlier_messages() {
     for endpoint in ENDPOINTS {
         let run = run(endpoint, &endpoint.violation(), undisturbed);
         assert_eq!(run.events.len(), 1, "{:?}", run.events);
@@ -75,7 +75,7 @@ fn a_violation_is_answered_with_its_code_behind_the_echo_of_what_came_before() {
 }
 
 #[test]
-fn reads_and_writes_of_any_width_do_not_show() {
+fn reads_and_writes_of_any_width_give_the_same_result() {
     within_seconds(20, || {
         for width in (1..=40).chain([64, 100, 255, 300]) {
             assert_unnoticed(|| move |_, _| Act::Move(width), &format!("width {width}"));
@@ -84,7 +84,7 @@ fn reads_and_writes_of_any_width_do_not_show() {
 }
 
 #[test]
-fn a_cut_at_any_place_does_not_show() {
+fn a_cut_anywhere_gives_the_same_result() {
     within_seconds(20, || {
         for endpoint in ENDPOINTS {
             for input in [endpoint.conversation(), endpoint.violation()] {
@@ -113,7 +113,7 @@ fn every_other(kind: ErrorKind, width: usize) -> impl FnMut(Op, usize) -> Act + 
 }
 
 #[test]
-fn a_stream_that_is_not_ready_before_every_operation_loses_and_doubles_nothing() {
+fn a_stream_that_is_not_ready_before_every_operation_loses_and_repeats_nothing() {
     within_seconds(20, || {
         for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut] {
             for width in [1, 2, 7, 50, usize::MAX] {
@@ -124,7 +124,7 @@ fn a_stream_that_is_not_ready_before_every_operation_loses_and_doubles_nothing()
 }
 
 #[test]
-fn a_stream_that_is_not_ready_several_times_in_a_row_loses_and_doubles_nothing() {
+fn a_stream_that_is_not_ready_several_times_in_a_row_loses_and_repeats_nothing() {
     within_seconds(20, || {
         for period in 3..8 {
             let plan = move || {
@@ -139,7 +139,7 @@ fn a_stream_that_is_not_ready_several_times_in_a_row_loses_and_doubles_nothing()
 }
 
 #[test]
-fn interrupted_operations_do_not_show() {
+fn interrupted_operations_give_the_same_result() {
     within_seconds(20, || {
         for width in [1, 2, 7, 50, usize::MAX] {
             assert_unnoticed(|| every_other(ErrorKind::Interrupted, width), &format!("width {width}"));
@@ -147,9 +147,9 @@ fn interrupted_operations_do_not_show() {
     });
 }
 
-/// One operation of the undisturbed run is not ready or interrupted, whichever it is.
+/// One operation of the undisturbed run is not ready or is interrupted, for each operation in turn.
 #[test]
-fn one_operation_that_is_not_ready_does_not_show_wherever_it_is() {
+fn one_operation_that_is_not_ready_changes_nothing() {
     within_seconds(20, || {
         for kind in [ErrorKind::WouldBlock, ErrorKind::TimedOut, ErrorKind::Interrupted] {
             for at in 0..40 {

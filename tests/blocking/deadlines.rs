@@ -1,4 +1,4 @@
-//! Deadlines, with short timers: each ends what it is meant to end, and none is felt where it does not belong.
+//! Deadlines, with short timers: each ends what it should end, and none affects anything else.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -20,10 +20,10 @@ use crate::support::{assert_took_about, connected, millis, tcp, timed, with_raw_
 /// Time that the tests let pass.
 const SHORT: Duration = millis(120);
 
-/// More than socket buffers take.
+/// More than socket buffers hold.
 const HUGE: usize = 16 << 20;
 
-/// Sends one byte after the other, until the other side has had enough.
+/// Sends one byte after another, until the other side gives up.
 fn trickle(stream: &mut TcpStream, bytes: &[u8]) {
     for byte in bytes.iter().cycle() {
         if stream.write_all(&[*byte]).is_err() {
@@ -42,7 +42,7 @@ fn assert_timed_out<T>(result: &Result<T, Error>, timer: Timer) {
     }
 }
 
-/// SEC-11: a client that sends its request too slowly is told 408, however often it sends something.
+/// SEC-11: a client that sends its request too slowly gets 408, however often it sends something.
 #[test]
 fn a_slow_request_is_answered_with_408() {
     within_seconds(10, || {
@@ -68,7 +68,7 @@ fn a_slow_request_is_answered_with_408() {
     });
 }
 
-/// SEC-11: a server that answers too slowly, or not at all, does not hold its client.
+/// SEC-11: a server that answers too slowly, or not at all, does not block its client for ever.
 #[test]
 fn a_slow_response_ends_the_handshake_of_a_client() {
     within_seconds(10, || {
@@ -94,7 +94,7 @@ fn a_slow_response_ends_the_handshake_of_a_client() {
     });
 }
 
-/// CL-27, SEC-11: the wait for the peer's Close is bounded, although it keeps sending.
+/// CL-27, SEC-11: the wait for the peer's Close is bounded, although the peer keeps sending.
 #[test]
 fn a_peer_that_never_answers_a_close_is_given_up() {
     within_seconds(10, || {
@@ -119,9 +119,9 @@ fn a_peer_that_never_answers_a_close_is_given_up() {
     });
 }
 
-/// CL-27: the wait for the end of the stream is bounded, too; both Close frames are there, so the end is clean.
+/// CL-27: the wait for the end of the stream is bounded, too; both Close frames were exchanged, so the end is clean.
 #[test]
-fn a_server_that_never_shuts_down_is_left() {
+fn a_server_that_never_shuts_down_is_disconnected() {
     within_seconds(10, || {
         let (mut client, mut peer) = with_raw_peer(Role::Client, &timed(Timers::new().close(SHORT)));
         peer.send(Opcode::Close, b"\x03\xe8");
@@ -134,7 +134,7 @@ fn a_server_that_never_shuts_down_is_left() {
     });
 }
 
-/// SEC-11: a peer that broke the protocol and then never ends its side is left.
+/// SEC-11: a peer that broke the protocol and never ends its side is disconnected.
 #[test]
 fn the_wait_for_a_peer_that_broke_the_protocol_is_bounded() {
     within_seconds(10, || {
@@ -154,7 +154,7 @@ fn the_wait_for_a_peer_that_broke_the_protocol_is_bounded() {
 }
 
 #[test]
-fn an_idle_peer_is_told_to_go_away() {
+fn an_idle_peer_is_closed_with_going_away() {
     within_seconds(10, || {
         let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().idle(SHORT).close(SHORT)));
         let began = Instant::now();
@@ -168,7 +168,7 @@ fn an_idle_peer_is_told_to_go_away() {
 }
 
 #[test]
-fn a_peer_that_says_anything_in_time_is_not_idle() {
+fn a_peer_that_sends_anything_in_time_is_not_idle() {
     within_seconds(10, || {
         let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().idle(millis(400))));
         let talking = thread::spawn(move || {
@@ -224,7 +224,7 @@ fn latency_is_measured_on_demand() {
         });
         assert!(server.recv().unwrap().is_some());
         server.send("answer").unwrap();
-        // The clock is looked at, and nothing else has come.
+        // The clock was checked, and nothing else has arrived.
         assert!(
             server
                 .recv_timeout(millis(1))
@@ -236,7 +236,7 @@ fn latency_is_measured_on_demand() {
     });
 }
 
-/// SEC-11: a peer that is gone without a trace.
+/// SEC-11: a peer that has disappeared without a trace.
 #[test]
 fn a_peer_that_does_not_answer_a_keepalive_ping_is_dead() {
     within_seconds(10, || {
@@ -250,7 +250,7 @@ fn a_peer_that_does_not_answer_a_keepalive_ping_is_dead() {
     });
 }
 
-/// SEC-11: a write that a peer which never reads has stalled.
+/// SEC-11: a write that is stalled by a peer that never reads.
 #[test]
 fn a_peer_that_never_reads_is_given_up() {
     within_seconds(10, || {
@@ -267,7 +267,7 @@ fn a_peer_that_never_reads_is_given_up() {
     });
 }
 
-/// SEC-11: so it is for halves, and the one that waits for messages is told as well.
+/// SEC-11: the same for halves, and the half that waits for messages reports it as well.
 #[test]
 fn a_peer_that_never_reads_is_given_up_by_both_halves() {
     within_seconds(10, || {
@@ -282,18 +282,18 @@ fn a_peer_that_never_reads_is_given_up_by_both_halves() {
     });
 }
 
-/// A peer that reads now and then stalls many writes, but never for too long.
+/// A peer that reads from time to time stalls many writes, but never for too long.
 #[test]
 fn a_slow_reader_is_not_given_up() {
     within_seconds(10, || {
         for halves in [false, true] {
             let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(millis(500))));
             let reading = thread::spawn(move || {
-                // In all, this takes longer than a write may wait.
+                // In total, this takes longer than one write may wait.
                 let mut part = vec![0; HUGE / 16];
                 for _ in 0..16 {
                     thread::sleep(millis(40));
-                    peer.stream.read_exact(&mut part).expect("the connection lives");
+                    peer.stream.read_exact(&mut part).expect("the connection is still open");
                 }
                 peer
             });
@@ -308,11 +308,11 @@ fn a_slow_reader_is_not_given_up() {
     });
 }
 
-/// A blocking stream stays one: a write that had to wait once before is no reason to return `WouldBlock`.
+/// A blocking stream stays one: a write that had to wait earlier is no reason to return `WouldBlock`.
 #[test]
-fn stalls_of_the_past_do_not_count() {
+fn earlier_stalls_do_not_count() {
     within_seconds(10, || {
-        // Every other write takes nothing for as long as it may wait.
+        // Every other write makes no progress for as long as it may wait.
         let mut writes = 0;
         let stream = Script::endless_with(b"", move |op, _| {
             writes += usize::from(op == Op::Write);
@@ -330,7 +330,7 @@ fn stalls_of_the_past_do_not_count() {
     });
 }
 
-/// SEC-11: output that a buffering stream took, as TLS does, but cannot pass on, is stalled as well.
+/// SEC-11: output that a buffering stream accepted, such as TLS, but cannot pass on, is stalled as well.
 #[test]
 fn a_stalled_flush_times_out() {
     within_seconds(10, || {
@@ -362,7 +362,7 @@ fn no_time_limit_is_left_on_reads_of_an_open_connection() {
         server.recv().unwrap();
         assert_eq!(server.stream().read_timeout().unwrap(), None);
 
-        // What the shell has set itself goes with it.
+        // A limit that the shell has set itself is removed together with it.
         assert!(server.stream().write_timeout().unwrap().is_some());
         let (stream, _) = server.into_parts();
         assert_eq!(
@@ -372,7 +372,7 @@ fn no_time_limit_is_left_on_reads_of_an_open_connection() {
     });
 }
 
-/// An event loop with a non-blocking stream finds out when to come back, and what is due then.
+/// An event loop with a non-blocking stream can ask when to come back, and the deadline fires then.
 #[test]
 fn deadlines_pass_on_a_stream_that_is_not_ready() {
     within_seconds(10, || {

@@ -1,4 +1,4 @@
-//! Compression through the shell: negotiated by the configuration alone, reported to the application, and left out of single
+//! Compression through the shell: negotiated by the configuration alone, reported to the application, and disabled for single
 //! messages.
 
 use std::{
@@ -9,7 +9,7 @@ use std::{
 
 use websocket_proto::{CloseCode, Config, ContextTakeover, DeflateConfig, Error, Outgoing, blocking};
 
-/// What the client and the server have in common is less than either has.
+/// What the client and the server have in common is less than either offers.
 fn configs() -> [Config; 2] {
     let client = DeflateConfig::context_takeover().threshold(0);
     let server = DeflateConfig::context_takeover()
@@ -30,7 +30,7 @@ fn text() -> String {
     "all work and no play makes Jack a dull boy. ".repeat(100)
 }
 
-/// PMD-45: both ends agree without help from the application, which can exempt single messages.
+/// PMD-45: both ends negotiate compression without help from the application, which can exclude single messages.
 #[test]
 fn both_ends_agree() -> Result<(), Error> {
     let [client, server] = configs();
@@ -62,7 +62,7 @@ fn both_ends_agree() -> Result<(), Error> {
     send.feed(text())?;
     assert_eq!(recv.recv()?.map(|message| message.len()), Some(5));
     assert_eq!(recv.recv()?.map(|message| message.len()), Some(text().len()));
-    // Closing waits for what the receiving half does.
+    // Closing waits until the receiving half has finished.
     let received = thread::spawn(move || while let Ok(Some(_)) = recv.recv() {});
     send.close(CloseCode::NORMAL)?;
     received.join().map_err(|_| io::Error::other("the client panicked"))?;

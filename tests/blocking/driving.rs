@@ -1,4 +1,4 @@
-//! The rules of driving (DRV) in a connection that one thread has, over sockets and over streams that know no time.
+//! The rules of driving (DRV) for a connection that one thread owns, over sockets and over streams without time limits.
 
 use std::{
     io::{self, Read, Write},
@@ -20,10 +20,10 @@ use crate::{
 
 const SHORT: Duration = millis(200);
 
-/// More than socket buffers take.
+/// More than socket buffers hold.
 const HUGE: usize = 16 << 20;
 
-/// What a peer sends before it is gone.
+/// What a peer sends before it disconnects.
 fn last_words(peer: &RawPeer) -> Vec<u8> {
     let mut frames = peer.frame(true, Opcode::Text, b"last words");
     frames.extend(peer.frame(true, Opcode::Close, b"\x0f\xa1banned"));
@@ -39,7 +39,7 @@ fn assert_last_words<S: Stream>(websocket: &mut WebSocket<S>) {
     assert!(!closure.clean);
 }
 
-/// A stream whose writes fail, while it still delivers.
+/// A stream whose writes fail, but which still delivers data.
 struct Deaf<S>(S);
 
 impl<S: Read> Read for Deaf<S> {
@@ -64,7 +64,7 @@ impl<S: Stream> Stream for Deaf<S> {
     }
 }
 
-/// DRV-02: after a write that failed, in a `send` or before a `recv`, what has arrived comes, with the peer's Close.
+/// DRV-02: after a write that failed, in a `send` or before a `recv`, received data is delivered, including the peer's Close.
 #[test]
 fn a_failed_write_leaves_what_has_arrived() {
     within_seconds(10, || {
@@ -74,7 +74,7 @@ fn a_failed_write_leaves_what_has_arrived() {
                 server.feed("goes nowhere").unwrap();
             } else {
                 assert!(matches!(server.send("goes nowhere"), Err(Error::Io(_))));
-                // It is told each time, by everything that writes, and nothing spins.
+                // Everything that writes reports it each time, and nothing spins.
                 for _ in 0..3 {
                     assert!(matches!(
                         server.flush(),
@@ -107,7 +107,7 @@ fn a_failed_write_leaves_what_has_arrived() {
     });
 }
 
-/// A stream of what has arrived, which knows no time.
+/// A stream of received data, without time limits.
 struct Duplex(io::Cursor<Vec<u8>>);
 
 impl Read for Duplex {
@@ -126,7 +126,7 @@ impl Write for Duplex {
     }
 }
 
-/// DRV-02: the same with a real reset, which meets the answers of a loop.
+/// DRV-02: the same with a real reset, caused by the answers of a loop.
 #[test]
 fn a_reset_between_messages_leaves_what_has_arrived() {
     within_seconds(20, || {
@@ -143,7 +143,7 @@ fn a_reset_between_messages_leaves_what_has_arrived() {
             outbound.feed(message).unwrap();
             count += 1;
             if count == 10 {
-                // The answers that it has not read make this a reset.
+                // The answers that the peer has not read cause a reset.
                 server.flush().unwrap();
                 drop(peer.take());
                 thread::sleep(millis(20));
@@ -152,12 +152,12 @@ fn a_reset_between_messages_leaves_what_has_arrived() {
                 let _ = server.send("meets the reset");
             }
         }
-        // What the kernel has thrown away with the reset is lost; what was read before is not.
+        // What the kernel discarded with the reset is lost; what was read before is not.
         assert!(count >= 10);
     });
 }
 
-/// Sends more than the buffers of the sockets take, to a peer that reads nothing.
+/// Sends more than the socket buffers hold, to a peer that reads nothing.
 fn fill(websocket: &mut WebSocket<TcpStream>) {
     websocket.stream().set_nonblocking(true).unwrap();
     let mut sent = websocket.send(vec![0; HUGE]);
@@ -169,9 +169,9 @@ fn fill(websocket: &mut WebSocket<TcpStream>) {
     websocket.stream().set_nonblocking(false).unwrap();
 }
 
-/// DRV-03, DRV-05: closing takes as long as it may when the peer reads nothing, and no longer.
+/// DRV-03, DRV-05: when the peer reads nothing, closing takes as long as it may, and no longer.
 #[test]
-fn closing_is_bounded_although_output_waits() {
+fn closing_is_bounded_although_output_is_pending() {
     within_seconds(10, || {
         let (mut server, _peer) = with_raw_peer(Role::Server, &timed(Timers::new().close(SHORT)));
         fill(&mut server);
@@ -196,9 +196,9 @@ fn a_steady_reader_gets_everything_before_the_close() {
             let mut part = vec![0; HUGE / 16];
             for _ in 0..16 {
                 thread::sleep(millis(50));
-                peer.stream.read_exact(&mut part).expect("the connection lives");
+                peer.stream.read_exact(&mut part).expect("the connection is still open");
             }
-            // What is left of the frame, and the Close.
+            // The rest of the frame, and the Close.
             peer.stream.read_exact(&mut part[..14]).unwrap();
             assert_eq!(&part[10..14], b"\x88\x02\x03\xe8");
             peer.send(Opcode::Close, b"\x03\xe8");
@@ -209,9 +209,9 @@ fn a_steady_reader_gets_everything_before_the_close() {
     });
 }
 
-/// DRV-08: the application's own limits hold, whatever the shell sets for itself, and are left on the stream.
+/// DRV-08: the application's own limits apply, whatever the shell sets for itself, and stay set on the stream.
 #[test]
-fn limits_of_the_application_hold() {
+fn limits_of_the_application_apply() {
     within_seconds(20, || {
         for timers in [
             Timers::new(),
@@ -271,7 +271,7 @@ fn receiving_can_be_limited() {
         peer.stream.write_all(&message[10..]).unwrap();
         let received = server.recv_timeout(Duration::MAX).unwrap();
         assert_eq!(received, Some(Message::from("in two parts")));
-        // Pings without end are no messages.
+        // Endless Pings do not count as a message.
         let pings = thread::spawn(move || while peer.stream.write_all(&peer.frame(true, Opcode::Ping, b"")).is_ok() {});
         let began = Instant::now();
         assert!(server.recv_timeout(SHORT).is_err_and(|error| error.is_would_block()));
@@ -281,7 +281,7 @@ fn receiving_can_be_limited() {
     });
 }
 
-/// DRV-01: bytes that wait in the socket are read before silence is judged, however late the call comes.
+/// DRV-01: bytes in the socket are read before silence is judged, however late the call comes.
 #[test]
 fn a_late_call_reads_before_it_judges() {
     within_seconds(10, || {
@@ -308,7 +308,7 @@ fn a_late_call_reads_before_it_judges() {
     });
 }
 
-/// DRV-09: with a mark of 0, messages go out one by one, and nothing spins.
+/// DRV-09: with a mark of 0, messages are sent one by one, and nothing spins.
 #[test]
 fn a_mark_of_zero_sends_one_message_at_a_time() {
     within_seconds(10, || {
@@ -357,7 +357,7 @@ fn no_timer_panics_or_hangs() {
     });
 }
 
-/// DRV-20: two ends that send a long message to each other at once do not stop each other.
+/// DRV-20: two ends that send a long message to each other at once do not block each other.
 #[test]
 fn two_ends_that_send_at_once_do_not_block_each_other() {
     fn check<S: Stream + Send + 'static>(near: S, far: S) {
@@ -417,7 +417,7 @@ fn the_peers_close_ends_a_send() {
     });
 }
 
-/// DRV-19: what one write is given is bounded, over every stream.
+/// DRV-19: the size of one write is bounded, over every stream.
 #[test]
 fn one_write_is_bounded() {
     struct Most(usize);
@@ -448,9 +448,9 @@ fn one_write_is_bounded() {
     assert!((60_000..=websocket_proto::Driver::MAX_WRITE).contains(&most), "{most}");
 }
 
-/// A deadline costs no system call for each read, nor does a connection that is idle cost much.
+/// A deadline does not cost a system call for each read, and an idle connection costs little.
 #[test]
-fn bounds_are_seldom_set() {
+fn time_limits_are_seldom_set() {
     struct Counting(TcpStream, usize);
     impl Read for Counting {
         fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {

@@ -26,8 +26,8 @@ fn connected() -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
     (websocket(near, Role::Client), websocket(far, Role::Server))
 }
 
-/// EXT-10, EXT-13: frames come as events; `recv` says that it is the wrong call, and goes on after that; and other bits are not
-/// sent.
+/// EXT-10, EXT-13: frames are delivered as events; `recv` reports that it is the wrong call, and continues after that; and other
+/// bits are not sent.
 #[test]
 fn frames_are_events() -> Result<(), Error> {
     within_seconds(10, || {

@@ -1,4 +1,4 @@
-//! Streams that fail or end at any moment: the error shows, nothing is invented, and nothing hangs.
+//! Streams that fail or end at any moment: the error is reported, nothing is invented, and nothing hangs.
 
 use std::{
     io::ErrorKind,
@@ -15,10 +15,10 @@ use crate::{
     support::within_seconds,
 };
 
-/// Bytes that one operation moves, so that there are many.
+/// Bytes that one operation moves: few, so that there are many operations.
 const WIDTH: usize = 9;
 
-/// Runs the conversation with one act at every operation of the given kind in turn. What has failed goes on to fail.
+/// Runs the conversation with one act at every operation of the given kind in turn. A stream that has failed keeps failing.
 fn with_fault_everywhere(op: Op, act: Act, mut check: impl FnMut(Endpoint, &Run, &Run)) {
     for endpoint in ENDPOINTS {
         let input = endpoint.conversation();
@@ -48,7 +48,7 @@ fn with_fault_everywhere(op: Op, act: Act, mut check: impl FnMut(Endpoint, &Run,
     }
 }
 
-/// Nothing was delivered or written that would not have been without the fault.
+/// Nothing was delivered or written that would be missing without the fault.
 fn assert_is_beginning(expected: &Run, found: &Run, at: usize) {
     assert!(
         expected.events.starts_with(&found.events),
@@ -58,7 +58,7 @@ fn assert_is_beginning(expected: &Run, found: &Run, at: usize) {
     assert!(expected.log.written.starts_with(&found.log.written), "fault at {at}");
 }
 
-/// Whether this side's Close was written and the peer's was received, so that nothing more is to come.
+/// Whether this side's Close was written and the peer's was received, so nothing more is expected.
 fn is_over(run: &Run) -> bool {
     run.events.last().is_some_and(|event| event.starts_with("Close"))
 }
@@ -66,13 +66,13 @@ fn is_over(run: &Run) -> bool {
 fn assert_failed_with(kind: ErrorKind, endpoint: Endpoint, expected: &Run, found: &Run) {
     match &found.end {
         Err(Error::Io(error)) => assert_eq!(error.kind(), kind),
-        // After the Close of both sides, a failure is just the end of the stream.
+        // After both Close frames, a failure is only the end of the stream.
         Ok(()) => assert!(is_over(found)),
         other => panic!("{endpoint:?}: {other:?}"),
     }
     let Some(closure) = &found.closure else { return };
     if is_over(found) {
-        // Clean it is only if this side's Close was written.
+        // The close is clean only if this side's Close was written.
         let (whole, expected) = (expected, expected.closure.as_ref().expect("an end"));
         let is_written = found.log.written.len() == whole.log.written.len();
         assert!(!closure.clean || (expected.clean && is_written && found.end.is_ok()));
@@ -84,7 +84,7 @@ fn assert_failed_with(kind: ErrorKind, endpoint: Endpoint, expected: &Run, found
     }
 }
 
-/// DRV-02: everything that the peer has sent is received, with its Close, though nothing can be written any more.
+/// DRV-02: everything that the peer has sent is received, including its Close, although nothing can be written any more.
 fn assert_all_received(kind: ErrorKind, endpoint: Endpoint, expected: &Run, found: &Run) {
     assert_failed_with(kind, endpoint, expected, found);
     if found.closure.is_some() {
@@ -160,9 +160,9 @@ fn an_early_end_is_a_lost_connection() {
     });
 }
 
-/// Whatever fails while a connection fails, the first failure is what is told.
+/// Whatever fails after the connection has failed, the first failure is the one reported.
 #[test]
-fn the_protocol_error_is_not_hidden_by_a_stream_that_fails_behind_it() {
+fn the_protocol_error_is_not_hidden_by_a_later_stream_failure() {
     within_seconds(20, || {
         for endpoint in ENDPOINTS {
             let input = endpoint.violation();
@@ -178,7 +178,7 @@ fn the_protocol_error_is_not_hidden_by_a_stream_that_fails_behind_it() {
                     let failure = closure.and_then(|closure| closure.failure);
                     if failure == Some(ProtocolError::UnexpectedContinuation) {
                         assert!(
-                            // A call that could not write tells that first.
+                            // A call that could not write reports that first.
                             matches!(found.end, Err(Error::Protocol(error)) if Some(error) == failure)
                                 || matches!(found.end, Err(Error::Io(_))),
                             "{endpoint:?}, {act:?} at {at}: {:?}",

@@ -23,7 +23,7 @@ fn request() -> ClientRequest {
     "ws://localhost/chat?room=1".parse().expect("a valid URI")
 }
 
-/// Serves one connection as `decide` says, and returns both ends.
+/// Serves one connection with this decision, and returns both ends.
 fn open(
     request: ClientRequest,
     decide: impl FnOnce(&websocket_proto::handshake::UpgradeRequest) -> Result<Accept, Rejection> + Send + 'static,
@@ -89,7 +89,7 @@ fn a_client_connects_by_uri() {
 }
 
 #[test]
-fn what_cannot_be_connected_is_told_apart() {
+fn reasons_not_to_connect_are_distinguished() {
     within_seconds(10, || {
         assert!(matches!(blocking::connect("ftp://localhost/"), Err(Error::Uri(_))));
         #[cfg(not(feature = "rustls"))]
@@ -207,7 +207,7 @@ fn a_client_that_leaves_ends_the_handshake() {
     });
 }
 
-/// DRV-01: a request that waits in the stream is in time, though its server comes late.
+/// DRV-01: a request that has already arrived is in time, although its server reads late.
 #[test]
 fn a_request_that_has_arrived_is_in_time() {
     within_seconds(10, || {
@@ -223,7 +223,7 @@ fn a_request_that_has_arrived_is_in_time() {
     });
 }
 
-/// DRV-18: a client that was refused and does not end its side is left after 2 s.
+/// DRV-18: a client that was refused and does not end its side is disconnected after 2 s.
 #[test]
 fn a_refused_client_has_a_bounded_time() {
     within_seconds(10, || {
@@ -239,16 +239,16 @@ fn a_refused_client_has_a_bounded_time() {
     });
 }
 
-/// A stream that takes nothing, and delivers this.
-struct Deaf(&'static [u8]);
+/// A stream whose writes fail, and which delivers these bytes.
+struct Unwritable(&'static [u8]);
 
-impl Read for Deaf {
+impl Read for Unwritable {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         self.0.read(buffer)
     }
 }
 
-impl Write for Deaf {
+impl Write for Unwritable {
     fn write(&mut self, _: &[u8]) -> io::Result<usize> {
         Err(ErrorKind::BrokenPipe.into())
     }
@@ -258,25 +258,25 @@ impl Write for Deaf {
     }
 }
 
-impl Stream for Deaf {}
+impl Stream for Unwritable {}
 
-/// DRV-02: what a server has said is received although it does not take the request.
+/// DRV-02: a server's response is received although the server does not take the request.
 #[test]
-fn a_refusal_counts_more_than_a_failed_write() {
+fn a_refusal_takes_precedence_over_a_failed_write() {
     let refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
-    match WebSocket::client(Deaf(refusal), request()).map(drop) {
+    match WebSocket::client(Unwritable(refusal), request()).map(drop) {
         Err(Error::Handshake(HandshakeError::Refused(refusal))) => assert_eq!(refusal.status(), 503),
         other => panic!("{other:?}"),
     }
-    match WebSocket::client(Deaf(b""), request()).map(drop) {
+    match WebSocket::client(Unwritable(b""), request()).map(drop) {
         Err(Error::Io(error)) => assert_eq!(error.kind(), ErrorKind::BrokenPipe),
         other => panic!("{other:?}"),
     }
 }
 
-/// What a peer sends together with its head is not lost.
+/// Data that a peer sends together with its head is not lost.
 #[test]
-fn frames_behind_the_head_are_delivered() {
+fn frames_after_the_head_are_delivered() {
     within_seconds(10, || {
         for endpoint in [Endpoint::Server, Endpoint::Client] {
             let (near, far) = tcp();
@@ -311,7 +311,7 @@ fn frames_behind_the_head_are_delivered() {
 }
 
 #[test]
-fn no_time_limit_is_left_on_reads_behind_the_handshake() {
+fn no_time_limit_is_left_on_reads_after_the_handshake() {
     let (client, server) = open(request(), |_| Ok(Accept::new()));
     for mut websocket in [client.unwrap(), server.unwrap()] {
         assert_eq!(websocket.stream().read_timeout().unwrap(), None);
@@ -321,7 +321,7 @@ fn no_time_limit_is_left_on_reads_behind_the_handshake() {
     }
 }
 
-/// DRV-08: an opening handshake leaves the application's time limits on the stream, whatever bounds it needed itself.
+/// DRV-08: an opening handshake leaves the application's time limits on the stream, whatever limits it set itself.
 #[test]
 fn the_applications_limits_outlive_the_handshake() {
     within_seconds(10, || {

@@ -1,4 +1,4 @@
-//! What a connection holds while it waits: nothing.
+//! The memory that a connection holds while it waits: none.
 
 use std::thread;
 
@@ -9,10 +9,10 @@ use crate::{
     support::{millis, with_raw_peer, within_seconds},
 };
 
-/// Bytes of masking keys that a client may keep, with their counter.
+/// Bytes of masking keys that a client may keep, and their counter.
 const KEYS: usize = 1024 + size_of::<usize>();
 
-/// A server that finds `input` on its stream, and then nothing more.
+/// A server that reads `input` from its stream, and nothing more.
 fn server(input: &[u8]) -> WebSocket<Script> {
     WebSocket::from_negotiated(Script::endless(input), &Negotiated::new(Role::Server), &config())
 }
@@ -48,9 +48,9 @@ fn a_connection_that_waits_holds_no_buffer_whatever_came_before() {
     }
 }
 
-/// A stream that blocks does not tell that it is idle; some time without a byte does.
+/// A blocking stream does not report that it is idle; some time without a byte shows it.
 #[test]
-fn a_connection_that_is_blocked_gives_the_buffers_of_large_messages_back() {
+fn a_blocked_connection_frees_the_buffers_of_large_messages() {
     within_seconds(10, || {
         for (opcode, len) in [
             (Opcode::Binary, 300_000),
@@ -73,7 +73,7 @@ fn a_connection_that_is_blocked_gives_the_buffers_of_large_messages_back() {
     });
 }
 
-/// The bytes of a frame that is not complete are all that is kept.
+/// Only the bytes of an incomplete frame are kept.
 #[test]
 fn a_connection_that_waits_inside_a_frame_holds_little() {
     let message = masked(true, Opcode::Text, 5);
@@ -96,7 +96,7 @@ fn a_client_that_waits_holds_nothing_but_masking_keys() {
     );
     assert!(matches!(client.recv(), Ok(Some(_))));
     client.send("hello").unwrap();
-    client.feed(Fragment::more("a message that goes on")).unwrap();
+    client.feed(Fragment::more("a message that continues")).unwrap();
     let waiting: Result<_, Error> = client.recv();
     assert!(waiting.is_err_and(|error| error.is_would_block()));
     assert!(client.into_parts().1.allocated() <= KEYS);

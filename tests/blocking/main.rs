@@ -17,6 +17,8 @@ mod idle;
 mod messages;
 mod script;
 mod split;
+mod split_blocked;
+mod split_closing;
 mod split_driving;
 #[cfg(unix)]
 mod split_faults;

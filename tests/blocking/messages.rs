@@ -1,4 +1,4 @@
-//! Messages over real sockets: lending, batching, flushing, fragments, and queues that are full.
+//! Messages over real sockets: lending, batching, flushing, fragments, and full queues.
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -121,7 +121,7 @@ fn unix_sockets_carry_messages_too() {
 }
 
 #[test]
-fn events_show_what_recv_passes_over() {
+fn events_include_what_recv_skips() {
     within_seconds(10, || {
         let (mut client, mut server) = connected(&Config::new(), &Config::new());
         client.ping(b"1").unwrap();
@@ -141,7 +141,7 @@ fn events_show_what_recv_passes_over() {
 }
 
 #[test]
-fn a_ping_is_answered_while_messages_are_waited_for() {
+fn a_ping_is_answered_while_a_message_is_awaited() {
     within_seconds(10, || {
         for role in [Role::Server, Role::Client] {
             let (mut websocket, mut peer) = with_raw_peer(role, &Config::new());
@@ -155,7 +155,7 @@ fn a_ping_is_answered_while_messages_are_waited_for() {
 }
 
 #[test]
-fn what_arrives_together_is_answered_with_one_write() {
+fn messages_that_arrive_together_are_answered_with_one_write() {
     within_seconds(10, || {
         let (mut server, writes, mut peer) = counting_server();
         let batch: Vec<u8> = (0..50)
@@ -210,7 +210,7 @@ fn fed_messages_wait_for_a_flush_or_for_the_next_wait() {
     });
 }
 
-/// SEC-10: what is queued is bounded; behind the mark, more of it is written first.
+/// SEC-10: the queue is bounded; past the mark, part of it is written first.
 #[test]
 fn a_full_queue_is_written_before_more_is_queued() {
     within_seconds(10, || {
@@ -231,7 +231,7 @@ fn a_full_queue_is_written_before_more_is_queued() {
             server.feed(&[n; 400]).unwrap();
         }
         assert_eq!(writes.load(Ordering::Relaxed), 1);
-        server.ping(b"behind the mark").unwrap();
+        server.ping(b"past the mark").unwrap();
         server.feed(Fragment::more(&[6; 1100])).unwrap();
         server.pong(b"inside a message").unwrap();
         server.feed(Fragment::more(&[6; 1100])).unwrap();
@@ -240,7 +240,7 @@ fn a_full_queue_is_written_before_more_is_queued() {
         for n in 0..6 {
             assert_eq!(peer.recv(), Some((Opcode::Binary, vec![n; 400])));
         }
-        assert_eq!(peer.recv(), Some((Opcode::Ping, b"behind the mark".to_vec())));
+        assert_eq!(peer.recv(), Some((Opcode::Ping, b"past the mark".to_vec())));
         assert_eq!(peer.recv(), Some((Opcode::Binary, vec![6; 1100])));
         assert_eq!(peer.recv(), Some((Opcode::Pong, b"inside a message".to_vec())));
         assert_eq!(peer.recv(), Some((Opcode::Continuation, vec![6; 1100])));
@@ -300,7 +300,7 @@ fn a_message_of_any_size_passes_in_fragments() {
 }
 
 #[test]
-fn what_may_not_be_sent_leaves_the_connection_as_it_was() {
+fn refused_messages_do_not_change_the_connection() {
     within_seconds(10, || {
         let (mut client, mut server) = connected(&Config::new(), &Config::new());
         assert!(matches!(
@@ -324,7 +324,7 @@ fn what_may_not_be_sent_leaves_the_connection_as_it_was() {
     });
 }
 
-/// Prepared messages go through whole connections and halves of both roles; a queue that is full is written first.
+/// Prepared messages can be sent through whole connections and halves of both roles; a full queue is written first.
 #[test]
 fn prepared_messages_arrive() {
     within_seconds(20, || {

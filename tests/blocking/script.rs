@@ -1,4 +1,4 @@
-//! A stream that does what a script says, and the conversations that run over it.
+//! A stream that follows a script, and the conversations that run over it.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -13,7 +13,7 @@ use websocket_proto::{
     handshake::{Accept, ClientRequest},
 };
 
-/// What the stream is asked to do.
+/// The operation that is requested from the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Op {
     Read,
@@ -21,10 +21,10 @@ pub(crate) enum Op {
     Flush,
 }
 
-/// What the stream does about it.
+/// What the stream does in response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Act {
-    /// Moves at most so many bytes.
+    /// Moves at most this number of bytes.
     Move(usize),
     /// Fails.
     Fail(ErrorKind),
@@ -32,7 +32,7 @@ pub(crate) enum Act {
     End,
 }
 
-/// Decides what happens at an operation, given its kind and how many there were before it.
+/// Decides what happens at an operation, given its kind and the number of operations before it.
 type Plan = Box<dyn FnMut(Op, usize) -> Act + Send>;
 
 /// What happened to a stream.
@@ -45,17 +45,17 @@ pub(crate) struct Log {
     pub(crate) writes: usize,
     /// Whether the write side is shut down.
     pub(crate) shut_down: bool,
-    /// Written bytes that a flush has to follow.
+    /// Whether written bytes still have to be flushed.
     pub(crate) unflushed: bool,
 }
 
-/// A stream that delivers `input` and then ends, disturbed as its plan says.
+/// A stream that delivers `input` and then ends, disturbed as its plan decides.
 pub(crate) struct Script {
     input: Vec<u8>,
     read: usize,
     plan: Plan,
     log: Arc<Mutex<Log>>,
-    /// Whether the stream goes on behind the input, but is not ready.
+    /// Whether the stream stays open after the input, but is not ready.
     is_endless: bool,
 }
 
@@ -77,7 +77,7 @@ impl Script {
         Self::endless_with(input, undisturbed)
     }
 
-    /// The same, disturbed as the plan says.
+    /// The same, disturbed as the plan decides.
     pub(crate) fn endless_with(input: &[u8], plan: impl FnMut(Op, usize) -> Act + Send + 'static) -> Self {
         Self {
             is_endless: true,
@@ -85,7 +85,7 @@ impl Script {
         }
     }
 
-    /// Takes the next act, which is how many bytes of `len` are moved.
+    /// Takes the next act, and returns how many of `len` bytes are moved.
     fn act(&mut self, op: Op, len: usize) -> io::Result<usize> {
         let mut log = self.log.lock().unwrap();
         match op {
@@ -144,7 +144,7 @@ pub(crate) fn undisturbed(_: Op, _: usize) -> Act {
     Act::Move(usize::MAX)
 }
 
-/// The nonce of the RFC's example, over and over.
+/// The nonce of the RFC's example, repeated.
 struct FixedEntropy;
 
 impl Entropy for FixedEntropy {
@@ -156,7 +156,7 @@ impl Entropy for FixedEntropy {
     }
 }
 
-/// Settings that make every run write the same bytes.
+/// Settings with which every run writes the same bytes.
 pub(crate) fn config() -> Config {
     Config::new()
         .entropy(Arc::new(FixedEntropy))
@@ -179,7 +179,7 @@ pub(crate) enum Endpoint {
 pub(crate) const ENDPOINTS: [Endpoint; 2] = [Endpoint::Server, Endpoint::Client];
 
 impl Endpoint {
-    /// The head with which the peer opens the connection.
+    /// The head that the peer sends to open the connection.
     pub(crate) fn head_of_peer(self) -> &'static [u8] {
         match self {
             Self::Server => REQUEST,
@@ -193,7 +193,7 @@ impl Endpoint {
         frame(fin, opcode, key, payload)
     }
 
-    /// Everything that the peer sends in a conversation with all kinds of frames, which ends cleanly.
+    /// Everything that the peer sends in a conversation that has all kinds of frames and ends cleanly.
     pub(crate) fn conversation(self) -> Vec<u8> {
         let mut input = self.head_of_peer().to_vec();
         let frames: [(bool, Opcode, &[u8]); 11] = [
@@ -215,7 +215,7 @@ impl Endpoint {
         input
     }
 
-    /// Everything that a peer sends which breaks the protocol behind its first message, and then goes on.
+    /// Everything sent by a peer that breaks the protocol after its first message, and then continues.
     pub(crate) fn violation(self) -> Vec<u8> {
         let mut input = self.head_of_peer().to_vec();
         input.extend(self.frame_of_peer(true, Opcode::Text, b"fine"));
@@ -247,20 +247,20 @@ pub(crate) fn frame(fin: bool, opcode: Opcode, masking_key: Option<MaskingKey>, 
     frame
 }
 
-/// What came of a conversation.
+/// The outcome of a conversation.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) events: Vec<String>,
-    /// The first error of a call, if there was one.
+    /// The first error of a call, if any.
     pub(crate) end: Result<(), Error>,
     pub(crate) closure: Option<CloseInfo>,
     pub(crate) log: Log,
 }
 
-/// Runs an endpoint that echoes every message until the connection ends, and only receives once it cannot write.
+/// Runs an endpoint that echoes every message until the connection ends, and only receives once it can no longer write.
 ///
-/// Calls are repeated for as long as the stream is not ready. Behind the end, every call is made once more: none may
-/// hang, panic or bring something new.
+/// Calls are repeated for as long as the stream is not ready. After the end, every call is made once more: none may hang, panic
+/// or return anything new.
 pub(crate) fn run(endpoint: Endpoint, input: &[u8], plan: impl FnMut(Op, usize) -> Act + Send + 'static) -> Run {
     let (stream, log) = Script::new(input, plan);
     let mut events = Vec::new();
@@ -281,7 +281,7 @@ pub(crate) fn run(endpoint: Endpoint, input: &[u8], plan: impl FnMut(Op, usize) 
     }
 }
 
-/// Repeats a call until the stream was ready for it.
+/// Repeats a call until the stream is ready for it.
 pub(crate) fn retry<T>(mut call: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     for _ in 0..100_000 {
         match call() {
@@ -308,7 +308,7 @@ fn open(endpoint: Endpoint, stream: Script) -> Result<WebSocket<Script>, Error> 
     }
 }
 
-/// Returns how sending ended, and how receiving did.
+/// Returns the results of sending and of receiving.
 fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> (Result<(), Error>, Result<(), Error>) {
     let mut sent = Ok(());
     loop {
@@ -333,7 +333,7 @@ fn echo(websocket: &mut WebSocket<Script>, events: &mut Vec<String>) -> (Result<
     }
 }
 
-/// A connection that ended without an error was closed, if not always clean; and nothing comes behind the end.
+/// A connection that ended without an error was closed, though not always cleanly; and nothing follows the end.
 fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) {
     let closure = websocket.close_info().expect("an end");
     assert!((sent && received) || !closure.clean);
@@ -343,7 +343,7 @@ fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) 
                 .recv_event()
                 .map(|event| event.map(|event| format!("{event:?}")))
         }) {
-            Ok(Some(event)) => panic!("{event} behind the end"),
+            Ok(Some(event)) => panic!("{event} after the end"),
             Ok(None) => assert!(received, "a failure ends as a clean close"),
             Err(Error::Protocol(_)) => assert!(!received, "a clean close ends as a failure"),
             Err(error) => panic!("{error:?} after the end"),
@@ -351,7 +351,7 @@ fn check_the_end(websocket: &mut WebSocket<Script>, sent: bool, received: bool) 
     }
     assert!(matches!(websocket.send("more"), Err(Error::Send(_))));
     assert!(matches!(websocket.ping(b"more"), Err(Error::Send(_))));
-    // What could not be written is told each time.
+    // What could not be written is reported each time.
     match websocket.flush() {
         Ok(()) => assert!(sent && received),
         Err(Error::Protocol(_) | Error::Io(_)) => assert!(!closure.clean),

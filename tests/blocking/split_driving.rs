@@ -15,16 +15,16 @@ use crate::support::{assert_took_about, connected, millis, timed, with_raw_peer,
 
 const SHORT: Duration = millis(400);
 
-/// More than socket buffers take.
+/// More than socket buffers hold.
 const HUGE: usize = 16 << 20;
 
 fn is_timer<T>(result: &Result<T, Error>, timer: Timer) -> bool {
     matches!(result, Err(Error::Protocol(ProtocolError::TimedOut(found))) if *found == timer)
 }
 
-/// DRV-12: the sending half keeps the deadline of stalled output, also when the other half is dropped or not used.
+/// DRV-12: the sending half enforces the deadline of stalled output, even when the other half is dropped or not used.
 #[test]
-fn the_sending_half_keeps_its_own_deadline() {
+fn the_sending_half_enforces_its_own_deadline() {
     within_seconds(20, || {
         for dropped in [true, false] {
             let (server, _peer) = with_raw_peer(Role::Server, &timed(Timers::new().write(SHORT)));
@@ -35,7 +35,7 @@ fn the_sending_half_keeps_its_own_deadline() {
             assert!(is_timer(&sent, Timer::Write), "{sent:?}");
             assert!(began.elapsed() >= SHORT);
             assert_took_about(began, 2 * SHORT);
-            // Each time, from everything that writes.
+            // Each time, by everything that writes.
             assert!(is_timer(&send.flush(), Timer::Write));
             assert!(is_timer(&send.send("more"), Timer::Write));
             drop(recv);
@@ -43,7 +43,7 @@ fn the_sending_half_keeps_its_own_deadline() {
     });
 }
 
-/// DRV-03, CL-27: a Close of the sending half that is not answered ends the receiving one in 1.25 times the time for it.
+/// DRV-03, CL-27: a Close of the sending half that is not answered ends the receiving half within 1.25 times the close deadline.
 #[test]
 fn the_receiving_half_notices_a_close_in_time() {
     within_seconds(20, || {
@@ -63,8 +63,8 @@ fn the_receiving_half_notices_a_close_in_time() {
     });
 }
 
-/// DRV-02: after a write that failed, the receiving half gets what has arrived, with the peer's Close, and the error is told
-/// once.
+/// DRV-02: after a write that failed, the receiving half gets what has arrived, including the peer's Close, and the error is
+/// reported once.
 #[test]
 fn a_failed_write_leaves_what_has_arrived() {
     within_seconds(20, || {
@@ -73,7 +73,7 @@ fn a_failed_write_leaves_what_has_arrived() {
         let mut words = peer.frame(true, Opcode::Text, b"last words");
         words.extend(peer.frame(true, Opcode::Close, b"\x0f\xa1banned"));
         peer.stream.write_all(&words).unwrap();
-        // As a peer that is gone does it, but nothing of what has arrived is lost.
+        // Like a peer that has left, but none of the received data is lost.
         peer.stream.shutdown(Shutdown::Both).unwrap();
         let mut errors = 0;
         for _ in 0..50 {
@@ -93,9 +93,9 @@ fn a_failed_write_leaves_what_has_arrived() {
     });
 }
 
-/// DRV-08: halves have limits as well.
+/// DRV-08: halves have time limits as well.
 #[test]
-fn limits_hold_for_halves() {
+fn limits_apply_to_halves() {
     within_seconds(20, || {
         let (server, mut peer) = with_raw_peer(Role::Server, &Config::new());
         let (send, mut recv) = server.split().unwrap();
@@ -128,7 +128,7 @@ fn limits_hold_for_halves() {
     });
 }
 
-/// DRV-09: with a mark of 0, messages go out one by one, and no half spins.
+/// DRV-09: with a mark of 0, messages are sent one by one, and no half spins.
 #[test]
 fn a_mark_of_zero_sends_one_message_at_a_time() {
     within_seconds(20, || {
@@ -155,7 +155,7 @@ fn a_mark_of_zero_sends_one_message_at_a_time() {
     });
 }
 
-/// DRV-15: what a peer that reads nothing can have queued for it is bounded, however short the messages.
+/// DRV-15: the output queued for a peer that reads nothing is bounded, however short the messages are.
 #[test]
 fn a_flood_of_short_prepared_messages_is_refused() {
     within_seconds(20, || {
@@ -163,7 +163,7 @@ fn a_flood_of_short_prepared_messages_is_refused() {
         let (mut send, _recv) = server.split().unwrap();
         let empty = PreparedMessage::text("");
         let fed = (0..4_000_000).find(|_| send.feed(&empty).is_err());
-        assert!(fed.is_some(), "the stalled output ends it");
+        assert!(fed.is_some(), "the stalled output ends the loop");
     });
 }
 

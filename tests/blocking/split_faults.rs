@@ -1,5 +1,5 @@
-//! Halves over a stream whose n-th operation goes wrong, for every n: the error is told once, to whoever met it, the other
-//! half learns of it, and nobody hangs.
+//! Halves over a stream whose n-th operation fails, for every n: the error is reported once, to the call that met it, the other
+//! half finds out, and nothing hangs.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -24,7 +24,7 @@ use crate::{script::retry, support::within_seconds};
 enum Fault {
     /// This and all later operations fail.
     Fails,
-    /// Reads are at the end from here on, and writes take nothing.
+    /// Reads report the end from here on, and writes take nothing.
     Ends,
     /// One operation moves a single byte.
     Short,
@@ -34,7 +34,7 @@ enum Fault {
     Interrupted,
 }
 
-/// A socket with a fault, and all clones of it with the same.
+/// A socket with a fault; all its clones share the fault.
 #[derive(Debug)]
 struct Faulty {
     stream: UnixStream,
@@ -116,7 +116,7 @@ fn message(n: u32) -> Message<'static> {
 /// Sends everything, and closes.
 fn send_all(send: &mut SendHalf<Faulty>) -> Result<(), Error> {
     for n in 0..MESSAGES {
-        // What is not ready is queued, and goes out with the next call.
+        // What is not written yet is queued, and sent with the next call.
         match send.send(message(n)) {
             Err(error) if error.is_would_block() => {}
             sent => sent?,
@@ -128,7 +128,7 @@ fn send_all(send: &mut SendHalf<Faulty>) -> Result<(), Error> {
     }
 }
 
-/// Receives everything that is echoed.
+/// Receives all echoes.
 fn recv_all(recv: &mut RecvHalf<Faulty>) -> (u32, Result<(), Error>) {
     for n in 0.. {
         match retry(|| Ok(recv.recv()?.map(Message::into_owned))) {
@@ -140,7 +140,7 @@ fn recv_all(recv: &mut RecvHalf<Faulty>) -> (u32, Result<(), Error>) {
     unreachable!("the loop has no end")
 }
 
-/// Echoes until the connection ends in some way.
+/// Echoes until the connection ends, however it ends.
 fn echo(stream: UnixStream) {
     let mut server = WebSocket::from_negotiated(stream, &Negotiated::new(Role::Server), &Config::new());
     while let Ok(Some((message, outbound))) = server.recv_split() {
@@ -167,7 +167,7 @@ fn run(fault: Fault, at: usize) -> bool {
     let closure = recv.close_info().expect("an end");
 
     let is_io = |result: &Result<(), Error>| matches!(result, Err(Error::Io(_)));
-    assert!(!is_io(&sent) || !is_io(&ended), "told twice: {sent:?} {ended:?}");
+    assert!(!is_io(&sent) || !is_io(&ended), "reported twice: {sent:?} {ended:?}");
     for result in [&sent, &ended] {
         if let Err(error) = result {
             let known = matches!(
@@ -185,11 +185,11 @@ fn run(fault: Fault, at: usize) -> bool {
         assert!(closure.clean);
         assert_eq!(received, MESSAGES);
     }
-    // Behind the end, every call returns at once, and nothing has changed.
+    // After the end, every call returns at once, and nothing has changed.
     assert!(matches!(send.send("more"), Err(Error::Send(_))));
     match (recv.recv(), &ended) {
         (Ok(None), Ok(())) | (Err(Error::Protocol(_)), Err(_)) => {}
-        (again, _) => panic!("{again:?} behind {ended:?}"),
+        (again, _) => panic!("{again:?} after {ended:?}"),
     }
     assert_eq!(recv.close_info(), Some(closure));
     drop((send, recv));
@@ -197,7 +197,7 @@ fn run(fault: Fault, at: usize) -> bool {
     done.load(Ordering::Relaxed) >= at
 }
 
-/// CL-22: halves over a stream that fails, ends, stutters or is interrupted at any operation.
+/// CL-22: halves over a stream that fails, ends, moves single bytes or is interrupted, at any operation.
 #[test]
 fn halves_survive_every_fault() {
     for fault in [

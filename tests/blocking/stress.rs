@@ -1,9 +1,8 @@
-//! The halves of a connection on threads of their own, hundreds of times.
+//! The halves of a connection on separate threads, hundreds of times.
 //!
-//! This is no model checker. The halves share one mutex and one condition variable, and no atomics; but whoever writes does
-//! so without the lock, and both halves block in the stream for bounded times. Loom and shuttle have no streams and no
-//! time, so what they could check is not what can go wrong here: a thread that waits for a writer who is gone, or for a
-//! stream that nobody shuts down.
+//! This is not a model checker. The halves share one mutex and one condition variable, and no atomics; but a half writes without
+//! holding the lock, and both halves block in the stream for bounded times. Loom and shuttle have no streams and no time, so they
+//! could not check what can go wrong here: a thread that waits for a writer that is gone, or for a stream that nobody shuts down.
 
 use std::{
     os::unix::net::UnixStream,
@@ -23,10 +22,10 @@ use crate::support::within_seconds;
 
 const ROUNDS: u64 = if cfg!(debug_assertions) { 400 } else { 2000 };
 
-/// Rounds at a time, since a round waits most of the time.
+/// Rounds that run at the same time, since a round mostly waits.
 const AT_A_TIME: usize = 4;
 
-/// How a connection comes to its end. What is not said happens at the client.
+/// How a connection ends. Unless stated otherwise, it happens at the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Ending {
     SenderCloses,
@@ -42,7 +41,7 @@ const ENDINGS: [Ending; 4] = [
     Ending::AllIsDropped,
 ];
 
-/// A number by chance.
+/// A random number.
 fn chance(seed: u64, n: u64) -> u64 {
     let mut x = (seed << 20 ^ n).wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     x ^= x >> 29;
@@ -54,7 +53,7 @@ fn message(sender: u64, n: u64) -> String {
     format!("{sender} {n} {}", "x".repeat(usize::try_from(n * 37 % 900).unwrap()))
 }
 
-/// Sends until it is enough, or refused. Returns how many messages were accepted.
+/// Sends until the number is reached or a message is refused. Returns how many messages were accepted.
 fn send_some(send: &mut SendHalf<UnixStream>, sender: u64, seed: u64) -> u64 {
     let messages = chance(seed, sender) % 30;
     for n in 0..messages {
@@ -76,7 +75,7 @@ fn send_some(send: &mut SendHalf<UnixStream>, sender: u64, seed: u64) -> u64 {
     messages
 }
 
-/// Receives until the end. Returns how many messages of each sender there were.
+/// Receives until the end. Returns how many messages arrived from each sender.
 fn recv_all(recv: &mut RecvHalf<UnixStream>) -> ([u64; 2], Result<(), Error>) {
     let mut next = [0; 2];
     loop {
@@ -93,10 +92,10 @@ fn recv_all(recv: &mut RecvHalf<UnixStream>) -> ([u64; 2], Result<(), Error>) {
     }
 }
 
-/// What became of one end: messages accepted and received, and how it ended.
+/// The result of one end: messages accepted and received, and how it ended.
 type Outcome = ([u64; 2], [u64; 2], Result<(), Error>);
 
-/// One end: two senders and a receiver, each on a thread. Behind its senders it closes, or not.
+/// One end: two senders and a receiver, each on a thread. After its senders have finished it closes, or not.
 fn run(websocket: WebSocket<UnixStream>, seed: u64, closes: bool, receives: bool) -> Outcome {
     let (mut send, mut recv) = websocket.split().unwrap();
     let receiver = thread::spawn(move || {
@@ -161,5 +160,5 @@ fn halves_on_threads() {
     });
     let outcome = outcome.join();
     let next = next.load(Ordering::Relaxed);
-    assert!(outcome.is_ok(), "that was one of the {AT_A_TIME} rounds before {next}");
+    assert!(outcome.is_ok(), "it was one of the {AT_A_TIME} rounds before {next}");
 }

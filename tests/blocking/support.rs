@@ -1,4 +1,4 @@
-//! Real sockets, peers that speak raw frames over them, and a watchdog for what blocks.
+//! Real sockets, peers that send raw frames over them, and a watchdog for calls that block.
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -17,7 +17,7 @@ use websocket_proto::{
 
 use crate::script::frame;
 
-/// Runs a scenario on a thread of its own; one that hangs fails.
+/// Runs a scenario on a separate thread; one that hangs fails.
 pub(crate) fn within_seconds<T: Send + 'static>(seconds: u64, scenario: impl FnOnce() -> T + Send + 'static) -> T {
     let (done, outcome) = mpsc::channel();
     let thread = thread::spawn(move || {
@@ -42,7 +42,7 @@ pub(crate) fn timed(timers: Timers) -> Config {
     Config::new().timers(timers)
 }
 
-/// Asserts that a moment that was bounded to `limit` has not lasted much longer.
+/// Asserts that a wait that was bounded by `limit` did not last much longer.
 pub(crate) fn assert_took_about(began: Instant, limit: Duration) {
     let took = began.elapsed();
     assert!(
@@ -51,7 +51,7 @@ pub(crate) fn assert_took_about(began: Instant, limit: Duration) {
     );
 }
 
-/// Both ends of a TCP connection: of who connected, and of who accepted.
+/// Both ends of a TCP connection: the connecting one and the accepting one.
 pub(crate) fn tcp() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -61,7 +61,7 @@ pub(crate) fn tcp() -> (TcpStream, TcpStream) {
     (near, far)
 }
 
-/// A client and a server behind their opening handshake.
+/// A client and a server after their opening handshake.
 pub(crate) fn connected(client: &Config, server: &Config) -> (WebSocket<TcpStream>, WebSocket<TcpStream>) {
     let (near, far) = tcp();
     (
@@ -70,14 +70,14 @@ pub(crate) fn connected(client: &Config, server: &Config) -> (WebSocket<TcpStrea
     )
 }
 
-/// A connection behind its opening handshake, with a peer that does what the test says.
+/// A connection after its opening handshake, with a peer that the test controls.
 pub(crate) fn with_raw_peer(role: Role, config: &Config) -> (WebSocket<TcpStream>, RawPeer) {
     let (near, far) = tcp();
     let websocket = WebSocket::from_negotiated(near, &Negotiated::new(role), config);
     (websocket, RawPeer::new(far, role))
 }
 
-/// A peer of raw frames.
+/// A peer that sends and receives raw frames.
 pub(crate) struct RawPeer {
     pub(crate) stream: TcpStream,
     masks: bool,
