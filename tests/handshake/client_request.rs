@@ -47,7 +47,7 @@ fn request_line() {
     }
 }
 
-/// HS-C-13, HS-C-14, HS-C-15: the fields of the protocol are there once, and those of the caller come on top.
+/// HS-C-13, HS-C-14, HS-C-15: each field of the protocol occurs once, and the caller's fields are added.
 #[test]
 fn fields() {
     let request = sent(
@@ -70,7 +70,7 @@ fn fields() {
     assert!(request.ends_with("\r\nAuthorization: Bearer x\r\nCookie: a\r\ncookie: b\r\n\r\n"));
 }
 
-/// HS-C-14, SEC-06: the key is the base64 form of the nonce, so that another nonce is another key.
+/// HS-C-14, SEC-06: the key is the base64 form of the nonce, so another nonce gives another key.
 #[test]
 fn key() {
     for (nonce, key) in [
@@ -90,7 +90,7 @@ fn key() {
     }
 }
 
-/// HS-C-12: Host may be another than that of the URI, and is valid.
+/// HS-C-12: Host may differ from the host of the URI, and is valid.
 #[test]
 fn host() {
     for host in ["virtual.example", "virtual.example:81", "[::1]:80"] {
@@ -103,7 +103,7 @@ fn host() {
     }
 }
 
-/// HS-C-16: an origin is sent only on demand.
+/// HS-C-16: an origin is sent only on request.
 #[test]
 fn origin() {
     assert_eq!(count(&sent(plain_request()), "Origin"), 0);
@@ -130,7 +130,7 @@ fn subprotocols() {
     assert!(sent(plain_request().subprotocol("chat").subprotocol("Chat")).contains(": chat, Chat\r\n"));
 }
 
-/// HS-C-18: offered extensions keep to the grammar. The same one may be offered with several sets of parameters.
+/// HS-C-18: offered extensions follow the grammar. The same one may be offered with several sets of parameters.
 #[test]
 fn extensions() {
     assert_eq!(count(&sent(plain_request()), "Sec-WebSocket-Extensions"), 0);
@@ -158,7 +158,7 @@ fn extensions() {
     }
 }
 
-/// HS-C-07, HS-C-19: header fields of the caller can neither inject anything nor replace what the handshake writes.
+/// HS-C-07, HS-C-19: the caller's header fields can neither inject anything nor replace what the handshake writes.
 #[test]
 fn caller_fields() {
     type Fault = fn(FieldName) -> HeaderError;
@@ -187,7 +187,7 @@ fn caller_fields() {
     }
 }
 
-/// What the caller adds is bounded, so that every HTTP stack can hold it.
+/// The caller's additions are bounded, so that every HTTP stack can hold them.
 #[test]
 fn bounds_of_caller_fields() {
     let long = |len| plain_request().header(&"x".repeat(len), "y");
@@ -207,7 +207,7 @@ fn bounds_of_caller_fields() {
     assert_eq!(error(many(4097)), RequestError::Header(HeaderError::TooMany));
 }
 
-/// HS-C-20: the request ends with its empty line, and nothing comes behind it.
+/// HS-C-20: the request ends with its empty line, and nothing follows it.
 #[test]
 fn end_of_request() {
     let mut handshake = ClientHandshake::new(plain_request(), NONCE, &Config::new()).expect("a valid request");

@@ -1,4 +1,4 @@
-//! What a client demands of a response.
+//! What a client requires of a response.
 
 use websocket_proto::{
     Config, Limits, Role,
@@ -15,9 +15,9 @@ fn error(input: impl Into<Vec<u8>>) -> HandshakeError {
 #[test]
 fn interim_responses() {
     let interim = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\nX: y\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n";
-    let (response, behind) = connect([interim, &Head::response().bytes()[..], b"frame"].concat()).expect("valid");
+    let (response, leftover) = connect([interim, &Head::response().bytes()[..], b"frame"].concat()).expect("valid");
     assert_eq!(response.headers().len(), 3);
-    assert_eq!(behind, b"frame");
+    assert_eq!(leftover, b"frame");
 }
 
 /// HS-C-41: interim responses are bounded in number.
@@ -74,7 +74,7 @@ fn status_line() {
     }
 }
 
-/// HS-C-24: Upgrade is `websocket`, whatever the case, and nothing else.
+/// HS-C-24: Upgrade is `websocket`, in any case, and nothing else.
 #[test]
 fn upgrade() {
     for value in ["websocket", "WebSocket", "\tWEBSOCKET "] {
@@ -103,7 +103,7 @@ fn upgrade() {
     assert!(matches!(missing, HandshakeError::MissingField(HandshakeField::Upgrade)));
 }
 
-/// HS-C-25: Connection contains the token `upgrade`, in any of its lines and places.
+/// HS-C-25: Connection contains the token `upgrade`, in any of its lines and positions.
 #[test]
 fn connection() {
     for value in [
@@ -137,7 +137,7 @@ fn connection() {
     ));
 }
 
-/// HS-C-26: the accept value is there and equal byte for byte, but for whitespace around it.
+/// HS-C-26: the accept value is present and equal byte for byte, except for whitespace around it.
 #[test]
 fn accept_value() {
     let trimmed = Head::response()
@@ -168,7 +168,7 @@ fn repeated_accept_value() {
     assert!(matches!(error, HandshakeError::RepeatedField(HandshakeField::Accept)));
 }
 
-/// HS-C-32: the subprotocol is one that was offered.
+/// HS-C-32: the subprotocol is one of those that were offered.
 #[test]
 fn unoffered_subprotocol() {
     let offering = plain_request().subprotocol("chat").subprotocol("superchat");
@@ -218,7 +218,7 @@ fn malformed_subprotocol() {
     ));
 }
 
-/// HS-C-34: subprotocols compare with regard to case.
+/// HS-C-34: subprotocols are compared case-sensitively.
 #[test]
 fn case_of_subprotocol() {
     let answer = Head::response().add("Sec-WebSocket-Protocol: Chat");
@@ -236,7 +236,7 @@ fn no_subprotocol() {
     assert!(matches!(result, Err(HandshakeError::NoSubprotocol)));
 }
 
-/// HS-C-36: case and order of fields mean nothing, and unknown ones are ignored.
+/// HS-C-36: the case and order of fields do not matter, and unknown ones are ignored.
 #[test]
 fn fields() {
     let response = Head::response().add(b"X-Any: \xff").add("Date: now").map(|lines| {
@@ -251,7 +251,7 @@ fn fields() {
     assert_eq!(response.headers().get("UpGrade"), Some("websocket"));
 }
 
-/// HS-C-37: bytes that are not ASCII and control characters in fields that are interpreted are errors.
+/// HS-C-37: non-ASCII bytes and control characters in fields that are interpreted are errors.
 #[test]
 fn invalid_bytes() {
     for name in [
@@ -279,13 +279,13 @@ fn invalid_bytes() {
     }
 }
 
-/// HS-C-38: bytes behind the response belong to the connection.
+/// HS-C-38: bytes after the response belong to the connection.
 #[test]
-fn bytes_behind_the_head() {
+fn bytes_after_the_head() {
     let frame = b"\x81\x05Hello";
     let input = [Head::response().bytes(), frame.to_vec()].concat();
-    let (_, behind) = connect(input.clone()).expect("a valid response");
-    assert_eq!(behind, frame);
+    let (_, leftover) = connect(input.clone()).expect("a valid response");
+    assert_eq!(leftover, frame);
     let mut handshake = ClientHandshake::new(plain_request(), NONCE, &Config::new()).expect("a valid request");
     let response = handshake
         .receive(&input)
@@ -295,7 +295,7 @@ fn bytes_behind_the_head() {
     assert_eq!((negotiated.role(), negotiated.leftover()), (Role::Client, &frame[..]));
 }
 
-/// HS-C-39: after a failure the handshake is over, and there is nothing more to send.
+/// HS-C-39: after a failure the handshake is over, and there is nothing left to send.
 #[test]
 fn nothing_after_failure() {
     for head in [

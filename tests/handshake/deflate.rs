@@ -10,7 +10,7 @@ use crate::support::{Head, NONCE, connect_with, plain_request, serve_with};
 const FORBID: ContextTakeover = ContextTakeover::Forbid;
 const ALLOW: ContextTakeover = ContextTakeover::Allow;
 
-/// Settings that ask for nothing.
+/// Settings that request nothing.
 pub(crate) fn open() -> DeflateConfig {
     DeflateConfig::new()
         .server_context_takeover(ALLOW)
@@ -21,7 +21,7 @@ pub(crate) fn config(deflate: DeflateConfig) -> Config {
     Config::new().deflate(deflate)
 }
 
-/// What a server with these settings answers to these offers, and what it takes it for.
+/// The answer of a server with these settings to these offers, and the parameters that it negotiated.
 pub(crate) fn answer_with(deflate: DeflateConfig, offers: &str) -> Option<(String, DeflateParams)> {
     let head = Head::request().with("Sec-WebSocket-Extensions", offers);
     let (request, _) = serve_with(&config(deflate), head).expect(offers);
@@ -49,7 +49,7 @@ fn strict(deflate: DeflateConfig) -> DeflateConfig {
     deflate.offer_policy(OfferPolicy::Strict)
 }
 
-/// What a client with these settings makes of an answer.
+/// The result of an answer for a client with these settings.
 pub(crate) fn check_with(deflate: DeflateConfig, answer: &str) -> Result<Option<DeflateParams>, HandshakeError> {
     let head = Head::response().with("Sec-WebSocket-Extensions", answer);
     connect_with(&config(deflate), &plain_request(), head).map(|(response, _)| {
@@ -67,7 +67,7 @@ fn assert_fails(deflate: DeflateConfig, answer: &str, expected: DeflateError) {
     }
 }
 
-/// What a client with these settings offers.
+/// The offers of a client with these settings.
 pub(crate) fn offer(deflate: DeflateConfig) -> String {
     let handshake = ClientHandshake::new(plain_request(), NONCE, &config(deflate)).expect("a valid request");
     let request = String::from_utf8(handshake.request().to_vec()).expect("ASCII");
@@ -81,7 +81,7 @@ pub(crate) fn offer(deflate: DeflateConfig) -> String {
 fn assert_declined(offers: &[&str]) {
     for offer in offers {
         assert_eq!(answer(offer), None, "{offer}");
-        // The next offer is not touched by it.
+        // The next offer is not affected.
         let both = format!("{offer}, permessage-deflate");
         assert_eq!(answer(&both).as_deref(), Some("permessage-deflate"), "{both}");
     }
@@ -96,7 +96,7 @@ fn unknown_parameters_decline_an_offer() {
         "permessage-deflate; client_max_window_bits; foo=1",
         "permessage-deflate; SERVER_NO_CONTEXT_TAKEOVER",
     ]);
-    // The name itself is compared with regard to case, too.
+    // The name itself is also compared case-sensitively.
     assert_eq!(answer("Permessage-Deflate, x-webkit-deflate-frame"), None);
 }
 
@@ -112,7 +112,7 @@ fn repeated_parameters_decline_an_offer() {
     ]);
 }
 
-/// PMD-03: parameters that have no value decline an offer in which they have one.
+/// PMD-03: a parameter that takes no value declines an offer in which it has one.
 #[test]
 fn flags_with_a_value_decline_an_offer() {
     assert_declined(&[
@@ -135,7 +135,7 @@ fn server_window_of_an_offer() {
     }
     for bits in 9..=15 {
         let offer = format!("permessage-deflate; server_max_window_bits={bits}");
-        let (line, params) = answer_with(open(), &offer).expect("a window that can be kept");
+        let (line, params) = answer_with(open(), &offer).expect("an acceptable window");
         assert_eq!((line, params.server_max_window_bits), (offer, bits));
     }
 }
@@ -162,7 +162,7 @@ fn client_window_of_an_offer() {
     );
 }
 
-/// PMD-06: a quoted value is the same as the bare one.
+/// PMD-06: a quoted value is equal to the bare one.
 #[test]
 fn quoted_values() {
     for value in ["10", "\"10\"", "\"1\\0\""] {
@@ -178,7 +178,7 @@ fn quoted_values() {
     }
 }
 
-/// PMD-07, PMD-09: of several offers the first that can be honoured is taken, and only that.
+/// PMD-07, PMD-09: of several offers, the first acceptable one is accepted, and only that one.
 #[test]
 fn the_first_usable_offer_counts() {
     for (offers, expected) in [
@@ -200,7 +200,7 @@ fn the_first_usable_offer_counts() {
     }
 }
 
-/// PMD-08: without a usable offer the connection opens uncompressed.
+/// PMD-08: without an acceptable offer the connection opens uncompressed.
 #[test]
 fn no_usable_offer() {
     for offers in [
@@ -216,7 +216,7 @@ fn no_usable_offer() {
     assert_eq!(accepted.into_negotiated().deflate(), None);
 }
 
-/// PMD-10: what a client demands about the server's context is confirmed.
+/// PMD-10: a client's requirement for the server's context is confirmed.
 #[test]
 fn server_context_takeover_is_confirmed() {
     let (line, params) = answer_with(open(), "permessage-deflate; server_no_context_takeover").expect("usable");
@@ -225,7 +225,7 @@ fn server_context_takeover_is_confirmed() {
     assert_eq!(params.client_context_takeover, ALLOW);
 }
 
-/// PMD-11: what a client demands about the server's window is confirmed with no larger one; 8 is declined.
+/// PMD-11: a client's requirement for the server's window is confirmed with a window that is no larger; 8 is declined.
 #[test]
 fn server_window_is_confirmed() {
     for (own, offered, expected) in [(15, 10, 10), (12, 15, 12), (9, 9, 9), (15, 15, 15)] {
@@ -237,9 +237,9 @@ fn server_window_is_confirmed() {
     assert_declined(&["permessage-deflate; server_max_window_bits=8"]);
 }
 
-/// PMD-12: the server may state parameters that were not offered. It does not state its window, which some clients refuse.
+/// PMD-12: the server may state parameters that were not offered. It does not state its window, because some clients refuse that.
 #[test]
-fn what_a_server_states_unasked() {
+fn what_a_server_states_without_an_offer() {
     let config = DeflateConfig::new().server_max_window_bits(11);
     let (line, params) = answer_with(config, "permessage-deflate").expect("usable");
     assert_eq!(
@@ -248,12 +248,12 @@ fn what_a_server_states_unasked() {
     );
     let params_of_client = check_with(open(), &line).expect("valid");
     assert_eq!(params_of_client, Some(params));
-    // A client understands it from other servers.
+    // A client accepts it from other servers.
     let stated = check_with(open(), "permessage-deflate; server_max_window_bits=11").expect("valid");
     assert_eq!(stated.map(|params| params.server_max_window_bits), Some(11));
 }
 
-/// PMD-13: the client's window is in the answer only if it was in the offer, and no larger than there.
+/// PMD-13: the client's window is in the answer only if it was in the offer, and is no larger than there.
 #[test]
 fn client_window_only_if_offered() {
     let small = open().client_max_window_bits(10);
@@ -261,7 +261,7 @@ fn client_window_only_if_offered() {
         ("; client_max_window_bits", "; client_max_window_bits=10", 10, ALLOW),
         ("; client_max_window_bits=9", "; client_max_window_bits=9", 9, ALLOW),
         ("; client_max_window_bits=12", "; client_max_window_bits=10", 10, ALLOW),
-        // What cannot be asked for is not held between messages instead.
+        // A window that cannot be requested is not held between messages instead.
         ("", "; client_no_context_takeover", 15, FORBID),
     ] {
         let (line, params) = answer_with(small, &format!("permessage-deflate{offer}")).expect("usable");
@@ -273,7 +273,7 @@ fn client_window_only_if_offered() {
     }
 }
 
-/// PMD-14: the client's hint about its own context is taken.
+/// PMD-14: the client's hint about its own context is accepted.
 #[test]
 fn hint_about_the_clients_context() {
     let (line, params) = answer_with(open(), "permessage-deflate; client_no_context_takeover").expect("usable");
@@ -300,7 +300,7 @@ fn bad_answers() {
     ] {
         assert_fails(open(), &format!("permessage-deflate; {params}"), error);
     }
-    // Twice is once too often (RFC 6455 §9.1 allows it, RFC 7692 §5 does not).
+    // A parameter that occurs twice is an error (RFC 6455 §9.1 allows it, RFC 7692 §5 does not).
     assert!(matches!(
         check_with(open(), "permessage-deflate, permessage-deflate"),
         Err(HandshakeError::RepeatedExtension)
@@ -333,7 +333,7 @@ fn client_window_of_an_answer() {
                 assert_eq!(params.client_max_window_bits, bits);
             }
         }
-        // Without the parameter, there is nothing to choose.
+        // Without the parameter, there is no choice.
         let bare = open().offer_policy(OfferPolicy::Bare);
         assert_fails(bare, &answer, DeflateError::ClientWindow);
     }
@@ -363,15 +363,15 @@ fn server_window_of_an_answer() {
     }
 }
 
-/// PMD-18: what was demanded of the server in every offer must be confirmed.
+/// PMD-18: what every offer required of the server must be confirmed.
 #[test]
-fn demands_are_confirmed() {
+fn requirements_are_confirmed() {
     let no_takeover = strict(open().server_context_takeover(FORBID));
     assert_fails(no_takeover, "permessage-deflate", DeflateError::ServerContextTakeover);
     let small = strict(open().server_max_window_bits(10));
     assert_fails(small, "permessage-deflate", DeflateError::ServerWindow);
     assert!(check_with(small, "permessage-deflate; server_max_window_bits=10").is_ok());
-    // Of a window that is not limited, nothing is held.
+    // Without a limit on the window, nothing is held.
     assert!(check_with(small, "permessage-deflate; server_no_context_takeover").is_ok());
     let both = small.server_context_takeover(FORBID);
     assert_fails(
@@ -388,9 +388,9 @@ fn client_context_takeover_forbidden() {
     assert_eq!(params.map(|params| params.client_context_takeover), Some(FORBID));
 }
 
-/// PMD-21: without a parameter, windows are the largest and context is taken over.
+/// PMD-21: without a parameter, the largest window and context takeover apply.
 #[test]
-fn what_holds_without_parameters() {
+fn defaults_without_parameters() {
     assert_eq!(
         check_with(open(), "permessage-deflate").expect("valid"),
         Some(DeflateParams::new())
@@ -401,7 +401,7 @@ fn what_holds_without_parameters() {
     assert_eq!(params.client_max_window_bits, 15);
 }
 
-/// Settings outside of what there is count as the nearest that there is.
+/// Settings out of range count as the nearest valid value.
 #[test]
 fn nearest_settings() {
     for (bits, expected) in [(0, 8), (7, 8), (8, 8), (15, 15), (16, 15), (255, 15)] {
@@ -432,7 +432,7 @@ fn no_answer() {
     assert_eq!(response.into_negotiated().deflate(), None);
 }
 
-/// PMD-45: compression is off unless it is configured, and can be left out of a single connection.
+/// PMD-45: compression is off unless configured, and can be disabled for a single connection.
 #[test]
 fn compression_is_up_to_the_server() {
     let head = || Head::request().with("Sec-WebSocket-Extensions", "permessage-deflate");

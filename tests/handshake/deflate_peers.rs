@@ -1,8 +1,8 @@
-//! What a client offers, and the answers that servers of other libraries give to it.
+//! What a client offers, and the answers that servers of other libraries give.
 //!
 //! The answers of tornado 6.6.1, websockets 17.4, aiohttp 3.14.5, uvicorn 0.54.0, wsproto 1.3.2, ws 8.23.0, faye's
 //! permessage-deflate 0.1.7, Mojolicious 9.31 and libwebsockets 5.0 were recorded from them; the others follow from their
-//! sources. Servers with settings of their own have a row for these.
+//! sources. Non-default settings of a server have a separate row.
 
 use websocket_proto::{
     Buf, Config, Connection, ContextTakeover, DeflateConfig, DeflateParams, Event, Negotiated, OfferPolicy, Role,
@@ -15,8 +15,8 @@ const SERVER_FLAG: &str = "permessage-deflate; server_no_context_takeover";
 const BARE: &str = "permessage-deflate";
 const BOTH_WINDOWS: &str = "permessage-deflate; server_max_window_bits=12; client_max_window_bits=12";
 
-/// A server, and its answers to `new()`, to `context_takeover()` and to an offer without parameters. `None` if there is no answer
-/// that a client can use.
+/// A server, and its answers to `new()`, to `context_takeover()` and to an offer without parameters. `None` means that there is
+/// no answer that a client can use.
 const SERVERS: [(&str, [Option<&str>; 3]); 18] = [
     // Whatever is offered.
     ("gorilla/websocket 1.5", [Some(BOTH_FLAGS); 3]),
@@ -34,7 +34,7 @@ const SERVERS: [(&str, [Option<&str>; 3]); 18] = [
             Some(BARE),
         ],
     ),
-    // Status 400 if the first offer has a window for the server.
+    // Status 400 if the first offer contains a window for the server.
     ("nhooyr/websocket 1.8.6", [Some(BOTH_FLAGS), None, Some(BARE)]),
     // It drops parameters without a value.
     (
@@ -110,7 +110,7 @@ const SERVERS: [(&str, [Option<&str>; 3]); 18] = [
     ("libwebsockets 4.3", [Some(BOTH_FLAGS), Some(BARE), Some(BARE)]),
     // With both flags, its answer is cut off with a NUL.
     ("libwebsockets 5.0", [None, Some(BARE), Some(BARE)]),
-    // It decompresses with this window, and could not compress with it.
+    // It decompresses with this window, but could not compress with it.
     (
         "websockets with client_max_window_bits=8",
         [
@@ -135,7 +135,7 @@ fn presets() -> [DeflateConfig; 3] {
     ]
 }
 
-/// Text of which the parts occur again at every distance up to 40,000 bytes, but not within 1,000 bytes.
+/// Text whose parts are repeated at every distance up to 40,000 bytes, but not within 1,000 bytes.
 fn text(index: usize) -> String {
     (0..3000)
         .map(|word| format!("{} ", (index * 500 + word) * 7919 % 4000))
@@ -156,8 +156,7 @@ fn pass(from: &mut Connection, to: &mut Connection, text: &str) {
     }
 }
 
-/// Messages in both directions between a client and a server that uses all that was agreed on. Returns what the idle client
-/// holds.
+/// Messages in both directions between a client and a server that uses everything negotiated. Returns what the idle client holds.
 fn held_by_client(deflate: DeflateConfig, params: DeflateParams) -> usize {
     let end = |role, deflate| {
         Connection::from_negotiated(
@@ -177,8 +176,7 @@ fn held_by_client(deflate: DeflateConfig, params: DeflateParams) -> usize {
     client.allocated()
 }
 
-/// PMD-18, PMD-46: the presets and the bare offer open a compressed connection to every server, and hold no more than they
-/// say.
+/// PMD-18, PMD-46: the presets and the bare offer open a compressed connection to every server, and hold no more than documented.
 #[test]
 fn every_preset_connects_to_every_server() {
     for (server, answers) in SERVERS {
@@ -198,7 +196,7 @@ fn every_preset_connects_to_every_server() {
             assert!(held <= received + sent + FIXED, "{server}: {answer}: {held}");
             assert!(received <= 32 << 10);
         }
-        // Where a preset cannot connect, the bare offer does.
+        // Where a preset cannot connect, the bare offer can.
         assert!(
             answers[..2].iter().all(Option::is_some) || answers[2].is_some(),
             "{server}"
@@ -231,7 +229,7 @@ fn a_strict_client_holds_what_its_settings_allow() {
         ("Mojolicious", BARE),
         ("Mojolicious", BARE),
         ("tornado", BARE),
-        // This is its answer to an offer that a strict client does not make.
+        // It gives this answer to an offer that a strict client does not make.
         (
             "ws with serverNoContextTakeover: false, clientMaxWindowBits: 10",
             "permessage-deflate; client_max_window_bits=10",
@@ -242,14 +240,14 @@ fn a_strict_client_holds_what_its_settings_allow() {
     assert_eq!(failed, expected);
 }
 
-/// PMD-46: the offers, from what the settings ask for to what every server understands.
+/// PMD-46: the offers, from what the settings request to what every server understands.
 #[test]
 fn offers_in_order_of_preference() {
     let small = DeflateConfig::new()
         .server_max_window_bits(10)
         .client_max_window_bits(9);
     for (deflate, expected) in [
-        // As browsers do.
+        // Like browsers.
         (open(), &["client_max_window_bits"][..]),
         (
             DeflateConfig::new(),
@@ -301,7 +299,7 @@ fn offers_in_order_of_preference() {
     }
 }
 
-/// Each side understands the other, whatever their settings.
+/// Each side understands the other, whatever the settings.
 #[test]
 fn both_sides_of_this_crate() {
     for preset in [open(), DeflateConfig::new(), DeflateConfig::context_takeover()] {

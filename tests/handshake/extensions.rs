@@ -45,12 +45,12 @@ const MALFORMED: [&str; 23] = [
     "foo;a='b,c;",
 ];
 
-/// What a server sees of the offers.
+/// The offers as a server sees them.
 fn offered(head: Head) -> Result<Vec<String>, HandshakeError> {
     serve(head).map(|(request, _)| request.extensions().map(|extension| extension.to_string()).collect())
 }
 
-/// What a client that offers foo and bar sees of the answer.
+/// The answer as a client that offers foo and bar sees it.
 fn accepted(head: Head) -> Result<Vec<String>, HandshakeError> {
     connect_with(&Config::new(), &offering(), head)
         .map(|(response, _)| response.extensions().map(|extension| extension.to_string()).collect())
@@ -84,7 +84,7 @@ fn grammar() {
     }
 }
 
-/// EXT-02: a quoted value is the same as the bare one.
+/// EXT-02: a quoted value is equal to the bare one.
 #[test]
 fn quoted_values() {
     for value in ["foo;a=10", "foo;a=\"10\"", "foo;a=\"1\\0\"", "foo;a=\"\\1\\0\""] {
@@ -101,7 +101,7 @@ fn quoted_values() {
     }
 }
 
-/// EXT-03, HS-S-28, HS-C-29: what breaks the grammar fails the handshake on both sides.
+/// EXT-03, HS-S-28, HS-C-29: a violation of the grammar fails the handshake on both sides.
 #[test]
 fn malformed() {
     for value in MALFORMED {
@@ -113,14 +113,14 @@ fn malformed() {
             );
             assert_eq!(error.status(), Some(400));
         }
-        // After a well-formed line, too.
+        // Also after a well-formed line.
         let line = format!("Sec-WebSocket-Extensions: {value}");
         assert!(offered(request("foo").add(&line)).is_err(), "{value}");
         assert!(accepted(response("foo").add(&line)).is_err(), "{value}");
     }
 }
 
-/// EXT-04: empty elements of a list are ignored, and a list of nothing else offers or accepts nothing.
+/// EXT-04: empty elements of a list are ignored, and a list of empty elements offers or accepts nothing.
 #[test]
 fn empty_elements() {
     for value in ["", ",", " , ,\t"] {
@@ -165,7 +165,7 @@ fn order() {
 
 /// EXT-08: the work is linear in the length of the field, for any mix of characters.
 ///
-/// Work that grows with the square of these lengths would not end within the time allowed.
+/// Work that grows with the square of these lengths would not finish within the time allowed.
 #[test]
 fn linear_work() {
     const SIZE: usize = 4 << 20;
@@ -189,7 +189,7 @@ fn linear_work() {
     ] {
         let value = [start, &unit.repeat(SIZE / unit.len())].concat();
         let mut handshake = ServerHandshake::new(&config);
-        // Malformed or not, there is an end.
+        // Malformed or not, parsing ends.
         if let Ok(request) = handshake.receive(&request(&value).bytes()) {
             request.expect("a whole request").extensions().for_each(drop);
         }
@@ -197,7 +197,7 @@ fn linear_work() {
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
-/// EXT-09, HS-S-29: unknown extensions are ignored, whatever their names and however many.
+/// EXT-09, HS-S-29: unknown extensions are ignored, whatever their names and number.
 #[test]
 fn unknown_names() {
     let many: Vec<String> = (0..1500).map(|index| format!("x{index}")).collect();
@@ -234,7 +234,7 @@ fn not_offered() {
     assert!(matches!(result, Err(HandshakeError::UnofferedExtension)));
 }
 
-/// HS-C-30: an extension that is accepted twice is an error, also over two lines.
+/// HS-C-30: an extension that is accepted twice is an error, even in two lines.
 #[test]
 fn accepted_twice() {
     assert!(matches!(
@@ -245,7 +245,7 @@ fn accepted_twice() {
     assert!(matches!(accepted(lines), Err(HandshakeError::RepeatedExtension)));
 }
 
-/// EXT-15: a reserved bit belongs to one extension, of the application or of the configuration; and both sides learn of it.
+/// EXT-15: a reserved bit belongs to one extension, of the application or of the configuration; and both sides know which one.
 #[test]
 fn reserved_bits_of_a_server() {
     let claiming = |claims: &[(&'static str, Rsv)]| {
@@ -272,7 +272,7 @@ fn reserved_bits_of_a_server() {
     }
 }
 
-/// EXT-15: what a client offers with the same bits is a choice for the server, which must not take all of it.
+/// EXT-15: offers of a client that use the same bits are alternatives: the server must not accept all of them.
 #[test]
 fn reserved_bits_of_a_client() {
     let offering = plain_request()
@@ -297,13 +297,13 @@ fn reserved_bits_of_a_client() {
     let (response, _) = connect_with(&Config::new(), &offering, Head::response()).expect("a valid response");
     assert_eq!(response.into_negotiated().reserved_bits(), Rsv::NONE);
 
-    // The answer would not say which of the two it is.
+    // The answer would not show which of the two it is.
     let unclear = offering.extension(Extension::new("bar"));
     let refused = ClientHandshake::new(unclear, NONCE, &Config::new());
     assert!(matches!(refused, Err(RequestError::ReservedBits)));
 }
 
-/// EXT-15: RSV1 is that of permessage-deflate, if the configuration has it.
+/// EXT-15: RSV1 belongs to permessage-deflate, if the configuration enables it.
 #[cfg(feature = "deflate")]
 #[test]
 fn the_reserved_bit_of_compression() {
@@ -330,10 +330,10 @@ fn the_reserved_bit_of_compression() {
     assert!(ClientHandshake::new(offer(Rsv::RSV3), NONCE, &config).is_ok());
 }
 
-/// EXT-15: extensions of the application can be combined with compression, unless they use the same reserved bit.
+/// EXT-15: the application's extensions can be combined with compression, unless they use the same reserved bit.
 #[cfg(feature = "deflate")]
 #[test]
-fn extensions_of_the_application_stay() {
+fn extensions_of_the_application_are_kept() {
     let head = || {
         Head::request().with(
             "Sec-WebSocket-Extensions",
@@ -348,7 +348,7 @@ fn extensions_of_the_application_stay() {
     assert!(response.contains("Sec-WebSocket-Extensions: foo; a, permessage-deflate\r\n"));
     assert!(accepted.into_negotiated().deflate().is_some());
 
-    // Two extensions that use RSV1 cannot go together.
+    // Two extensions that use RSV1 cannot be combined.
     for name in ["permessage-bzip2", "permessage-deflate"] {
         let accept = || Accept::new().extension(Extension::new(name));
         assert!(matches!(
@@ -372,7 +372,7 @@ fn extensions_of_the_application_stay() {
     let answer = Head::response().with("Sec-WebSocket-Extensions", "permessage-deflate, foo");
     let (response, _) = connect_with(&config(open()), &request, answer).expect("both were offered");
     assert!(response.deflate().is_some());
-    // What the other one says is nothing about compression.
+    // What the other extension's answer says does not concern compression.
     for answer in ["foo", "foo; server_max_window_bits=0"] {
         let answer = Head::response().with("Sec-WebSocket-Extensions", answer);
         let (response, _) = connect_with(&config(open()), &request, answer).expect("it was offered");

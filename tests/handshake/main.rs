@@ -1,4 +1,4 @@
-//! The opening handshake as its peers see it. Every scenario runs under several segmentations (see [`support`]).
+//! The opening handshake as seen by its peers. Every scenario runs under several segmentations (see [`support`]).
 
 mod support;
 

@@ -24,17 +24,17 @@ fn timed(handshake: impl Into<Option<Duration>>) -> Config {
     Config::new().timers(Timers::new().handshake(handshake))
 }
 
-/// A transport of which everything is set by hand, and the loop that drives a handshake over it.
+/// A transport whose behaviour is set by hand, and the loop that drives a handshake over it.
 struct World<H: Handshake> {
     opening: Opening<H>,
     now: u64,
-    /// What waits to be read; when it is empty, a read blocks.
+    /// Bytes ready to be read; when it is empty, a read blocks.
     waiting: Vec<u8>,
-    /// Whether more of the same follows whatever is read.
+    /// Whether the same bytes arrive again after each read.
     floods: bool,
-    /// Whether the transport ends, or fails, after what waits.
+    /// Whether the transport ends, or fails, after `waiting`.
     ended: Option<Result<(), ()>>,
-    /// Bytes that writes may take; `None`: they fail.
+    /// The number of bytes that writes may take; `None`: they fail.
     room: Option<usize>,
     written: Vec<u8>,
     steps: Vec<Step>,
@@ -63,7 +63,7 @@ impl<H: Handshake> World<H> {
         }
     }
 
-    /// One turn. Returns what it ends with: to wait, to yield, or the end.
+    /// One turn. Returns its last step: wait, yield, or the end.
     fn turn(&mut self) -> Step {
         self.opening.turn();
         self.go_on()
@@ -80,7 +80,7 @@ impl<H: Handshake> World<H> {
         }
     }
 
-    /// Does what a step asks for. Returns whether that was possible.
+    /// Performs a step. Returns whether that was possible.
     fn perform(&mut self, step: Step) -> bool {
         let opening = &mut self.opening;
         match step {
@@ -111,7 +111,7 @@ impl<H: Handshake> World<H> {
         true
     }
 
-    /// Lets time pass, with a turn whenever a deadline is due. Returns when it was over.
+    /// Lets time pass, with a turn whenever a deadline is due. Returns the time of the end.
     fn until(&mut self, end: u64) -> Option<u64> {
         loop {
             match self.turn() {
@@ -152,7 +152,7 @@ fn a_request_is_received_and_accepted() {
     assert_eq!(world.turn(), Step::Ended);
     let request = world.opening.outcome().unwrap();
     assert!(matches!(world.opening.outcome(), Err(HandshakeError::Ended)), "once");
-    assert_eq!(world.turn(), Step::Ended, "until it is decided, there is nothing to do");
+    assert_eq!(world.turn(), Step::Ended, "until the decision there is nothing to do");
     let negotiated = world.opening.accept(&request, Accept::new()).unwrap();
     assert!(negotiated.unsent_response().starts_with(b"HTTP/1.1 101 "));
     let mut connection = Connection::from_negotiated(&negotiated, &config);
@@ -174,9 +174,9 @@ fn a_request_is_sent_and_the_response_received() {
     assert_eq!(negotiated.leftover(), b"\x89\0");
 }
 
-/// DRV-18, DRV-17: a refusal is written, flushed and shut down once, and what still comes is discarded until the client's end.
+/// DRV-18, DRV-17: a refusal is written, flushed and shut down once, and later data is discarded until the client's end.
 #[test]
-fn a_refusal_is_sent_to_its_end() {
+fn a_refusal_is_sent_completely() {
     let mut world = server(&Config::new());
     world.waiting = b"POST / HTTP/1.1\r\nHost: a\r\n\r\n".to_vec();
     world.room = Some(10);
@@ -193,7 +193,7 @@ fn a_refusal_is_sent_to_its_end() {
     assert!(matches!(world.opening.outcome(), Err(HandshakeError::Method)));
 }
 
-/// DRV-18: a client that was refused and does not end its side is left after 2 s, whatever it sends.
+/// DRV-18: a client that was refused and does not end its side is disconnected after 2 s, whatever it sends.
 #[test]
 fn a_refused_client_has_a_bounded_time() {
     for (reads, sends) in [(true, false), (true, true), (false, false), (false, true)] {
@@ -211,7 +211,7 @@ fn a_refused_client_has_a_bounded_time() {
     }
 }
 
-/// DRV-18: a silent client gets 408 when the time is over, and is left 2 s later.
+/// DRV-18: a silent client gets 408 when its time is over, and is disconnected 2 s later.
 #[test]
 fn a_late_request_is_refused() {
     for (timeout, expected) in [(millis(300), 300), (Duration::ZERO, 1), (Duration::from_nanos(1), 1)] {
@@ -225,7 +225,7 @@ fn a_late_request_is_refused() {
     }
 }
 
-/// DRV-10: what takes over 49 days is no deadline, nor is none.
+/// DRV-10: a time of over 49 days means no deadline, and so does `None`.
 #[test]
 fn the_longest_time_is_no_deadline() {
     for timeout in [None, Some(Duration::MAX), Some(Duration::from_secs(5_000_000))] {
@@ -234,7 +234,7 @@ fn the_longest_time_is_no_deadline() {
     }
 }
 
-/// DRV-01: what waits in the transport is read before the deadline is judged, however late the caller comes.
+/// DRV-01: available bytes are read before the deadline is judged, however late the caller comes.
 #[test]
 fn a_head_that_has_arrived_is_in_time() {
     for timeout in [millis(300), Duration::ZERO] {
@@ -254,9 +254,9 @@ fn a_head_that_has_arrived_is_in_time() {
     }
 }
 
-/// DRV-01: a look that is late leaves a millisecond for what waits to become known; a punctual one does not.
+/// DRV-01: a late call leaves a millisecond for available bytes to be noticed; a punctual one does not.
 #[test]
-fn a_runtime_that_learns_late_has_a_grace() {
+fn a_runtime_that_notices_late_gets_a_grace_period() {
     let mut world = client(&timed(millis(300)));
     world.turn();
     world.now = 1000;
@@ -273,7 +273,7 @@ fn a_runtime_that_learns_late_has_a_grace() {
     assert_eq!(world.turn(), Step::Ended);
 }
 
-/// DRV-13: a turn has a bounded number of reads, and a flood does not put off the deadline.
+/// DRV-13: a turn has a bounded number of reads, and a flood does not delay the deadline.
 #[test]
 fn a_flood_ends_in_time() {
     let limits = Limits::new().max_head_size(1 << 30);
@@ -290,7 +290,7 @@ fn a_flood_ends_in_time() {
     let mut world = server(&timed(None).limits(limits));
     (world.waiting, world.floods) = (b"x".to_vec(), true);
     assert_eq!(world.turn(), Step::Yield);
-    assert_eq!(world.count(Step::Time), 0, "nobody needs the time");
+    assert_eq!(world.count(Step::Time), 0, "the time is not needed");
 }
 
 /// DRV-18: a decision that cannot be sent is a 500.
@@ -309,7 +309,7 @@ fn an_impossible_decision_is_a_500() {
             let accepted = world.opening.accept(&request, Accept::new().subprotocol("unheard-of"));
             assert_eq!(accepted.unwrap_err(), AcceptError::UnofferedSubprotocol);
         }
-        assert_eq!(world.until(61_999), None, "the time of the decision does not count");
+        assert_eq!(world.until(61_999), None, "the time for the decision does not count");
         assert!(world.written().starts_with("HTTP/1.1 500 "));
         assert_eq!(world.until(63_000), Some(62_000));
         assert!(matches!(world.opening.outcome(), Err(HandshakeError::Ended)));
@@ -320,7 +320,7 @@ fn an_impossible_decision_is_a_500() {
 
 /// DRV-18: a rejection is sent like a refusal.
 #[test]
-fn a_rejection_is_sent_to_its_end() {
+fn a_rejection_is_sent_completely() {
     let mut world = server(&Config::new());
     world.waiting = Head::request().bytes();
     world.turn();
@@ -331,7 +331,7 @@ fn a_rejection_is_sent_to_its_end() {
     assert_eq!(world.turn(), Step::Ended);
 }
 
-/// DRV-18: there is nothing to wait for where the refusal cannot be read.
+/// DRV-18: if the refusal cannot be delivered, there is nothing to wait for.
 #[test]
 fn a_refusal_that_cannot_be_written_ends_at_once() {
     let mut world = server(&Config::new());
@@ -348,9 +348,9 @@ fn a_refusal_that_cannot_be_written_ends_at_once() {
     }
 }
 
-/// DRV-02: what a server has said is received although it does not take the request.
+/// DRV-02: a server's response is received although the server does not take the request.
 #[test]
-fn a_refusal_counts_more_than_a_failed_write() {
+fn a_refusal_takes_precedence_over_a_failed_write() {
     let refusal = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n\r\n";
     for room in [None, Some(10)] {
         let mut world = client(&Config::new());
@@ -372,7 +372,7 @@ fn the_wait_after_a_failed_write_is_bounded() {
     }
 }
 
-/// DRV-18: a response to a part of the request opens nothing before all of it is written.
+/// DRV-18: a response to part of the request opens nothing before all of the request is written.
 #[test]
 fn a_response_does_not_cut_the_request() {
     let begin = || {
@@ -398,7 +398,7 @@ fn a_response_does_not_cut_the_request() {
     assert!(matches!(world.opening.outcome(), Err(HandshakeError::TimedOut)));
 }
 
-/// DRV-11: an operation that was started is not asked for again, and its late result is used or discarded.
+/// DRV-11: an operation that was started is not requested again, and its late result is used or discarded.
 #[test]
 fn completion_io_starts_each_operation_once() {
     let mut world = server(&timed(millis(300)));
@@ -440,7 +440,7 @@ fn only_the_side_that_is_ready_is_tried() {
     assert_eq!(world.steps[2..], [Step::Write, Step::Wait(Some(ms(10_000)))]);
 }
 
-/// DRV-18: what begins before, such as TLS, can share the time.
+/// DRV-18: earlier steps, such as the TLS handshake, can share the time.
 #[test]
 fn the_deadline_can_be_set() {
     let mut world = server(&Config::new());
@@ -450,8 +450,8 @@ fn the_deadline_can_be_set() {
     assert_eq!(world.turn(), Step::Wait(None));
 }
 
-/// SEC-16: a handshake that has failed shuts the write side down, once, so that TLS can say so. A transport that has failed is
-/// left alone.
+/// SEC-16: a handshake that has failed shuts the write side down, once, so that TLS can send its `close_notify`. A transport that
+/// has failed is left alone.
 #[test]
 fn failures_end_with_a_shutdown() {
     fn check<H: Handshake>(mut world: World<H>, shutdowns: usize) {
@@ -462,7 +462,7 @@ fn failures_end_with_a_shutdown() {
         assert_eq!(world.turn(), Step::Ended, "once");
         assert_eq!(world.count(Step::Shutdown), shutdowns);
     }
-    // The end of the transport in the middle of a head.
+    // The end of the transport inside a head.
     for (ended, shutdowns) in [(Ok(()), 1), (Err(()), 0)] {
         let (mut server, mut client) = (server(&Config::new()), client(&Config::new()));
         (server.waiting, client.waiting) = (b"GET / HT".to_vec(), b"HTTP/1.1 1".to_vec());
@@ -470,7 +470,7 @@ fn failures_end_with_a_shutdown() {
         check(server, shutdowns);
         check(client, shutdowns);
     }
-    // A refusal, nonsense, and nothing at all.
+    // A refusal, invalid data, and no data at all.
     for response in [
         &b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n"[..],
         b"220 mail.example ESMTP\r\n",
@@ -480,7 +480,7 @@ fn failures_end_with_a_shutdown() {
         client.waiting = response.to_vec();
         check(client, 1);
     }
-    // The rest of a request that the server does not read is given up.
+    // The rest of a request that the server does not read is dropped.
     let mut client = client(&Config::new());
     client.room = Some(10);
     client.waiting = b"HTTP/1.1 403 X\r\nContent-Length: 0\r\n\r\n".to_vec();

@@ -12,7 +12,7 @@ fn check(policy: &OriginPolicy, head: Head) -> Result<(), Option<u16>> {
     })
 }
 
-/// HS-S-30: the origin is optional, and a policy can demand it.
+/// HS-S-30: the origin is optional, but a policy can require it.
 #[test]
 fn missing_origin() {
     let (request, _) = serve(Head::request()).expect("a valid request");
@@ -45,7 +45,7 @@ fn refused_origin() {
     );
 }
 
-/// SEC-08: the same origin is the same host and port, where the default port may be left out.
+/// SEC-08: the same origin means the same host and port; the default port may be omitted.
 #[test]
 fn same_origin() {
     let policy = OriginPolicy::same_origin();
@@ -106,7 +106,7 @@ fn allow_list() {
     }
 }
 
-/// HS-S-31: more than one origin is no valid request.
+/// HS-S-31: a request with more than one origin is invalid.
 #[test]
 fn repeated_origin() {
     let head = Head::request()

@@ -1,4 +1,4 @@
-//! What holds for all inputs. The runs of `support` compare the results under all segmentations.
+//! Properties that hold for all inputs. The runs of `support` compare the results under all segmentations.
 
 use proptest::{collection::vec, prelude::*};
 use websocket_proto::{
@@ -8,7 +8,7 @@ use websocket_proto::{
 
 use crate::support::{Head, connect_with, plain_request, serve};
 
-/// A change to the bytes of a head, at a place given as a fraction of its length.
+/// A change to the bytes of a head, at a position given as a fraction of its length.
 #[derive(Clone, Debug)]
 enum Mutation {
     Replace(u16, u8),
@@ -82,7 +82,7 @@ fn extension() -> impl Strategy<Value = Extension<'static>> {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
-    /// HS-S-05, HS-S-53, SEC-12: no change to a request leads to a panic, or to a result that depends on the cuts.
+    /// HS-S-05, HS-S-53, SEC-12: no change to a request causes a panic, or a result that depends on the cuts.
     #[test]
     fn changed_requests(mutations in vec(mutation(), 1..5)) {
         let request = Head::request()
@@ -99,7 +99,7 @@ proptest! {
         }
     }
 
-    /// HS-C-37, SEC-12: no change to a response leads to a panic, or to a result that depends on the cuts.
+    /// HS-C-37, SEC-12: no change to a response causes a panic, or a result that depends on the cuts.
     #[test]
     fn changed_responses(mutations in vec(mutation(), 1..5), status in prop::sample::select(vec![100, 101, 200, 404])) {
         let response = Head::response()
@@ -115,14 +115,14 @@ proptest! {
         }
     }
 
-    /// SEC-12: arbitrary bytes lead to a result as well.
+    /// SEC-12: arbitrary bytes also give a result.
     #[test]
     fn arbitrary_bytes(bytes in vec(any::<u8>(), 0..300)) {
         let _ = serve(bytes.clone());
         let _ = connect_with(&Config::new(), &plain_request(), bytes);
     }
 
-    /// EXT-01, EXT-02: extensions are read as they were written, and so is every way to write them.
+    /// EXT-01, EXT-02: extensions are read as they were written, in every notation.
     #[test]
     fn extensions_round_trip(extensions in vec(extension(), 1..5), quote in any::<u64>()) {
         let mut written = extensions.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -134,7 +134,7 @@ proptest! {
         prop_assert!(request.extensions().eq(extensions));
     }
 
-    /// HS-C-11, HS-S-24, HS-S-36, HS-C-32: each side understands what the other one sends.
+    /// HS-C-11, HS-S-24, HS-S-36, HS-C-32: each side understands what the other sends.
     #[test]
     fn both_sides(
         path in "/[a-z0-9/._~%-]{0,20}",
@@ -143,7 +143,7 @@ proptest! {
         fields in vec(("x-[a-z0-9-]{1,10}", "([!-~]([ -~]{0,20}[!-~])?)?"), 0..6),
         nonce in any::<[u8; 16]>(),
         select in any::<prop::sample::Index>(),
-        behind in vec(any::<u8>(), 0..20),
+        leftover in vec(any::<u8>(), 0..20),
     ) {
         let path = path.replace('%', "%25");
         let mut request: ClientRequest = format!("ws://example.com{path}").parse().expect("a valid URI");
@@ -178,7 +178,7 @@ proptest! {
             accept = accept.header(name, value);
         }
         let accepted = received.accept(accept).expect("a valid answer");
-        let answer = [accepted.response(), &behind].concat();
+        let answer = [accepted.response(), &leftover].concat();
         let response = client.receive(&answer).expect("a valid response").expect("a whole response");
         prop_assert_eq!(response.subprotocol(), subprotocol);
         prop_assert!(response.extensions().eq(extensions.first().cloned()));
@@ -186,7 +186,7 @@ proptest! {
         prop_assert_eq!(negotiated.subprotocol(), subprotocol);
         let accepted = accepted.into_negotiated();
         prop_assert_eq!(accepted.subprotocol(), subprotocol);
-        prop_assert_eq!(negotiated.leftover(), &behind);
+        prop_assert_eq!(negotiated.leftover(), &leftover);
     }
 }
 

@@ -15,7 +15,7 @@ fn refusal_with(max_body: usize, input: impl Into<Vec<u8>>) -> Refusal {
     let config = Config::new().limits(Limits::new().max_error_body(max_body));
     match connect_with(&config, &plain_request(), input) {
         Err(HandshakeError::Refused(refusal)) => *refusal,
-        other => panic!("{other:?} is no refusal"),
+        other => panic!("{other:?} is not a refusal"),
     }
 }
 
@@ -23,7 +23,7 @@ fn with_body(head: Head, body: &[u8]) -> Vec<u8> {
     [&head.bytes()[..], body].concat()
 }
 
-/// HS-C-21: a status other than 101 reaches the caller with everything that the server says.
+/// HS-C-21: a status other than 101 reaches the caller with everything that the server sent.
 #[test]
 fn status_and_fields() {
     let head = Head::new("HTTP/1.1 401 Who are you")
@@ -40,9 +40,9 @@ fn status_and_fields() {
     assert_eq!((refusal.headers().len(), refusal.headers().is_empty()), (0, true));
 }
 
-/// What `main` prints when it returns the error: all that the server says, as text.
+/// What `main` prints when it returns the error: everything that the server sent, as text.
 #[test]
-fn is_readable_when_debugged() {
+fn debug_output_is_readable() {
     let head = Head::new("HTTP/1.1 401 Who are you")
         .add("WWW-Authenticate: Bearer")
         .add("Content-Length: 9");
@@ -54,7 +54,7 @@ fn is_readable_when_debugged() {
     );
 }
 
-/// HS-C-21: every final status but 101 is a refusal, also with an older version of HTTP.
+/// HS-C-21: every final status except 101 is a refusal, even with an older version of HTTP.
 #[test]
 fn every_status() {
     for status in [200, 204, 301, 304, 400, 403, 404, 426, 500, 503, 599, 999] {
@@ -70,11 +70,11 @@ fn every_status() {
             assert_eq!(refusal.headers().get("location"), Some("/elsewhere"));
         }
     }
-    // What a 101 would have been is of no interest.
+    // The fields that a 101 would need do not matter.
     assert_eq!(refusal(Head::response().start_line("HTTP/1.1 200 OK")).status(), 200);
 }
 
-/// HS-C-42: the versions that a server supports are visible.
+/// HS-C-42: the versions that a server supports are available.
 #[test]
 fn supported_versions() {
     let head = Head::new("HTTP/1.1 426 Upgrade Required")
@@ -157,7 +157,7 @@ fn chunked() {
     }
 }
 
-/// HS-C-41: the body that is kept is bounded, however it is framed.
+/// HS-C-41: the stored body is bounded, however it is framed.
 #[test]
 fn long_bodies() {
     let body = [b'x'; 300];
@@ -185,7 +185,7 @@ fn long_bodies() {
         assert!(refusal.body().len() <= kept);
         assert_eq!(refusal.is_truncated(), truncated, "{max_body}");
     }
-    // A length that is announced is not allocated.
+    // No memory is allocated for an announced length.
     let huge = with_body(
         Head::new("HTTP/1.1 404 x").add("Content-Length: 18446744073709551615"),
         b"ab",
@@ -196,7 +196,7 @@ fn long_bodies() {
     );
 }
 
-/// HS-C-41: chunk framing without an end is bounded as well.
+/// HS-C-41: endless chunk framing is bounded as well.
 #[test]
 fn endless_framing() {
     let head = Head::new("HTTP/1.1 404 x").add("Transfer-Encoding: chunked");
@@ -206,7 +206,7 @@ fn endless_framing() {
     assert!(refusal.is_truncated() && refusal.body().len() <= 1000);
 }
 
-/// HS-C-21: lengths that make no sense do not hide the refusal.
+/// HS-C-21: invalid lengths do not hide the refusal.
 #[test]
 fn strange_lengths() {
     for length in ["x", "-1", "", "5, 5", "18446744073709551616"] {
@@ -218,7 +218,7 @@ fn strange_lengths() {
     }
 }
 
-/// HS-C-22: an interim response does not make a refusal of what follows.
+/// HS-C-22: an interim response does not turn what follows into a refusal.
 #[test]
 fn after_interim_response() {
     let input = b"HTTP/1.1 103 Early Hints\r\n\r\nHTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";

@@ -5,7 +5,7 @@ use websocket_proto::handshake::UpgradeRequest;
 
 use crate::support::{Head, serve};
 
-/// What is sent, and the pairs that are found in it.
+/// What is sent, and the pairs found in it.
 type Case<'a, S> = (&'a S, &'a [(&'a str, &'a str)]);
 
 fn request(head: Head) -> UpgradeRequest {
@@ -35,7 +35,7 @@ fn a_field_is_text_where_it_is_text() {
     );
     let headers = request.headers();
     assert_eq!(headers.get("x-name"), Some("caf\u{e9}"));
-    // The first field counts: a later one that is text does not take its place.
+    // The first field counts: a later one that is text does not replace it.
     assert_eq!(headers.get("X-Bytes"), None);
     assert_eq!(headers.get_bytes("X-Bytes"), Some(&b"\xff\xfe"[..]));
     assert!(headers.get_all("X-BYTES").eq([&b"\xff\xfe"[..], b"text"]));
@@ -47,7 +47,7 @@ fn a_field_is_text_where_it_is_text() {
 }
 
 #[test]
-fn cookies_of_all_fields_in_their_order() {
+fn cookies_of_all_fields_in_order() {
     let request = request(
         Head::request()
             .add("Cookie: session=abc; theme=dark;lang=de")
@@ -61,7 +61,7 @@ fn cookies_of_all_fields_in_their_order() {
         ("session", "other"),
     ];
     assert!(request.cookies().eq(expected));
-    // Repeatable: nothing was used up, and a clone goes on from its place.
+    // Repeatable: nothing was consumed, and a clone continues from its position.
     let mut cookies = request.cookies();
     cookies.next();
     assert!(cookies.clone().eq(expected[1..].iter().copied()));
@@ -76,7 +76,7 @@ fn malformed_cookies_are_skipped_and_the_others_found() {
         (b"flag", &[]),
         (b"=value", &[]),
         (b" = ", &[]),
-        // Some parsers take this for a cookie `__Host-id`.
+        // Some parsers take this for a cookie named `__Host-id`.
         (b"=__Host-id=stolen; id=1", &[("id", "1")]),
         (b"a=", &[("a", "")]),
         (b"a=1;", &[("a", "1")]),
@@ -121,9 +121,9 @@ fn pairs_of_a_query() {
             &[("a", "%"), ("b", "%4"), ("c", "%zz"), ("d", "%4gA")],
         ),
         ("a=%%41", &[("a", "%A")]),
-        // Malformed: no UTF-8.
+        // Malformed: invalid UTF-8.
         ("a=%ff%41%C3", &[("a", "\u{fffd}A\u{fffd}")]),
-        // Other characters are themselves: `;` separates nothing, `?` is part of a query.
+        // Other characters stand for themselves: `;` is not a separator, `?` is part of a query.
         ("a=1;b=2?c=%00", &[("a", "1;b=2?c=\0")]),
     ];
     for (query, expected) in cases {
@@ -132,12 +132,12 @@ fn pairs_of_a_query() {
         assert_eq!(found, expected, "{query}");
     }
     assert_eq!(request(Head::request()).query_pairs().count(), 0, "no query");
-    // In absolute form, too.
+    // Also in absolute form.
     let absolute = request(Head::request().start_line("GET http://example.com/?a=1 HTTP/1.1"));
     assert!(absolute.query_pairs().eq([("a".into(), "1".into())]));
 }
 
-/// What a form sends.
+/// The query that a form sends.
 fn encoded(text: &str) -> String {
     let encode = |byte: u8| match byte {
         b' ' => "+".to_owned(),
@@ -154,11 +154,11 @@ proptest! {
         prop_assert_eq!(pairs(&query.join("&")), sent);
     }
 
-    /// Whatever a query is, no pair is longer than what it was made from, so that the limit of the head bounds them.
+    /// No pair is longer than its source in the query, so the limit of the head bounds them.
     #[test]
     fn no_pair_outgrows_its_query(query in "[!-\"$-~]{0,64}") {
         for (name, value) in pairs(&query) {
-            // U+FFFD has three bytes, and stands for at least the three of a percent-encoded one.
+            // U+FFFD has three bytes, and replaces at least the three of a percent-encoded byte.
             prop_assert!(name.len() + value.len() <= query.len());
         }
     }

@@ -1,4 +1,4 @@
-//! Credentials that are planted wherever a request or a response may have one: no `Debug` or `Display` shows them.
+//! Credentials are planted wherever a request or a response may contain them: no `Debug` or `Display` output shows them.
 
 use std::fmt::Debug;
 
@@ -30,7 +30,7 @@ impl Secret {
         }
     }
 
-    /// Fails if the value shows the secret.
+    /// Fails if the output of the value contains the secret.
     fn check(&self, value: &impl Debug) {
         for shown in [format!("{value:?}"), format!("{value:#?}")] {
             let without_indent: String = shown.split('\n').map(str::trim_start).collect::<Vec<_>>().join("\n");
@@ -44,7 +44,7 @@ impl Secret {
         assert!(!self.forms.iter().any(|form| text.contains(form)), "{text}");
     }
 
-    /// A request with the secret wherever one may be. Also adds the form of the Basic credentials to what is looked for.
+    /// A request with the secret in every possible place. Also adds the Basic form of the credentials to the forms to look for.
     fn request(&mut self) -> ClientRequest {
         let text = &self.text;
         let uri: Uri = format!("ws://{text}:{text}@example.com/chat?token={text}")
@@ -73,7 +73,7 @@ fn check_client(secret: &mut Secret) {
     secret.check(&Opening::client(request.clone(), NONCE, &Config::new(), Time::ZERO));
     let mut handshake = ClientHandshake::new(request.clone(), NONCE, &Config::new()).expect("valid");
     secret.check(&handshake);
-    // The response, cut in the middle of a secret's line, and then complete with bytes of the first message.
+    // The response, cut inside the line with a secret, and then complete, with bytes of the first message.
     let text = &secret.text;
     let response = format!(
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -92,7 +92,7 @@ fn check_client(secret: &mut Secret) {
     secret.check(response.headers());
     secret.check(&response.into_negotiated());
 
-    // A refusal, whose body is the server's own text.
+    // A refusal, whose body is the server's text.
     for answer in [
         format!("HTTP/1.1 401 Unauthorized\r\nSet-Cookie: {text}\r\nX-Token: {text}\r\nContent-Length: 0\r\n\r\n"),
         format!("HTTP/1.1 302 Found\r\nLocation: ws://{text}:{text}@h/?{text}\r\nContent-Length: 0\r\n\r\n"),
@@ -152,7 +152,7 @@ fn check_server(secret: &mut Secret) {
     let negotiated = negotiated.with_unsent_response(response);
     assert_eq!(negotiated.role(), Role::Server);
     secret.check(&negotiated);
-    // The response and the beginning of the first message wait in it.
+    // The response and the beginning of the first message are held in it.
     assert!(negotiated.leftover().ends_with(text.as_bytes()));
     let connection = Connection::from_negotiated(&negotiated, &Config::new());
     secret.check(&connection);
@@ -162,7 +162,7 @@ fn check_server(secret: &mut Secret) {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(32))]
 
-    /// HS-C-06, SEC-15: credentials are not shown, whatever they are.
+    /// HS-C-06, SEC-15: credentials are never shown.
     #[test]
     fn credentials_are_not_shown(text in "[a-zA-Z0-9]{12,40}") {
         let mut secret = Secret::new(&text);
@@ -171,7 +171,7 @@ proptest! {
     }
 }
 
-/// What is shown is what helps: names of fields, and values of those that are known to be harmless.
+/// What helps is shown: the names of fields, and the values of fields known to be harmless.
 #[test]
 fn the_rest_is_shown() {
     let mut secret = Secret::new("hunter2hunter2");

@@ -47,7 +47,7 @@ fn unoffered_subprotocol() {
     assert_eq!(result.err(), Some(AcceptError::UnofferedSubprotocol));
 }
 
-/// HS-S-37, HS-S-38: there is one line with one subprotocol, and none without.
+/// HS-S-37, HS-S-38: there is one line with one subprotocol, or no line without a subprotocol.
 #[test]
 fn subprotocol() {
     let head = Head::request().add("Sec-WebSocket-Protocol: chat, superchat");
@@ -90,7 +90,7 @@ fn unoffered_extension() {
     assert_eq!(result.err(), Some(AcceptError::UnofferedExtension));
 }
 
-/// HS-S-40, EXT-06, EXT-07: accepted extensions stand in one line in the order given, and there is none without.
+/// HS-S-40, EXT-06, EXT-07: accepted extensions are in one line in the given order, and without extensions there is no line.
 #[test]
 fn extensions() {
     let head = Head::request().add("Sec-WebSocket-Extensions: foo; x=1, bar");
@@ -115,7 +115,7 @@ fn end_of_acceptance() {
     assert_eq!(response.matches("\r\n\r\n").count(), 1);
 }
 
-/// HS-S-42, HS-S-43: the outcome has the role, the subprotocol and the bytes behind the request.
+/// HS-S-42, HS-S-43: the outcome contains the role, the subprotocol and the bytes after the request.
 #[test]
 fn outcome() {
     let head = Head::request().add("Sec-WebSocket-Protocol: chat").bytes();
@@ -137,7 +137,7 @@ fn outcome() {
     assert_eq!(accepted.into_negotiated(), negotiated);
 }
 
-/// HS-S-44: a rejection is an ordinary response with the right framing.
+/// HS-S-44: a rejection is an ordinary response with correct framing.
 #[test]
 fn rejection() {
     let rejected = request(Head::request());
@@ -183,7 +183,7 @@ fn rejection() {
     }
 }
 
-/// RFC 9110 §15: a status goes out with the name that the RFC gives it.
+/// RFC 9110 §15: a status is sent with the name that the RFC gives it.
 #[test]
 fn names_of_statuses() {
     for line in [
@@ -238,14 +238,14 @@ fn unknown_resource() {
     assert!(response.starts_with(b"HTTP/1.1 404 Not Found\r\nConnection: close\r\n"));
 }
 
-/// HS-S-45: after an error, no byte is taken any more.
+/// HS-S-45: after an error, no more bytes are accepted.
 #[test]
 fn end_of_rejected_handshake() {
-    // The runs of `serve` make sure that a handshake which has ended says so.
+    // `serve` asserts that a handshake that has ended reports so.
     assert!(serve(Head::request().without("Upgrade").bytes().repeat(2)).is_err());
 }
 
-/// HS-S-54: header fields of the application can neither inject anything nor replace what the handshake writes.
+/// HS-S-54: the application's header fields can neither inject anything nor replace what the handshake writes.
 #[test]
 fn application_fields() {
     let accepted = request(Head::request());

@@ -1,10 +1,10 @@
-//! What a server demands of the fields of the protocol: key, version, subprotocols.
+//! What a server requires of the protocol's fields: key, version, subprotocols.
 
 use websocket_proto::handshake::{Accept, HandshakeError, HandshakeField};
 
 use crate::support::{ACCEPT, Head, answer, serve, status};
 
-/// HS-S-15: there is a key.
+/// HS-S-15: the key is required.
 #[test]
 fn missing_key() {
     let error = serve(Head::request().without("Sec-WebSocket-Key")).expect_err("no key");
@@ -12,7 +12,7 @@ fn missing_key() {
     assert_eq!(error.status(), Some(400));
 }
 
-/// HS-S-16: there is one key, and even the same one again is refused.
+/// HS-S-16: there is one key; even a repetition of the same key is refused.
 #[test]
 fn repeated_key() {
     let request = Head::request().add("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==");
@@ -53,7 +53,7 @@ fn key_with_unused_bits() {
     assert!(answer(request, Accept::new()).contains("\r\nSec-WebSocket-Accept: OfS0wDaT5NoxF2gqm7Zj2YtetzM=\r\n"));
 }
 
-/// HS-S-19: whitespace around the key does not count.
+/// HS-S-19: whitespace around the key is ignored.
 #[test]
 fn key_is_trimmed() {
     let request = Head::request().without("Sec-WebSocket-Key");
@@ -61,7 +61,7 @@ fn key_is_trimmed() {
     assert!(answer(request, Accept::new()).contains(&format!("\r\nSec-WebSocket-Accept: {ACCEPT}\r\n")));
 }
 
-/// HS-S-20, HS-S-21: the version is there, and is 13. The answer to another one says so.
+/// HS-S-20, HS-S-21: the version is present, and is 13. The answer to another version names 13.
 #[test]
 fn version() {
     let missing = serve(Head::request().without("Sec-WebSocket-Version")).expect_err("no version");
@@ -78,7 +78,7 @@ fn version() {
     }
 }
 
-/// HS-S-22: 13 is written in one way only.
+/// HS-S-22: 13 can be written in only one way.
 #[test]
 fn malformed_version() {
     for version in [
@@ -131,7 +131,7 @@ fn subprotocols() {
     assert_eq!(request.select_subprotocol(&["chat"]), None);
 }
 
-/// HS-S-25: empty elements of a list of subprotocols are ignored, and a list of nothing else offers nothing.
+/// HS-S-25: empty elements of a list of subprotocols are ignored, and a list of empty elements offers nothing.
 #[test]
 fn empty_subprotocols() {
     for (value, offered) in [
@@ -178,7 +178,7 @@ fn invalid_subprotocols() {
     assert!(serve(Head::request().with("Sec-WebSocket-Protocol", "!#$%&'*+-.^_`|~09azAZ")).is_ok());
 }
 
-/// HS-S-26: subprotocols are unique, also over several lines.
+/// HS-S-26: subprotocols are unique, even across several lines.
 #[test]
 fn repeated_subprotocols() {
     for request in [

@@ -7,7 +7,7 @@ use websocket_proto::{
 
 use crate::support::{Head, serve, status};
 
-/// HS-S-05: whatever breaks the grammar of HTTP stops the handshake.
+/// HS-S-05: a violation of the HTTP grammar ends the handshake.
 #[test]
 fn malformed_heads() {
     for line in [
@@ -39,7 +39,7 @@ fn malformed_heads() {
     }
 }
 
-/// HS-S-06: the order of fields means nothing.
+/// HS-S-06: the order of fields does not matter.
 #[test]
 fn field_order() {
     for turn in 0..5 {
@@ -53,7 +53,7 @@ fn field_order() {
     }
 }
 
-/// HS-S-07: field names compare without regard to case.
+/// HS-S-07: field names are compared case-insensitively.
 #[test]
 fn field_names() {
     for change in [<[u8]>::make_ascii_lowercase, <[u8]>::make_ascii_uppercase] {
@@ -72,7 +72,7 @@ fn field_names() {
     }
 }
 
-/// HS-S-08: unknown fields are ignored by the handshake and visible to the application.
+/// HS-S-08: unknown fields are ignored by the handshake and available to the application.
 #[test]
 fn unknown_fields() {
     let request = Head::request()
@@ -89,18 +89,18 @@ fn unknown_fields() {
     assert_eq!(headers.iter().nth(5), Some(("X-Forwarded-For", &b"192.0.2.1"[..])));
 }
 
-/// HS-S-43: bytes behind the request belong to the connection.
+/// HS-S-43: bytes after the request belong to the connection.
 #[test]
-fn bytes_behind_the_head() {
+fn bytes_after_the_head() {
     let frame = b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58";
-    let (_, behind) = serve([Head::request().bytes(), frame.to_vec()].concat()).expect("a valid request");
-    assert_eq!(behind, frame);
+    let (_, leftover) = serve([Head::request().bytes(), frame.to_vec()].concat()).expect("a valid request");
+    assert_eq!(leftover, frame);
     let second_request = Head::request().bytes();
-    let (_, behind) = serve([Head::request().bytes(), second_request.clone()].concat()).expect("a valid request");
-    assert_eq!(behind, second_request);
+    let (_, leftover) = serve([Head::request().bytes(), second_request.clone()].concat()).expect("a valid request");
+    assert_eq!(leftover, second_request);
 }
 
-/// HS-S-46: no whitespace between name and colon.
+/// HS-S-46: whitespace between name and colon is refused.
 #[test]
 fn space_before_colon() {
     for line in ["X : y", "X\t: y", "Host : example.com", " : y"] {
@@ -151,9 +151,9 @@ fn control_characters() {
     assert!(serve(Head::request().add("X: a\tb")).is_ok());
 }
 
-/// HS-S-49: bytes beyond ASCII pass in fields that nobody interprets, and nowhere else.
+/// HS-S-49: non-ASCII bytes are accepted in fields that are not interpreted, and nowhere else.
 #[test]
-fn bytes_beyond_ascii() {
+fn non_ascii_bytes() {
     let (request, _) =
         serve(Head::request().add(b"X: \x80\xff\xe4").add("Cookie: caf\u{e9}")).expect("a valid request");
     assert_eq!(request.headers().get_bytes("x"), Some(&b"\x80\xff\xe4"[..]));
@@ -173,7 +173,7 @@ fn bytes_beyond_ascii() {
         let status = status(Head::request().without(name).add(line));
         assert!(matches!(status, 400 | 426), "{name}: {status}");
     }
-    // Also in a second element beside a valid one.
+    // Also in a second element next to a valid one.
     let error = serve(Head::request().with("Upgrade", b"websocket, \xff")).expect_err("not ASCII");
     assert!(matches!(error, HandshakeError::InvalidField(HandshakeField::Upgrade)));
 }
@@ -181,16 +181,16 @@ fn bytes_beyond_ascii() {
 /// HS-S-50: empty lines before the request are skipped, within the limit.
 #[test]
 fn empty_lines_first() {
-    let (request, behind) =
+    let (request, leftover) =
         serve([b"\r\n\r\n\r\n", &Head::request().bytes()[..], b"x"].concat()).expect("a valid request");
-    assert_eq!((request.target(), &behind[..]), ("/chat", &b"x"[..]));
+    assert_eq!((request.target(), &leftover[..]), ("/chat", &b"x"[..]));
     assert_eq!(request.headers().get("Host"), Some("example.com"));
     assert_eq!(status("\r\n".repeat(10_000)), 414);
     assert_eq!(status([b"\n", &Head::request().bytes()[..]].concat()), 400);
     assert_eq!(status([b"\r\r\n", &Head::request().bytes()[..]].concat()), 400);
 }
 
-/// HS-S-55: the end of the transport ends the handshake, and nothing is answered.
+/// HS-S-55: the end of the transport ends the handshake, and no answer is sent.
 #[test]
 fn end_of_transport() {
     let request = Head::request().bytes();
@@ -201,7 +201,7 @@ fn end_of_transport() {
     }
 }
 
-/// SEC-12: what is no HTTP at all is refused at its first byte.
+/// SEC-12: input that is not HTTP is refused at its first byte.
 #[test]
 fn other_protocols() {
     for first_flight in [
@@ -226,14 +226,14 @@ fn example_of_the_rfc() {
     let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
         Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nOrigin: http://example.com\r\n\
         Sec-WebSocket-Protocol: chat, superchat\r\nSec-WebSocket-Version: 13\r\n\r\n";
-    let (request, behind) = serve(request).expect("a valid request");
+    let (request, leftover) = serve(request).expect("a valid request");
     assert_eq!(
         (request.method(), request.target(), request.host()),
         ("GET", "/chat", "server.example.com")
     );
     assert_eq!(request.origin(), Some("http://example.com"));
     assert!(request.subprotocols().eq(["chat", "superchat"]));
-    assert!(behind.is_empty());
+    assert!(leftover.is_empty());
     let accepted = request
         .accept(Accept::new().subprotocol("chat"))
         .expect("an offered subprotocol");
@@ -245,7 +245,7 @@ fn example_of_the_rfc() {
     assert_eq!(accepted.into_negotiated().subprotocol(), Some("chat"));
 }
 
-/// SEC-15: fields are shown with their values, of which nothing is a control character, unless one may be a credential.
+/// SEC-15: fields are shown with their values, without control characters, unless they may contain a credential.
 #[test]
 fn fields_are_shown() {
     let head = Head::request()

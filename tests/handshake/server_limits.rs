@@ -1,4 +1,4 @@
-//! What a server spends on a handshake.
+//! The costs of a handshake for a server.
 
 use core::time::Duration;
 use std::time::Instant;
@@ -22,7 +22,7 @@ fn bytes() {
     let error = serve_with(&limited(request.len() - 1, 128), request).expect_err("too large");
     assert!(matches!(error, HandshakeError::HeadTooLarge));
     assert_eq!(error.status(), Some(431));
-    // Without an end, too.
+    // Also without an end.
     let endless = [&b"GET / HTTP/1.1\r\n"[..], &b"x".repeat(100_000)].concat();
     assert!(matches!(serve(endless), Err(HandshakeError::HeadTooLarge)));
     assert!(matches!(
@@ -31,7 +31,7 @@ fn bytes() {
     ));
 }
 
-/// HS-S-52: a request line that is too large by itself has a status of its own.
+/// HS-S-52: a request line that is too long by itself gets its own status.
 #[test]
 fn request_line() {
     let line = format!("GET /{} HTTP/1.1", "y".repeat(16 << 10));
@@ -40,7 +40,7 @@ fn request_line() {
     assert_eq!(error.status(), Some(414));
 }
 
-/// HS-S-52: the fields are bounded in number, below and above what is parsed without a table on the heap.
+/// HS-S-52: the number of fields is bounded, below and above the number that is parsed without a table on the heap.
 #[test]
 fn fields() {
     for limit in [5, 63, 64, 65, 128, 300] {
@@ -56,7 +56,7 @@ fn fields() {
     }
 }
 
-/// HS-S-52: the time is bounded by a deadline that the caller keeps.
+/// HS-S-52: the time is bounded by a deadline that the caller enforces.
 #[test]
 fn deadline() {
     let mut handshake = ServerHandshake::new(&Config::new());
@@ -69,9 +69,9 @@ fn deadline() {
     assert!(matches!(handshake.receive(b"TP/1.1\r\n"), Err(HandshakeError::Ended)));
 }
 
-/// HS-S-43, HS-S-52: bytes that come with the head do not count as part of it.
+/// HS-S-43, HS-S-52: bytes that arrive with the head do not count as part of it.
 #[test]
-fn large_frame_behind_the_head() {
+fn large_frame_after_the_head() {
     let request = Head::request().bytes();
     let mut handshake = ServerHandshake::new(&limited(request.len(), 128));
     let frame = vec![0x82; 1 << 20];
@@ -85,9 +85,9 @@ fn large_frame_behind_the_head() {
     assert_eq!(accepted.into_negotiated().leftover(), frame);
 }
 
-/// HS-S-53: the work is linear in the size of the head, however slowly it comes.
+/// HS-S-53: the work is linear in the size of the head, however slowly it arrives.
 ///
-/// Starting over for each byte of this head would look at 8,000,000,000,000 bytes, which takes minutes at best.
+/// Starting over at each byte of this head would scan 8,000,000,000,000 bytes, which takes minutes at best.
 #[test]
 fn byte_by_byte() {
     const SIZE: usize = 4 << 20;
@@ -104,7 +104,7 @@ fn byte_by_byte() {
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
-/// HS-S-53, HS-S-26: many subprotocols are not compared each with each other.
+/// HS-S-53, HS-S-26: many subprotocols are not compared pairwise.
 #[test]
 fn many_subprotocols() {
     const COUNT: usize = 300_000;
@@ -121,7 +121,7 @@ fn many_subprotocols() {
     assert!(started.elapsed() < Duration::from_secs(30));
 }
 
-/// SEC-12: a handshake stays small where it is kept, and so does its error.
+/// SEC-12: a handshake is small, and so is its error.
 #[test]
 fn sizes() {
     assert!(size_of::<HandshakeError>() <= 16);

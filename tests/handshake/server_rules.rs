@@ -1,4 +1,4 @@
-//! What a server demands of a request that is to be upgraded.
+//! What a server requires of an upgrade request.
 
 use websocket_proto::handshake::{HandshakeError, HandshakeField};
 
@@ -17,7 +17,7 @@ fn method() {
     }
 }
 
-/// HS-S-02: the version of HTTP is 1.1. Another version gets 505, and what is no version 400.
+/// HS-S-02: the version of HTTP is 1.1. Another version gets 505, and an invalid version gets 400.
 #[test]
 fn http_version() {
     for (version, expected) in [
@@ -151,12 +151,12 @@ fn host() {
         serve(Head::request().add("host: example.com")),
         Err(HandshakeError::RepeatedField(HandshakeField::Host))
     ));
-    // With a target in absolute form as well.
+    // Also with a target in absolute form.
     let request = Head::request().start_line("GET http://example.com/ HTTP/1.1");
     assert_eq!(status(request.without("Host")), 400);
 }
 
-/// HS-S-10: Upgrade contains the value `websocket`, whatever the case.
+/// HS-S-10: Upgrade contains the value `websocket`, in any case.
 #[test]
 fn upgrade() {
     for value in [
@@ -175,7 +175,7 @@ fn upgrade() {
     assert_eq!(status(Head::request().without("Upgrade")), 426);
 }
 
-/// HS-S-10, HS-S-21: a request that upgrades to nothing is told what to upgrade to.
+/// HS-S-10, HS-S-21: the answer to a request without an upgrade names the required upgrade.
 #[test]
 fn plain_request() {
     let error = serve("GET / HTTP/1.1\r\nHost: example.com\r\nAccept: */*\r\n\r\n").expect_err("no upgrade");
@@ -187,7 +187,7 @@ fn plain_request() {
     );
 }
 
-/// HS-S-11: Connection contains the token `upgrade` anywhere in its list, whatever the case.
+/// HS-S-11: Connection contains the token `upgrade` anywhere in its list, in any case.
 #[test]
 fn connection() {
     for value in [
@@ -217,7 +217,7 @@ fn repeated_lists() {
     assert!(serve(request).is_ok());
 }
 
-/// HS-S-13: tokens match whole.
+/// HS-S-13: only whole tokens match.
 #[test]
 fn no_substrings() {
     for value in ["websockets", "x websocket", "websocket x", "xwebsocket", "web,socket"] {
@@ -235,7 +235,7 @@ fn no_substrings() {
     }
 }
 
-/// HS-S-14: only ASCII letters fold.
+/// HS-S-14: only the case of ASCII letters is ignored.
 #[test]
 fn no_unicode_folding() {
     // U+212A KELVIN SIGN, U+017F LATIN SMALL LETTER LONG S
@@ -274,7 +274,7 @@ fn body() {
     assert!(serve(Head::request().add("Content-Length: 0")).is_ok());
 }
 
-/// Errors name the field that they are about, as it is sent.
+/// Errors name the field that they concern, as it is sent.
 #[test]
 fn errors_name_the_field() {
     for (request, expected) in [
@@ -289,7 +289,7 @@ fn errors_name_the_field() {
     }
 }
 
-/// SEC-07: input that breaks a rule is answered with a fitting status.
+/// SEC-07: input that violates a rule is answered with a suitable status.
 #[test]
 fn every_answer_is_complete() {
     for (request, status_line) in [

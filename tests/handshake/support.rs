@@ -1,4 +1,4 @@
-//! Heads to change, and runs of a handshake that must not depend on how the bytes are cut.
+//! Heads that tests modify, and runs of a handshake that must not depend on how the bytes are cut.
 
 use websocket_proto::{
     Config,
@@ -7,11 +7,11 @@ use websocket_proto::{
     },
 };
 
-/// The nonce behind the key of the RFC's example, and the accept value that belongs to it.
+/// The nonce of the key in the RFC's example, and the accept value that belongs to it.
 pub(crate) const NONCE: [u8; 16] = *b"the sample nonce";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// Heads up to this length are cut at every place; longer ones at some.
+/// Heads up to this length are cut at every position; longer ones at some positions.
 const CUT_EVERYWHERE: usize = 700;
 
 /// A head as a list of lines.
@@ -21,7 +21,7 @@ pub(crate) struct Head {
 }
 
 impl Head {
-    /// A request that is valid and short.
+    /// A short, valid request.
     pub(crate) fn request() -> Self {
         Self::new("GET /chat HTTP/1.1")
             .add("Host: example.com")
@@ -31,7 +31,7 @@ impl Head {
             .add("Sec-WebSocket-Version: 13")
     }
 
-    /// A response to [`NONCE`] that is valid and short.
+    /// A short, valid response to [`NONCE`].
     pub(crate) fn response() -> Self {
         Self::new("HTTP/1.1 101 Switching Protocols")
             .add("Upgrade: websocket")
@@ -53,14 +53,14 @@ impl Head {
         self
     }
 
-    /// Removes all fields of that name.
+    /// Removes all fields with that name.
     pub(crate) fn without(mut self, name: &str) -> Self {
         let start = format!("{name}:").into_bytes();
         self.lines.retain(|line| !line.starts_with(&start));
         self
     }
 
-    /// Replaces all fields of that name by one, or adds it.
+    /// Replaces all fields with that name by one, or adds it.
     pub(crate) fn with(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let line = [name.as_bytes(), b": ", value.as_ref()].concat();
         self.without(name).add(line)
@@ -84,7 +84,7 @@ impl From<Head> for Vec<u8> {
     }
 }
 
-/// A request, and the bytes behind its head.
+/// A request, and the bytes after its head.
 pub(crate) type Served = Result<(UpgradeRequest, Vec<u8>), HandshakeError>;
 
 /// Runs a server on `input`, followed by the end of the transport, under many segmentations.
@@ -94,7 +94,7 @@ pub(crate) fn serve(input: impl Into<Vec<u8>>) -> Served {
 
 pub(crate) fn serve_with(config: &Config, input: impl Into<Vec<u8>>) -> Served {
     let describe = |result: &Served| match result {
-        Ok((request, behind)) => format!("{} {behind:?}", describe_request(request)),
+        Ok((request, leftover)) => format!("{} {leftover:?}", describe_request(request)),
         Err(error) => format!("{error:?}"),
     };
     under_segmentations(&input.into(), |pieces| serve_pieces(config, pieces), describe)
@@ -109,9 +109,9 @@ fn serve_pieces(config: &Config, pieces: &[&[u8]]) -> Served {
                 assert!(matches!(handshake.receive(b"x"), Err(HandshakeError::Ended)));
                 assert!(matches!(handshake.receive_eof(), HandshakeError::Ended));
                 let accepted = request.accept(Accept::new()).expect("nothing is selected");
-                let mut behind = accepted.into_negotiated().leftover().to_vec();
-                behind.extend(pieces[index + 1..].concat());
-                return Ok((request, behind));
+                let mut leftover = accepted.into_negotiated().leftover().to_vec();
+                leftover.extend(pieces[index + 1..].concat());
+                return Ok((request, leftover));
             }
             Err(error) => {
                 assert!(matches!(handshake.receive(piece), Err(HandshakeError::Ended)));
@@ -151,10 +151,10 @@ pub(crate) fn answer(input: impl Into<Vec<u8>>, accept: Accept) -> String {
     String::from_utf8(accepted.response().to_vec()).expect("an ASCII response")
 }
 
-/// A response, and the bytes behind its head.
+/// A response, and the bytes after its head.
 pub(crate) type Connected = Result<(UpgradeResponse, Vec<u8>), HandshakeError>;
 
-/// The request of a client that asks for nothing special.
+/// A client's request without anything special.
 pub(crate) fn plain_request() -> ClientRequest {
     "ws://example.com/chat".parse().expect("a valid URI")
 }
@@ -167,8 +167,8 @@ pub(crate) fn connect(input: impl Into<Vec<u8>>) -> Connected {
 /// Runs a client on the answer `input`, followed by the end of the transport, under many segmentations.
 pub(crate) fn connect_with(config: &Config, request: &ClientRequest, input: impl Into<Vec<u8>>) -> Connected {
     let describe = |result: &Connected| match result {
-        Ok((response, behind)) => format!(
-            "{:?} {:?} {:?} {behind:?}",
+        Ok((response, leftover)) => format!(
+            "{:?} {:?} {:?} {leftover:?}",
             response.headers(),
             response.subprotocol(),
             response.extensions().collect::<Vec<_>>(),
@@ -187,9 +187,9 @@ fn connect_pieces(config: &Config, request: ClientRequest, pieces: &[&[u8]]) -> 
             Ok(Some(response)) => {
                 assert!(matches!(handshake.receive(b"x"), Err(HandshakeError::Ended)));
                 assert!(matches!(handshake.receive_eof(), HandshakeError::Ended));
-                let mut behind = response.clone().into_negotiated().leftover().to_vec();
-                behind.extend(pieces[index + 1..].concat());
-                return Ok((response, behind));
+                let mut leftover = response.clone().into_negotiated().leftover().to_vec();
+                leftover.extend(pieces[index + 1..].concat());
+                return Ok((response, leftover));
             }
             Err(error) => {
                 assert!(matches!(handshake.receive(piece), Err(HandshakeError::Ended)));
@@ -207,7 +207,7 @@ pub(crate) fn sent(request: ClientRequest) -> String {
     String::from_utf8(handshake.request().to_vec()).expect("an ASCII request")
 }
 
-/// Runs on `input` whole, byte by byte, in two pieces for every cut, and in random pieces. All must be the same.
+/// Runs on `input` whole, byte by byte, in two pieces for every cut, and in random pieces. All results must be equal.
 fn under_segmentations<T>(input: &[u8], run: impl Fn(&[&[u8]]) -> T, describe: impl Fn(&T) -> String) -> T {
     let whole = run(&[input]);
     let expected = describe(&whole);
@@ -228,9 +228,9 @@ fn under_segmentations<T>(input: &[u8], run: impl Fn(&[&[u8]]) -> T, describe: i
         let mut pieces = Vec::new();
         let mut rest = input;
         while !rest.is_empty() {
-            let (piece, behind) = rest.split_at((1 + random.below(longest)).min(rest.len()));
+            let (piece, after) = rest.split_at((1 + random.below(longest)).min(rest.len()));
             pieces.push(piece);
-            rest = behind;
+            rest = after;
         }
         check(&pieces);
     }

@@ -15,7 +15,7 @@ fn error(text: &str) -> UriError {
     }
 }
 
-/// HS-C-01: the scheme is ws or wss, or that of HTTP in its place, and there is a host.
+/// HS-C-01: the scheme is ws or wss, or http or https in their place, and a host is required.
 #[test]
 fn scheme_and_host() {
     assert!(!uri("ws://example.com").is_secure());
@@ -104,7 +104,7 @@ fn resource_name() {
     }
 }
 
-/// HS-C-04: there is no fragment.
+/// HS-C-04: a fragment is not allowed.
 #[test]
 fn fragment() {
     for text in ["ws://h/#", "ws://h#x", "ws://h/chat?x#y", "ws://h/a#/b"] {
@@ -113,7 +113,8 @@ fn fragment() {
     assert_eq!(uri("ws://h/%23").resource_name(), "/%23");
 }
 
-/// HS-C-05: what a URI must not contain goes out escaped, and a host beyond ASCII is for the caller to convert.
+/// HS-C-05: characters that a URI must not contain are sent percent-encoded, and a non-ASCII host is left for the caller to
+/// convert.
 #[test]
 fn escapes() {
     for (text, name) in [
@@ -173,7 +174,7 @@ fn user_info() {
     );
 }
 
-/// HS-C-06: neither form of printing shows it, and Debug leaves out the query as well.
+/// HS-C-06: neither `Display` nor `Debug` shows it, and `Debug` omits the query as well.
 #[test]
 fn credentials_are_not_shown() {
     let uri = uri("wss://user:secret@h:1/chat?token=secret");
@@ -199,7 +200,7 @@ fn control_characters() {
     }
 }
 
-/// HS-C-12: Host has the port unless it is the default, and brackets around an IPv6 address.
+/// HS-C-12: Host contains the port unless it is the default, and brackets around an IPv6 address.
 #[test]
 fn authority() {
     for (text, authority, host) in [
@@ -230,7 +231,7 @@ fn authority() {
     }
 }
 
-/// HS-C-03, HS-C-12: a URI is written as it is used.
+/// HS-C-03, HS-C-12: `Display` shows a URI as it is used.
 #[test]
 fn display() {
     for (text, shown) in [
