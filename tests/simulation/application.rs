@@ -1,4 +1,4 @@
-//! The application of an endpoint: what it does when, and what it has seen.
+//! The application of an endpoint: what it does at which time, and what it has received.
 
 use std::{
     task::{Context, Poll},
@@ -31,31 +31,31 @@ impl Op {
     }
 }
 
-/// A message to send: owned, as a connection may keep it, or lent.
+/// A message to send: owned, which a connection may keep, or lent.
 pub fn message(data: &Got, owned: bool) -> Message<'_> {
     match (data, owned) {
         (Got::Text(text), true) => text.clone().into(),
         (Got::Text(text), false) => text.into(),
         (Got::Binary(payload), true) => payload.clone().into(),
         (Got::Binary(payload), false) => payload.into(),
-        (other, _) => panic!("{other:?} is no message"),
+        (other, _) => panic!("{other:?} is not a message"),
     }
 }
 
 /// How an application behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Habits {
-    /// Things that it does before it closes, or just waits for the end.
+    /// The number of actions before it closes, or only waits for the end.
     pub ops: usize,
     pub closes: bool,
-    /// The longest pause between two things.
+    /// The longest pause between two actions.
     pub pause: Duration,
     pub longest: usize,
-    /// Whether it may send Pongs of its own. Where a call that was refused may have queued one, the model cannot tell.
+    /// Whether it may send its own Pongs. A refused call may have queued one, which the model cannot know.
     pub pongs: bool,
-    /// Whether it measures the latency, which takes Pings that look like those of the keepalive.
+    /// Whether it measures the latency, which uses Pings that look like those of the keepalive.
     pub measures: bool,
-    /// From when on, and for how long, it receives nothing.
+    /// The time at which it stops receiving, and for how long.
     pub deaf: Option<(Duration, Duration)>,
 }
 
@@ -66,26 +66,26 @@ pub struct Application {
     next_at: Duration,
     alarm: Alarm,
     deaf_alarm: Alarm,
-    /// What it is about to do, until that is accepted.
+    /// The current action, until it is accepted.
     op: Option<Op>,
     /// Whole messages that were accepted, in order.
     pub sent: Vec<Got>,
-    /// What was accepted of the message that is being sent in fragments.
+    /// The accepted parts of the message that is being sent in fragments.
     pub open: Option<Got>,
-    /// Pongs of its own, in order.
+    /// Its own Pongs, in order.
     pub pongs: Vec<Vec<u8>>,
     pub events: Vec<Got>,
-    /// The first error. It is told once.
+    /// The first error. It is reported once.
     pub error: Option<Error>,
     pub ended: bool,
-    /// It has asked for the end.
+    /// Whether it has asked for the end.
     pub has_closed: bool,
-    /// Whether it asked last for a message to be answered while it is lent, which waits for room for the answer.
+    /// Whether its last request was to answer a message while it is lent, which waits for room for the answer.
     pub asks_for_room: bool,
-    /// When it last did something.
+    /// The time of its last action.
     pub last_op: Duration,
     counter: u32,
-    /// How it receives what comes next.
+    /// How it receives the next event.
     way: Option<usize>,
 }
 
@@ -113,7 +113,7 @@ impl Application {
         }
     }
 
-    /// A coin.
+    /// Tosses a coin.
     pub fn flips(&mut self) -> bool {
         self.rng.below(2) == 0
     }
@@ -126,12 +126,12 @@ impl Application {
         }
     }
 
-    /// Whether nothing is left to be done.
+    /// Whether nothing is left to do.
     pub fn is_idle(&self) -> bool {
         self.op.is_none() && self.habits.ops == 0 && !self.habits.closes
     }
 
-    /// Makes it close, whatever it was about to do.
+    /// Makes it close, whatever its current action was.
     pub fn ask_to_close(&mut self) {
         self.habits.ops = 0;
         self.habits.closes = false;
@@ -140,7 +140,7 @@ impl Application {
         self.op = Some(Op::Close(Some(1001)));
     }
 
-    /// What is to be done now. It stays the same until it was accepted or refused.
+    /// The current action. It stays the same until it is accepted or refused.
     pub fn poll_op(&mut self, cx: &Context<'_>) -> Poll<Op> {
         if self.op.is_none() {
             if self.is_idle() {
@@ -180,7 +180,7 @@ impl Application {
         }
     }
 
-    /// Text or binary, as it is `like`.
+    /// Text or binary, of the same kind as `like`.
     fn data(&mut self, like: Option<&Got>) -> Got {
         let len = self.rng.length(self.habits.longest);
         let is_text = match like {
@@ -192,13 +192,13 @@ impl Application {
         } else if self.flips() {
             Got::Binary(self.rng.bytes(len))
         } else {
-            // Something that can be compressed.
+            // Something compressible.
             let pattern = self.rng.bytes(7);
             Got::Binary(pattern.into_iter().cycle().take(len).collect())
         }
     }
 
-    /// What it was about to do was accepted.
+    /// The current action was accepted.
     pub fn on_accepted(&mut self) {
         self.last_op = clock::now();
         match self.op.take() {
@@ -220,7 +220,7 @@ impl Application {
         }
     }
 
-    /// A call to send was refused. Returns whether it is to be repeated when there is room.
+    /// A call to send was refused. Returns whether it must be repeated once there is room.
     pub fn on_refused(&mut self, error: SendError) -> bool {
         match error {
             SendError::Full(()) => return true,
@@ -235,7 +235,7 @@ impl Application {
         false
     }
 
-    /// One of the ways to receive: the same until something comes.
+    /// One of the ways to receive: the same one until something arrives.
     pub fn way(&mut self, streams: bool) -> usize {
         let way = match (streams, self.flips(), self.flips()) {
             (true, ..) | (_, true, _) => 0,
@@ -245,7 +245,7 @@ impl Application {
         *self.way.get_or_insert(way)
     }
 
-    /// Something has come.
+    /// Something has arrived.
     pub fn on_event(&mut self, got: Got) {
         self.way = None;
         self.events.push(got);
@@ -256,15 +256,15 @@ impl Application {
         self.op.is_some()
     }
 
-    /// What it has seen, as far as that can grow. Whether there is room to send depends on the call that asks.
+    /// What it has received, as far as that can grow. Whether there is room to send depends on the call that asks.
     pub fn progress(&self) -> (usize, bool) {
         (self.events.len(), self.ended)
     }
 
-    /// Another error. Only the first can be one of the stream, since that is told once.
+    /// Another error. Only the first can be an error of the stream, because that is reported once.
     pub fn on_error(&mut self, error: Error) {
         (self.habits.ops, self.habits.closes) = (0, false);
-        // A Pong is queued before the stream fails, and may have left.
+        // A Pong is queued before the stream fails, and may have been sent.
         if let Some(Op::Pong(payload)) = self.op.take() {
             self.pongs.push(payload);
         }
@@ -272,7 +272,7 @@ impl Application {
             None => self.error = Some(error),
             Some(first) => assert!(
                 matches!(error, Error::Protocol(_)),
-                "{:?}: {error:?} behind {first:?}",
+                "{:?}: {error:?} after {first:?}",
                 self.role
             ),
         }

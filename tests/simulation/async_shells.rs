@@ -1,4 +1,4 @@
-//! The engine of the async shells, as a whole, in halves, and as a stream and a sink that two tasks use.
+//! The engine of the async shells, as a whole connection, in halves, and as a stream and a sink that two tasks use.
 
 use std::{
     future::Future,
@@ -21,12 +21,12 @@ use crate::{
     shells::{Shell, got, request},
 };
 
-/// Polls a future once and drops it, which must lose nothing.
+/// Polls a future once and drops it, which must not lose anything.
 fn once<O>(cx: &mut Context<'_>, future: impl Future<Output = O>) -> Poll<O> {
     pin!(future).poll(cx)
 }
 
-/// A future that queues at its first poll, because there is room, has done so, whether it is ready or not.
+/// A future that queues at its first poll, because there is room, has done so whether it is ready or not.
 fn queued<E>(polled: Poll<Result<(), E>>) -> Poll<Result<(), E>> {
     Poll::Ready(match polled {
         Poll::Ready(done) => done,
@@ -34,7 +34,7 @@ fn queued<E>(polled: Poll<Result<(), E>>) -> Poll<Result<(), E>> {
     })
 }
 
-/// Opens a connection of an async shell, and takes it apart if that is wanted.
+/// Opens a connection of an async shell, and splits it if requested.
 pub async fn open<T: Transport + 'static>(
     transport: T,
     role: Role,
@@ -68,7 +68,7 @@ pub async fn open<T: Transport + 'static>(
 
 struct Whole<T: Transport> {
     websocket: WebSocket<T>,
-    /// Closing is a call that goes on to the end.
+    /// Closing is a call that continues until the end.
     closing: Option<Option<u16>>,
 }
 
@@ -176,7 +176,7 @@ impl<T: Transport> Shell for Halves<T> {
     }
 }
 
-/// A whole connection that one task uses as a stream and another one as a sink.
+/// A whole connection that one task uses as a stream and another as a sink.
 struct StreamAndSink<T: Transport>(WebSocket<T>);
 
 impl<T: Transport> StreamAndSink<T> {
@@ -205,7 +205,7 @@ impl<T: Transport> Shell for StreamAndSink<T> {
                 self.0.measure_latency();
                 Poll::Ready(Ok(()))
             }
-            // A sink has nothing but messages.
+            // A sink only takes messages.
             Op::Ping(_) | Op::Pong(_) | Op::Release => Poll::Ready(Ok(())),
         }
     }

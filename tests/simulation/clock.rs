@@ -1,4 +1,4 @@
-//! The virtual clock: it stands still while anybody has something to do, and then jumps to the next alarm.
+//! The virtual clock: it stands still while any task has something to do, and then jumps to the next alarm.
 
 use std::{
     cell::RefCell,
@@ -17,7 +17,7 @@ struct Clock {
 }
 
 thread_local! {
-    /// One clock for each thread, since a timer of a shell is made from nothing.
+    /// One clock per thread, because a shell creates its timer without arguments.
     static CLOCK: RefCell<Clock> = RefCell::default();
 }
 
@@ -27,7 +27,7 @@ fn with<T>(act: impl FnOnce(&mut Clock) -> T) -> T {
     done.expect("acted")
 }
 
-/// Sets the clock to its origin, with no alarm.
+/// Resets the clock to its origin, without alarms.
 pub fn restart() {
     with(|clock| *clock = Clock::default());
 }
@@ -37,8 +37,8 @@ pub fn now() -> Duration {
     with(|clock| clock.now)
 }
 
-/// Jumps to the next alarm, or past it as a machine does that was suspended, and rings all that are due then. `false` if there
-/// is none.
+/// Jumps to the next alarm, or past it as on a machine that was suspended, and fires all alarms that are due then. Returns
+/// `false` if there is no alarm.
 pub fn advance(past: Duration) -> bool {
     let due = with(|clock| {
         let next = clock.alarms.values().map(|(at, _)| *at).min()?;
@@ -56,12 +56,12 @@ pub fn advance(past: Duration) -> bool {
     any
 }
 
-/// Whether an alarm is to be rung now.
+/// Whether an alarm is pending.
 pub fn is_due() -> bool {
     with(|clock| clock.alarms.values().any(|(at, _)| *at <= clock.now))
 }
 
-/// Wakes a task at a time. Dropped, it does not.
+/// Wakes a task at a given time, unless it is dropped.
 #[derive(Debug)]
 pub struct Alarm(u64);
 
@@ -73,7 +73,7 @@ impl Alarm {
         }))
     }
 
-    /// Sets the alarm, in place of what it was set to. The longest time does not come.
+    /// Sets the alarm, in place of the previous setting. The longest time never comes.
     pub fn set(&self, at: Duration, waker: &Waker) {
         if at == Duration::MAX {
             return self.clear();
@@ -102,7 +102,7 @@ impl Drop for Alarm {
     }
 }
 
-/// The timer that a connection of a shell is given, with an origin of its own.
+/// The timer of a shell's connection, with its own origin.
 #[cfg(all(feature = "tokio", feature = "futures-io"))]
 #[derive(Debug)]
 pub struct VirtualTimer {

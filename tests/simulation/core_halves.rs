@@ -20,9 +20,9 @@ struct Halves {
     inbound: Inbound,
     driver: Driver,
     ground: Ground,
-    /// The tasks, of which the first reads.
+    /// The tasks; the first one reads.
     tasks: [Waker; 2],
-    /// Wakes both.
+    /// Wakes both tasks.
     both: Waker,
 }
 
@@ -48,7 +48,7 @@ pub async fn open(pipe: Pipe, role: Role, config: Config) -> Result<Box<dyn Shel
 }
 
 impl Halves {
-    /// Notes the waker of a task.
+    /// Stores the waker of a task.
     fn register(&mut self, task: usize, cx: &Context<'_>) {
         if !self.tasks[task].will_wake(cx.waker()) {
             self.tasks[task] = cx.waker().clone();
@@ -56,7 +56,7 @@ impl Halves {
         }
     }
 
-    /// Wakes whom it concerns that something has happened.
+    /// Wakes the tasks that a change concerns.
     fn settle(&mut self) {
         if self.driver.has_waiting() {
             let wakes = self.driver.wakes();
@@ -132,7 +132,7 @@ fn write(ground: &Ground, driver: &mut Driver, step: Step, cx: &Context<'_>) {
             ground.pipe.shut_down();
             driver.shut_down();
         }
-        step => panic!("{step:?} is no step of the write side"),
+        step => panic!("{step:?} is not a step of the write side"),
     }
 }
 

@@ -17,7 +17,7 @@ use crate::{
     shells::{Shell, got, operate},
 };
 
-/// The bare core, in a loop of its own.
+/// The bare core, in its own loop.
 struct Core {
     connection: Connection,
     pipe: Pipe,
@@ -45,7 +45,7 @@ impl Core {
         Time::from_origin(clock::now() - self.origin)
     }
 
-    /// Handles what is due. Returns whether something was.
+    /// Handles due deadlines. Returns whether any was due.
     fn handle_timeouts(&mut self, cx: &Context<'_>) -> bool {
         let mut handled = false;
         for round in 0.. {

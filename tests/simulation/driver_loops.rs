@@ -1,4 +1,4 @@
-//! Loops around the driver of the core, in one task: one that is polled, and one that starts operations and is told later.
+//! Loops around the core's driver, in one task: one that is polled, and one that starts operations and gets their results later.
 
 use std::{
     io::{self, IoSlice},
@@ -37,7 +37,7 @@ impl Ground {
         Time::from_origin(clock::now() - self.origin)
     }
 
-    /// Waits until a time, if there is one. Ready if it has come.
+    /// Waits until a time, if there is one. Ready once it has come.
     pub fn poll_until(&self, due: Option<Time>, cx: &Context<'_>) -> Poll<()> {
         match due.and_then(|due| self.origin.checked_add(due.since_origin())) {
             Some(at) => self.alarm.poll_until(at, cx),
@@ -48,7 +48,7 @@ impl Ground {
         }
     }
 
-    /// A write, of whatever the driver gives for it.
+    /// A write of whatever the driver provides.
     pub fn write(&self, driver: &mut Driver, cx: &Context<'_>) {
         let mut slices = [IoSlice::new(&[]); 4];
         let used = driver.slices(&mut slices);
@@ -67,7 +67,7 @@ impl Ground {
         }
     }
 
-    /// A read, into the receiving half or into nothing.
+    /// A read, into the receiving half or into a buffer that is discarded.
     pub fn read(&self, driver: &mut Driver, inbound: Option<&mut Inbound>, cx: &Context<'_>) {
         let read = match inbound {
             None => self.pipe.poll_read(cx, &mut [0; 1000]),
@@ -86,7 +86,7 @@ impl Ground {
         has_read(driver, read);
     }
 
-    /// Performs a step. Ready is to go on.
+    /// Performs a step. Ready means that the loop continues.
     fn perform(&self, step: Step, inbound: &mut Inbound, driver: &mut Driver, cx: &Context<'_>) -> Poll<()> {
         match step {
             Step::Write => self.write(driver, cx),
@@ -106,7 +106,7 @@ impl Ground {
                 cx.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            step => panic!("{step:?} is no step to perform"),
+            step => panic!("{step:?} is not a step to perform"),
         }
         Poll::Ready(())
     }
@@ -127,7 +127,7 @@ struct Plain {
     ground: Ground,
 }
 
-/// Opens a connection in the loop of the documentation, or in one that starts operations and is told later.
+/// Opens a connection in the loop of the documentation, or in one that starts operations and gets their results later.
 pub async fn open(pipe: Pipe, role: Role, config: Config, completes: bool) -> Result<Box<dyn Shell>, Error> {
     let negotiated = negotiate(&pipe, role, &config).await?;
     let connection = Connection::from_negotiated(&negotiated, &config);
@@ -209,12 +209,12 @@ enum Started {
     Read {
         discards: bool,
     },
-    /// A write or flush that is done, and told at this time.
+    /// A write or flush that is finished, and reported at this time.
     Done(Duration, io::Result<usize>),
     Flushed(Duration, io::Result<()>),
 }
 
-/// A loop that starts what a step asks for, and is told later what came of it.
+/// A loop that starts the requested operations, and gets their results later.
 struct Completing {
     plain: Plain,
     write: Option<(Started, Alarm)>,
@@ -223,13 +223,13 @@ struct Completing {
 }
 
 impl Completing {
-    /// When a write that is done now is told.
+    /// The time at which a write that finishes now is reported.
     fn told_at(&mut self) -> Duration {
         self.delays += 1;
         clock::now() + Duration::from_micros(self.delays * 379 % 4000 / 1000 * 500)
     }
 
-    /// Takes the results that are there. Returns whether there were any.
+    /// Takes the available results. Returns whether there were any.
     fn complete(&mut self, cx: &Context<'_>) -> bool {
         let write = self.complete_write(cx);
         self.complete_read(cx) || write
@@ -290,11 +290,11 @@ impl Completing {
         true
     }
 
-    /// Goes on until an event, or the end of what is waited for, is there.
+    /// Continues until an event or the awaited end.
     fn go_on(&mut self, flushes: bool, cx: &Context<'_>) -> Poll<Result<Option<Got>, Error>> {
         for round in 0.. {
             if flushes {
-                // What was taken over whole leaves nothing to be paused for.
+                // When all of a buffer is adopted, there is no reason to pause.
             } else if let Ok(Some(event)) = self.plain.connection.next_event() {
                 return Poll::Ready(Ok(Some(got(event))));
             }
@@ -319,7 +319,7 @@ impl Completing {
                 }
                 Step::Read | Step::Discard => {
                     driver.read_started();
-                    assert!(self.read.is_none(), "asked for twice");
+                    assert!(self.read.is_none(), "requested twice");
                     let discards = step == Step::Discard;
                     self.read = Some(Started::Read { discards });
                     self.complete_read(cx);
@@ -344,11 +344,11 @@ impl Completing {
                 step => ready!(self.plain.ground.perform(step, inbound, driver, cx)),
             }
         }
-        unreachable!("it goes on")
+        unreachable!("the loop continues")
     }
 
     fn start(&mut self, started: Started, cx: &Context<'_>) {
-        assert!(self.write.is_none(), "asked for twice");
+        assert!(self.write.is_none(), "requested twice");
         self.write = Some((started, Alarm::new()));
         self.complete_write(cx);
     }

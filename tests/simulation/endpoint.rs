@@ -1,4 +1,4 @@
-//! An endpoint: an application over a connection of some kind, in one task or two, and the memory that it takes.
+//! An endpoint: an application over a connection of some kind, in one task or two, and the memory that it uses.
 
 use std::{
     cell::RefCell,
@@ -32,18 +32,18 @@ use crate::{
 pub enum Use {
     Whole,
     Halves,
-    /// As a stream by one task and as a sink by another.
+    /// As a stream in one task and as a sink in another.
     Sink,
 }
 
-/// How a connection is run.
+/// How a connection is driven.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The core, asked for its deadlines.
+    /// The core, which is asked for its deadlines.
     Core,
     /// The driver, polled.
     Polled,
-    /// The driver, told later.
+    /// The driver, whose operations complete later.
     Completing,
     /// The driver, in two tasks.
     CoreHalves,
@@ -88,7 +88,7 @@ impl Kind {
         return false;
     }
 
-    /// Whether it is a stream and a sink, which has messages only.
+    /// Whether it is a stream and a sink, which only have messages.
     pub fn is_sink(self) -> bool {
         #[cfg(all(feature = "tokio", feature = "futures-io"))]
         return matches!(self, Self::Tokio(Use::Sink) | Self::Futures(Use::Sink));
@@ -96,7 +96,7 @@ impl Kind {
         return false;
     }
 
-    /// Whether closing is a call that discards what arrives.
+    /// Whether closing is a call that discards received data.
     pub fn discards(self) -> bool {
         #[cfg(all(feature = "tokio", feature = "futures-io"))]
         if matches!(self, Self::Tokio(Use::Whole) | Self::Futures(Use::Whole)) {
@@ -105,8 +105,8 @@ impl Kind {
         self == Self::Blocking
     }
 
-    /// Promise 9: whether what has arrived is read first, whatever happens to the write side or to the clock. A loop that is
-    /// asked for its deadlines judges at once.
+    /// Promise 9: whether received data is read first, whatever happens to the write side or to the clock. A loop that asks for
+    /// its deadlines judges at once.
     pub fn reads_first(self) -> bool {
         !matches!(self, Self::Core | Self::Blocking)
     }
@@ -114,7 +114,7 @@ impl Kind {
 
 type Opening = Pin<Box<dyn Future<Output = Result<Box<dyn Shell>, Error>>>>;
 
-/// With the stream comes whether long messages are read into fresh memory, where a transport can choose.
+/// Together with the stream, returns whether long messages are read into fresh memory, where a transport can choose.
 fn open(kind: Kind, stream: (Pipe, bool), role: Role, config: Config) -> Opening {
     let pipe = stream.0;
     match kind {
@@ -165,20 +165,20 @@ pub struct Endpoint {
     pub application: Application,
     state: State,
     streams: bool,
-    /// One for each task; of two, the first receives.
+    /// One per task; of two tasks, the first receives.
     bells: [Arc<Bell>; 2],
-    /// When a task runs that was woken, and what brings the clock there.
+    /// The time at which a woken task runs, and what moves the clock there.
     runs_at: [(Option<Duration>, Alarm); 2],
     pub observer: Observer,
-    /// The most output that waited.
+    /// The most output that was pending.
     pub queued: usize,
     pub closure: Option<CloseInfo>,
-    /// Bytes of heap that are held, and that were held at most.
+    /// Bytes of heap that are held now, and that were held at most.
     held: i64,
     pub peak: i64,
 }
 
-/// Steps of one poll, after which the other tasks get their turn.
+/// Steps of one poll, after which the other tasks have their turn.
 const STEPS: usize = 20;
 
 impl Endpoint {
@@ -209,7 +209,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether it comes to an end by time, once it closes.
+    /// Whether time ends it once it closes.
     pub fn has_deadlines(&self) -> bool {
         match self.state {
             State::Opening(_) => self.observer.opens_in_time(),
@@ -222,7 +222,7 @@ impl Endpoint {
         matches!(self.state, State::Gone)
     }
 
-    /// The tasks that were woken and run now. Each is given a time to run at when it was woken, which may be late.
+    /// The woken tasks that run now. Each gets its time to run when it is woken, which may be late.
     pub fn running(&mut self, mut late: impl FnMut() -> Duration) -> Vec<usize> {
         let mut running = Vec::new();
         for task in self.tasks(true) {
@@ -253,7 +253,7 @@ impl Endpoint {
         self.bells.iter().for_each(|bell| bell.0.store(true, Ordering::Relaxed));
     }
 
-    /// Polls a task, and counts what that costs.
+    /// Polls a task, and counts the memory that this costs.
     pub fn poll(&mut self, task: usize) {
         let bell = Arc::clone(&self.bells[task]);
         bell.0.store(false, Ordering::Relaxed);
@@ -297,7 +297,7 @@ impl Endpoint {
                     has_drained = hears && !received;
                     let queued = shell.queued();
                     self.queued = self.queued.max(queued.unwrap_or_default());
-                    // A task that does both tries again when there is room, whatever that came of.
+                    // A task that does both retries when there is room, whatever the result was.
                     let has_room = sends && receives && application.is_kept_waiting() && queued < before;
                     if !sent && !received && !has_room {
                         break;
@@ -309,7 +309,7 @@ impl Endpoint {
                 }
                 let observer = &mut self.observer;
                 opt_out(|| observer.observe(shell.close_info().as_ref(), has_drained));
-                // Of two tasks, the one that sends finds out by itself if it waits for something.
+                // Of two tasks, the one that sends finds out by itself whether it waits for something.
                 if application.ended && (!splits || application.is_idle()) {
                     self.finish();
                 }
@@ -317,7 +317,7 @@ impl Endpoint {
         }
     }
 
-    /// Checks what is left of a connection that ended, and drops it with its stream.
+    /// Checks what is left of a connection that has ended, and drops it together with its stream.
     fn finish(&mut self) {
         if let State::Open(shell) = &mut self.state {
             let closure = shell.close_info();
@@ -330,7 +330,7 @@ impl Endpoint {
     }
 }
 
-/// Does the next thing, if it is time. Returns whether it was done.
+/// Performs the next action, if it is time. Returns whether it did.
 fn send(shell: &mut dyn Shell, application: &mut Application, cx: &mut Context<'_>) -> bool {
     let mut op = None;
     opt_out(|| op = Some(application.poll_op(cx)));
@@ -381,14 +381,14 @@ fn receive(shell: &mut dyn Shell, application: &mut Application, streams: bool, 
     }
 }
 
-/// Behind the end, every call returns at once and brings nothing new.
+/// After the end, every call returns at once and without anything new.
 fn check_the_end(shell: &mut dyn Shell, application: &Application) {
     let mut cx = Context::from_waker(Waker::noop());
     let clean = application.error.is_none();
     for way in [0, 1, 2] {
         match shell.receive(way, &mut cx) {
             Poll::Ready(Ok(None)) => {}
-            Poll::Ready(Err(Error::Protocol(_))) => assert!(!clean, "a proper end has become a failure"),
+            Poll::Ready(Err(Error::Protocol(_))) => assert!(!clean, "a clean end has become a failure"),
             other => panic!(
                 "{other:?} after the end, way {way}: {:?}, {:?}",
                 shell.close_info(),
@@ -399,7 +399,7 @@ fn check_the_end(shell: &mut dyn Shell, application: &Application) {
     let sent = shell.operate(&Op::Message(Got::Binary(Vec::new())), false, &mut cx);
     let is_refused = match &sent {
         Poll::Ready(Err(Error::Send(SendError::Closing(())))) => true,
-        // A sink first asks for room.
+        // A sink is first asked for room.
         Poll::Ready(Err(Error::Protocol(_))) => !clean,
         _ => false,
     };

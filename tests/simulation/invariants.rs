@@ -1,4 +1,4 @@
-//! What holds in every run.
+//! Invariants of every run.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::{
     wire::{self, CLOSE, PING, PONG, Sent},
 };
 
-/// Delivery order: what an application got are the messages that the other one sent, from the first on, each of them
-/// whole; and if the other end's Close came, all of them. Nothing comes behind that Close.
+/// Delivery order: an application received the messages that the other one sent, from the first on, each of them whole; and if
+/// the other end's Close arrived, all of them. Nothing follows that Close.
 pub fn messages_arrive_in_order(application: &Application, peer: &Application, closure: Option<&CloseInfo>) {
     let events = &application.events;
     let close = events.iter().position(|event| matches!(event, Got::Close(_)));
     assert!(
         close.is_none_or(|at| at + 1 == events.len()),
-        "an event behind the Close"
+        "an event after the Close"
     );
     let got: Vec<Got> = joined(events)
         .into_iter()
@@ -28,11 +28,11 @@ pub fn messages_arrive_in_order(application: &Application, peer: &Application, c
     let role = application.role;
     assert!(peer.sent.starts_with(&got), "{role:?} got {got:?} of {:?}", peer.sent);
     let close_came = closure.is_some_and(|closure| closure.code != CloseCode::ABNORMAL);
-    // Who calls `close` has what arrives afterwards discarded.
+    // After a call of `close`, received messages are discarded.
     if close.is_some() || (close_came && !application.has_closed) {
         assert_eq!(got.len(), peer.sent.len(), "{role:?} did not get all before the Close");
     }
-    // Of a message that is not whole, what came is the beginning of it.
+    // Of an incomplete message, a beginning was received.
     let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, true));
     let open: Vec<&Got> = events.iter().rev().take_while(is_open).collect();
     let mut begun = Vec::new();
@@ -50,7 +50,7 @@ pub fn messages_arrive_in_order(application: &Application, peer: &Application, c
     assert!(next.starts_with(&begun), "{role:?} got a piece that was not sent");
 }
 
-/// Pongs: those of the application in order, and others that answer Pings in order.
+/// Pongs: the application's own in order, and others that answer Pings in order.
 pub fn pongs_answer_pings(frames: &[Sent], application: &Application, asked: &[Sent]) {
     let pongs = frames.iter().filter(|frame| frame.opcode() == PONG);
     let (users, answers): (Vec<_>, Vec<_>) = pongs
@@ -67,8 +67,8 @@ pub fn pongs_answer_pings(frames: &[Sent], application: &Application, asked: &[S
     }
 }
 
-/// The frames behind the head of the opening handshake, all of them valid: nothing follows a Close, so there is one at
-/// most. Only a stream that failed, or is to be given up, ends inside a frame.
+/// The frames after the head of the opening handshake, all valid: nothing follows a Close, so there is at most one. Only a stream
+/// that failed, or is given up, ends inside a frame.
 pub fn frames_are_valid(endpoint: &Endpoint, written: &[u8], may_be_cut: bool) -> Vec<Sent> {
     let Some(head) = written.windows(4).position(|end| end == b"\r\n\r\n") else {
         assert!(may_be_cut, "no whole head");
@@ -86,11 +86,11 @@ pub fn closes(frames: &[Sent]) -> usize {
     frames.iter().filter(|frame| frame.opcode() == CLOSE).count()
 }
 
-/// `close_info()` tells the truth: it has the error that was told, and what it says was sent is what was written.
+/// `close_info()` is true: it contains the reported error, and the Close that it says was sent is the one that was written.
 pub fn closure_is_true(endpoint: &Endpoint, frames: &[Sent]) {
     let Some(closure) = &endpoint.closure else { return };
     if let Some(Error::Protocol(error)) = &endpoint.application.error {
-        // DRV-02: the failure of a write is one for whoever sends, and the connection ends in another way.
+        // DRV-02: a failed write is a failure for the sender, and the connection ends in another way.
         let is_cut = *error == ProtocolError::ConnectionLost && !closure.clean;
         assert!(closure.failure == Some(*error) || is_cut, "{closure:?}, {error:?}");
     }
@@ -113,11 +113,11 @@ pub fn closures_agree(one: &CloseInfo, other: &CloseInfo) {
     assert_ne!(
         (one.initiator, other.initiator),
         (Side::Peer, Side::Peer),
-        "somebody began"
+        "one end began"
     );
 }
 
-/// An error has a cause: a lost or failed stream, a deadline that a bad stream let pass, or a limit.
+/// An error has a cause: a lost or failed stream, a deadline that a bad stream exceeded, or a limit.
 pub fn errors_have_a_cause(endpoint: &Endpoint, is_bad: bool, is_limited: bool) {
     match &endpoint.application.error {
         None => {}
@@ -131,8 +131,8 @@ pub fn errors_have_a_cause(endpoint: &Endpoint, is_bad: bool, is_limited: bool) 
     }
 }
 
-/// Memory stays within what is promised for a connection. Only on one thread: the buffers that the shells share are
-/// counted for the thread that made them.
+/// Memory stays within what is promised for a connection. This is checked on one thread only: the buffers that the shells share
+/// are counted for the thread that allocated them.
 pub fn memory_is_bounded(endpoint: &Endpoint, config: &Config, largest: usize, compresses: bool) {
     let connection = promise::Connection {
         config,
@@ -140,7 +140,7 @@ pub fn memory_is_bounded(endpoint: &Endpoint, config: &Config, largest: usize, c
         largest,
         deflate: compresses.then_some((15, 15)),
     };
-    // A state that the other end leaves in the thread is freed by this one.
+    // State that the other end leaves in the thread is freed by this one.
     let most = connection.promise() + promise::handshake(&config.limits) + promise::SHELL_BUFFER;
     let peak = usize::try_from(endpoint.peak).unwrap_or_default();
     assert!(
@@ -150,7 +150,7 @@ pub fn memory_is_bounded(endpoint: &Endpoint, config: &Config, largest: usize, c
     );
 }
 
-/// Timers lead to an end: the longest that a connection lives once nobody does anything any more.
+/// Timers lead to an end: the longest time that a connection lives once no application acts any more.
 pub fn longest_end(timers: &Timers) -> Duration {
     let write = timers.write.unwrap_or_default() * 2;
     let silence = timers.keepalive.unwrap_or_default() + timers.pong.unwrap_or_default();

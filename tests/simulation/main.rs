@@ -1,22 +1,22 @@
-//! Two endpoints on a virtual clock, over a network that cuts, delays and fails as a seed says.
+//! Two endpoints on a virtual clock, over a network that a seed cuts, delays and fails.
 //!
-//! Each seed is a run of its own: a client and a server, after a real opening handshake, with and without compression. Each
-//! is the core in a loop that asks for its deadlines, the driver in a loop that is polled, in one whose operations complete
-//! later, or in two tasks, the blocking shell over a stream that is never waited for, or an async shell, whole, in halves, or
-//! as a stream and a sink of two tasks. Applications do random things. In half of the runs only time may end a connection:
-//! tasks run late, by up to hours, the machine is suspended, applications receive nothing for a while, bytes arrive one a
-//! second or not at all, and timers are zero, tiny or endless. What must hold is in [`invariants`], [`observer`] (while a
-//! connection lives) and [`promises`] (at the end). A seed that fails prints itself, and is run again with
+//! Each seed is one run: a client and a server, after a real opening handshake, with and without compression. Each endpoint is
+//! the core in a loop that asks for its deadlines, the driver in a loop that is polled, in one whose operations complete later,
+//! or in two tasks, the blocking shell over a stream that never blocks, or an async shell, whole, in halves, or as a stream and a
+//! sink of two tasks. Applications act at random. In half of the runs only time may end a connection: tasks run late, by up to
+//! hours, the machine is suspended, applications receive nothing for a while, bytes arrive one a second or not at all, and timers
+//! are zero, tiny or endless. The rules that must hold are in [`invariants`], [`observer`] (while a connection lives) and
+//! [`promises`] (at the end). A seed that fails prints itself, and can be run again with
 //!
 //! ```text
 //! SIMULATION_SEED=123 cargo test --package websocket-proto --features tokio,futures-io,deflate --test simulation
 //! ```
 //!
-//! `SIMULATION_SEEDS` is how many are run, and with `SIMULATION_ALL=1` they go on after one that fails. A debug build takes a
-//! few hundred, a release build tens of thousands.
+//! `SIMULATION_SEEDS` is the number of seeds to run, and with `SIMULATION_ALL=1` the run continues after a failure. A debug build
+//! runs a few hundred, a release build tens of thousands.
 //!
-//! The deadlines of the blocking shell are those of the system's clock, which does not pass here. So an endpoint of that
-//! kind is not expected to end by time alone: in its place the system gives the stream up.
+//! The deadlines of the blocking shell use the system's clock, which does not advance here. So such an endpoint is not expected
+//! to end by time alone: instead, the system gives up its stream.
 #![cfg(all(feature = "std", feature = "os-entropy"))]
 #![allow(unreachable_pub, reason = "the modules of a test are its own public")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -70,7 +70,7 @@ const SEEDS: u64 = if cfg!(debug_assertions) { 400 } else { 40_000 };
 
 const THREADS: usize = 2;
 
-/// The tests run one after the other, so that the memory of one is not taken for that of another.
+/// The tests run one after another, so that the memory of one is not attributed to another.
 fn alone() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
@@ -78,11 +78,15 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn variable(name: &str) -> Option<u64> {
     let value = env::var(name).ok()?;
-    Some(value.parse().unwrap_or_else(|_| panic!("{name} is no number: {value}")))
+    Some(
+        value
+            .parse()
+            .unwrap_or_else(|_| panic!("{name} is not a number: {value}")),
+    )
 }
 
-/// CL-11, CL-17, MSG-26, PMD-38, SEC-11: whatever happens, messages arrive in order and whole, nothing comes behind a
-/// Close, each end sends one Close at most, two clean ends agree on the codes, and every run comes to an end.
+/// CL-11, CL-17, MSG-26, PMD-38, SEC-11: whatever happens, messages arrive in order and whole, nothing follows a Close, each end
+/// sends at most one Close, two clean ends agree on the codes, and every run ends.
 #[test]
 fn random_runs_keep_the_invariants() {
     let _alone = alone();
@@ -117,23 +121,23 @@ fn random_runs_keep_the_invariants() {
     assert!(!has_failed.into_inner(), "a seed has failed");
 }
 
-/// SEC-09, SEC-10: whatever happens, no end holds more than is promised.
+/// SEC-09, SEC-10: whatever happens, no end holds more memory than promised.
 #[test]
 fn random_runs_keep_the_promise_of_memory() {
     let _alone = alone();
-    // What the thread keeps for all connections is there before they are weighed.
+    // What the thread keeps for all connections is allocated before they are measured.
     for seed in 0..50 {
         Run::new(&Scenario::random(seed)).finish();
     }
     for seed in 0..SEEDS / 8 {
         let run = || Run::new(&Scenario::random(seed).weighed()).finish();
-        assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "that was seed {seed}");
+        assert!(catch_unwind(AssertUnwindSafe(run)).is_ok(), "it was seed {seed}");
     }
 }
 
-/// CL-22: with each fault at the n-th operation of either end, for every n until the conversation is over before it; over a
-/// stream that passes everything on at once, and one that waits for a flush. An error is told once, and what was sent
-/// before it has arrived or not, but in order. What is no error, a short operation or one that waits, does not show.
+/// CL-22: with each fault at the n-th operation of either end, for every n until the conversation ends before it; over a stream
+/// that passes everything on at once, and over one that waits for a flush. An error is reported once, and what was sent before it
+/// has arrived or not, but in order. Events that are not errors, such as a short operation or one that waits, change nothing.
 #[test]
 fn every_operation_can_fail() {
     let _alone = alone();

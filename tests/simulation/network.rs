@@ -1,4 +1,4 @@
-//! The scripted network: a duplex stream of which every operation is cut, delayed, put off or failed by a seed.
+//! The scripted network: a duplex stream whose every operation may be cut, delayed, deferred or failed by a seed.
 
 use std::{
     cell::RefCell,
@@ -23,19 +23,19 @@ mod traffic;
 /// What goes wrong at an end of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// Nothing more comes from the other end.
+    /// Nothing more arrives from the other end.
     ReadEnds,
     ReadFails,
     WriteFails,
-    /// Writes take no byte, which is no way to say that there is no room.
+    /// Writes take zero bytes, which is not a valid way to report a lack of room.
     TakesNothing,
-    /// Both ends fail, and what is under way is lost.
+    /// Both ends fail, and data in flight is lost.
     Reset,
-    /// What is written is taken, and arrives nowhere, either way.
+    /// Written data is accepted but never arrives, in either direction.
     BlackHole,
-    /// Nothing is taken any more, and nothing arrives.
+    /// Nothing is accepted any more, and nothing arrives.
     Stall,
-    /// One operation moves a single byte. This and the next break nothing.
+    /// One operation moves a single byte. This fault and the next one break nothing.
     Short,
     /// One operation has to wait.
     Waits,
@@ -53,37 +53,37 @@ pub const FAULTS: [Fault; 9] = [
     Fault::Stall,
 ];
 
-/// How the stream behaves while nothing goes wrong.
+/// How the stream behaves while nothing fails.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
-    /// Bytes that are under way at most, in each direction.
+    /// The most bytes in flight, in each direction.
     pub capacity: usize,
     /// The longest delay of a piece.
     pub delay: Duration,
-    /// Of 16 operations, so many are put off for no reason.
+    /// The number of operations out of 16 that are deferred for no reason.
     pub pauses: usize,
-    /// Whether pieces are cut, or as long as they can be.
+    /// Whether pieces are cut, or as long as possible.
     pub cuts: bool,
     /// Whether one write takes more than the first slice.
     pub vectored: bool,
-    /// Whether what is written waits for a flush, as it does in TLS.
+    /// Whether written data waits for a flush, as in TLS.
     pub buffers: bool,
-    /// Whether an end that is reset still delivers what has arrived, as a socket of Linux does.
+    /// Whether an end that is reset still delivers received data, as a Linux socket does.
     pub keeps: bool,
-    /// Whether what one end writes is held up.
+    /// Whether the data that one end writes is held up.
     pub slow: [Option<Slow>; 2],
 }
 
-/// How what an end writes is held up, as by a peer that reads slowly.
+/// How the written data of an end is held up, as by a peer that reads slowly.
 #[derive(Clone, Copy, Debug)]
 pub enum Slow {
-    /// So many bytes arrive one a second.
+    /// This number of bytes arrives at one byte per second.
     Drips(usize),
-    /// After so many bytes, nothing arrives for a while, or for ever.
+    /// After this number of bytes, nothing arrives for a while, or for ever.
     Stops(usize, Option<Duration>),
 }
 
-/// A time that does not come.
+/// A time that never comes.
 const NEVER: Duration = Duration::MAX;
 
 /// A direction, named after the end that writes.
@@ -94,7 +94,7 @@ struct Direction {
     last_arrival: Duration,
     /// When the end of the stream arrives.
     end: Option<Duration>,
-    /// Everything that was taken from the writer.
+    /// Everything that was accepted from the writer.
     written: Vec<u8>,
     slow: Option<Slow>,
 }
@@ -104,13 +104,13 @@ impl Direction {
         self.buffered.len() + self.under_way.iter().map(|(_, piece)| piece.len()).sum::<usize>()
     }
 
-    /// Bytes that have arrived by then.
+    /// Bytes that have arrived by that time.
     fn arrived(&self, by: Duration) -> usize {
         let arrived = self.under_way.iter().take_while(|(at, _)| *at <= by);
         arrived.map(|(_, piece)| piece.len()).sum()
     }
 
-    /// Nothing more arrives than what has.
+    /// Nothing arrives beyond what has already arrived.
     fn cut(&mut self) {
         let now = clock::now();
         self.under_way.retain(|(at, _)| *at <= now);
@@ -123,13 +123,13 @@ struct Side {
     /// Reads, writes, flushes and shutdowns.
     operations: usize,
     fault: Option<(usize, Fault)>,
-    /// Whether that operation came.
+    /// Whether that operation was reached.
     met: bool,
     failed: bool,
     takes_nothing: bool,
     is_short: bool,
     read_fails: bool,
-    /// Reads fail once what has arrived was read.
+    /// Reads fail once the received data was read.
     read_fails_then: bool,
     read_ends: bool,
     write_fails: bool,
@@ -168,12 +168,12 @@ impl Side {
     }
 }
 
-/// The stream, seen from outside.
+/// The stream, as seen from outside.
 pub struct Network {
     rng: Rng,
     weather: Weather,
     sides: [Side; 2],
-    /// The first is what the first end writes.
+    /// The first direction is what the first end writes.
     directions: [Direction; 2],
     /// Nothing arrives any more.
     black_hole: bool,
@@ -186,7 +186,7 @@ pub struct Pipe {
 }
 
 impl Network {
-    /// A stream between two ends, of which each may have a fault at its n-th operation, counted from 1.
+    /// A stream between two ends, each of which may have a fault at its n-th operation, counted from 1.
     pub fn new(rng: Rng, weather: Weather, faults: [Option<(usize, Fault)>; 2]) -> (Rc<RefCell<Self>>, [Pipe; 2]) {
         let network = Rc::new(RefCell::new(Self {
             rng,
@@ -210,12 +210,12 @@ impl Network {
         &self.directions[end].written
     }
 
-    /// What an end has seen.
+    /// The record of an end.
     pub fn record(&self, end: usize) -> &Record {
         &self.sides[end].record
     }
 
-    /// Bytes that have arrived at an end by then, and can be read there.
+    /// Bytes that have arrived at an end by that time and can be read there.
     pub fn readable(&self, end: usize, by: Duration) -> usize {
         let side = &self.sides[end];
         if side.read_fails || side.read_ends || side.stalled {
@@ -224,7 +224,7 @@ impl Network {
         self.directions[1 - end].arrived(by)
     }
 
-    /// Whether an end is gone.
+    /// Whether an end has left.
     pub fn has_left(&self, end: usize) -> bool {
         self.sides[end].dropped
     }
@@ -234,17 +234,17 @@ impl Network {
         self.sides.iter().map(|side| side.record.moves).sum()
     }
 
-    /// Whether something went wrong.
+    /// Whether something failed.
     pub fn has_failed(&self) -> bool {
         self.sides.iter().any(|side| side.failed)
     }
 
-    /// Whether the operation came that was to go another way.
+    /// Whether the operation with the fault was reached.
     pub fn has_met(&self) -> bool {
         self.sides.iter().any(|side| side.met)
     }
 
-    /// Fails an end, as a system does that gave its peer up.
+    /// Fails an end, like a system that has given up its peer.
     pub fn give_up(&mut self, end: usize) {
         self.fail(end, Fault::Reset);
     }
@@ -273,7 +273,7 @@ impl Network {
         }
     }
 
-    /// An end can write no more, and read no more than what has arrived, if that.
+    /// An end can no longer write, and can read at most the data that has arrived.
     fn reset(&mut self, end: usize) {
         let (side, direction) = (&mut self.sides[end], &mut self.directions[1 - end]);
         (side.write_fails, side.stalled) = (true, false);
@@ -300,7 +300,7 @@ impl Pipe {
         self.end
     }
 
-    /// Acts on the network, whose memory is not that of the connection.
+    /// Acts on the network, whose memory does not belong to the connection.
     fn with<T>(&self, act: impl FnOnce(&mut Network) -> T) -> T {
         let mut done = None;
         opt_out(|| done = Some(act(&mut self.network.borrow_mut())));
@@ -319,7 +319,7 @@ impl Pipe {
         self.with(|network| network.poll_flush(self.end, cx))
     }
 
-    /// Waits as a flush does, for TLS has something to say here.
+    /// Waits like a flush, because TLS has to send something here.
     #[cfg(all(feature = "tokio", feature = "futures-io"))]
     pub fn poll_shutdown(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         std::task::ready!(self.poll_flush(cx))?;

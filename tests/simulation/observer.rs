@@ -1,4 +1,4 @@
-//! What is seen of one connection from outside while it lives: when it failed, and what had arrived by then.
+//! One connection observed from outside while it lives: when it failed, and what had arrived by then.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -17,7 +17,7 @@ pub struct Failed {
     pub failure: ProtocolError,
     /// Bytes that were read by then.
     pub read: usize,
-    /// Whether what had arrived by then was looked at once more.
+    /// Whether the data that had arrived by then was parsed once more.
     has_looked: bool,
 }
 
@@ -25,21 +25,21 @@ pub struct Observer {
     network: Rc<RefCell<Network>>,
     end: usize,
     timers: Timers,
-    /// Whether what has arrived is read before a deadline is judged, and after a failed write (promise 9).
+    /// Whether received data is read before a deadline is judged, and after a failed write (promise 9).
     reads_first: bool,
-    /// Whether what was moved is told later, or not before a deadline is judged.
+    /// Whether completed operations are reported later, or not before a deadline is judged.
     completes: bool,
-    /// Whether a read that finds nothing says that nothing has arrived.
+    /// Whether a read that finds nothing means that nothing has arrived.
     pub is_exact: bool,
     pub opened: Option<Duration>,
-    /// Since when it closes.
+    /// The time at which it started to close.
     closing: Option<Duration>,
     pub failed: Option<Failed>,
-    /// When something came late, and how late it was.
+    /// The times at which something came late, and by how much.
     pub late: Vec<(Duration, Duration)>,
 }
 
-/// A duration as a connection takes it: in whole milliseconds, none of them zero, and none of more than 49 days.
+/// A duration as a connection uses it: in whole milliseconds, at least one, and at most 49 days.
 pub fn limit(timer: Option<Duration>) -> Option<Duration> {
     let millis = timer?.as_nanos().div_ceil(1_000_000).max(1);
     u32::try_from(millis)
@@ -48,7 +48,7 @@ pub fn limit(timer: Option<Duration>) -> Option<Duration> {
         .map(|millis| Duration::from_millis(millis.into()))
 }
 
-/// What comes after the least value of a deadline at most.
+/// The time by which a deadline may exceed its least value.
 pub fn greatest(limit: Duration) -> Duration {
     limit + limit / 4
 }
@@ -69,7 +69,7 @@ impl Observer {
         }
     }
 
-    /// How late everything since then may be: what came late, and the milliseconds of grace that follow.
+    /// How late everything since then may be: the recorded delays, and the milliseconds of grace that follow.
     fn slack(&self, since: Duration) -> Duration {
         let late = self.late.iter().filter(|(at, _)| *at >= since);
         late.fold(Duration::from_millis(5), |sum, (_, by)| {
@@ -77,17 +77,17 @@ impl Observer {
         })
     }
 
-    /// Whether there is an end to the opening handshake, of which the response is written like any output.
+    /// Whether the opening handshake must end; its response is written like any output.
     pub fn opens_in_time(&self) -> bool {
         self.timers.handshake.is_some_and(|timeout| timeout < Duration::MAX) && limit(self.timers.write).is_some()
     }
 
-    /// Whether there is an end to the closing handshake.
+    /// Whether the closing handshake must end.
     pub fn closes_in_time(&self) -> bool {
         limit(self.timers.close).is_some()
     }
 
-    /// Looks at a connection after a poll. `has_drained` is whether it was asked for events until there were no more.
+    /// Looks at a connection after a poll. `has_drained` states whether it was asked for events until there were none left.
     pub fn observe(&mut self, closure: Option<&CloseInfo>, has_drained: bool) {
         let now = clock::now();
         self.opened.get_or_insert(now);
@@ -111,7 +111,7 @@ impl Observer {
         }
         if let Some(failed) = self.failed.as_mut().filter(|failed| has_drained && !failed.has_looked) {
             failed.has_looked = true;
-            // A flood does not put off an end that is absolute.
+            // A flood does not delay an absolute deadline.
             let is_flooded = record.in_row >= 32 && failed.failure != ProtocolError::ConnectionLost;
             let is_own = !matches!(
                 failed.failure,
@@ -127,15 +127,15 @@ impl Observer {
         }
     }
 
-    /// Promise 10: a deadline passes no earlier than it says, and no later than a quarter of it more.
+    /// Promise 10: a deadline fires no earlier than documented, and no more than a quarter later.
     fn was_in_time(&self, timer: Timer, record: &Record, closing: Option<Duration>) {
         let (now, timers) = (clock::now(), &self.timers);
         let opened = self.opened.unwrap_or_default();
-        // The connection may have begun before the opening handshake was over at this side.
+        // The connection may have begun before the opening handshake was over on this side.
         let read = record.last_read().unwrap_or_default();
         let last_read = read.max(opened);
         let (taken, moved) = (record.taken.unwrap_or_default(), record.moved.unwrap_or_default());
-        // When output began to wait is not known, but that it did by then.
+        // The time at which output became pending is unknown, but it was no later than this.
         let waits = record.refused_since.max(closing);
         let (since, least, most) = match timer {
             Timer::Idle => {
@@ -150,7 +150,7 @@ impl Observer {
             }
             Timer::Message => {
                 let message = limit(timers.message).expect("a deadline");
-                // What is read after the failure, and thrown away, may be the rest of the message.
+                // What is read and discarded after the failure may be the rest of the message.
                 let progress = last_byte_of_message(record).unwrap_or_default();
                 let looked = last_read.max(record.refused_until.unwrap_or_default());
                 (progress, progress + message, looked + greatest(message))
@@ -192,12 +192,12 @@ impl Observer {
         let read = record.last_read().unwrap_or_default();
         let last_read = read.max(opened);
         if let Some(failed) = self.failed {
-            // It may have a last word to write, and then waits for the end.
+            // It may have a last frame to write, and then waits for the end.
             let moved = failed.at.max(record.moved.unwrap_or_default());
             if let Some(close) = limit(timers.close) {
                 assert!(
                     !overdue(moved, greatest(close) * 2),
-                    "promise 10: {failed:?}, and no end"
+                    "promise 10: {failed:?}, but no end"
                 );
             }
             return;
@@ -209,7 +209,7 @@ impl Observer {
                 let since = closing.max(moved);
                 assert!(
                     !overdue(since, greatest(close) * 2),
-                    "promise 10: it closes since {since:?}"
+                    "promise 10: closing since {since:?}"
                 );
             }
             return;
@@ -217,7 +217,7 @@ impl Observer {
         if let Some((waits, write)) = waits.zip(limit(timers.write)) {
             assert!(
                 !overdue(waits, greatest(write)),
-                "promise 10: nothing is taken since {waits:?}"
+                "promise 10: nothing is accepted since {waits:?}"
             );
         }
         if let Some(idle) = limit(timers.idle) {
@@ -238,10 +238,10 @@ impl Observer {
                 assert!(!dead, "promise 10: a dead peer since {last_read:?}");
             }
         }
-        // A caller that waits to write does not look at what it reads, and begins to once it has written.
+        // A caller that waits to write does not parse what it reads, and starts to once it has written.
         if let (Some(message), None) = (limit(timers.message), record.refused_since) {
             let looked = last_read.max(record.refused_until.unwrap_or_default());
-            // To look at what was read takes time, and is not needed often.
+            // Parsing takes time, and is not needed often.
             if overdue(looked, greatest(message)) {
                 assert!(
                     last_byte_of_message(record).is_none(),
@@ -252,7 +252,7 @@ impl Observer {
     }
 }
 
-/// When the latest byte of a message was read that is not whole.
+/// The time at which the latest byte of an incomplete message was read.
 fn last_byte_of_message(record: &Record) -> Option<Duration> {
     let frames = crate::wire_view::Frames::of(&record.read)?;
     frames.unfinished().and_then(|place| record.read_at(place))

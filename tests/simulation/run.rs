@@ -1,4 +1,4 @@
-//! One run: a scenario, the two endpoints in it, and the loop that lets them go on.
+//! One run: a scenario, its two endpoints, and the loop that advances them.
 
 use std::{cell::RefCell, rc::Rc, time::Duration};
 
@@ -15,16 +15,16 @@ use crate::{
     scenario::Scenario,
 };
 
-/// How long nothing is done before the applications are asked to close: Pings may keep a connection alive for ever.
+/// The idle time after which the applications are asked to close: Pings may keep a connection alive for ever.
 const PATIENCE: Duration = Duration::from_secs(400);
 
-/// A scenario that is being played.
+/// A scenario in progress.
 pub struct Run {
     rng: Rng,
     network: Rc<RefCell<Network>>,
     ends: [Endpoint; 2],
     scenario: Scenario,
-    /// When somebody last did something from outside.
+    /// The time of the last action from outside.
     last_cause: Duration,
     pace: Pace,
 }
@@ -57,10 +57,10 @@ impl Run {
         }
     }
 
-    /// Plays to the end, and checks what must hold. Returns whether the operation came that was to go another way.
+    /// Runs to the end, and checks the invariants. Returns whether the operation with the fault was reached.
     pub fn finish(mut self) -> bool {
-        // First the applications are on their own. Then those that still wait are asked to close, which is an end by time at
-        // the latest; and in place of deadlines that there are not, the system gives up.
+        // First the applications act on their own. Then those that still wait are asked to close, which time ends at the latest;
+        // where there are no deadlines, the system gives up instead.
         for patience in 0.. {
             let since = clock::now();
             loop {
@@ -76,7 +76,7 @@ impl Run {
             }
             assert!(
                 patience < 3,
-                "a hang: nothing is there to wake {:?}",
+                "a hang: nothing will wake {:?}",
                 self.ends
                     .each_ref()
                     .map(|end| (end.kind, end.is_gone(), end.application.ended))
@@ -87,13 +87,13 @@ impl Run {
         self.network.borrow().has_met()
     }
 
-    /// When an application last did something.
+    /// The time of an application's last action.
     fn last_op(&self) -> Duration {
         let [one, other] = self.ends.each_ref().map(|end| end.application.last_op);
         one.max(other)
     }
 
-    /// Lets time pass until something happens, or further.
+    /// Lets time pass until something happens, or beyond.
     fn advance(&mut self) -> bool {
         let (often, longest) = self.scenario.times.suspended;
         let mut past = Duration::ZERO;
@@ -111,7 +111,7 @@ impl Run {
         true
     }
 
-    /// Some time, often much shorter than the longest.
+    /// A time that is often much shorter than the longest.
     fn up_to(&mut self, longest: Duration) -> Duration {
         let micros = u64::try_from(longest.as_micros()).expect("a few hours") >> self.rng.below(16);
         Duration::from_micros(1 + self.rng.next() % (micros + 1))
@@ -137,14 +137,15 @@ impl Run {
         true
     }
 
-    /// What must hold whenever everybody waits.
+    /// The invariants while all tasks wait.
     fn look_around(&mut self) {
         for end in self.ends.iter().filter(|end| !end.is_gone() && !end.application.ended) {
             if end.kind.has_virtual_time() {
                 end.observer.is_not_overdue();
             }
         }
-        // A stream that puts something off for no reason may have it after all, and one more operation may be one that fails.
+        // A stream that defers an operation for no reason may have its data after all, and one more operation may be the one that
+        // fails.
         let mut faults = self.scenario.faults.iter().flatten();
         let is_settled = faults.all(|(_, fault)| *fault != Fault::Waits && self.network.borrow().has_met());
         let is_prompt = self.scenario.weather.pauses == 0 && is_settled;
@@ -152,8 +153,8 @@ impl Run {
             return;
         }
         for (n, end) in self.ends.iter_mut().enumerate() {
-            // What a blocking shell waits for is not told. One that writes to a peer that is gone learns of that before the
-            // end arrives.
+            // What a blocking shell waits for is not visible. A write to a peer that has left reports that before the end
+            // arrives.
             if end.kind == Kind::Blocking || end.application.asks_for_room || self.network.borrow().has_left(1 - n) {
                 continue;
             }
@@ -167,12 +168,15 @@ impl Run {
                 end.poll(task);
                 let after = end.application.progress();
                 if sends {
-                    // What a task waits to write can leave only once the network takes it, and then the task is woken.
+                    // Output that a task waits to write can only be sent once the network accepts it, and then the task is woken.
                     let now = written(&self.network.borrow());
                     assert_eq!(has_written, now, "a sender was not woken");
                 }
                 let role = end.application.role;
-                assert_eq!(before, after, "task {task} of {role:?} waited for what had happened");
+                assert_eq!(
+                    before, after,
+                    "task {task} of {role:?} waited for something that had already happened"
+                );
             }
         }
     }

@@ -1,4 +1,4 @@
-//! What a run is made of: who meets, in which weather, and what goes wrong.
+//! The parts of a run: which endpoints meet, how the network behaves, and what fails.
 
 use std::{sync::Arc, time::Duration};
 
@@ -11,7 +11,7 @@ use crate::{
     rng::{Rng, SeededEntropy},
 };
 
-/// What a run is made of.
+/// The parts of a run.
 #[derive(Clone, Debug)]
 pub struct Scenario {
     pub seed: u64,
@@ -25,19 +25,19 @@ pub struct Scenario {
     pub times: Times,
     /// Whether a connection may end by time, whatever its stream does.
     pub harsh: bool,
-    /// Whether the limits of an end are below what the other one sends.
+    /// Whether the limits of an end are below the sizes that the other one sends.
     pub limited: bool,
     pub compresses: bool,
-    /// Whether memory is looked at.
+    /// Whether memory is checked.
     pub weighs: bool,
 }
 
 /// How time passes.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
-    /// Of 16 polls, so many are late, by no more than this.
+    /// Of 16 polls, this number is late, by at most this time.
     pub late: (usize, Duration),
-    /// Of 64 waits, so many are a suspension of the machine, for no longer than this.
+    /// Of 64 waits, this number is a suspension of the machine, for at most this time.
     pub suspended: (usize, Duration),
 }
 
@@ -46,7 +46,7 @@ const PUNCTUAL: Times = Times {
     suspended: (0, Duration::ZERO),
 };
 
-/// A client and a server of all kinds: each with each.
+/// A client and a server of every kind, in every combination.
 pub fn pairs() -> impl Iterator<Item = ([Kind; 2], u64)> {
     let pairs = KINDS
         .iter()
@@ -58,12 +58,12 @@ pub fn pairs() -> impl Iterator<Item = ([Kind; 2], u64)> {
 }
 
 impl Scenario {
-    /// Everything by chance.
+    /// Everything is chosen at random.
     pub fn random(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
         let kinds = [(); 2].map(|()| KINDS[rng.below(KINDS.len())]);
         let quick = rng.below(2) == 0;
-        // The whole connection of the blocking shell does not read while it cannot write.
+        // A whole connection of the blocking shell does not read while it cannot write.
         let is_blocking = kinds.contains(&Kind::Blocking);
         let capacity = match quick || is_blocking {
             true => 4 << 20,
@@ -90,7 +90,7 @@ impl Scenario {
             longest: match capacity {
                 0..1000 => 1500,
                 _ if quick && rng.below(8) == 0 => 100_000,
-                // So long that what is lent to a read is more than the buffer that a shell keeps.
+                // Long enough that the space lent to a read is larger than the buffer that a shell keeps.
                 20_000 if rng.below(16) == 0 => 200_000,
                 _ => 30_000,
             },
@@ -124,7 +124,7 @@ impl Scenario {
         }
     }
 
-    /// The same with what only time can end.
+    /// The same, with connections that only time can end.
     fn harsher(mut self, rng: &mut Rng) -> Self {
         self.harsh = true;
         let lengths = [
@@ -152,7 +152,7 @@ impl Scenario {
             if rng.below(8) == 0 {
                 self.configs[end].limits.output_high_water = 0;
             }
-            // Those of the blocking shell are on another clock.
+            // The deadlines of the blocking shell use another clock.
             if self.kinds[end].has_virtual_time() {
                 let timers = &mut self.configs[end].timers;
                 *timers = Self::timers(rng);
@@ -192,7 +192,7 @@ impl Scenario {
 
     fn config(rng: &mut Rng, kind: Kind, quick: bool, limited: bool, deflate: usize) -> Config {
         let timers = match rng.below(3) {
-            // Slow is not to be taken for dead.
+            // Slow must not be mistaken for dead.
             _ if !quick => Timers::new().close(Duration::from_secs(3000)),
             0 => Timers::new(),
             1 => Timers::new().keepalive(Duration::from_secs(7)),

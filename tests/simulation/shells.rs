@@ -1,4 +1,4 @@
-//! The ways to run a connection, under one trait: each call does what it can do now.
+//! The ways to run a connection, under one trait: each call does as much as it can do now.
 
 use std::{
     cell::RefCell,
@@ -22,29 +22,29 @@ use crate::{
 
 /// An open connection.
 pub trait Shell {
-    /// Whether it is used from two tasks, one for each direction.
+    /// Whether two tasks use it, one for each direction.
     fn is_split(&self) -> bool {
         false
     }
 
-    /// Does one thing of an application. `Pending`, or a refusal, has done nothing of it.
+    /// Performs one action of an application. `Pending`, or a refusal, means that no part of it was done.
     fn operate(&mut self, op: &Op, owned: bool, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
 
-    /// Writes what is queued, as far as it goes.
+    /// Writes what is queued, as far as possible.
     fn flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Error>>;
 
-    /// The next event, in one of the ways to receive; `None` is the end.
+    /// The next event, by one of the ways to receive; `None` means the end.
     fn receive(&mut self, way: usize, cx: &mut Context<'_>) -> Poll<Result<Option<Got>, Error>>;
 
     fn close_info(&self) -> Option<CloseInfo>;
 
-    /// Bytes of output that wait, if that is told.
+    /// Bytes of pending output, if known.
     fn queued(&mut self) -> Option<usize> {
         None
     }
 }
 
-/// Does one thing of an application through the sending half.
+/// Performs one action of an application through the sending half.
 pub fn operate(outbound: &mut Outbound, op: &Op, owned: bool) -> Result<(), Error> {
     let done = match op {
         Op::Message(data) => outbound
@@ -62,7 +62,7 @@ pub fn operate(outbound: &mut Outbound, op: &Op, owned: bool) -> Result<(), Erro
     done.map_err(Error::Send)
 }
 
-/// A copy of an event, which is the application's and not the connection's.
+/// A copy of an event, which belongs to the application and not to the connection.
 pub fn got(event: Event<'_>) -> Got {
     let mut got = None;
     opt_out(|| got = Some(event.into()));
@@ -73,15 +73,15 @@ pub fn request() -> ClientRequest {
     "ws://example.com/chat".parse().expect("an address")
 }
 
-/// The blocking shell over a stream that is never waited for.
+/// The blocking shell over a stream that never blocks.
 struct Blocking {
     websocket: blocking::WebSocket<NonBlocking>,
     waker: Rc<RefCell<Waker>>,
-    /// Closing is a call that goes on to the end.
+    /// Closing is a call that continues until the end.
     closing: Option<Option<u16>>,
 }
 
-/// What a call gave, if the stream was ready for it.
+/// The result of a call, if the stream was ready for it.
 fn ready_only<T>(result: Result<T, Error>) -> Poll<Result<T, Error>> {
     match result {
         Err(error) if error.is_would_block() => Poll::Pending,
@@ -126,7 +126,7 @@ impl Shell for Blocking {
         let done = match op {
             Op::Message(data) => websocket.feed(message(data, owned)),
             Op::Fragment(data, is_last) => websocket.feed(Fragment::new(message(data, owned), *is_last)),
-            // Whether it is queued by then cannot be told, and does not matter.
+            // Whether it is queued by then is unknown, and does not matter.
             Op::Ping(payload) => match websocket.ping(payload) {
                 Err(error) if error.is_would_block() => Ok(()),
                 done => done,

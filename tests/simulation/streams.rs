@@ -1,4 +1,4 @@
-//! An end of the network as the streams that the shells want.
+//! An end of the network as the stream types that the shells need.
 
 use std::{
     cell::RefCell,
@@ -12,7 +12,7 @@ use websocket_proto::blocking::Stream;
 
 use crate::network::Pipe;
 
-/// A stream that is never waited for.
+/// A stream that never blocks.
 pub struct NonBlocking {
     pipe: Pipe,
     /// The task to wake when the stream is ready.
@@ -81,8 +81,8 @@ mod asynchronous {
     use super::{Context, IoSlice, Pipe, Poll, io};
     use crate::clock::VirtualTimer;
 
-    /// The transport of a runtime, on the virtual clock. `DIRECT` is whether long messages are read into fresh memory, which
-    /// the stream fills with zeros first.
+    /// The transport of a runtime, on the virtual clock. `DIRECT` states whether long messages are read into fresh memory, which
+    /// the stream zeroes first.
     pub struct Virtual<T, const DIRECT: bool>(pub T);
 
     impl<T: Transport, const DIRECT: bool> Transport for Virtual<T, DIRECT> {

@@ -1,12 +1,12 @@
-//! Where which frame lies in the bytes of one direction, without what is in it.
+//! The position of each frame in the bytes of one direction, without its contents.
 
 use crate::wire::{CLOSE, FIN};
 
-/// A frame of which at least the header is there.
+/// A frame whose header, at least, has arrived.
 #[derive(Clone, Copy, Debug)]
 pub struct Frame {
     pub first: u8,
-    /// Where it begins, and where it ends, as far as the bytes are there.
+    /// Where it begins, and where it ends, as far as its bytes have arrived.
     pub start: usize,
     pub end: usize,
     pub is_whole: bool,
@@ -26,7 +26,7 @@ impl Frame {
 pub struct Frames(pub Vec<Frame>);
 
 impl Frames {
-    /// `None` without a whole head.
+    /// `None` without a complete head.
     pub fn of(bytes: &[u8]) -> Option<Self> {
         let mut start = bytes.windows(4).position(|end| end == b"\r\n\r\n")? + 4;
         let mut frames = Vec::new();
@@ -53,7 +53,7 @@ impl Frames {
         self.0.iter().any(|frame| frame.is_whole && frame.opcode() == CLOSE)
     }
 
-    /// The place of the last byte of a message that is not whole.
+    /// The position of the last byte of an incomplete message.
     pub fn unfinished(&self) -> Option<usize> {
         let last = self.0.iter().rfind(|frame| frame.is_data())?;
         let is_over = last.is_whole && last.first & FIN != 0;

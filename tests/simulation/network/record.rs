@@ -1,4 +1,4 @@
-//! What an end of the stream has seen, with the times: what the promises are judged by.
+//! What happened at one end of the stream, and when: the promises are judged by it.
 
 use std::time::Duration;
 
@@ -9,31 +9,31 @@ use crate::clock;
 pub struct Record {
     /// Everything that was read.
     pub read: Vec<u8>,
-    /// When something was read, and how much it was by then.
+    /// The times of reads, and how much was read in total by then.
     pub reads: Vec<(Duration, usize)>,
-    /// When something was written, and how much it was by then.
+    /// The times of writes, and how much was written in total by then.
     pub writes: Vec<(Duration, usize)>,
-    /// When the latest byte was taken.
+    /// The time at which the latest byte was accepted.
     pub taken: Option<Duration>,
-    /// When the latest byte was taken, or the latest flush was finished.
+    /// The time at which the latest byte was accepted, or the latest flush was finished.
     pub moved: Option<Duration>,
-    /// Since when nothing is taken that was to be written.
+    /// Since when no pending output is accepted.
     pub refused_since: Option<Duration>,
-    /// Until when nothing was taken, the last time.
+    /// Until when nothing was accepted, the last time.
     pub refused_until: Option<Duration>,
-    /// How often nothing was taken.
+    /// How often nothing was accepted.
     pub refusals: usize,
-    /// When the first write failed.
+    /// The time of the first failed write.
     pub write_failed: Option<Duration>,
-    /// Reads that gave something, without one in between that found nothing.
+    /// The number of successful reads in a row, without one in between that found nothing.
     pub in_row: usize,
-    /// Whether the latest read was put off although something may have been there.
+    /// Whether the latest read was deferred although data may have been available.
     pub put_off: bool,
     /// Reads and writes that moved something.
     pub moves: usize,
-    /// The most bytes that were lent to one read.
+    /// The most space that was lent to one read.
     pub lent: usize,
-    /// The most bytes that one read brought.
+    /// The most bytes that one read returned.
     pub longest_read: usize,
 }
 
@@ -59,7 +59,7 @@ impl Record {
         self.has_moved();
     }
 
-    /// A byte was taken, or a flush was finished.
+    /// A byte was accepted, or a flush was finished.
     pub fn has_moved(&mut self) {
         self.moved = Some(clock::now());
         if self.refused_since.take().is_some() {
@@ -72,18 +72,18 @@ impl Record {
         self.refusals += 1;
     }
 
-    /// When the latest byte was read.
+    /// The time at which the latest byte was read.
     pub fn last_read(&self) -> Option<Duration> {
         self.reads.last().map(|(at, _)| *at)
     }
 
-    /// When the byte at this place was read.
+    /// The time at which the byte at this position was read.
     pub fn read_at(&self, place: usize) -> Option<Duration> {
         let after = self.reads.partition_point(|(_, total)| *total <= place);
         self.reads.get(after).map(|(at, _)| *at)
     }
 
-    /// When the byte at this place was written.
+    /// The time at which the byte at this position was written.
     pub fn written_at(&self, place: usize) -> Option<Duration> {
         let after = self.writes.partition_point(|(_, total)| *total <= place);
         self.writes.get(after).map(|(at, _)| *at)

@@ -1,9 +1,9 @@
-//! What the operations of an end do.
+//! The operations of an end.
 
 use super::{Context, Duration, ErrorKind, Fault, IoSlice, NEVER, Network, Poll, Slow, clock, io, wake};
 
 impl Network {
-    /// Counts an operation, and puts it off if it is one for that.
+    /// Counts an operation, and defers it if it is one to defer.
     fn begin(&mut self, end: usize, is_read: bool, cx: &Context<'_>) -> Poll<()> {
         let side = &mut self.sides[end];
         side.operations += 1;
@@ -59,7 +59,7 @@ impl Network {
     }
 
     pub(super) fn poll_read(&mut self, end: usize, cx: &Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        assert!(!buffer.is_empty(), "a read into nothing cannot be told from the end");
+        assert!(!buffer.is_empty(), "a read into an empty buffer looks like the end");
         let side = &mut self.sides[end];
         side.reader = Some(cx.waker().clone());
         side.record.lent = side.record.lent.max(buffer.len());
@@ -149,7 +149,7 @@ impl Network {
         direction.written.extend_from_slice(&direction.buffered[before..]);
         self.sides[end].record.has_written(direction.written.len());
         if self.sides[1 - end].dropped {
-            // Who writes to an end that is gone is told so, and may lose what it has not read.
+            // A write to an end that has left reports that, and may lose the unread data.
             self.reset(end);
         }
         if !self.weather.buffers || self.directions[end].buffered.len() >= 300 {
@@ -162,7 +162,7 @@ impl Network {
         self.weather.capacity.saturating_sub(self.directions[end].waiting())
     }
 
-    /// Lets what is buffered go.
+    /// Passes on what is buffered.
     fn send(&mut self, end: usize) {
         let at = self.arrival(end);
         let direction = &mut self.directions[end];
@@ -178,7 +178,7 @@ impl Network {
         self.watch(1 - end);
     }
 
-    /// Lets a piece go byte by byte, as long as that is to last.
+    /// Passes on a piece byte by byte, for as long as configured.
     fn drip(&mut self, end: usize, at: Duration, piece: &[u8]) {
         let direction = &mut self.directions[end];
         let Some(Slow::Drips(left)) = direction.slow else {
@@ -237,7 +237,7 @@ impl Network {
         }
     }
 
-    /// An end is gone. If it had not read everything, the other end is told so, and loses what it has not read either.
+    /// An end leaves. If it had not read everything, the other end is notified, and also loses its unread data.
     pub(super) fn drop_end(&mut self, end: usize) {
         self.sides[end].dropped = true;
         self.directions[end].buffered.clear();
