@@ -1,4 +1,4 @@
-//! Every id of the checklist that has bytes of its own is in a table.
+//! Every id of the checklist that concerns received bytes is in a table.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,7 +8,7 @@ mod list;
 
 use crate::{frames, heads};
 
-/// Ids without received bytes of their own, and why.
+/// Ids without received bytes, and the reasons.
 const WITHOUT_BYTES: &[(&str, &str)] = &[
     (
         "HS-S-04 HS-S-36 HS-S-38 HS-S-39 HS-S-44 HS-S-45 HS-S-54 SEC-08",
@@ -21,7 +21,7 @@ const WITHOUT_BYTES: &[(&str, &str)] = &[
     ),
     (
         "HS-C-09 HS-C-10 HS-C-43 HS-C-44 HS-C-45 SEC-14 SEC-15 SEC-16 SEC-17 CL-28 CL-30 CL-31",
-        "what comes before the handshake, or after its failure",
+        "what happens before the handshake, or after its failure",
     ),
     (
         "FR-07 FR-08 FR-10 FR-17 MSG-18 MSG-19 MSG-20 MSG-24 MSG-25 MSG-27 MSG-28 CL-10 CL-18 CL-25 CL-26 SEC-01 SEC-02 \
@@ -38,7 +38,7 @@ const WITHOUT_BYTES: &[(&str, &str)] = &[
     ),
     ("CL-29", "what is done with a reason"),
     ("PMD-46 PMD-47", "what a client offers, and what a connection holds"),
-    ("SEC-10 SEC-12", "what holds for all bytes there are"),
+    ("SEC-10 SEC-12", "what holds for all bytes"),
     (
         "EXT-07 PMD-20 PMD-29 PMD-30 PMD-39 PMD-44 PMD-45",
         "what this side compresses",
@@ -46,7 +46,7 @@ const WITHOUT_BYTES: &[(&str, &str)] = &[
 ];
 
 fn listed() -> BTreeSet<String> {
-    // HTTP/2 has frames of its own around ours, and how a connection is driven is no matter of its bytes.
+    // HTTP/2 has its own frames around those of WebSocket, and how a connection is driven does not concern its bytes.
     let ids = list::all().into_keys();
     let ids = ids.filter(|id| !id.starts_with("H2-") && !id.starts_with("DRV-"));
     ids.collect()

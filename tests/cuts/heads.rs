@@ -13,7 +13,7 @@ const REQUEST: &str = "GET /c HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConne
 const RESPONSE: &str = "HTTP/1.1 101 S\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n";
 
-/// The ids, what of the head is replaced by what, and the status that comes of it: 0 if there is no answer.
+/// The ids, the part of the head to replace, its replacement, and the resulting status: 0 if there is no answer.
 pub(super) type Row = (&'static str, &'static str, &'static str, u16);
 
 const KEY: &str = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
@@ -151,7 +151,7 @@ pub(super) const REQUESTS: &[Row] = &[
     ),
 ];
 
-/// The same for responses: 101 is an open connection, 0 a failure.
+/// The same for responses: 101 means an open connection, 0 a failure.
 pub(super) const RESPONSES: &[Row] = &[
     ("HS-C-35 PMD-22", "", "", 101),
     ("HS-C-21", "101 S", "401 No", 401),
@@ -247,7 +247,7 @@ fn config() -> Config {
     config
 }
 
-/// What came of it, the status, and the bytes behind the head.
+/// The outcome, the status, and the bytes after the head.
 type Outcome = (String, u16, Vec<u8>);
 
 fn fields(headers: &Headers) -> Vec<(&str, &[u8])> {
@@ -269,9 +269,9 @@ fn serve(pieces: &[&[u8]]) -> Outcome {
                 let answer = String::from_utf8_lossy(accepted.response()).into_owned();
                 let about = format!("{} {:?} {answer}", request.target(), fields(request.headers()));
                 let status = status(accepted.response());
-                let mut behind = accepted.into_negotiated().leftover().to_vec();
-                behind.extend(pieces[n + 1..].concat());
-                return (about, status, behind);
+                let mut leftover = accepted.into_negotiated().leftover().to_vec();
+                leftover.extend(pieces[n + 1..].concat());
+                return (about, status, leftover);
             }
             Err(error) => {
                 let response = error.response().unwrap_or_default();
@@ -297,9 +297,9 @@ fn connect(pieces: &[&[u8]]) -> Outcome {
                     response.subprotocol(),
                     response.deflate()
                 );
-                let mut behind = response.into_negotiated().leftover().to_vec();
-                behind.extend(pieces[n + 1..].concat());
-                return (about, 101, behind);
+                let mut leftover = response.into_negotiated().leftover().to_vec();
+                leftover.extend(pieces[n + 1..].concat());
+                return (about, 101, leftover);
             }
             Err(error) => return failed(&error),
         }
@@ -333,14 +333,14 @@ fn check(rows: &[Row], head: &str, run: fn(&[&[u8]]) -> Outcome) {
     }
 }
 
-/// HS-S-53: requests give the same under every cut and every pair of cuts.
+/// HS-S-53: requests give the same result under every cut and every pair of cuts.
 #[test]
-fn requests_do_not_show_cuts() {
+fn cuts_do_not_change_requests() {
     check(REQUESTS, REQUEST, serve);
 }
 
-/// HS-C-38: responses give the same under every cut and every pair of cuts.
+/// HS-C-38: responses give the same result under every cut and every pair of cuts.
 #[test]
-fn responses_do_not_show_cuts() {
+fn cuts_do_not_change_responses() {
     check(RESPONSES, RESPONSE, connect);
 }

@@ -1,7 +1,7 @@
-//! No cut of a stream shows: streams for the ids of the checklist, each whole, under every cut in two, and under every pair
+//! Cuts never change the result: streams for the ids of the checklist, each whole, under every cut in two, and under every pair
 //! of cuts.
 //!
-//! For heads of the opening handshake, which are long, pairs of cuts are the matter of release builds.
+//! Heads of the opening handshake are long, so only release builds try pairs of cuts for them.
 #![cfg(feature = "os-entropy")]
 #![allow(unreachable_pub, reason = "the modules of a test are its own public")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -24,15 +24,15 @@ use websocket_proto::{Role, frame::Rsv};
 
 /// A stream of frames from a peer of either role.
 struct Stream {
-    /// What it shows, by the ids of the checklist.
+    /// The ids of the checklist that it covers.
     ids: &'static str,
     about: &'static str,
     bytes: Box<dyn Fn(Role) -> Vec<u8>>,
-    /// The code of the failure; 1006 for one that only the end of the stream brings.
+    /// The code of the failure; 1006 if only the end of the stream causes it.
     fails: Option<u16>,
     /// Whether this side closes before anything arrives.
     closes_first: bool,
-    /// Compression is agreed on, with context takeover or without.
+    /// Compression is negotiated, with context takeover (`true`) or without.
     deflate: Option<bool>,
     /// The reserved bits that extensions of the application claim.
     claims: Rsv,
@@ -58,10 +58,10 @@ impl Stream {
     }
 }
 
-/// Streams up to this long are cut in three at every pair of places.
+/// Streams up to this length are cut in three at every pair of positions.
 const PAIRS: usize = if cfg!(debug_assertions) { 130 } else { usize::MAX };
 
-/// Runs a stream whole, under every cut and under every pair of cuts. All must be the same, which is returned.
+/// Runs a stream whole, under every cut and under every pair of cuts. All results must be equal; returns that result.
 #[track_caller]
 fn every_cut<O: PartialEq + std::fmt::Debug>(about: &str, bytes: &[u8], run: impl Fn(&[&[u8]]) -> O) -> O {
     let whole = run(&[bytes]);
