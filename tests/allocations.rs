@@ -1,7 +1,7 @@
 //! How often and how much the data phase allocates.
 //!
-//! This is a target of its own since the counting allocator, which comes with the crate that counts, takes the place of
-//! the global one. It counts by thread, so tests do not disturb each other.
+//! This is a separate target because the counting allocator replaces the global one. It counts by thread, so tests do not disturb
+//! each other.
 
 #![cfg(feature = "os-entropy")]
 #![allow(clippy::cast_possible_truncation, reason = "samples may wrap")]
@@ -12,7 +12,7 @@ use websocket_proto::{
     frame::{FrameHeader, MaskingKey, Opcode, Rsv},
 };
 
-/// Bytes that a read brings at most.
+/// The most bytes that a read returns.
 const READ: usize = 64 << 10;
 
 fn frame(from: Role, opcode: Opcode, payload: &[u8], bytes: &mut Vec<u8>) {
@@ -33,7 +33,7 @@ fn frame(from: Role, opcode: Opcode, payload: &[u8], bytes: &mut Vec<u8>) {
     }
 }
 
-/// Messages of 16 bytes to `most`, text and binary in turn, so many that a lot of them are cut by reads.
+/// Messages of 16 bytes to `most`, alternately text and binary, enough of them that many are cut by reads.
 fn messages(from: Role, most: usize) -> (Vec<u8>, usize) {
     let (mut bytes, mut count) = (Vec::new(), 0);
     while bytes.len() < 40 * READ {
@@ -55,7 +55,7 @@ fn connection(role: Role) -> Connection {
     connection
 }
 
-/// Reads all bytes as a transport brings them, and acts on what the connection then has.
+/// Reads all bytes as a transport delivers them, and acts on the events that the connection then has.
 fn read(connection: &mut Connection, mut bytes: &[u8], mut act: impl FnMut(&mut Connection)) {
     while !bytes.is_empty() {
         let space = connection.space();
@@ -67,7 +67,7 @@ fn read(connection: &mut Connection, mut bytes: &[u8], mut act: impl FnMut(&mut 
     }
 }
 
-/// Writes all output, as a transport that takes everything.
+/// Writes all output, like a transport that accepts everything.
 fn write(connection: &mut Connection) -> usize {
     let mut written = 0;
     while connection.output().has_remaining() {
@@ -78,7 +78,7 @@ fn write(connection: &mut Connection) -> usize {
     written
 }
 
-/// Allocations of the second run; the first is for warming up.
+/// Allocations of the second run; the first is a warm-up.
 fn allocations(mut act: impl FnMut()) -> u64 {
     act();
     measure(act).count_total
@@ -139,7 +139,7 @@ fn batches_of_messages_are_sent_without_allocation() {
                 for i in 0..200 {
                     connection.feed(&[7; 300][..i]).expect("open");
                 }
-                // The queue never runs empty: one byte stays behind.
+                // The queue never becomes empty: one byte always remains.
                 while connection.output().remaining() > 1 {
                     let n = (connection.output().chunk().len() - 1).clamp(1, 1000);
                     connection.output().advance(n);
@@ -154,7 +154,7 @@ fn batches_of_messages_are_sent_without_allocation() {
 fn automatic_pongs_allocate_nothing() {
     for role in ROLES {
         let mut connection = connection(role);
-        // Up to 16 Pings in a read are all answered; of more, the latest waits in a place of its own.
+        // Up to 16 Pings in a read are all answered; if there are more, the latest is kept separately.
         for (pings, most) in [(16, 0), (100, 2000)] {
             let mut bytes = Vec::new();
             for i in 0..pings {
@@ -195,10 +195,10 @@ fn echoing_lent_messages_allocates_nothing() {
     }
 }
 
-/// A message of over 4 KiB that a read cuts is assembled, and echoed with the buffer it was assembled in: that costs a few
-/// allocations for each read, whatever the number of messages.
+/// A message of over 4 KiB that a read cuts is assembled, and echoed together with the buffer that it was assembled in: that
+/// costs a few allocations for each read, whatever the number of messages.
 #[test]
-fn echoing_longer_messages_allocates_for_cut_ones_only() {
+fn echoing_longer_messages_allocates_only_for_cut_ones() {
     for role in ROLES {
         let (bytes, _) = messages(role.peer(), 16 << 10);
         let reads = bytes.len().div_ceil(READ) as u64 + 1;
@@ -226,13 +226,13 @@ fn an_owned_message_is_one_allocation() {
                     }
                 });
             });
-            // The message that a read cuts grows in steps, in a buffer that the one before it took along.
+            // The message that a read cuts grows in steps, because the message before it took the buffer.
             assert!(count <= expected as u64 + 4 * reads, "{role:?}: {count} for {expected}");
         }
     }
 }
 
-/// A large message costs its own size and the doubling on the way, whether it is taken or not.
+/// A large message costs its own size and the doubling while it grows, whether it is taken or not.
 #[test]
 fn a_large_message_is_allocated_about_once() {
     let mut bytes = Vec::new();
@@ -250,12 +250,13 @@ fn a_large_message_is_allocated_about_once() {
             });
         });
         assert!(info.count_total <= 20, "{info:?}");
-        // At a reallocation the old and the new buffer exist for a moment.
+        // During a reallocation the old and the new buffer exist at the same time.
         assert!(info.bytes_max <= 13 << 20, "{info:?}");
     }
 }
 
-/// So is a message of many reads, from the second one on: by then the connection knows how long they may get.
+/// A message of many reads is one allocation, too, from the second message on: by then the connection knows how long they may
+/// get.
 #[test]
 fn a_long_owned_message_is_one_allocation() {
     for role in ROLES {
@@ -297,7 +298,7 @@ fn queueing_a_large_owned_message_copies_nothing() {
 fn a_prepared_message_is_cloned_and_sent_without_allocation() {
     for len in [0, 1, 125, 4096, 100_000] {
         let message = PreparedMessage::binary(vec![1; len]);
-        // Whoever shares the frame first allocates the count.
+        // The first connection that shares the frame allocates the reference count.
         let mut connection = Connection::new(Role::Server, &Config::new());
         connection.feed(&message).expect("open");
 
@@ -317,7 +318,7 @@ fn a_prepared_message_is_cloned_and_sent_without_allocation() {
     }
 }
 
-/// The frame is made in one allocation, and the structure that is shared in another.
+/// The frame is made in one allocation, and the shared structure in another.
 #[test]
 fn preparing_a_message_copies_the_payload_once() {
     let payload = vec![1; 100_000];
@@ -325,9 +326,9 @@ fn preparing_a_message_copies_the_payload_once() {
     assert!(info.count_total == 2 && info.bytes_total < 100_300, "{info:?}");
 }
 
-/// A thousand connections with one message to write cost no more than themselves; each further one costs a reference.
+/// A thousand connections with one queued message use no memory beyond their own; each further message costs a reference.
 #[test]
-fn a_broadcast_that_waits_costs_no_memory_by_the_connection() {
+fn a_queued_broadcast_costs_no_memory_per_connection() {
     const CONNECTIONS: i64 = 1000;
     let messages = [1, 2, 3, 4].map(|fill| PreparedMessage::binary(vec![fill; 64 << 10]));
     let mut connections: Vec<_> = (0..CONNECTIONS)
@@ -352,8 +353,8 @@ fn a_broadcast_that_waits_costs_no_memory_by_the_connection() {
     );
 }
 
-/// Sending to a group allocates nothing, whatever becomes of the messages, once the queues have grown; a subscription costs
-/// what the documentation says.
+/// Sending to a group allocates nothing, whatever happens to the messages, once the queues have grown; a subscription costs what
+/// the documentation states.
 #[cfg(feature = "tokio")]
 #[test]
 fn a_broadcast_to_a_group_allocates_nothing() {
@@ -384,7 +385,10 @@ fn a_broadcast_to_a_group_allocates_nothing() {
             assert!(polled.is_pending());
         }
         for _ in 0..4 {
-            assert_eq!(room.try_send(&message).expect("nobody to wait for").queued, RECEIVERS);
+            assert_eq!(
+                room.try_send(&message).expect("no receiver to wait for").queued,
+                RECEIVERS
+            );
         }
         for subscription in &mut subscriptions {
             while subscription.try_recv().expect("open").is_some() {}
@@ -401,9 +405,9 @@ fn a_broadcast_to_a_group_allocates_nothing() {
     assert_eq!(room.receivers(), 0);
 }
 
-/// What `allocated` tells is what is there.
+/// `allocated` reports the actual heap of a connection.
 #[test]
-fn allocated_tells_the_heap_of_a_connection() {
+fn allocated_reports_the_heap_of_a_connection() {
     for role in ROLES {
         let mut slot = None;
         let mut whole = Vec::new();
@@ -434,9 +438,9 @@ fn allocated_tells_the_heap_of_a_connection() {
     }
 }
 
-/// It is so with many messages that go out from where they lie, too.
+/// The same with many messages that are sent without copying.
 #[test]
-fn allocated_tells_the_heap_of_what_is_queued() {
+fn allocated_reports_the_heap_of_queued_messages() {
     for count in 0..12 {
         let mut slot = None;
         let info = measure(|| {
@@ -451,7 +455,7 @@ fn allocated_tells_the_heap_of_what_is_queued() {
     }
 }
 
-/// A released connection costs its own size; a client also keeps one batch of masking keys.
+/// A released connection uses no memory beyond its own size, but a client also keeps one batch of masking keys.
 #[test]
 fn a_released_connection_has_no_heap() {
     for role in ROLES {

@@ -1,7 +1,7 @@
-//! What compression costs a connection in memory, as it is documented on `DeflateConfig`.
+//! The memory that compression costs a connection, as documented on `DeflateConfig`.
 //!
-//! This is a target of its own since the counting allocator, which comes with the crate that counts, takes the place of
-//! the global one. It counts by thread, so tests do not disturb each other.
+//! This is a separate target because the counting allocator replaces the global one. It counts by thread, so tests do not disturb
+//! each other.
 
 #![cfg(all(feature = "deflate", feature = "os-entropy"))]
 
@@ -12,7 +12,7 @@ use websocket_proto::{
 
 const CONNECTIONS: usize = 20;
 
-/// Text that is like itself, but not the same, whatever `seed`.
+/// Text that is repetitive, but not the same throughout, whatever `seed` is.
 fn json(len: usize, seed: usize) -> String {
     let items = (seed..).map(|i| format!("{{\"id\":{},\"name\":\"user {}\"}},", i * 7919 % 100_003, i * 31 % 977));
     let mut text = String::new();
@@ -32,7 +32,7 @@ fn pair(params: DeflateParams, config: DeflateConfig) -> (Connection, Connection
     (end(Role::Client), end(Role::Server))
 }
 
-/// Sends a message and takes it at the other end. Returns how many bytes it took on the wire.
+/// Sends a message and receives it at the other end. Returns how many bytes it had on the wire.
 fn pass(from: &mut Connection, to: &mut Connection, text: &str) -> usize {
     from.feed(text).expect("room");
     let mut wire = 0;
@@ -49,7 +49,7 @@ fn pass(from: &mut Connection, to: &mut Connection, text: &str) -> usize {
     wire
 }
 
-/// Leaves the thread with as many states as it keeps, so that no more of them are kept when connections end.
+/// Fills the thread's pool of compression states, so that it keeps no more of them when connections end.
 fn fill_pool(params: DeflateParams, config: DeflateConfig) {
     let mut pairs: Vec<_> = (0..4).map(|_| pair(params, config)).collect();
     for (client, server) in &mut pairs {
@@ -57,7 +57,7 @@ fn fill_pool(params: DeflateParams, config: DeflateConfig) {
     }
 }
 
-/// Bytes of heap of an idle server that has sent, received, or both, so many messages with these settings.
+/// Bytes of heap of an idle server that has sent, received, or both, 100 messages with these settings.
 fn per_server(params: DeflateParams, config: DeflateConfig, sends: bool, receives: bool) -> usize {
     let talk = |client: &mut Connection, server: &mut Connection| {
         for i in 0..100 {
@@ -72,7 +72,7 @@ fn per_server(params: DeflateParams, config: DeflateConfig, sends: bool, receive
         client.release();
         server.release();
     };
-    // The thread's own states come first: they are not the connections'.
+    // The thread's own states are allocated first, because they do not belong to the connections.
     let (mut client, mut server) = pair(params, config);
     talk(&mut client, &mut server);
     drop((client, server));
@@ -108,7 +108,7 @@ fn what_a_connection_holds() {
     let config = DeflateConfig::context_takeover()
         .server_max_window_bits(15)
         .client_max_window_bits(15);
-    // What knows of the compression: a hundred bytes or so for each direction.
+    // The parameters of compression: about a hundred bytes for each direction.
     const FIXED: usize = 250;
     println!("setting                          sending  receiving");
     for (name, params, sending, receiving) in [
@@ -131,9 +131,9 @@ fn what_a_connection_holds() {
     }
 }
 
-/// What `allocated` tells is what is there, but for the states that are the thread's.
+/// `allocated` reports the actual memory, except for the states that the thread keeps.
 #[test]
-fn allocated_tells_the_memory_of_compression() {
+fn allocated_reports_the_memory_of_compression() {
     for bits in [10, 12, 13, 15] {
         let params = DeflateParams::new()
             .server_max_window_bits(bits)
@@ -151,7 +151,7 @@ fn allocated_tells_the_memory_of_compression() {
             if released {
                 server.release();
             }
-            let told = server.allocated();
+            let reported = server.allocated();
             let mut copy = Some(std::mem::replace(
                 &mut server,
                 Connection::new(Role::Server, &Config::new()),
@@ -159,10 +159,13 @@ fn allocated_tells_the_memory_of_compression() {
             if released {
                 let freed = measure(|| drop(copy.take()));
                 let freed = usize::try_from(-freed.bytes_current).unwrap_or(0);
-                assert!(freed.abs_diff(told) <= 4000, "{bits} bits: {told} told, {freed} freed");
+                assert!(
+                    freed.abs_diff(reported) <= 4000,
+                    "{bits} bits: {reported} reported, {freed} freed"
+                );
             } else {
                 server = copy.take().expect("put there");
-                assert!(told > 1000);
+                assert!(reported > 1000);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The async engine without a runtime: a transport written by hand, polled by hand, on a clock that the test sets.
+//! The async engine without a runtime: a custom transport, polled by hand, on a clock that the test sets.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::{
@@ -102,7 +102,7 @@ thread_local! {
     static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
-/// The clock of the test. It wakes nobody: the test polls again after it has set the time.
+/// The clock of the test. It wakes no task: the test polls again after it has set the time.
 struct Clock;
 
 impl RuntimeTimer for Clock {
@@ -131,7 +131,7 @@ impl Wake for Flag {
     }
 }
 
-/// Polls two futures until both are done. Fails when neither is awake.
+/// Polls two futures until both are done. Fails if neither is awake.
 fn run<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let flag = Arc::new(Flag(AtomicBool::new(true)));
     let waker = Waker::from(Arc::clone(&flag));
@@ -139,7 +139,7 @@ fn run<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
     let (mut first, mut second) = (None, None);
     loop {
-        assert!(flag.0.swap(false, Ordering::Relaxed), "nobody is awake");
+        assert!(flag.0.swap(false, Ordering::Relaxed), "neither future is awake");
         poll(&mut first, a.as_mut(), &mut cx);
         poll(&mut second, b.as_mut(), &mut cx);
         if let (Some(_), Some(_)) = (&first, &second) {
@@ -227,7 +227,7 @@ fn halves_work_over_it() {
 }
 
 #[test]
-fn deadlines_are_those_of_its_timer() {
+fn deadlines_use_its_timer() {
     let config = Config::new().timers(Timers::new().keepalive(Duration::from_secs(20)));
     let (mut client, server) = connected(&config);
     let mut recv = pin!(client.recv());
@@ -237,7 +237,7 @@ fn deadlines_are_those_of_its_timer() {
     assert!(poll_once(recv.as_mut()).is_pending());
     NOW.set(Duration::from_secs(100));
     let mut outcome = poll_once(recv.as_mut());
-    // The end of the failed connection is waited for.
+    // The connection has failed, and its end is awaited.
     if outcome.is_pending() {
         NOW.set(Duration::from_secs(200));
         outcome = poll_once(recv.as_mut());
@@ -250,19 +250,19 @@ fn deadlines_are_those_of_its_timer() {
 }
 
 #[test]
-fn so_is_the_deadline_of_the_opening_handshake() {
+fn the_deadline_of_the_opening_handshake_uses_its_timer() {
     let (near, far) = pipe();
     let config = Config::new();
     let mut accept = pin!(server(near, &config));
     assert!(poll_once(accept.as_mut()).is_pending());
     NOW.set(Duration::from_secs(10));
-    // The client is answered, and has some time to read that.
+    // The client gets an answer, and some time to read it.
     assert!(poll_once(accept.as_mut()).is_pending());
     let answer: Vec<u8> = far.incoming.borrow().bytes.iter().copied().collect();
     assert!(answer.starts_with(b"HTTP/1.1 408 "), "{}", answer.escape_ascii());
     NOW.set(Duration::from_secs(13));
     let mut outcome = poll_once(accept.as_mut()).map_ok(|_| ());
-    // Who comes late is given a little time to learn what waits.
+    // A late caller gets a short grace period to notice available bytes.
     if outcome.is_pending() {
         NOW.set(Duration::from_millis(13_002));
         outcome = poll_once(accept.as_mut()).map_ok(|_| ());

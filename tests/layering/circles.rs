@@ -1,8 +1,8 @@
 //! Circles between files.
 //!
-//! A file and the folder of its name are one, seen from outside; and a file may use what its ancestors declare. So the rule is
-//! for siblings: of the modules that one module declares, none may use another that uses it, directly or through others.
-//! Re-exports are followed to the file that has the item.
+//! Seen from outside, a file and the folder with its name are one; and a file may use what its ancestors declare. So the rule is
+//! about siblings: of the modules that one module declares, none may use another that uses it, directly or through others.
+//! Re-exports are followed to the file that contains the item.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,7 +13,7 @@ type Path = Vec<String>;
 /// The sources of a crate, by their modules.
 struct Sources {
     code: BTreeMap<Path, Vec<String>>,
-    /// What each module re-exports under which name.
+    /// What each module re-exports, and under which name.
     exports: BTreeMap<Path, BTreeMap<String, Path>>,
 }
 
@@ -36,7 +36,7 @@ pub(crate) fn find(files: impl IntoIterator<Item = (Path, String)>) -> Vec<Strin
     for (parent, uses) in sources.uses() {
         for start in uses.keys() {
             if let Some(circle) = circle_through(start, &uses) {
-                // Each is found from all of its members; the first in the order of names reports it.
+                // A circle is found from each of its members; the first by name reports it.
                 if circle.iter().min() == Some(start) {
                     circles.push(format!("{}: {}", parent.join("::"), circle.join(" -> ")));
                 }
@@ -172,7 +172,7 @@ fn circles_are_found() {
         ("b", "use crate::a::A;"),
     ];
     assert_eq!(find(&folder), [": a -> b -> a"]);
-    // What a file and its own folder, or tests, use of each other is no circle.
+    // It is no circle if a file and its own folder, or tests, use each other.
     let own = [("", ""), ("a", "use self::deep::D;"), ("a/deep", "use super::A;")];
     assert!(find(&own).is_empty());
     let tests = [

@@ -15,8 +15,8 @@ pub(crate) fn module_of(path: &Path) -> Vec<String> {
     module
 }
 
-/// All paths in the code that begin with `crate`, `super`, `self`, `std`, `core` or `alloc`; the first three are made
-/// absolute. Groups are taken apart.
+/// All paths in the code that begin with `crate`, `super`, `self`, `std`, `core` or `alloc`; the first three are made absolute.
+/// Groups are split.
 pub(crate) fn paths(code: &[String], module: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -38,14 +38,14 @@ pub(crate) fn paths(code: &[String], module: &[String]) -> Vec<Vec<String>> {
     found
 }
 
-/// The module itself, so many levels up.
+/// The module itself, this number of levels up.
 fn absolute(module: &[String], up: usize) -> Vec<String> {
     let mut path = vec!["crate".to_owned()];
     path.extend_from_slice(&module[..module.len().saturating_sub(up)]);
     path
 }
 
-/// Reads what follows `base::`, and returns where it ends.
+/// Reads what follows `base::`, and returns the position of its end.
 pub(crate) fn tree(code: &[String], mut at: usize, base: &[String], found: &mut Vec<Vec<String>>) -> usize {
     let mut path = base.to_vec();
     while let Some(token) = code.get(at) {
@@ -89,7 +89,7 @@ pub(crate) fn is_word(token: &str) -> bool {
     token.starts_with(|first: char| first.is_alphabetic() || first == '_')
 }
 
-/// The code without the items that are compiled for tests only.
+/// The code without the items that are compiled only for tests.
 pub(crate) fn without_tests(all: &[String]) -> Vec<String> {
     const CFG_TEST: [&str; 7] = ["#", "[", "cfg", "(", "test", ")", "]"];
     const CFG_ALL_TEST: [&str; 7] = ["#", "[", "cfg", "(", "all", "(", "test"];
@@ -119,7 +119,7 @@ pub(crate) fn without_tests(all: &[String]) -> Vec<String> {
     code
 }
 
-/// Words, `::` and single characters; without comments, and without what is in quotes.
+/// Words, `::` and single characters; without comments and without the contents of quotes.
 pub(crate) fn tokens(source: &str) -> Vec<String> {
     let chars: Vec<char> = source.chars().collect();
     let starts = |at: usize, text: &str| text.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
@@ -174,7 +174,7 @@ pub(crate) fn tokens(source: &str) -> Vec<String> {
     found
 }
 
-/// Behind the closing quote of what begins at `at`.
+/// The position after the closing quote of the literal that begins at `at`.
 fn quoted_end(chars: &[char], at: usize, quote: char) -> usize {
     let mut at = at + 1;
     while at < chars.len() && chars[at] != quote {
@@ -183,7 +183,7 @@ fn quoted_end(chars: &[char], at: usize, quote: char) -> usize {
     at + 1
 }
 
-/// Behind a raw string whose hashes or quote begin at `at`; `None` if there is none.
+/// The position after a raw string whose hashes or quote begin at `at`; `None` if there is none.
 fn raw_string_end(chars: &[char], at: usize) -> Option<usize> {
     let hashes = chars[at..].iter().take_while(|c| **c == '#').count();
     if chars.get(at + hashes) != Some(&'"') {

@@ -1,4 +1,4 @@
-//! Who may import whom, and what the sources may name at all.
+//! Which modules may import which, and which names the sources may use.
 
 mod circles;
 mod code;
@@ -10,7 +10,7 @@ use std::{
 
 use self::code::{module_of, paths, tokens, without_tests};
 
-/// A layer, and the layers that its code may use besides itself. Nobody may use `io` but the root of the crate.
+/// A layer, and the layers that its code may use besides itself. Only the root of the crate may use `io`.
 const ALLOWED: [(&str, &[&str]); 18] = [
     (
         "connection",
@@ -64,7 +64,7 @@ const ALLOWED: [(&str, &[&str]); 18] = [
     ("sync", &[]),
 ];
 
-/// Parts of the standard library that are for the shells.
+/// Parts of the standard library that only the shells may use.
 const SHELLS_ONLY: [&str; 8] = [
     "std::net",
     "std::thread",
@@ -76,7 +76,7 @@ const SHELLS_ONLY: [&str; 8] = [
     "std::os",
 ];
 
-/// Names that are for the shells, however they were imported.
+/// Names that only the shells may use, however they were imported.
 const SHELL_NAMES: [&str; 8] = [
     "Instant",
     "SystemTime",
@@ -88,7 +88,8 @@ const SHELL_NAMES: [&str; 8] = [
     "UnixStream",
 ];
 
-/// Names of what the drivers know, and nobody who follows them: the states of the closing handshake, the deadlines, the flags.
+/// Names that only the drivers use, and not the code that follows them: the states of the closing handshake, the deadlines, the
+/// flags.
 const DRIVERS_ONLY: [&str; 21] = [
     "closing",
     "unflushed",
@@ -142,7 +143,7 @@ fn no_two_files_import_each_other() {
     assert!(found.is_empty(), "{}", found.join("\n"));
 }
 
-/// All that is wrong with a source at this path below `src`.
+/// All faults of a source at this path below `src`.
 fn check(path: &Path, source: &str) -> Vec<String> {
     let module = module_of(path);
     let layer = layer_of(&module);
@@ -171,12 +172,12 @@ fn check(path: &Path, source: &str) -> Vec<String> {
                 .iter()
                 .any(|part| name == *part || name.starts_with(&format!("{part}::"))) =>
             {
-                faults.push(format!("`{name}` outside of io"));
+                faults.push(format!("`{name}` outside io"));
             }
             _ => {}
         }
     }
-    // TLS has a closing handshake of its own.
+    // TLS has its own closing handshake.
     let is_driving = ["io/blocking", "io/asynchronous"]
         .iter()
         .any(|shell| path.starts_with(shell))
@@ -191,7 +192,7 @@ fn check(path: &Path, source: &str) -> Vec<String> {
         .iter()
         .filter(|token| !is_shell && SHELL_NAMES.contains(&token.as_str()))
     {
-        faults.push(format!("`{token}` outside of io"));
+        faults.push(format!("`{token}` outside io"));
     }
     faults
         .iter()
@@ -208,8 +209,8 @@ fn may_use(layer: &str, used: &str) -> bool {
         .any(|(name, others)| *name == layer && others.contains(&used))
 }
 
-/// The layer of an item or module at this path: its top-level module, but for the parameters of `deflate`. What the crate
-/// re-exports at its root belongs to the root.
+/// The layer of an item or module at this path: its top-level module, except for the parameters of `deflate`. Items that the
+/// crate re-exports at its root belong to the root.
 fn layer_of<S: AsRef<str>>(path: &[S]) -> String {
     let part = |i: usize| path.get(i).map(AsRef::as_ref);
     match (part(0), part(1)) {
@@ -281,19 +282,19 @@ fn violations_are_found() {
         (
             "config.rs",
             "use std::net::TcpStream;",
-            &["`std::net::TcpStream` outside of io", "`TcpStream` outside of io"],
+            &["`std::net::TcpStream` outside io", "`TcpStream` outside io"],
         ),
         (
             "config.rs",
             "use std::{time::Duration, io};",
-            &["`std::time::Duration` outside of io"],
+            &["`std::time::Duration` outside io"],
         ),
         (
             "config.rs",
             "fn f() { std::thread::yield_now() }",
-            &["`std::thread::yield_now` outside of io"],
+            &["`std::thread::yield_now` outside io"],
         ),
-        ("config.rs", "fn now() -> Instant { x }", &["`Instant` outside of io"]),
+        ("config.rs", "fn now() -> Instant { x }", &["`Instant` outside io"]),
         ("io/tokio.rs", "fn f() { unsafe { x() } }", &["`unsafe`"]),
         (
             "role.rs",
@@ -336,7 +337,7 @@ fn violations_are_found() {
 }
 
 #[test]
-fn what_is_allowed_passes() {
+fn allowed_code_passes() {
     let cases = [
         ("lib.rs", "pub use crate::{io::blocking, config::Config};"),
         (

@@ -1,4 +1,4 @@
-//! What a peer sends to make an endpoint hold as much as it can.
+//! What a peer sends to make an endpoint hold as much memory as possible.
 
 use websocket_proto::{Config, Limits, Role};
 
@@ -7,7 +7,7 @@ use crate::wire::{self, BINARY, CONTINUATION, FIN, KEY, TEXT};
 /// The limit on a message in most of the tests.
 pub const MESSAGE: usize = 256 << 10;
 
-/// The mark of full output.
+/// The mark of a full output queue.
 pub const HIGH_WATER: usize = 128 << 10;
 
 pub fn config() -> Config {
@@ -18,7 +18,7 @@ pub fn config() -> Config {
     )
 }
 
-/// An attack, the bytes that it sends, and whether nothing costs more.
+/// An attack: its bytes, and whether no other attack costs more.
 pub struct Attack {
     pub name: &'static str,
     pub bytes: Vec<u8>,
@@ -38,7 +38,7 @@ pub fn attacks(from: Role) -> Vec<Attack> {
         attack("a length without the payload", vec![announced.clone()], false),
         attack("a length and some payload", vec![announced, vec![1; 20_000]], false),
         attack(
-            "a length that is no length",
+            "an invalid length",
             vec![wire::header(FIN | BINARY, (1 << 63) - 1, key)],
             false,
         ),
@@ -101,7 +101,7 @@ pub fn attacks(from: Role) -> Vec<Attack> {
     attacks
 }
 
-/// A compressed message that becomes `len` zeros, in frames of at most `cut` bytes.
+/// A compressed message that decompresses to `len` zeros, in frames of at most `cut` bytes.
 #[cfg(feature = "deflate")]
 pub fn bomb(from: Role, opcode: u8, len: usize, cut: usize) -> Vec<u8> {
     use flate2::{Compress, Compression, FlushCompress};

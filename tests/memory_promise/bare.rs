@@ -1,4 +1,4 @@
-//! The bare core, which receives into a buffer of its own.
+//! The bare core, which receives into its own buffer.
 
 use allocation_counter::measure;
 use websocket_proto::{Buf, Config, Connection, Delivery, Fragment, Limits, Negotiated, RecvBuffer, Role, SendError};
@@ -10,7 +10,7 @@ use crate::{
     wire::{self, ROLES},
 };
 
-/// Reads everything, as much at a time as there is room for, and answers nothing.
+/// Reads everything, as much at a time as there is space for, and answers nothing.
 fn read_all(negotiated: &Negotiated, config: &Config, mut bytes: &[u8]) -> u64 {
     let peak = measure(|| {
         let mut connection = Connection::from_negotiated(negotiated, config);
@@ -35,7 +35,7 @@ fn promised(config: &Config, largest: usize, deflate: Option<(u8, u8)>) -> promi
     }
 }
 
-/// SEC-03, SEC-05, SEC-09, FR-24: whatever arrives, a connection that sends nothing holds what receiving may cost.
+/// SEC-03, SEC-05, SEC-09, FR-24: whatever arrives, a connection that sends nothing holds at most what receiving may cost.
 #[test]
 fn receiving_keeps_the_promise() {
     for role in ROLES {
@@ -56,7 +56,7 @@ fn receiving_keeps_the_promise() {
     }
 }
 
-/// SEC-03: so it is with the default limits.
+/// SEC-03: the same with the default limits.
 #[test]
 fn the_defaults_keep_the_promise() {
     let config = Config::new();
@@ -66,7 +66,7 @@ fn the_defaults_keep_the_promise() {
     assert_kept("16 MiB with the defaults", peak, promise, true);
 }
 
-/// PMD-43: a bomb costs what a message may cost, and decompression.
+/// PMD-43: a bomb costs at most what a message may cost, and decompression.
 #[cfg(feature = "deflate")]
 #[test]
 fn bombs_keep_the_promise() {
@@ -90,7 +90,7 @@ fn bombs_keep_the_promise() {
                     let config = config().delivery(delivery).deflate(DeflateConfig::context_takeover());
                     let bytes = crate::attacks::bomb(Role::Client, opcode, len, cut);
                     let negotiated = Negotiated::new(Role::Server).with_deflate(params);
-                    // States that wait in the thread would not be counted.
+                    // States in the thread's pool would not be counted.
                     let peak = std::thread::spawn({
                         let config = config.clone();
                         move || read_all(&negotiated, &config, &bytes)
@@ -105,7 +105,7 @@ fn bombs_keep_the_promise() {
     }
 }
 
-/// How a message is given to the connection.
+/// How a message is passed to the connection.
 #[derive(Clone, Copy, Debug)]
 enum Given {
     Lent,
@@ -113,7 +113,7 @@ enum Given {
     Fragments,
 }
 
-/// Sends messages of `len` bytes until the output is full, and again whenever the peer has taken `taken` bytes.
+/// Sends messages of `len` bytes until the output is full, and again whenever the peer has accepted `taken` bytes.
 fn send_all(connection: &mut Connection, given: Given, len: usize, taken: usize, rounds: usize) {
     let payload: Vec<u8> = (0..len as u32)
         .map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8)
@@ -142,7 +142,7 @@ fn send_all(connection: &mut Connection, given: Given, len: usize, taken: usize,
     }
 }
 
-/// SEC-10: a peer that never reads, or reads some, leaves a connection with what sending may cost.
+/// SEC-10: when a peer never reads, or reads slowly, a connection holds at most what sending may cost.
 #[test]
 fn sending_keeps_the_promise() {
     for role in ROLES {
@@ -155,7 +155,7 @@ fn sending_keeps_the_promise() {
                         let rounds = if taken == 300 { 2000 } else { 10 };
                         send_all(&mut connection, given, len, taken, rounds);
                     });
-                    // What is sent is the application's, too.
+                    // The message that is being sent belongs to the application, but counts, too.
                     let promise = promised(&config, len, None).sending() + promise::FIXED + len;
                     let name = format!("{role:?}, {given:?} of {len} bytes, {taken} taken at a time");
                     assert_kept(&name, peak.bytes_max, promise, false);
@@ -174,7 +174,7 @@ fn sending_keeps_the_promise() {
     }
 }
 
-/// SEC-10: with compression, there is a compressor and what becomes of a message.
+/// SEC-10: with compression, the compressor and the compressed message are added.
 #[cfg(feature = "deflate")]
 #[test]
 fn compressing_keeps_the_promise() {
@@ -189,7 +189,7 @@ fn compressing_keeps_the_promise() {
         let negotiated =
             Negotiated::new(Role::Server).with_deflate(DeflateParams::new().server_max_window_bits(window_bits));
         let promise = promised(&config, len, Some((window_bits, 15))).sending() + promise::FIXED + len;
-        // States that wait in the thread would not be counted.
+        // States in the thread's pool would not be counted.
         let thread = std::thread::spawn(move || {
             measure(|| {
                 let mut connection = Connection::from_negotiated(&negotiated, &config);
@@ -206,7 +206,7 @@ fn compressing_keeps_the_promise() {
     }
 }
 
-/// SEC-10: every limit can be set to nothing.
+/// SEC-10: every limit can be set to zero.
 #[test]
 fn small_limits_are_small_promises() {
     let limits = Limits::new().max_message_size(1000).output_high_water(1000);

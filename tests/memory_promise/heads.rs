@@ -1,4 +1,4 @@
-//! The opening handshake: endless heads, and heads that are as costly as they can be.
+//! The opening handshake: endless heads, and heads that are as expensive as possible.
 
 use allocation_counter::measure;
 use websocket_proto::{
@@ -28,7 +28,7 @@ fn elements(len: usize, separator: &str) -> String {
     list
 }
 
-/// Everything that can follow the fields of a head.
+/// Everything that can follow the header fields.
 fn tails(limits: &Limits) -> Vec<(&'static str, String)> {
     let room = limits.max_head_size - 400;
     let field = |name: &str, value: &str| format!("{name}: {value}\r\n");
@@ -68,7 +68,7 @@ fn tails(limits: &Limits) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// SEC-07, HS-S-52, HS-C-41: whatever the head, at both ends and however it is cut.
+/// SEC-07, HS-S-52, HS-C-41: for every head, at both ends and however it is cut.
 #[test]
 fn handshakes_keep_the_promise() {
     for limits in [Limits::new(), Limits::new().max_head_size(2000).max_head_fields(20)] {
@@ -107,6 +107,6 @@ fn handshakes_keep_the_promise() {
                 drop(handshake.receive(piece));
             }
         });
-        assert_kept("a refusal without end", peak.bytes_max, promise, false);
+        assert_kept("an endless refusal", peak.bytes_max, promise, false);
     }
 }

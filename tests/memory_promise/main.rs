@@ -1,8 +1,7 @@
-//! The promise of `src/guide/memory.md`: the worst that a peer can do, under an allocator that counts, against the
-//! formula.
+//! The promise of `src/guide/memory.md`: the worst that a peer can do, measured with a counting allocator, against the formula.
 //!
-//! This is a target of its own since the counting allocator, which comes with the crate that counts, takes the place of
-//! the global one. It counts by thread, so tests do not disturb each other.
+//! This is a separate target because the counting allocator replaces the global one. It counts by thread, so tests do not disturb
+//! each other.
 #![cfg(feature = "os-entropy")]
 #![allow(unreachable_pub, reason = "the modules of a test are its own public")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
@@ -19,8 +18,8 @@ mod shells;
 #[allow(dead_code, reason = "shared with another test")]
 mod wire;
 
-/// Asserts that a peak is within a promise; and that the promise is not more than twice the peak, where `is_worst` says
-/// that this is the worst there is.
+/// Asserts that a peak is within a promise. If `is_worst` states that nothing costs more, the promise must not be more than twice
+/// the peak.
 #[track_caller]
 fn assert_kept(what: &str, peak: u64, promise: usize, is_worst: bool) {
     let peak = usize::try_from(peak).unwrap();
@@ -32,7 +31,7 @@ fn assert_kept(what: &str, peak: u64, promise: usize, is_worst: bool) {
     );
 }
 
-/// The formulas of the page are those of the tests.
+/// The formulas on the page are those of the tests.
 #[test]
 fn the_page_has_the_same_formulas() {
     let page = include_str!("../../src/guide/memory.md");

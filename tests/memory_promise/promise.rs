@@ -2,33 +2,33 @@
 
 use websocket_proto::{Config, Delivery, Limits};
 
-/// What a connection costs that neither a limit nor the size of a message decides: rounding, a few small structures, 17
-/// Pongs and a Close, a client's masking keys.
+/// The part of a connection's cost that depends on neither a limit nor the size of a message: rounding, a few small structures,
+/// 17 Pongs and a Close, a client's masking keys.
 pub const FIXED: usize = 48 << 10;
 
-/// Bytes of the buffers that a shell lends a connection that is not waiting: one to receive into, and in the async
-/// shells one to queue in, which may have grown to twice as much.
+/// Bytes of the buffers that a shell lends to a connection that is not waiting: one to receive into, and in the async shells one
+/// to queue in, which may have grown to twice its size.
 pub const SHELL_BUFFER: usize = 3 * ((64 << 10) + 512);
 
 /// Receive buffers that a process keeps for all its connections together.
 pub const SPARE_BUFFERS: usize = 16;
 
-/// Bytes that it takes to decompress, and to deliver in pieces.
+/// Bytes that decompression needs, including delivery in pieces.
 const INFLATE: usize = 66 << 10;
 
-/// What the formulas need to know.
+/// The inputs of the formulas.
 pub struct Connection<'a> {
     pub config: &'a Config,
-    /// Bytes of the buffer that is received into.
+    /// Bytes of the receive buffer.
     pub buffer: usize,
     /// Bytes of the largest message that the application sends.
     pub largest: usize,
-    /// What was agreed on about compression: the window bits of what is sent and of what is received.
+    /// The negotiated compression: the window bits of sent and of received data.
     pub deflate: Option<(u8, u8)>,
 }
 
 impl Connection<'_> {
-    /// What the connection holds at most, whatever its peer does.
+    /// The most memory that the connection holds, whatever its peer does.
     pub fn promise(&self) -> usize {
         self.receiving() + self.sending() + FIXED
     }
@@ -59,7 +59,7 @@ impl Connection<'_> {
     }
 }
 
-/// What an opening handshake holds at most, at either end.
+/// The most memory that an opening handshake holds, at either end.
 pub fn handshake(limits: &Limits) -> usize {
     22 * limits.max_head_size + 52 * limits.max_head_fields + 2 * limits.max_error_body + (16 << 10)
 }

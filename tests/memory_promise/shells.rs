@@ -17,7 +17,7 @@ use crate::{
     wire::ROLES,
 };
 
-/// A peer that sends its bytes, then nothing, and takes nothing.
+/// A peer that sends its bytes, then nothing, and accepts nothing.
 struct Peer(Cursor<Vec<u8>>);
 
 impl Peer {
@@ -77,7 +77,7 @@ impl AsyncWrite for Peer {
 trait Shell {
     fn open(peer: Peer, role: Role, config: &Config) -> Self;
 
-    /// Takes messages until no more come.
+    /// Takes messages until no more arrive.
     fn recv_all(&mut self);
 
     /// Queues a message. `false` if there is no room.
@@ -109,7 +109,7 @@ impl Shell for WebSocket<Peer> {
 
     fn recv_all(&mut self) {
         let mut idle = 0;
-        // The engine gives other tasks their turn now and then.
+        // The engine yields to other tasks from time to time.
         while idle < 1000 {
             let received = pin!(self.recv_event())
                 .poll(&mut Context::from_waker(Waker::noop()))
@@ -131,7 +131,7 @@ impl Shell for WebSocket<Peer> {
     }
 }
 
-/// What the attacks cost while this side sends as much as it can.
+/// What the attacks cost while this side sends as much as possible.
 fn attack<S: Shell>(shell: &str) {
     let config = config();
     let largest = 5000;

@@ -23,7 +23,7 @@ fn ids_of(comment: &str) -> Vec<&str> {
         return Vec::new();
     };
     let ids: Vec<&str> = ids.split(", ").collect();
-    // Anything that looks like an id is taken for one, so that a wrong one is found.
+    // Anything that looks like an id counts as one, so that a wrong id is found.
     let alike = |id: &&str| {
         id.contains('-')
             && id
@@ -60,7 +60,7 @@ fn tests_of(source: &str) -> Vec<(Vec<String>, String)> {
     tests
 }
 
-/// All files below a directory that have one of these extensions, but for this one, which has ids that are wrong.
+/// All files below a directory that have one of these extensions, except this file, which contains invalid ids.
 fn files(dir: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("a directory entry").path();
@@ -97,7 +97,7 @@ fn ids_in(text: &str) -> BTreeSet<&str> {
     words.filter(|word| list::is_id(word)).collect()
 }
 
-/// What is wrong with the coverage.
+/// The faults of the coverage.
 fn faults(list: &BTreeMap<String, Status>, covered: &BTreeMap<String, Vec<String>>) -> Vec<String> {
     let mut faults = Vec::new();
     for (id, status) in list {
@@ -148,7 +148,7 @@ fn every_requirement_has_a_test() {
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
-/// Whatever looks like an id can be looked up.
+/// Everything that looks like an id can be looked up.
 #[test]
 fn every_id_has_an_entry() {
     let list = list::all();
@@ -160,9 +160,9 @@ fn every_id_has_an_entry() {
     assert!(unknown.is_empty(), "{}", unknown.join("\n"));
 }
 
-/// No page of the checklist is left out, and the numbers of each area are consecutive.
+/// No page of the checklist is missing, and the numbers of each area are consecutive.
 #[test]
-fn the_list_is_whole() {
+fn the_list_is_complete() {
     let folder = Path::new(ROOT).join("tests/checklist");
     for entry in fs::read_dir(folder).expect("the checklist") {
         let name = entry
@@ -196,7 +196,7 @@ fn doc_comments_are_read() {
         #[should_panic]
         fn one() {}
 
-        /// SEC-01: nothing that is not a test counts.
+        /// SEC-01: only tests count.
         fn helper() {}
 
         /// A test without ids.

@@ -1,12 +1,12 @@
-//! The committed corpora of the fuzz targets as ordinary tests: what the fuzzer once found worth keeping stays true.
+//! The committed corpora of the fuzz targets as ordinary tests: what the fuzzer once found stays fixed.
 //!
-//! The bodies are those of `fuzz/`, whose package replays one more, `differential`, since it depends on the peers that it
-//! compares with. What a feature must be there for is replayed with that feature.
+//! The bodies are those of `fuzz/`. Its package replays one more, `differential`, because that depends on the peers that it
+//! compares with. Corpora that require a feature are replayed with that feature.
 
 #[path = "../../fuzz/src/bodies/mod.rs"]
 mod bodies;
 
-// Where the modules that are shared with other tests look for each other.
+// The shared modules look for each other here.
 use bodies::{rng, wire};
 
 macro_rules! replays {
@@ -18,7 +18,7 @@ macro_rules! replays {
         }
     )*
 
-        /// No corpus is forgotten.
+        /// Every corpus is replayed.
         #[test]
         fn every_corpus_is_replayed() {
             let targets = ["differential", $(stringify!($target)),*];

@@ -5,7 +5,7 @@ use std::{fs, path::Path};
 /// The folder of the root package.
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
-/// A block of code that is said to be from a file: its line, the file, and its text.
+/// A block of code with the file that it is quoted from: its line, the file, and its text.
 type Block = (usize, String, String);
 
 /// The blocks that follow a line such as `<!-- from examples/chat.rs -->`.
@@ -33,7 +33,7 @@ fn quoted(page: &str) -> Vec<Block> {
     blocks
 }
 
-/// Whether a block is a part of a source, whole lines, indented or not.
+/// Whether a block is part of a source, in whole lines, indented or not.
 fn is_part(source: &str, block: &str) -> bool {
     let source: Vec<_> = source.lines().collect();
     let block: Vec<_> = block.lines().collect();
@@ -54,20 +54,20 @@ fn is_part(source: &str, block: &str) -> bool {
 }
 
 #[test]
-fn quoted_code_is_from_where_it_says() {
+fn quoted_code_is_in_the_named_file() {
     let (mut found, mut faults) = (0, Vec::new());
     for page in fs::read_dir(Path::new(ROOT).join("src/guide")).expect("the guide") {
         let path = page.expect("a page").path();
         let text = fs::read_to_string(&path).expect("a readable page");
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if text.contains("```rust,ignore") || text.contains("```ignore") {
-            faults.push(format!("{name} has code that nobody compiles"));
+            faults.push(format!("{name} has code that is never compiled"));
         }
         for (line, source, block) in quoted(&text) {
             found += 1;
             let code = fs::read_to_string(Path::new(ROOT).join(&source)).unwrap_or_default();
             if !is_part(&code, &block) {
-                faults.push(format!("{name}:{line} is no part of {source}"));
+                faults.push(format!("{name}:{line} is not in {source}"));
             }
         }
     }
@@ -76,7 +76,7 @@ fn quoted_code_is_from_where_it_says() {
 }
 
 #[test]
-fn parts_are_found_and_nothing_else() {
+fn only_parts_are_found() {
     let source = "fn a() {\n    b();\n\n    c();\n}\n";
     for part in ["b();\n\nc();\n", "    b();\n", source, "fn a() {\n    b();\n"] {
         assert!(is_part(source, part), "{part}");

@@ -1,6 +1,6 @@
-//! The pages that a newcomer reads first: whole programs, features that exist, links that lead somewhere, and imports that work.
+//! The pages that a newcomer reads first: whole programs, features that exist, links with targets, and imports that work.
 //!
-//! That the programs compile is for the doc tests of `tests/shells`, and that they run in a fresh crate for `.ci/readme`.
+//! The doc tests of `tests/shells` check that the programs compile, and `.ci/readme` that they run in a fresh crate.
 
 use std::{
     fs,
@@ -43,7 +43,7 @@ fn features() -> Vec<String> {
         .collect()
 }
 
-/// The files below a folder with one of these extensions. What Cargo writes is passed over.
+/// The files below a folder with one of these extensions, without Cargo's output.
 fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
@@ -66,7 +66,7 @@ fn the_readme_has_whole_programs_and_hides_nothing() {
         .filter(|(words, _)| words.starts_with("rust"))
         .collect();
     for (words, text) in &rust {
-        assert!(!words.contains("ignore"), "code that nobody compiles:\n{text}");
+        assert!(!words.contains("ignore"), "code that is never compiled:\n{text}");
         let hidden = text.lines().find(|line| *line == "#" || line.starts_with("# "));
         assert_eq!(hidden, None, "rustdoc hides this line, and other pages show it");
     }
@@ -139,7 +139,7 @@ fn dead_links(path: &Path, page: &str) -> Vec<String> {
 }
 
 #[test]
-fn links_lead_somewhere() {
+fn links_have_targets() {
     let mut pages = Vec::new();
     files(Path::new(ROOT), &["md"], &mut pages);
     // The links of the guide are paths of items, which rustdoc checks.
@@ -174,7 +174,7 @@ fn hides_tokio(source: &str) -> bool {
         let Some(list) = import.strip_prefix('{') else {
             return import == "tokio";
         };
-        // The items of the outermost braces alone.
+        // Only the items of the outermost braces.
         let (mut depth, mut item) = (0, String::new());
         let mut items = Vec::new();
         for c in list.chars() {
@@ -207,8 +207,8 @@ fn no_sample_hides_the_crate_tokio() {
     }
 }
 
-/// A server without `TCP_NODELAY` sends the second of two short messages only after the client has acknowledged the first,
-/// 40 ms later.
+/// Without `TCP_NODELAY`, a server sends the second of two short messages only after the client has acknowledged the first, 40 ms
+/// later.
 #[test]
 fn samples_that_accept_connections_send_at_once() {
     let mut sources = vec![Path::new(ROOT).join("README.md")];
