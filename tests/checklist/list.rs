@@ -1,4 +1,4 @@
-//! The requirements of this folder, read. `README.md` says what an entry looks like.
+//! Reads the requirements of this folder. `README.md` describes an entry.
 
 use std::collections::BTreeMap;
 
