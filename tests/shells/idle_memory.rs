@@ -20,7 +20,7 @@ fn allocated() -> usize {
 
 const CONNECTIONS: usize = 200;
 
-/// Capacity of the streams between both ends. It does not count, since they never hold anything while that is measured.
+/// Capacity of the streams between both ends. It is not counted: the streams are empty whenever memory is measured.
 const STREAM: usize = 1 << 17;
 
 fn frame(first: u8, len: usize) -> Vec<u8> {
@@ -65,7 +65,7 @@ async fn fill(peer: &mut DuplexStream, bytes: &[u8], websocket: &mut WebSocket<D
     }
 }
 
-/// Without the harness of tests, whose own thread would be counted as well.
+/// Without the test harness, whose own thread would be counted as well.
 fn main() {
     // Printing allocates a buffer once.
     println!("{CONNECTIONS} connections");
@@ -97,7 +97,7 @@ fn main() {
                 idle.push(WebSocket::from_negotiated(ours, &Negotiated::new(role), &config));
                 peers.push(theirs);
             }
-            // The streams allocate their buffers when they are first used.
+            // The streams allocate their buffers on first use.
             for (websocket, peer) in idle.iter_mut().zip(&mut peers) {
                 websocket.stream_mut().write_all(&[0; 64]).await.unwrap();
                 peer.read_exact(&mut [0; 64]).await.unwrap();
@@ -131,7 +131,7 @@ fn main() {
         println!("a server after traffic: {held} bytes more");
         assert!(held <= 256, "{held} bytes");
 
-        // A large message that was only lent: its buffer goes with the next wait.
+        // A large message that was only lent: its buffer is freed at the next wait.
         for len in [300_000, 1_000_000] {
             let frame = frame(0x82, len);
             fill(&mut peer, &frame[..frame.len() - 1], &mut websocket).await;
@@ -153,7 +153,7 @@ fn main() {
         assert!(size_of::<WebSocket<tokio::net::TcpStream>>() <= 640);
         let task = size_of_task(echo);
         println!("size of a task that accepts one and echoes: {task} bytes");
-        // Tokio allocates tasks in steps: of more than 784 bytes, each of them would take another 128.
+        // Tokio allocates tasks in size steps: above 784 bytes, each task would use another 128.
         assert!(task <= 768, "{task} bytes");
         let opening = size_of_task(WebSocket::accept);
         println!("size of the opening handshake within it: {opening} bytes");
@@ -161,7 +161,7 @@ fn main() {
     });
 }
 
-/// What a server runs for a connection. The opening handshake must not leave its room in the future.
+/// The task of a server for one connection. The opening handshake must not leave its own size in the future.
 async fn echo(stream: tokio::net::TcpStream) -> Result<(), websocket_proto::Error> {
     let mut websocket = WebSocket::accept(stream).await?;
     while let Some((message, outbound)) = websocket.recv_split().await? {
@@ -174,7 +174,7 @@ fn size_of_task<F>(_: fn(tokio::net::TcpStream) -> F) -> usize {
     size_of::<F>()
 }
 
-/// A burst of messages, answered, and taken by the peer.
+/// A burst of messages, answered, and received by the peer.
 async fn warm_up(websocket: &mut WebSocket<DuplexStream>, peer: &mut DuplexStream, drain: &mut [u8]) {
     for len in [200, 70_000, 10] {
         peer.write_all(&frame(0x82, len)).await.unwrap();

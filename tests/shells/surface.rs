@@ -1,6 +1,6 @@
 //! The same verbs on every surface: one walk through all of them, compiled and run for each shell, whole and in halves.
 //!
-//! A verb that a surface lacks, or that takes or returns something else there, does not compile.
+//! If a surface lacks a verb, or the verb has other arguments or results there, this file does not compile.
 
 use std::{fmt::Debug, os::unix::net::UnixStream, thread, time::Duration};
 
@@ -46,7 +46,7 @@ macro_rules! send_all {
     }};
 }
 
-/// What sends: a whole connection, or a sending half.
+/// The sending side: a whole connection, or a sending half.
 macro_rules! walk_sending {
     ($side:ident $(.$await:ident)?) => {{
         send_all!($side.feed $(.$await)?);
@@ -64,7 +64,7 @@ macro_rules! walk_sending {
     }};
 }
 
-/// What receives: a whole connection, or a receiving half. The peer has sent one message for each verb.
+/// The receiving side: a whole connection, or a receiving half. The peer has sent one message for each verb.
 macro_rules! walk_receiving {
     ($side:ident $(.$await:ident)?) => {{
         let owned: Option<Message<'static>> = $side.recv()$(.$await)?.unwrap();
@@ -76,7 +76,7 @@ macro_rules! walk_receiving {
     }};
 }
 
-/// What all of them know.
+/// What all of them report.
 macro_rules! walk_state {
     ($side:ident) => {{
         let closure: Option<CloseInfo> = $side.close_info();
@@ -91,7 +91,7 @@ macro_rules! walk_state {
     }};
 }
 
-/// A second Close is no error anywhere.
+/// A second Close is never an error.
 macro_rules! walk_closing {
     ($side:ident $(.$await:ident)?) => {{
         $side.feed_close(CloseCode::NORMAL).unwrap();
@@ -101,7 +101,7 @@ macro_rules! walk_closing {
     }};
 }
 
-/// A whole connection, split and put together and taken apart on the way.
+/// A whole connection, which is split, reunited and taken apart.
 macro_rules! walk {
     ($client:ident, $split:expr, $from_parts:path $(, $await:ident)?) => {{
         let mut client = $client;

@@ -19,14 +19,14 @@ use websocket_proto::{
 
 use crate::text;
 
-/// Both ends of a connection, over a stream that holds so many bytes.
+/// Both ends of a connection, over a stream that holds this number of bytes.
 fn connected(buffer: usize) -> (WebSocket<DuplexStream>, WebSocket<DuplexStream>) {
     let (near, far) = duplex(buffer);
     let end = |stream, role| WebSocket::from_negotiated(stream, &Negotiated::new(role), &Config::new());
     (end(near, Role::Client), end(far, Role::Server))
 }
 
-/// Everything a client gets, and how it ends.
+/// Everything that a client receives, and how it ends.
 fn client(mut websocket: WebSocket<DuplexStream>) -> JoinHandle<(Vec<String>, Option<CloseInfo>)> {
     tokio::spawn(async move {
         let mut got = Vec::new();
@@ -37,7 +37,7 @@ fn client(mut websocket: WebSocket<DuplexStream>) -> JoinHandle<(Vec<String>, Op
     })
 }
 
-/// A connection whose sending half is fed by the subscription alone, as the documentation recommends it.
+/// A connection whose sending half is fed only by the subscription, as the documentation recommends.
 async fn pump(websocket: WebSocket<DuplexStream>, mut subscription: Subscription) -> Result<SubscriptionEnd, Error> {
     let (mut send, mut recv) = websocket.split();
     tokio::select! {
@@ -54,7 +54,7 @@ async fn pump(websocket: WebSocket<DuplexStream>, mut subscription: Subscription
     }
 }
 
-/// A connection that is served by one task, as the documentation recommends it: an echo, and a subscriber.
+/// A connection that is served by one task, as the documentation recommends: an echo, and a subscriber.
 async fn serve(
     mut websocket: WebSocket<DuplexStream>,
     mut subscription: Subscription,
@@ -84,7 +84,7 @@ async fn serve(
     }
 }
 
-/// A thousand connections get everything, in order, and the Close behind it.
+/// A thousand connections get everything, in order, followed by the Close.
 #[tokio::test]
 async fn a_thousand_receivers() {
     let room = Broadcast::new();
@@ -117,7 +117,7 @@ async fn a_thousand_receivers() {
     );
 }
 
-/// A connection whose peer reads nothing holds nobody up, misses messages, and goes on where it can.
+/// A connection whose peer reads nothing delays no other, misses messages, and continues when it can.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_peer_misses_messages() {
     let room = Broadcast::new();
@@ -146,9 +146,9 @@ async fn a_stalled_peer_misses_messages() {
     assert_eq!(stalled_pump.await.unwrap().unwrap(), SubscriptionEnd::Closed);
 }
 
-/// DRV-13: a member that sends a flood in one write harms nobody who reads, whatever the capacity of their queues.
+/// DRV-13: a member that sends a flood in one write harms no member that reads, whatever the capacity of their queues.
 #[tokio::test]
-async fn a_flood_from_one_member_harms_nobody_who_reads() {
+async fn a_flood_from_one_member_harms_no_reader() {
     for messages in [1, 64, 65, 10_000] {
         let room = Broadcast::new();
         let mut members = Vec::new();
@@ -177,7 +177,7 @@ async fn a_flood_from_one_member_harms_nobody_who_reads() {
     }
 }
 
-/// A connection whose peer reads nothing is told apart from the others, and closed, while its writes are stuck.
+/// A connection whose peer reads nothing is recognised, and closed, while its writes are stalled.
 #[tokio::test(start_paused = true)]
 async fn a_stalled_peer_is_disconnected() {
     for one_task in [false, true] {
@@ -202,7 +202,7 @@ async fn a_stalled_peer_is_disconnected() {
         assert_eq!((disconnected, room.receivers()), (1, 1), "one task: {one_task}");
         drop(room);
         assert_eq!(other.await.unwrap().0.len(), 50);
-        // What its connection had taken before still comes, and the Close behind that.
+        // What its connection had accepted before still arrives, followed by the Close.
         let mut got = 0;
         while let Ok(Some(_)) = stalled.recv().await {
             got += 1;
@@ -213,7 +213,7 @@ async fn a_stalled_peer_is_disconnected() {
     }
 }
 
-/// A peer that never reads again cannot keep the task: the deadlines of the connection end it.
+/// A peer that never reads again does not keep the task alive: the deadlines of the connection end it.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_is_gone_is_given_up() {
     let room = Broadcast::new();
@@ -227,7 +227,7 @@ async fn a_peer_that_is_gone_is_given_up() {
     assert!(matches!(error, Err(Error::Protocol(_))), "{error:?}");
 }
 
-/// The connection that a receiver feeds ends: that is told, and the receiver leaves.
+/// The connection that a receiver feeds ends: this is reported, and the receiver leaves.
 #[tokio::test]
 async fn a_peer_that_closes() {
     let room = Broadcast::new();
@@ -237,7 +237,7 @@ async fn a_peer_that_closes() {
     pumped.await.unwrap().unwrap();
     assert_eq!(room.receivers(), 0);
 
-    // Without somebody who receives, it shows with the next message.
+    // If nothing receives, the end is noticed with the next message.
     let (mut near, far) = connected(1000);
     let (mut send, mut recv) = far.split();
     let mut subscription = room.subscribe(4, WhenSlow::Disconnect);
@@ -277,7 +277,7 @@ async fn one_task_serves_both() {
     served.await.unwrap().unwrap();
 }
 
-/// The graceful end of a server: each connection is told, whether it waits for messages or for its peer.
+/// Graceful server shutdown: each connection is closed, whether it waits for messages or for its peer.
 #[tokio::test(start_paused = true)]
 async fn together_with_a_shutdown() {
     let room = Broadcast::new();
@@ -302,7 +302,7 @@ async fn together_with_a_shutdown() {
     }
 }
 
-/// `forward` is dropped after any number of polls: nothing is lost, nothing comes twice.
+/// `forward` is dropped after any number of polls: nothing is lost or repeated.
 #[tokio::test]
 async fn a_forward_that_is_dropped_loses_nothing() {
     let texts: Vec<String> = (0..20).map(|i| format!("{i} {}", "x".repeat(i * 3))).collect();
@@ -342,10 +342,10 @@ async fn a_forward_that_is_dropped_loses_nothing() {
     }
 }
 
-/// One compressed message for connections that negotiated all kinds of things, with messages of their own in between.
+/// One compressed message for connections that negotiated different parameters, with messages of their own in between.
 #[cfg(feature = "deflate")]
 #[tokio::test]
-async fn whatever_was_negotiated() {
+async fn connections_with_different_parameters() {
     use websocket_proto::{ContextTakeover, DeflateConfig, DeflateParams};
 
     let room = Broadcast::new();

@@ -1,4 +1,4 @@
-//! One message to many connections on the tokio shell. The clock is tokio's, and paused wherever time matters.
+//! One message to many connections on the tokio shell. The clock is tokio's, and is paused wherever time matters.
 #![allow(clippy::unwrap_used, reason = "in helpers of tests, too")]
 
 mod connections;
@@ -24,18 +24,18 @@ fn string(message: &PreparedMessage) -> String {
     String::from_utf8(message.as_bytes().into()).unwrap()
 }
 
-/// What is there.
+/// The messages that are available now.
 fn take(subscription: &mut Subscription) -> Vec<String> {
     let next = || subscription.try_recv().unwrap_or(None);
     std::iter::from_fn(next).map(|message| string(&message)).collect()
 }
 
-/// Polls a future once. Whoever waits after that has registered itself.
+/// Polls a future once. If it waits, it has then registered itself.
 fn is_ready<F: Future>(future: F) -> bool {
     pin!(future).poll(&mut Context::from_waker(Waker::noop())).is_ready()
 }
 
-/// Whatever several senders send at once, all receivers see it in the same order, and nothing twice.
+/// Whatever several senders send at the same time, all receivers get it in the same order, and nothing twice.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_receivers_see_the_same_order() {
     const SENDERS: usize = 4;
@@ -84,7 +84,7 @@ async fn all_receivers_see_the_same_order() {
     }
 }
 
-/// Receivers come and go at any time, and see what is sent while they are there.
+/// Receivers join and leave at any time, and get what is sent while they are subscribed.
 #[tokio::test]
 async fn membership() {
     let room = Broadcast::default();
@@ -103,7 +103,7 @@ async fn membership() {
     drop(second);
     assert_eq!(room.receivers(), 0);
 
-    // In any order, with those that were disconnected among them.
+    // In any order, including those that were disconnected.
     let mut subscriptions: Vec<_> = (0..100)
         .map(|i| Some(room.subscribe(1 + i % 2, WhenSlow::Disconnect)))
         .collect();
@@ -116,7 +116,7 @@ async fn membership() {
     }
 }
 
-/// A message is the same bytes for everybody.
+/// A message has the same bytes for all receivers.
 #[tokio::test]
 async fn the_payload_exists_once() {
     let room = Broadcast::new();
@@ -129,11 +129,11 @@ async fn the_payload_exists_once() {
     }
 }
 
-/// The end comes behind what is queued, to those who wait and those who come later.
+/// The end comes after what is queued, for receivers that wait and for those that come later.
 #[tokio::test]
 async fn a_closed_group() {
     let room = Broadcast::new();
-    let (mut behind, mut waiting) = (
+    let (mut queued, mut waiting) = (
         room.subscribe(5, WhenSlow::DropMessage),
         room.subscribe(5, WhenSlow::DropMessage),
     );
@@ -145,16 +145,16 @@ async fn a_closed_group() {
     another.close();
     assert_eq!(another.receivers(), 0);
     assert_eq!(another.send(&text("too late")).await.queued, 0);
-    assert_eq!(take(&mut behind), ["last words"]);
+    assert_eq!(take(&mut queued), ["last words"]);
     for _ in 0..2 {
-        assert_eq!(behind.recv().await.map(drop), Err(SubscriptionEnd::Closed));
+        assert_eq!(queued.recv().await.map(drop), Err(SubscriptionEnd::Closed));
     }
     assert_eq!(waiting.await.unwrap(), Ok(()));
     let mut late = another.subscribe(5, WhenSlow::DropMessage);
     assert_eq!(late.try_recv().map(drop), Err(SubscriptionEnd::Closed));
 }
 
-/// When the last handle is dropped, whoever waits learns of it.
+/// When the last handle is dropped, waiting receivers are notified.
 #[tokio::test]
 async fn no_sender_is_left() {
     let room = Broadcast::new();
@@ -169,7 +169,7 @@ async fn no_sender_is_left() {
     assert_eq!(waiting.await.unwrap(), Err(SubscriptionEnd::Closed));
 }
 
-/// A receiver that is dropped while it is woken, by the waker itself, comes back to the group: nothing is locked then.
+/// A receiver that is dropped by its own waker, while it is woken, calls back into the group: nothing is locked at that time.
 #[tokio::test]
 async fn wakers_may_do_as_they_like() {
     struct Leaves(std::sync::Mutex<Option<Subscription>>, Broadcast);

@@ -1,4 +1,4 @@
-//! What becomes of receivers that are slow.
+//! What happens to slow receivers.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ async fn dropped_messages_are_counted() {
     let room = Broadcast::new();
     let mut newest = room.subscribe(3, WhenSlow::DropMessage);
     let mut oldest = room.subscribe(3, WhenSlow::DropOldest);
-    // Zero is no capacity to have.
+    // A capacity of zero counts as one.
     let mut least = room.subscribe(0, WhenSlow::DropOldest);
     assert_eq!(send_numbers(&room, 0..5).await, (3 + 5 + 5, 2 + 2 + 4, 0));
     assert_eq!((newest.missed(), oldest.missed(), least.missed()), (2, 2, 4));
@@ -46,14 +46,14 @@ async fn disconnecting() {
     let room = Broadcast::new();
     let mut slow = room.subscribe(3, WhenSlow::Disconnect);
     let mut fast = room.subscribe(9, WhenSlow::Disconnect);
-    // Its connection takes nothing.
+    // Its connection accepts nothing.
     let mut stuck = Box::pin(slow.unless_too_slow(std::future::pending::<()>()));
     assert!(!is_ready(stuck.as_mut()));
     assert_eq!(send_numbers(&room, 0..3).await, (6, 0, 0));
     assert_eq!(send_numbers(&room, 3..5).await, (2, 0, 1));
     assert_eq!(room.receivers(), 1);
     assert_eq!(stuck.await, None);
-    assert_eq!(slow.queued(), 0, "nothing is kept for it");
+    assert_eq!(slow.queued(), 0, "nothing is queued for it");
     for _ in 0..2 {
         assert_eq!(slow.recv().await.map(drop), Err(SubscriptionEnd::TooSlow));
     }
@@ -62,9 +62,9 @@ async fn disconnecting() {
     assert_eq!(take(&mut fast), ["0", "1", "2", "3", "4"]);
 }
 
-/// DRV-13: that the task of a receiver had no turn yet is no slowness. What waits for it meanwhile is bounded.
+/// DRV-13: a receiver is not slow merely because its task had no turn yet. What is queued for it in the meantime is bounded.
 #[tokio::test]
-async fn a_burst_is_no_slowness() {
+async fn a_burst_does_not_make_a_receiver_slow() {
     let room = Broadcast::new();
     let mut receiver = room.subscribe(3, WhenSlow::Disconnect);
     assert_eq!(send_numbers(&room, 0..10_000).await, (10_000, 0, 0));
@@ -78,11 +78,11 @@ async fn a_burst_is_no_slowness() {
     while room.send(&large).await.disconnected == 0 {
         sent += 1;
     }
-    assert_eq!(sent, 3, "and no more than a MiB, beyond its capacity");
+    assert_eq!(sent, 3, "at most 1 MiB beyond its capacity");
     assert!(receiver.recv().await.is_err());
 }
 
-/// The sender waits for room, as long as it takes within the patience, and what it waits for is not lost.
+/// The sender waits for room as long as its patience allows, and the message that it waits with is not lost.
 #[tokio::test(start_paused = true)]
 async fn waiting_for_room() {
     let room = Broadcast::new();
@@ -95,7 +95,7 @@ async fn waiting_for_room() {
     });
     let mut got = Vec::new();
     while got.len() < 10 {
-        // Each message it takes renews the patience.
+        // Each message that the receiver takes renews the patience.
         sleep(PATIENCE - Duration::from_millis(10)).await;
         got.extend(slow.try_recv().unwrap().map(|message| crate::string(&message)));
     }
@@ -105,7 +105,7 @@ async fn waiting_for_room() {
     assert_eq!(take(&mut other), ["9"]);
 }
 
-/// A receiver that takes nothing is waited for once, and so are all such receivers together.
+/// A sender waits once for a receiver that takes nothing, and for all such receivers at the same time.
 #[tokio::test(start_paused = true)]
 async fn patience_ends() {
     let room = Broadcast::new();
@@ -129,9 +129,9 @@ async fn patience_ends() {
     assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
-/// Those whose patience ends first are told at once, although the sender waits on for another.
+/// Receivers whose patience ends first are notified at once, although the sender still waits for another.
 #[tokio::test(start_paused = true)]
-async fn the_impatient_are_told_while_others_are_waited_for() {
+async fn the_impatient_are_notified_while_others_are_awaited() {
     let room = Broadcast::new();
     let mut stuck = room.subscribe(1, WAIT);
     let _longer = room.subscribe(1, WhenSlow::Wait { at_most: Duration::MAX });
@@ -148,7 +148,7 @@ async fn the_impatient_are_told_while_others_are_waited_for() {
     sender.abort();
 }
 
-/// A receiver that leaves is not waited for any more, and neither is a group that is closed.
+/// A sender no longer waits for a receiver that leaves, nor for a group that is closed.
 #[tokio::test(start_paused = true)]
 async fn leaving_while_a_sender_waits() {
     for leaves in [true, false] {
@@ -177,7 +177,7 @@ async fn leaving_while_a_sender_waits() {
     }
 }
 
-/// A message that was not sent went to nobody; the next one goes to all.
+/// A message that was not sent went to no receiver; the next one goes to all.
 #[tokio::test(start_paused = true)]
 async fn a_send_that_is_dropped() {
     let room = Broadcast::new();
@@ -191,7 +191,7 @@ async fn a_send_that_is_dropped() {
     }
     assert_eq!((stuck.queued(), other.queued()), (1, 1));
     assert_eq!(take(&mut stuck), ["first"]);
-    // Nobody is waited for any more, so that the patience begins anew.
+    // The sender waits for no receiver any more, so the patience starts again.
     advance(PATIENCE * 2).await;
     assert!(is_ready(room.send(&text("second"))));
     assert!(!is_ready(room.send(&text("dropped"))));
@@ -199,7 +199,7 @@ async fn a_send_that_is_dropped() {
     assert_eq!(take(&mut other), ["first", "second"]);
 }
 
-/// Receivers with other policies are not looked at by whoever has to wait, and cost them nothing.
+/// A sender that must wait ignores receivers with other policies, and does not affect them.
 #[tokio::test(start_paused = true)]
 async fn policies_do_not_mix() {
     let room = Broadcast::new();

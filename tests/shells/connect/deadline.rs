@@ -1,4 +1,4 @@
-//! One deadline for everything up to the open connection, whatever it is that takes so long.
+//! One deadline for everything up to the open connection, whatever takes long.
 
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ async fn outlasts_by(client: Client, most: Duration, is_expected: impl Fn(&Error
         let began = Instant::now();
         let error = client.run(shell).await.expect_err("too late");
         assert!(is_expected(&error), "{shell:?}: {error:?}");
-        // CL-31: whatever it was, it may pass.
+        // CL-31: whatever the cause was, it may pass.
         assert_eq!(
             Verdict::from(&error),
             Verdict::Retry(Wait::Backoff),
@@ -47,7 +47,7 @@ async fn outlasts_by(client: Client, most: Duration, is_expected: impl Fn(&Error
 /// The deadline covers TCP.
 #[tokio::test]
 async fn tcp_is_covered() {
-    // A queue that nobody takes connections from. Once it is full, further ones get no answer.
+    // A listener that never accepts. Once its queue is full, further connections get no answer.
     let socket = TcpSocket::new_v4().expect("a socket");
     socket.bind("127.0.0.1:0".parse().expect("valid")).expect("bound");
     let listener = socket.listen(1).expect("listening");
@@ -56,7 +56,7 @@ async fn tcp_is_covered() {
     while let Ok(connected) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
         queued.push(connected);
         if queued.len() > 16 {
-            return; // This system answers all the same.
+            return; // This system answers nevertheless.
         }
     }
     outlasts(Client::new(&format!("ws://{address}/")), |error| {
@@ -92,9 +92,9 @@ async fn the_upgrade_is_covered() {
     .await;
 }
 
-/// A byte now and then does not prolong it, in no phase.
+/// Single bytes from time to time do not extend it, in any phase.
 #[tokio::test]
-async fn single_bytes_do_not_prolong_it() {
+async fn single_bytes_do_not_extend_it() {
     let drip = |bytes: &'static [u8]| {
         serve(move |mut stream| async move {
             let (mut reader, mut writer) = stream.split();
@@ -125,7 +125,7 @@ async fn single_bytes_do_not_prolong_it() {
     outlasts(Client::new(&format!("ws://127.0.0.1:{head}/")), is_late).await;
     let client = Client::new("ws://server.example/").through(&format!("http://127.0.0.1:{head}"));
     outlasts(client, is_late).await;
-    // A record of TLS of 16 KiB, which the server takes minutes to send.
+    // A TLS record of 16 KiB, which the server takes minutes to send.
     let record = drip(&[22, 3, 3, 0x40, 0, 2, 0, 0x3f, 0xfc, 3, 3]).await;
     let client = Client::new(&format!("wss://localhost:{record}/")).trusting(&Certificate::of("localhost"));
     outlasts(client, is_late).await;
@@ -149,7 +149,7 @@ async fn a_slow_body_is_cut() {
     .await;
 }
 
-/// SEC-17: TLS and the opening handshake share the deadline of a client: what the one has used up, the other has not.
+/// SEC-17: TLS and the opening handshake share a client's deadline: time used by one is not available to the other.
 #[tokio::test]
 async fn tls_and_the_upgrade_share_the_deadline_of_a_client() {
     let certificate = Certificate::of("localhost");
@@ -183,7 +183,7 @@ async fn tls_and_the_upgrade_share_the_deadline_of_a_client() {
     assert!(began.elapsed() < TIME * 3 / 2, "{:?}", began.elapsed());
 }
 
-/// SEC-17: so they do on a server, with a client that begins TLS late, and then says nothing.
+/// SEC-17: the same on a server, with a client that begins TLS late and then sends nothing.
 #[tokio::test]
 async fn tls_and_the_upgrade_share_the_deadline_of_a_server() {
     let config = Config::new().timers(Timers::new().handshake(TIME));

@@ -1,4 +1,4 @@
-//! Connecting elsewhere than the URI says.
+//! Connecting to a destination other than the URI's.
 
 use std::{
     net::SocketAddr,
@@ -49,7 +49,7 @@ fn destinations_are_validated() {
     }
 }
 
-/// The server at another address answers for the URI's host: with `ws` by `Host`, with `wss` by its certificate.
+/// The server at another address answers for the URI's host: `ws` sends it in `Host`, `wss` verifies it in the certificate.
 #[tokio::test]
 async fn another_address() {
     let certificate = Certificate::of("localhost");
@@ -68,7 +68,7 @@ async fn another_address() {
     }
 }
 
-/// `Host` is that of the URI. A redirect within the origin goes to the same address, another one to its own.
+/// `Host` is that of the URI. A redirect within the origin goes to the same address, any other to its own.
 #[tokio::test]
 async fn redirects_and_another_address() {
     let target = serve(echo).await;
@@ -96,9 +96,9 @@ async fn redirects_and_another_address() {
     }
 }
 
-/// A proxy is asked for the other address.
+/// The proxy is asked for the other address.
 #[tokio::test]
-async fn another_address_behind_a_proxy() {
+async fn another_address_through_a_proxy() {
     let heads = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&heads);
     let proxy = serve(move |mut stream| {
@@ -133,7 +133,7 @@ mod unix {
 
     use super::*;
 
-    /// A path that is removed in the end.
+    /// A path that is removed at the end.
     struct Socket(PathBuf);
 
     impl Socket {
@@ -154,7 +154,7 @@ mod unix {
         }
     }
 
-    /// In every shell, plain and with TLS, and without the proxy that there is for everything else.
+    /// In every shell, plain and with TLS, and without the proxy that is set for everything else.
     #[tokio::test]
     async fn unix_sockets() {
         let certificate = Certificate::of("localhost");
@@ -185,7 +185,7 @@ mod unix {
                     .unwrap_or_else(|error| panic!("{uri}, {shell:?}: {error}"));
             }
         }
-        // There is no address or option of TCP, and a second handle as for every stream.
+        // It has no address and no TCP options, and it can be split like every stream.
         let uri = "ws://localhost/".parse().expect("valid");
         let options = ConnectOptions::new().to(plain.destination());
         let stream = shell::open_stream(&uri, &options).await.expect("connected");
@@ -202,7 +202,7 @@ mod unix {
         .expect("no panic");
     }
 
-    /// A socket that is not there, and one whose server accepts nothing.
+    /// A socket that does not exist, and one whose server accepts nothing.
     #[tokio::test]
     async fn unix_sockets_that_do_not_answer() {
         let missing = Socket::new("missing");
@@ -221,7 +221,7 @@ mod unix {
     }
 }
 
-/// Listening is not connecting: nobody is asked on the port of the URI.
+/// The port of the URI gets no connection.
 #[tokio::test]
 async fn the_uri_is_not_connected_to() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");

@@ -1,4 +1,4 @@
-//! The table of verdicts, each row through a real failure over a real socket, in every shell.
+//! The table of verdicts: each row through a real failure over a real socket, in every shell.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,7 +29,7 @@ fn after(seconds: u64) -> Wait {
     Wait::AtLeast(Duration::from_secs(seconds))
 }
 
-/// Connects with every shell. Each gets an error with this verdict, and with these words in it.
+/// Connects with every shell. Each gets an error with this verdict, whose message contains these words.
 async fn fails(client: &Client, verdict: Verdict, words: &str) {
     for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("it cannot connect");
@@ -39,7 +39,7 @@ async fn fails(client: &Client, verdict: Verdict, words: &str) {
     }
 }
 
-/// A server that reads the request and answers with this, then closes.
+/// A server that reads the request, sends this answer, and closes.
 async fn answers(response: impl Into<String>) -> u16 {
     let response = Arc::new(response.into());
     serve(move |mut stream| {
@@ -54,7 +54,7 @@ async fn answers(response: impl Into<String>) -> u16 {
     .await
 }
 
-/// CL-31: nobody listens; the server resets the connection before, or ends it within the opening handshake.
+/// CL-31: nothing listens; the server resets the connection, or ends it during the opening handshake.
 #[tokio::test]
 async fn refused_and_reset() {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("bound");
@@ -67,7 +67,7 @@ async fn refused_and_reset() {
     )
     .await;
 
-    // A socket that is closed while there is something to read is reset.
+    // Closing a socket with unread data resets it.
     let resets = |stream: TcpStream| async move {
         let _ = stream.readable().await;
     };
@@ -88,14 +88,14 @@ async fn refused_and_reset() {
     }
 }
 
-/// CL-31: names that nobody knows (RFC 6761 §6.4) look like a network that is down.
+/// CL-31: unknown names (RFC 6761 §6.4) look like a network that is down.
 #[tokio::test]
 async fn unknown_names() {
-    // Without a name server, the time is up first.
+    // Without a name server, the deadline passes first.
     fails(&Client::new("ws://name.invalid/"), RETRY, "name look-up ").await;
 }
 
-/// CL-30, CL-31: what each status means, with and without `Retry-After`.
+/// CL-30, CL-31: the meaning of each status, with and without `Retry-After`.
 #[tokio::test]
 async fn statuses() {
     let date = "Date: Fri, 31 Dec 1999 23:59:50 GMT\r\nRetry-After: Sat, 01 Jan 2000 00:00:20 GMT\r\n";
@@ -139,7 +139,7 @@ async fn statuses() {
     }
 }
 
-/// CL-31: other programs on the port of the server.
+/// CL-31: other programs on the server's port.
 #[tokio::test]
 async fn other_programs() {
     let accept = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -157,7 +157,7 @@ async fn other_programs() {
         )
         .await;
     }
-    // HTTP on a port for TLS, as portals have it, and TLS on a port for HTTP.
+    // HTTP on a port for TLS, as with captive portals, and TLS on a port for HTTP.
     let certificate = Certificate::of("localhost");
     let port = serve(|mut stream| async move {
         let _ = stream.read(&mut [0; 1024]).await;
@@ -171,7 +171,7 @@ async fn other_programs() {
     fails(&Client::new(&format!("ws://localhost:{port}/")), UNLIKELY, "").await;
 }
 
-/// CL-31: a redirect that is followed, but not to its end.
+/// CL-31: a redirect that is followed, but does not lead to a server.
 #[tokio::test]
 async fn redirects() {
     let port = answers("HTTP/1.1 302 Found\r\nLocation: /\r\nContent-Length: 0\r\n\r\n").await;
@@ -182,7 +182,7 @@ async fn redirects() {
     fails(&client, Verdict::Fatal, "invalid redirect").await;
 }
 
-/// CL-31: what a proxy says in place of the server.
+/// CL-31: what a proxy answers in place of the server.
 #[tokio::test]
 async fn proxies() {
     for (response, verdict, words) in [
@@ -203,7 +203,7 @@ async fn proxies() {
     }
 }
 
-/// CL-31: the replies of a SOCKS proxy (RFC 1928 §6), credentials that it does not accept, and one that is none.
+/// CL-31: the replies of a SOCKS proxy (RFC 1928 §6), credentials that it rejects, and a program that is not a SOCKS proxy.
 #[tokio::test]
 async fn socks_proxies() {
     let replies = |reply: u8| {
@@ -229,7 +229,7 @@ async fn socks_proxies() {
             fails(&client, verdict, &format!("SOCKS reply {code}")).await;
         }
     }
-    // No method is acceptable, and another program that answers.
+    // No acceptable method, and another program that answers.
     for (answer, verdict) in [
         (&[5, 255][..], Verdict::Fatal),
         (b"HTTP/1.1 400 Bad Request", UNLIKELY),
@@ -247,7 +247,7 @@ async fn socks_proxies() {
     }
 }
 
-/// CL-31: what is wrong with the certificate of a proxy counts like that of the server.
+/// CL-31: an invalid certificate of a proxy has the same verdict as that of a server.
 #[tokio::test]
 async fn tls_with_a_proxy() {
     let port = serve_tls(&Certificate::of("a.example")).await;
@@ -257,7 +257,7 @@ async fn tls_with_a_proxy() {
     fails(&client, UNLIKELY, "cannot connect through the proxy").await;
 }
 
-/// CL-31: what is wrong with a certificate is said in words, and may pass.
+/// CL-31: the error says in words what is wrong with a certificate, and it may pass.
 #[tokio::test]
 async fn certificates() {
     let ordinary = Certificate::of("localhost");
@@ -294,7 +294,7 @@ async fn certificates() {
         let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
         fails(&client, UNLIKELY, words).await;
     }
-    // A certificate that was replaced, and one of which the client knows nothing.
+    // A certificate that was replaced, and one that is unknown to the client.
     let replaced = Certificate::of("localhost");
     let unknown = Certificate::altered(|params| {
         params.distinguished_name = rcgen::DistinguishedName::new();
@@ -309,14 +309,14 @@ async fn certificates() {
     }
 }
 
-/// CL-31: TLS that the two sides do not agree on, and settings of this side.
+/// CL-31: TLS parameters without a common choice, and invalid settings of this side.
 #[tokio::test]
 async fn tls() {
     let certificate = Certificate::of("localhost");
     let port = serve_tls(&certificate).await;
     let uri = format!("wss://localhost:{port}/");
     let mut client = Client::new(&uri).trusting(&certificate);
-    // The server has a version of its own.
+    // The server only allows one version.
     let server = rustls::ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_protocol_versions(&[&rustls::version::TLS13])
         .expect("supported")
@@ -387,14 +387,14 @@ fn frame(opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     [&bytes[..len], payload].concat()
 }
 
-/// CL-31: connections that a server ends with these bytes, or without any.
+/// CL-31: connections that a server ends with these bytes, or without any bytes.
 #[tokio::test]
 async fn ends_of_connections() {
     let close = |code: u16| frame(Opcode::Close, &code.to_be_bytes());
     let mut rows = vec![
         (frame(Opcode::Close, &[]), Verdict::Finished),
         (Vec::new(), RETRY),
-        // Codes that may not be sent are violations, as are frames that servers do not send.
+        // Codes that must not be sent are violations, like frames that servers must not send.
         (close(1004), UNLIKELY),
         (close(1005), UNLIKELY),
         (close(1006), UNLIKELY),
@@ -434,7 +434,7 @@ async fn ends_of_connections() {
     }
 }
 
-/// CL-31: the application decides about every row.
+/// CL-31: the application can override every row.
 #[tokio::test]
 async fn every_row_can_be_overridden() {
     let attempts = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -463,7 +463,7 @@ async fn every_row_can_be_overridden() {
     while let Ok(Some(_)) = websocket.recv().await {}
     let info = websocket.close_info().expect("it has ended");
     assert_eq!(Verdict::from(&info), Verdict::Fatal);
-    // What the code means is for the application to say.
+    // The application decides what the code means.
     assert_eq!(info.code.value(), 4001);
     reconnect.ended(Verdict::Finished);
     assert!(reconnect.next().await.expect("not given up").is_none());

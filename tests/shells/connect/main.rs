@@ -1,4 +1,4 @@
-//! Connecting: TLS, proxies, redirects, deadlines, over the shells of tokio and futures-io, and the blocking one.
+//! Connecting: TLS, proxies, redirects and deadlines, with the shells of tokio and futures-io, and the blocking one.
 
 mod deadline;
 mod destination;

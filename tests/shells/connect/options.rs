@@ -1,4 +1,4 @@
-//! One set of options for every shell, and what else the ways to connect have in common.
+//! One set of options for every shell, and other things that all ways to connect have in common.
 
 use std::{net::TcpListener, thread, time::Duration};
 
@@ -19,12 +19,12 @@ fn uri(uri: &str) -> Uri {
     uri.parse().expect("a valid URI")
 }
 
-/// The options are used again and again, by both shells, and the futures borrow nothing of them.
+/// The options are reused by both shells, and the futures do not borrow them.
 #[tokio::test]
 async fn options_serve_every_shell() {
     let certificate = Certificate::of("localhost");
     let port = serve_tls(&certificate).await;
-    // A time that no clock reaches is no bound.
+    // A time that no clock reaches means no limit.
     let config = Config::new().timers(Timers::new().handshake(Duration::MAX));
     let options = ConnectOptions::new()
         .config(&config)
@@ -51,7 +51,7 @@ async fn options_serve_every_shell() {
     }
 }
 
-/// The stream alone: it leads to the server, nothing was sent through it, and its time limits are off.
+/// The stream alone: it is connected to the server, nothing was sent through it, and its time limits are off.
 #[tokio::test]
 async fn a_stream_can_be_opened_alone() {
     let port = serve(echo).await;
@@ -75,7 +75,7 @@ async fn a_stream_can_be_opened_alone() {
     .expect("no panic");
 }
 
-/// What cannot be sent makes no connection: the port is closed, which would be another error.
+/// An invalid request makes no connection: the port is closed, which would be another error.
 #[tokio::test]
 async fn an_invalid_request_is_found_before_connecting() {
     let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
@@ -91,7 +91,7 @@ async fn an_invalid_request_is_found_before_connecting() {
     assert!(is_expected(outcome.join().expect("no panic").expect_err("refused")));
 }
 
-/// What an application has room for in its own future.
+/// The room that an application has in its own future.
 #[test]
 fn futures_are_small() {
     let (options, request) = (ConnectOptions::new(), "ws://localhost/".parse::<ClientRequest>());
@@ -102,7 +102,7 @@ fn futures_are_small() {
 }
 
 #[test]
-fn options_say_what_they_are_and_no_secret() {
+fn debug_output_of_options_shows_no_secret() {
     let proxy = "http://me:secret@proxy.example".parse::<websocket_proto::Proxy>();
     let options = ConnectOptions::new()
         .config(&Config::new())
@@ -161,7 +161,7 @@ mod futures_io {
         ));
     }
 
-    /// Dropped in the middle, nothing is left of it: the server sees the end of the stream.
+    /// A future that is dropped while connecting leaves nothing behind: the server receives the end of the stream.
     #[tokio::test]
     async fn dropped_before_it_is_open() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("bound");

@@ -1,11 +1,11 @@
-//! Where the cryptography comes from. This runs in the same process as tests that bring their own, and installs nothing.
+//! The crypto provider. This test runs in the same process as tests that configure their own, and installs nothing.
 
 use crate::support::{Certificate, Client, SHELLS, serve_tls};
 
-/// The features bring a provider, and rustls does not panic where several are enabled. (Without one, the library's unit
-/// tests see an error.)
+/// The features add a provider, and rustls does not panic if several are enabled. (The library's unit tests check the error
+/// without one.)
 #[tokio::test]
-async fn the_features_bring_a_provider() {
+async fn the_features_add_a_provider() {
     let certificate = Certificate::of("localhost");
     let port = serve_tls(&certificate).await;
     let mut client = Client::new(&format!("wss://localhost:{port}/"));

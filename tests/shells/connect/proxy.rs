@@ -11,7 +11,7 @@ use websocket_proto::{CloseCode, Error, Proxies, ProxyError, blocking, handshake
 
 use crate::support::{Certificate, Client, SHELLS, echo, read_head, serve, serve_tls};
 
-/// What a proxy was asked.
+/// The requests that a proxy received.
 type Heads = Arc<Mutex<Vec<String>>>;
 
 /// A proxy that connects everything to one server, as if it knew every host. Returns the port.
@@ -50,7 +50,7 @@ async fn serve_tls_proxy(certificate: &Certificate, server: u16) -> (u16, Heads)
     (port, heads)
 }
 
-/// A proxy that gives one answer.
+/// A proxy that gives a fixed answer.
 async fn serve_answer(answer: Vec<u8>) -> u16 {
     let answer = Arc::new(answer);
     serve(move |mut stream| {
@@ -65,10 +65,10 @@ async fn serve_answer(answer: Vec<u8>) -> u16 {
     .await
 }
 
-/// HS-C-10, HS-C-22: with a proxy, `CONNECT host:port` comes first, and the handshake after a 2xx, before which interim
-/// responses may come. The name is not looked up here.
+/// HS-C-10, HS-C-22: with a proxy, `CONNECT host:port` comes first, and the handshake after a 2xx response, which interim
+/// responses may precede. The name is not looked up on this side.
 #[tokio::test]
-async fn the_way_leads_through_the_proxy() {
+async fn connections_go_through_the_proxy() {
     let (proxy, heads) = serve_proxy(serve(echo).await).await;
     let client = Client::new("ws://server.invalid/chat").through(&format!("http://127.0.0.1:{proxy}"));
     for &shell in SHELLS {
@@ -84,7 +84,7 @@ async fn the_way_leads_through_the_proxy() {
     }
 }
 
-/// HS-C-09, HS-C-10: TLS runs through the proxy and is with the server. The proxy alone gets its credentials.
+/// HS-C-09, HS-C-10: TLS runs through the proxy and ends at the server. Only the proxy gets its credentials.
 #[tokio::test]
 async fn tls_runs_through_the_proxy() {
     let certificate = Certificate::of("localhost");
@@ -110,9 +110,9 @@ async fn tls_runs_through_the_proxy() {
     }
 }
 
-/// HS-C-10: whatever is not a 2xx fails the handshake, and the answer is bounded.
+/// HS-C-10: any answer other than a 2xx fails the handshake, and its size is bounded.
 #[tokio::test]
-async fn a_proxy_that_does_not_lead_on_is_an_error() {
+async fn a_proxy_that_does_not_connect_is_an_error() {
     type IsExpected = fn(&ProxyError) -> bool;
     let long = format!("HTTP/1.1 200 OK\r\nX: {}", "x".repeat(100_000));
     let many = format!("HTTP/1.1 200 OK\r\n{}\r\n", "X: y\r\n".repeat(1_000));
@@ -160,7 +160,7 @@ async fn a_proxy_that_does_not_lead_on_is_an_error() {
     }
 }
 
-/// HS-C-09, HS-C-10: TLS with the proxy, and inside of it TLS with the server.
+/// HS-C-09, HS-C-10: TLS with the proxy, and TLS with the server inside it.
 #[tokio::test]
 async fn tls_with_the_proxy() {
     let certificate = Certificate::of("localhost");
@@ -185,7 +185,7 @@ async fn tls_with_the_proxy() {
                 "{head}"
             );
         }
-        // The two directions in two halves, and what the stream says about the way to the server.
+        // The two directions as two halves, and what the stream reports about the path to the server.
         let (request, options) = (client.request.clone(), client.options());
         let (is_tls, heads) = (scheme == "wss", Arc::clone(&heads));
         let talk = move || {
@@ -204,7 +204,7 @@ async fn tls_with_the_proxy() {
     }
 }
 
-/// HS-C-09: the proxy gets neither request nor credentials unless it is the one that was named.
+/// HS-C-09: the proxy gets neither the request nor credentials unless its certificate is valid.
 #[tokio::test]
 async fn the_proxy_is_verified() {
     let (proxy, heads) = serve_tls_proxy(&Certificate::of("localhost"), 1).await;
@@ -223,7 +223,7 @@ async fn the_proxy_is_verified() {
 
 /// HS-C-10: a proxy may have an IPv6 address.
 #[tokio::test]
-async fn an_address_of_ipv6() {
+async fn an_ipv6_address() {
     let Ok(listener) = TcpListener::bind("[::1]:0").await else {
         return; // There is no IPv6 here.
     };
@@ -242,7 +242,7 @@ async fn an_address_of_ipv6() {
     }
 }
 
-/// HS-C-10, HS-C-43: a redirect goes through the proxy that is for its target, or through none.
+/// HS-C-10, HS-C-43: a redirect goes through the proxy chosen for its target, or through none.
 #[tokio::test]
 async fn each_redirect_chooses_its_proxy() {
     let target = serve(echo).await;
@@ -286,7 +286,7 @@ async fn each_redirect_chooses_its_proxy() {
     }
 }
 
-/// What the variable says is used or reported, and never passed over.
+/// The proxy in the variable is used or reported as an error, and never ignored.
 #[tokio::test]
 async fn an_invalid_variable_is_an_error() {
     for url in ["gopher://proxy", "proxy:port"] {

@@ -1,4 +1,4 @@
-//! Redirects, which are followed on demand only.
+//! Redirects, which are followed only on request.
 
 use std::sync::{Arc, Mutex};
 
@@ -48,9 +48,9 @@ async fn redirect(mut stream: TcpStream, status: u16, location: &str) {
     let _ = stream.write_all(response.as_bytes()).await;
 }
 
-/// HS-C-43: redirects are followed if that is asked for, also to a relative target, with everything that was to be sent.
+/// HS-C-43: redirects are followed on request, even to a relative target, with everything that was to be sent.
 #[tokio::test]
-async fn redirects_are_followed_on_demand() {
+async fn redirects_are_followed_on_request() {
     for (status, location) in [
         (301, "/to?x=1"),
         (302, "to?x=1"),
@@ -75,7 +75,7 @@ async fn redirects_are_followed_on_demand() {
     }
 }
 
-/// HS-C-21, HS-C-43: without that, a redirect is a refusal; so are other statuses and a redirect to nowhere.
+/// HS-C-21, HS-C-43: by default, a redirect is a refusal; so are other statuses and a redirect without a target.
 #[tokio::test]
 async fn redirects_are_not_followed_by_default() {
     for (status, redirects) in [(302, 0), (300, 5), (304, 5)] {
@@ -91,12 +91,12 @@ async fn redirects_are_not_followed_by_default() {
     }
 }
 
-/// HS-C-43: another host or port gets neither credentials nor anything else that may be one.
+/// HS-C-43: another host or port gets neither credentials nor anything else that may be a credential.
 #[tokio::test]
 async fn credentials_stay_with_their_host() {
     for &shell in SHELLS {
         let (target, heads) = serve_redirect(302, String::new()).await;
-        // Another port; and another host with the port that it has, which is another address only.
+        // Another port; and another host with the same port, which is only another address.
         for host in ["127.0.0.1", "localhost"] {
             let (port, first) = serve_redirect(302, format!("http://{host}:{target}/to")).await;
             let mut client = Client::new(&format!("ws://127.0.0.1:{port}/from"))
@@ -134,9 +134,9 @@ async fn credentials_stay_with_their_host() {
     }
 }
 
-/// HS-C-43: subprotocols are offered to another origin if the application says that none is a token.
+/// HS-C-43: subprotocols are offered to another origin if the application states that none of them is a token.
 #[tokio::test]
-async fn subprotocols_are_offered_again_on_demand() {
+async fn subprotocols_are_offered_again_on_request() {
     for &shell in SHELLS {
         let (target, heads) = serve_redirect(302, String::new()).await;
         let (port, _) = serve_redirect(302, format!("http://127.0.0.1:{target}/to")).await;
@@ -152,7 +152,7 @@ async fn subprotocols_are_offered_again_on_demand() {
     }
 }
 
-/// HS-C-06, HS-C-43: the user information of the URI goes to its own origin only, there with each request.
+/// HS-C-06, HS-C-43: the user information of the URI is sent only to its own origin, with each request.
 #[tokio::test]
 async fn user_information_stays_with_its_origin() {
     let is_in = |head: &str| head.contains("\r\nAuthorization: Basic bWU6c2VjcmV0\r\n");
@@ -174,9 +174,9 @@ async fn user_information_stays_with_its_origin() {
     }
 }
 
-/// HS-C-43: a fragment is dropped, and blanks are read as browsers do.
+/// HS-C-43: a fragment is dropped, and whitespace is handled like in browsers.
 #[tokio::test]
-async fn locations_are_read_as_browsers_do() {
+async fn locations_are_read_like_in_browsers() {
     for (location, line) in [
         ("/to#part", "GET /to HTTP/1.1\r\n"),
         ("//localhost/to#part", ""),
@@ -216,7 +216,7 @@ async fn loops_are_limited() {
     }
 }
 
-/// HS-C-43: `wss` does not turn into `ws`, neither by that name nor by the one of HTTP.
+/// HS-C-43: `wss` never becomes `ws`, neither under that name nor as `http`.
 #[tokio::test]
 async fn a_downgrade_is_refused() {
     let certificate = Certificate::of("localhost");
@@ -245,7 +245,7 @@ async fn a_downgrade_is_refused() {
     }
 }
 
-/// HS-C-01, HS-C-43: the target is validated like every URI.
+/// HS-C-01, HS-C-43: the target is validated like any URI.
 #[tokio::test]
 async fn the_target_is_validated() {
     for (location, cause) in [

@@ -1,4 +1,4 @@
-//! Servers that do not upgrade, and hosts that are not there.
+//! Servers that do not upgrade, and hosts that do not exist.
 
 use std::{io, net::TcpListener as StdListener};
 
@@ -30,7 +30,7 @@ async fn a_refusal_reaches_the_caller() {
     }
 }
 
-/// HS-C-02: all addresses of a host are tried: of those of `localhost`, only one has a server.
+/// HS-C-02: all addresses of a host are tried: of the addresses of `localhost`, only one has a server.
 #[tokio::test]
 async fn all_addresses_of_a_host_are_tried() {
     let port = serve(echo).await;
@@ -41,7 +41,7 @@ async fn all_addresses_of_a_host_are_tried() {
             .await
             .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
     }
-    // And the other way round, where there is IPv6.
+    // The other way round, if there is IPv6.
     if let Ok(listener) = tokio::net::TcpListener::bind("[::1]:0").await {
         let port = listener.local_addr().expect("bound").port();
         tokio::spawn(async move {
@@ -59,9 +59,9 @@ async fn all_addresses_of_a_host_are_tried() {
     }
 }
 
-/// Nobody listens, and nobody is of that name: each has an error of its own.
+/// A port where nothing listens and a name that does not exist: each has its own error.
 #[tokio::test]
-async fn hosts_that_are_not_there_are_told_apart() {
+async fn unreachable_and_unknown_hosts_are_distinguished() {
     let unused = StdListener::bind("127.0.0.1:0").expect("bound");
     let port = unused.local_addr().expect("bound").port();
     drop(unused);
@@ -76,7 +76,7 @@ async fn hosts_that_are_not_there_are_told_apart() {
     }
 }
 
-/// HS-C-01: what cannot be requested is an error before a connection is made.
+/// HS-C-01: an invalid request is an error before a connection is made.
 #[tokio::test]
 async fn nothing_is_connected_for_an_invalid_request() {
     let port = serve(|_| async { panic!("connected") }).await;

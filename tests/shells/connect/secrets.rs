@@ -1,4 +1,4 @@
-//! Credentials that are planted wherever connecting may have one: nothing that is printed shows them.
+//! Credentials are planted wherever connecting may use them: nothing that is printed shows them.
 
 use std::{fmt::Debug, time::Duration};
 
@@ -79,7 +79,7 @@ fn proxies() {
     }
 }
 
-/// HS-C-06, SEC-15: an opening handshake under way, and an open connection.
+/// HS-C-06, SEC-15: an opening handshake in progress, and an open connection.
 #[tokio::test]
 async fn handshakes() {
     let (ours, mut theirs): (DuplexStream, _) = tokio::io::duplex(4096);

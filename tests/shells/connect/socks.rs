@@ -13,7 +13,7 @@ use websocket_proto::{Error, ProxyError};
 
 use crate::support::{Certificate, Client, SHELLS, echo, serve, serve_tls};
 
-/// A SOCKS5 proxy (RFC 1928) that connects everything to one server, and what it was asked for.
+/// A SOCKS5 proxy (RFC 1928) that connects everything to one server, and records the requests.
 struct Socks {
     port: u16,
     targets: Targets,
@@ -27,9 +27,9 @@ struct Behaviour {
     server: u16,
     /// The reply: 0 connects.
     reply: u8,
-    /// What it asks for (RFC 1929).
+    /// The credentials that it requires (RFC 1929).
     credentials: Option<&'static str>,
-    /// Whether it does not know IPv6.
+    /// Whether it does not support IPv6.
     is_old: bool,
 }
 
@@ -78,7 +78,7 @@ impl Behaviour {
             1 => 4,
             3 => stream.read_u8().await?.into(),
             4 => 16,
-            other => panic!("type of address {other}"),
+            other => panic!("address type {other}"),
         };
         let mut address = vec![0; len];
         stream.read_exact(&mut address).await?;
@@ -94,7 +94,7 @@ impl Behaviour {
     }
 }
 
-/// HS-C-10: with `socks5h`, the proxy looks up the host; with credentials where it asks for them, whatever they contain.
+/// HS-C-10: with `socks5h`, the proxy looks up the host; credentials are sent if it requires them, whatever they contain.
 #[tokio::test]
 async fn the_proxy_looks_up_the_host() {
     let server = serve(echo).await;
@@ -123,8 +123,8 @@ async fn the_proxy_looks_up_the_host() {
     }
 }
 
-/// HS-C-10: with `socks5`, this side looks it up, and the proxy is asked for one address after the other. An address in
-/// the URI is sent as such in either case.
+/// HS-C-10: with `socks5`, this side looks up the host, and asks the proxy for one address after another. An IP address in the
+/// URI is sent as it is in either case.
 #[tokio::test]
 async fn this_side_looks_up_the_host() {
     let behaviour = Behaviour {
@@ -157,7 +157,7 @@ async fn this_side_looks_up_the_host() {
     }
 }
 
-/// HS-C-09, HS-C-10: TLS runs through it.
+/// HS-C-09, HS-C-10: TLS runs through the proxy.
 #[tokio::test]
 async fn tls_runs_through_the_proxy() {
     let certificate = Certificate::of("localhost");

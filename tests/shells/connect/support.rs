@@ -1,4 +1,4 @@
-//! Servers to connect to, and clients of both shells that do the same.
+//! Servers to connect to, and clients of all shells that behave the same.
 
 use std::{future::Future, sync::Arc, time::Duration};
 
@@ -22,7 +22,7 @@ use websocket_proto::{
     tokio as shell,
 };
 
-/// What a client of either shell is told.
+/// The settings of a client of any shell.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(crate) request: ClientRequest,
@@ -92,13 +92,13 @@ impl Client {
         self
     }
 
-    /// Connects, has a message echoed, and closes.
+    /// Connects, receives an echo of a message, and closes.
     pub(crate) async fn run(&self, shell: Shell) -> Result<(), Error> {
         let client = self.clone();
         match shell {
             Shell::Tokio => client.run_tokio().await,
             Shell::Blocking => spawn_blocking(move || client.run_blocking()).await.expect("no panic"),
-            // On this runtime, which it knows nothing of.
+            // On this runtime, which it does not use itself.
             #[cfg(feature = "futures-rustls")]
             Shell::Futures => client.run_futures().await,
         }
@@ -152,7 +152,7 @@ impl Client {
     }
 }
 
-/// A certificate that is its own authority.
+/// A self-signed certificate.
 pub(crate) struct Certificate(CertifiedKey<rcgen::KeyPair>);
 
 impl Certificate {
@@ -160,7 +160,7 @@ impl Certificate {
         Self(generate_simple_self_signed([host.to_string()]).expect("a certificate"))
     }
 
-    /// One for `localhost` that differs from an ordinary one.
+    /// A certificate for `localhost` that differs from an ordinary one.
     pub(crate) fn altered(alter: impl FnOnce(&mut CertificateParams)) -> Self {
         let mut params = CertificateParams::new([String::from("localhost")]).expect("a name");
         alter(&mut params);
@@ -222,7 +222,7 @@ pub(crate) async fn serve_tls(certificate: &Certificate) -> u16 {
         let acceptor = acceptor.clone();
         async move {
             if let Ok(stream) = acceptor.accept(stream).await {
-                // The client names the host that it connects to (SNI).
+                // The client sends the host name that it connects to (SNI).
                 assert_eq!(stream.get_ref().1.server_name(), Some("localhost"));
                 echo(stream).await;
             }
@@ -231,7 +231,7 @@ pub(crate) async fn serve_tls(certificate: &Certificate) -> u16 {
     .await
 }
 
-/// Accepts connections and says nothing.
+/// Accepts connections and sends nothing.
 pub(crate) async fn serve_silence() -> u16 {
     serve(|stream| async move {
         let _stream = stream;
@@ -240,7 +240,7 @@ pub(crate) async fn serve_silence() -> u16 {
     .await
 }
 
-/// Reads an HTTP head, byte by byte so that nothing behind it is taken.
+/// Reads an HTTP head, byte by byte so that nothing after it is consumed.
 pub(crate) async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

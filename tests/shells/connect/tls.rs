@@ -14,7 +14,7 @@ use websocket_proto::{
 
 use crate::support::{Certificate, Client, SHELLS, serve, serve_tls};
 
-/// HS-C-09, SEC-14: `wss` runs over TLS whose certificate and host name were verified, with SNI.
+/// HS-C-09, SEC-14: `wss` runs over TLS with a verified certificate and host name, and with SNI.
 #[tokio::test]
 async fn wss_works_from_end_to_end() {
     let certificate = Certificate::of("localhost");
@@ -28,7 +28,7 @@ async fn wss_works_from_end_to_end() {
     }
 }
 
-/// SEC-14: a blocking server takes its TLS from the crate as well; the client's configuration may be its own.
+/// SEC-14: a blocking server can use the crate's TLS as well; the client may have its own configuration.
 #[tokio::test]
 async fn a_blocking_server_speaks_tls() {
     let certificate = Certificate::of("localhost");
@@ -53,12 +53,12 @@ async fn a_blocking_server_speaks_tls() {
             .await
             .unwrap_or_else(|error| panic!("{shell:?}: {error}"));
     }
-    server.await.expect("no panic").expect("closed as it should be");
+    server.await.expect("no panic").expect("a clean close");
 }
 
-/// Both directions of one TLS stream are busy at the same time, with more than all buffers on the way can hold.
+/// Both directions of one TLS stream are busy at the same time, with more data than all buffers in between can hold.
 #[tokio::test]
-async fn halves_of_an_async_stream_do_not_hold_each_other_up() {
+async fn halves_of_an_async_stream_do_not_block_each_other() {
     const LEN: usize = 16 << 20;
     let certificate = Certificate::of("localhost");
     let config = certificate.server_config();
@@ -89,10 +89,10 @@ async fn halves_of_an_async_stream_do_not_hold_each_other_up() {
     let (websocket, _) = shell::connect_with(request, &options).await.expect("open");
     tokio::time::timeout(Duration::from_secs(60), both(websocket))
         .await
-        .expect("both directions go on");
+        .expect("both directions continue");
 }
 
-/// HS-C-09: a certificate of another host fails the handshake, with a cause of its own.
+/// HS-C-09: a certificate for another host fails the handshake, with its own error.
 #[tokio::test]
 async fn a_wrong_host_name_is_refused() {
     let certificate = Certificate::of("other.example");
@@ -107,7 +107,7 @@ async fn a_wrong_host_name_is_refused() {
     }
 }
 
-/// HS-C-09: so does one that nobody trusted has signed.
+/// HS-C-09: so does a certificate without a trusted issuer.
 #[tokio::test]
 async fn an_untrusted_certificate_is_refused() {
     let port = serve_tls(&Certificate::of("localhost")).await;
@@ -121,7 +121,7 @@ async fn an_untrusted_certificate_is_refused() {
     }
 }
 
-/// HS-C-09: all that a server gets that does not complete TLS is the first message of TLS.
+/// HS-C-09: a server that does not complete TLS receives only the first TLS message.
 #[tokio::test]
 async fn nothing_of_the_handshake_is_sent_before_tls() {
     let received = Arc::new(Mutex::new(Vec::new()));
@@ -169,7 +169,7 @@ async fn a_server_without_tls_is_refused() {
     }
 }
 
-/// Without roots there is nothing to verify a certificate with, which shows before a connection is made.
+/// Without root certificates no certificate can be verified, which is reported before a connection is made.
 #[tokio::test]
 async fn no_roots_are_an_error() {
     let mut client = Client::new("wss://localhost:1/");
@@ -200,16 +200,16 @@ async fn an_async_stream_can_be_split() {
     assert_eq!(recv.recv().await.expect("open"), Some(Message::from("hello")));
 }
 
-/// A peer that ends TLS without a notice has ended the connection, which was not closed as it should be.
+/// A peer that ends TLS without `close_notify` has ended the connection, but not cleanly.
 #[tokio::test]
-async fn an_end_without_notice_is_an_end() {
+async fn an_end_without_close_notify_is_an_end() {
     let certificate = Certificate::of("localhost");
     let acceptor = tokio_rustls::TlsAcceptor::from(certificate.server_config());
     let port = serve(move |stream| {
         let acceptor = acceptor.clone();
         async move {
             let stream = acceptor.accept(stream).await.expect("TLS");
-            // Its drop ends TCP and says nothing of TLS.
+            // Dropping it ends TCP without ending TLS.
             drop(shell::WebSocket::accept(stream).await.expect("open"));
         }
     })
@@ -217,7 +217,7 @@ async fn an_end_without_notice_is_an_end() {
     let client = Client::new(&format!("wss://localhost:{port}/")).trusting(&certificate);
     for &shell in SHELLS {
         let error = client.run(shell).await.expect_err("ended");
-        // A write may find out first.
+        // A write may notice it first.
         let is_end = match &error {
             Error::Protocol(_) => true,
             Error::Io(error) => error.kind() != io::ErrorKind::UnexpectedEof,

@@ -1,4 +1,4 @@
-//! The rules of driving (DRV) over blocking TLS streams, in a connection that one thread has.
+//! The rules of driving (DRV) over blocking TLS streams, for a connection that one thread owns.
 
 use std::{
     net::Shutdown,
@@ -12,14 +12,14 @@ use websocket_proto::{
 
 use crate::tls_peer::{connected, with_raw_peer, within_seconds};
 
-/// More than all buffers on the way take.
+/// More than all buffers in between hold.
 const HUGE: usize = 16 << 20;
 
 const fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
 }
 
-/// DRV-02: the messages and the Close of a peer whose socket takes no more bytes.
+/// DRV-02: the messages and the Close of a peer whose socket accepts no more bytes.
 #[test]
 fn a_failed_write_leaves_what_has_arrived() {
     within_seconds(20, || {
@@ -27,7 +27,7 @@ fn a_failed_write_leaves_what_has_arrived() {
             let (mut server, mut peer) = with_raw_peer(Role::Server, &Config::new());
             peer.send(Opcode::Text, b"last words");
             peer.send(Opcode::Close, b"\x0f\xa1banned");
-            // The write side of the socket is gone, below TLS.
+            // The write side of the socket is closed, below TLS.
             let tcp = server.stream().stream().try_clone().expect("cloned");
             tcp.shutdown(Shutdown::Write).expect("shut down");
             if feeds {
@@ -43,7 +43,7 @@ fn a_failed_write_leaves_what_has_arrived() {
     });
 }
 
-/// DRV-20: two ends that send a long message to each other at once do not stop each other.
+/// DRV-20: two ends that send a long message to each other at once do not block each other.
 #[test]
 fn two_ends_that_send_at_once_do_not_block_each_other() {
     within_seconds(60, || {
@@ -62,7 +62,7 @@ fn two_ends_that_send_at_once_do_not_block_each_other() {
     });
 }
 
-/// DRV-03, DRV-12: a peer that reads nothing is given up in time, by whoever waits to write.
+/// DRV-03, DRV-12: a caller that waits to write gives up, in time, a peer that reads nothing.
 #[test]
 fn stalled_output_is_given_up_in_time() {
     within_seconds(20, || {
@@ -87,7 +87,7 @@ fn stalled_output_is_given_up_in_time() {
 
 /// DRV-08: the application's own limit, and that of one call.
 #[test]
-fn limits_hold_over_tls() {
+fn limits_apply_over_tls() {
     within_seconds(20, || {
         let (mut server, mut peer) = with_raw_peer(Role::Server, &Config::new());
         for _ in 0..2 {

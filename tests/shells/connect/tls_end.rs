@@ -1,4 +1,4 @@
-//! The end of TLS: `close_notify` is sent before the stream ends, however it does (RFC 8446 §6.1).
+//! The end of TLS: `close_notify` is sent before the stream ends, whatever the cause (RFC 8446 §6.1).
 
 use std::{io::Write, net::TcpListener, sync::Arc, thread, time::Duration};
 
@@ -18,7 +18,7 @@ use crate::{
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// An echo server over TLS in the shell, which drops what has ended. Returns the port.
+/// An echo server over TLS in the shell, which drops finished connections. Returns the port.
 async fn serve_echo(shell: Shell, certificate: &Certificate) -> u16 {
     let config = certificate.server_config();
     if shell == Shell::Blocking {
@@ -69,7 +69,7 @@ async fn servers_answer_close_notify() {
         let certificate = Certificate::of("localhost");
         let port = serve_echo(shell, &certificate).await;
         spawn_blocking(move || {
-            // Before the request, and within it.
+            // Before the request, and inside it.
             for part in [&b""[..], &REQUEST[..20]] {
                 let mut peer = RawPeer::client(port, &certificate);
                 peer.write_all(part).expect("written");
@@ -171,8 +171,8 @@ async fn clients_send_close_notify() {
     for (name, drops, script) in [
         ("refused", false, refuse),
         ("no HTTP", false, nonsense),
-        ("the end of TLS in place of a response", false, end),
-        ("the end of TLS in place of a Close", false, end_later),
+        ("the end of TLS instead of a response", false, end),
+        ("the end of TLS instead of a Close", false, end_later),
         ("invalid text", false, fail),
         ("dropped", true, accept as Script),
     ] {
@@ -195,7 +195,7 @@ async fn clients_send_close_notify() {
     }
 }
 
-/// SEC-16: a closing handshake ends with it, too, and with nothing after it.
+/// SEC-16: a closing handshake also ends with `close_notify`, and nothing follows it.
 #[test]
 fn the_last_record_is_close_notify() {
     let certificate = Certificate::of("localhost");

@@ -1,4 +1,4 @@
-//! Both ends of a TLS connection over a real socket, and peers that do with it what no WebSocket would.
+//! Both ends of a TLS connection over a real socket, and peers that misuse it in ways that no WebSocket would.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -65,7 +65,7 @@ pub(crate) fn connected(config: &Config) -> (WebSocket<TlsStream<TcpStream>>, We
     )
 }
 
-/// A WebSocket in this role after its opening handshake, and a peer that does what the test says.
+/// A WebSocket in this role after its opening handshake, with a peer that the test controls.
 pub(crate) fn with_raw_peer(role: Role, config: &Config) -> (WebSocket<TlsStream<TcpStream>>, RawPeer) {
     let (stream, peer) = stream_with_raw_peer(role);
     (WebSocket::from_negotiated(stream, &Negotiated::new(role), config), peer)
@@ -106,7 +106,7 @@ pub(crate) fn stream_with_raw_peer(role: Role) -> (TlsStream<TcpStream>, RawPeer
     (stream.expect("TLS"), peer)
 }
 
-/// A peer of raw frames, over a session of rustls that the test holds in its hands.
+/// A peer that sends and receives raw frames, over a rustls session that the test controls.
 pub(crate) struct RawPeer {
     pub(crate) tls: Connection,
     pub(crate) tcp: TcpStream,
@@ -213,7 +213,7 @@ impl RawPeer {
         self.flush().expect("written");
     }
 
-    /// Reads to the end, which has to be that of TLS.
+    /// Reads to the end, which must be that of TLS.
     pub(crate) fn read_to_close_notify(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.read_to_end(&mut bytes).expect("`close_notify`");

@@ -52,7 +52,7 @@ async fn a_client_can_be_split() {
     .expect("no panic");
 }
 
-/// Both ends send more than all buffers on the way hold before they look at what arrives.
+/// Both ends send more than all buffers in between hold before they receive anything.
 #[test]
 fn both_directions_are_busy_at_once() {
     const LEN: usize = 16 << 20;
@@ -79,9 +79,9 @@ fn both_directions_are_busy_at_once() {
     });
 }
 
-/// A half that waits for a message, for however long, does not hold up the other one.
+/// A half that waits for a message, for however long, does not block the other half.
 #[test]
-fn a_waiting_reader_does_not_hold_up_the_writer() {
+fn a_waiting_reader_does_not_block_the_writer() {
     within_seconds(30, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
@@ -102,9 +102,9 @@ fn a_waiting_reader_does_not_hold_up_the_writer() {
     });
 }
 
-/// A peer that reads nothing stops the half that sends, and not the one that receives.
+/// A peer that reads nothing blocks the sending half, but not the receiving half.
 #[test]
-fn a_stuck_writer_does_not_hold_up_the_reader() {
+fn a_blocked_writer_does_not_block_the_reader() {
     within_seconds(60, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
@@ -115,7 +115,7 @@ fn a_stuck_writer_does_not_hold_up_the_reader() {
             let sender = thread::spawn(move || {
                 for _ in 0..64 {
                     peer.send(Opcode::Binary, &[7; 64 << 10]);
-                    // Its answer waits in line.
+                    // Its answer is queued.
                     peer.send(Opcode::Ping, b"there?");
                 }
                 peer
@@ -125,14 +125,14 @@ fn a_stuck_writer_does_not_hold_up_the_reader() {
                 assert!(message.as_bytes() == [7; 64 << 10]);
             }
             assert!(!writer.is_finished(), "the peer still reads nothing");
-            // A peer that is gone releases it.
+            // The end of the peer releases it.
             drop(sender.join().expect("no panic"));
             writer.join().expect("no panic").expect_err("gone");
         }
     });
 }
 
-/// A Ping is answered by the half that receives, also while the other one sleeps.
+/// A Ping is answered by the receiving half, even while the other half sleeps.
 #[test]
 fn pings_are_answered() {
     within_seconds(20, || {
@@ -150,9 +150,9 @@ fn pings_are_answered() {
     });
 }
 
-/// Keys that the peer renews while the reader waits: the answer goes out with the next message.
+/// The peer updates its keys while the reader waits: the answer is sent with the next message.
 #[test]
-fn keys_are_renewed_under_a_waiting_reader() {
+fn keys_are_updated_during_a_read() {
     within_seconds(20, || {
         for role in ROLES {
             let (websocket, mut peer) = with_raw_peer(role, &Config::new());
@@ -184,7 +184,7 @@ fn keys_are_renewed_under_a_waiting_reader() {
     });
 }
 
-/// The closing handshake is finished by the half that receives, whoever began it, and TLS ends with `close_notify`.
+/// The closing handshake is finished by the receiving half, whichever side began it, and TLS ends with `close_notify`.
 #[test]
 fn the_closing_handshake_ends_both_halves() {
     within_seconds(20, || {
@@ -217,7 +217,7 @@ fn the_closing_handshake_ends_both_halves() {
     });
 }
 
-/// `close_notify` without a Close ends a connection, uncleanly; the peer is answered.
+/// `close_notify` without a Close ends a connection, but not cleanly; the peer gets an answer.
 #[test]
 fn close_notify_without_a_close_is_a_failure() {
     within_seconds(20, || {
@@ -235,7 +235,7 @@ fn close_notify_without_a_close_is_a_failure() {
     });
 }
 
-/// A peer that takes nothing for the time of `Timers::write` fails the connection, though this side receives all the while.
+/// A peer that accepts nothing for the time of `Timers::write` fails the connection, although this side keeps receiving.
 #[test]
 fn writes_have_a_deadline() {
     within_seconds(60, || {
@@ -265,7 +265,7 @@ fn writes_have_a_deadline() {
     });
 }
 
-/// A peer that does not answer a Close ends the half that receives when the time is up.
+/// A peer that does not answer a Close ends the receiving half at the deadline.
 #[test]
 fn the_closing_handshake_has_a_deadline() {
     within_seconds(20, || {
@@ -286,7 +286,7 @@ fn the_closing_handshake_has_a_deadline() {
     });
 }
 
-/// Either half goes on without the other one.
+/// Either half continues without the other.
 #[test]
 fn a_half_that_is_dropped_leaves_the_other() {
     within_seconds(20, || {
@@ -325,7 +325,7 @@ fn a_broken_connection_ends_both_halves() {
     });
 }
 
-/// Halves are for two threads, whatever the stream.
+/// Halves can be sent to two threads, whatever the stream.
 #[test]
 fn halves_can_be_sent() {
     const fn assert_send<T: Send>() {}

@@ -1,4 +1,4 @@
-//! The blocking TLS stream by itself: two handles over one session, times, ends, and peers that misbehave.
+//! The blocking TLS stream by itself: two handles for one session, time limits, ends, and peers that misbehave.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -59,9 +59,9 @@ fn pattern(len: usize) -> Vec<u8> {
     (0..=250).cycle().take(len).collect()
 }
 
-/// However the bytes are cut, below and above, both directions deliver what was written, at the same time.
+/// However the bytes are cut, above and below TLS, both directions deliver what was written, at the same time.
 #[test]
-fn cuts_do_not_show() {
+fn cuts_do_not_change_the_data() {
     within_seconds(60, || {
         for (cut, read, len) in [
             (1, 4096, 3_000),
@@ -110,7 +110,7 @@ fn records_stay_in_order() {
             let mut handle = client.try_clone().expect("another handle");
             threads.push(thread::spawn(move || {
                 for line in 0..LINES {
-                    // Short enough to be taken as a whole.
+                    // Short enough to be accepted as a whole.
                     assert_eq!(handle.write(format!("{id} {line}\n").as_bytes()).expect("written"), {
                         format!("{id} {line}\n").len()
                     });
@@ -139,9 +139,9 @@ fn records_stay_in_order() {
     });
 }
 
-/// While one handle waits to read, and another to write, a shutdown with a third one ends both waits, at once.
+/// While one handle waits to read and another waits to write, a shutdown through a third handle ends both waits at once.
 #[test]
-fn a_shutdown_waits_for_nobody() {
+fn a_shutdown_does_not_wait() {
     within_seconds(20, || {
         let (near, far) = tcp();
         let (client, _server) = tls(near, far);
@@ -161,9 +161,9 @@ fn a_shutdown_waits_for_nobody() {
     });
 }
 
-/// A bound on reads holds for a read as a whole, though bytes of a record keep coming; and for one direction only.
+/// A time limit for reads applies to a read as a whole, even if bytes of a record keep arriving; and only to one direction.
 #[test]
-fn a_drip_does_not_prolong_a_read() {
+fn single_bytes_do_not_extend_a_read() {
     within_seconds(20, || {
         for role in ROLES {
             let (mut reading, mut peer) = stream_with_raw_peer(role);
@@ -172,7 +172,7 @@ fn a_drip_does_not_prolong_a_read() {
             reading.set_read_timeout(Some(millis(300))).expect("a socket");
             let (ended, has_ended) = mpsc::channel::<()>();
             let drip = thread::spawn(move || {
-                // A record of 16 KiB, whose end never comes. The read ends long before the drip does by itself.
+                // A record of 16 KiB that is never completed. The read ends long before the drip ends by itself.
                 let mut drip = peer.tcp.try_clone().expect("a socket");
                 let _ = drip.write_all(&[23, 3, 3, 0x40, 0]);
                 for _ in 0..150 {
@@ -181,7 +181,7 @@ fn a_drip_does_not_prolong_a_read() {
                         break;
                     }
                 }
-                // What is written meanwhile arrives.
+                // What is written in the meantime arrives.
                 let mut received = [0; 5];
                 peer.read_exact(&mut received).map(|()| received)
             });
@@ -193,16 +193,16 @@ fn a_drip_does_not_prolong_a_read() {
             );
             let took = began.elapsed();
             assert!(took >= millis(250) && took < millis(2000), "{took:?}");
-            ended.send(()).expect("the drip goes on");
+            ended.send(()).expect("the drip still runs");
             writing.write_all(b"hello").expect("written");
             assert_eq!(&drip.join().expect("no panic").expect("read"), b"hello");
         }
     });
 }
 
-/// So does a bound on writes, to a peer that reads nothing; what was taken is not lost, and reading goes on.
+/// The same for a time limit on writes, to a peer that reads nothing; accepted bytes are not lost, and reading continues.
 #[test]
-fn a_bound_on_writes_leaves_reading_alone() {
+fn a_time_limit_on_writes_does_not_affect_reads() {
     within_seconds(30, || {
         for role in ROLES {
             let (mut reading, mut peer) = stream_with_raw_peer(role);
@@ -222,13 +222,13 @@ fn a_bound_on_writes_leaves_reading_alone() {
                         break;
                     }
                 }
-                assert!(sent < 64 << 20, "somebody has to hold it back");
+                assert!(sent < 64 << 20, "writes must block at some point");
             }
             peer.write_all(b"still there?").expect("written");
             let mut received = [0; 12];
             reading.read_exact(&mut received).expect("read");
             assert_eq!(&received, b"still there?");
-            // Once the peer reads, it gets all that was taken.
+            // Once the peer reads, it gets everything that was accepted.
             let peer = thread::spawn(move || {
                 let mut received = vec![0; sent];
                 peer.read_exact(&mut received).expect("read");
@@ -245,9 +245,9 @@ fn a_bound_on_writes_leaves_reading_alone() {
     });
 }
 
-/// Over a non-blocking stream, what returned `WouldBlock` goes on when it is repeated.
+/// Over a non-blocking stream, an operation that returned `WouldBlock` continues when it is repeated.
 #[test]
-fn non_blocking_streams_go_on_where_they_were() {
+fn operations_on_non_blocking_streams_continue() {
     within_seconds(30, || {
         const LEN: usize = 8 << 20;
         let (mut stream, mut peer) = stream_with_raw_peer(Role::Server);
@@ -296,9 +296,9 @@ fn non_blocking_streams_go_on_where_they_were() {
     });
 }
 
-/// Keys that the peer renews, and asks this side to renew (RFC 8446 §4.6.3), are renewed in both directions.
+/// Key updates by the peer, and key updates that it requests from this side (RFC 8446 §4.6.3), take effect in both directions.
 #[test]
-fn keys_are_renewed() {
+fn keys_are_updated() {
     within_seconds(30, || {
         for role in ROLES {
             let (mut reading, mut peer) = stream_with_raw_peer(role);
@@ -324,14 +324,14 @@ fn keys_are_renewed() {
     });
 }
 
-/// A peer that renews keys all the time, and reads nothing, fails the connection in bounded time.
+/// A peer that keeps updating keys, and reads nothing, fails the connection in bounded time.
 #[test]
-fn renewing_for_ever_is_an_error() {
+fn endless_key_updates_are_an_error() {
     within_seconds(30, || {
         for role in ROLES {
             let (mut reading, mut peer) = stream_with_raw_peer(role);
             let mut writing = reading.try_clone().expect("a second handle");
-            // Nobody reads this, so that the socket takes no answer either.
+            // Nothing reads this, so the socket does not accept an answer either.
             let writer = thread::spawn(move || writing.write_all(&vec![0; 64 << 20]));
             thread::sleep(millis(200));
             let flood = thread::spawn(move || {
@@ -345,7 +345,7 @@ fn renewing_for_ever_is_an_error() {
             });
             let error = reading.read(&mut [0; 100]).expect_err("too many");
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error:?}");
-            // It stays failed, and nothing is waited for.
+            // The failure is permanent, and no call waits.
             let error = reading.read(&mut [0; 100]).expect_err("too many");
             assert_eq!(error.kind(), ErrorKind::InvalidData, "{error:?}");
             reading.shutdown(Shutdown::Both).expect("shut down");
@@ -355,7 +355,7 @@ fn renewing_for_ever_is_an_error() {
     });
 }
 
-/// A record that was changed on the way fails the connection, and the peer gets an alert that says so.
+/// A record that was modified in transit fails the connection, and the peer gets an alert that reports it.
 #[test]
 fn a_forged_record_is_answered_with_an_alert() {
     within_seconds(20, || {
@@ -372,13 +372,13 @@ fn a_forged_record_is_answered_with_an_alert() {
     });
 }
 
-/// SEC-16: `close_notify` of the peer is the end of reading, not of writing; this side's goes out with its own end, or at the latest
-/// with the last handle (RFC 8446 §6.1).
+/// SEC-16: the peer's `close_notify` ends reading, not writing; this side's is sent when it ends, at the latest with the last
+/// handle (RFC 8446 §6.1).
 #[test]
 fn close_notify_is_answered() {
     within_seconds(20, || {
         for role in ROLES {
-            // With the end of the write side.
+            // When the write side ends.
             let (mut reading, mut peer) = stream_with_raw_peer(role);
             let mut writing = reading.try_clone().expect("a second handle");
             peer.send_close_notify();
@@ -390,7 +390,7 @@ fn close_notify_is_answered() {
             let error = writing.write(b"too late").expect_err("ended");
             assert_eq!(error.kind(), ErrorKind::BrokenPipe);
 
-            // With the last handle, whichever that is.
+            // With the last handle, whichever it is.
             let (mut reading, mut peer) = stream_with_raw_peer(role);
             let writing = reading.try_clone().expect("a second handle");
             peer.send_close_notify();
@@ -402,8 +402,7 @@ fn close_notify_is_answered() {
     });
 }
 
-/// SEC-16: the last handle of a stream that is dropped ends TLS. Whether what was written is all is for the protocol above to
-/// say.
+/// SEC-16: dropping the last handle of a stream ends TLS. Whether everything was written is a matter of the protocol above.
 #[test]
 fn a_drop_ends_tls() {
     within_seconds(20, || {
@@ -418,7 +417,7 @@ fn a_drop_ends_tls() {
     });
 }
 
-/// A peer that reads nothing does not hold up a drop.
+/// A peer that reads nothing does not block a drop.
 #[test]
 fn a_drop_does_not_wait_for_the_peer() {
     within_seconds(20, || {
@@ -431,7 +430,7 @@ fn a_drop_does_not_wait_for_the_peer() {
     });
 }
 
-/// SEC-16: a client that ends TLS instead of sending a request is answered, too.
+/// SEC-16: a client that ends TLS instead of sending a request also gets an answer.
 #[test]
 fn close_notify_in_the_opening_handshake_is_answered() {
     within_seconds(20, || {
@@ -447,9 +446,9 @@ fn close_notify_in_the_opening_handshake_is_answered() {
     });
 }
 
-/// What rustls knows is there for every handle.
+/// The state of the rustls session is available from every handle.
 #[test]
-fn the_state_of_tls_can_be_asked_for() {
+fn the_state_of_tls_is_available() {
     within_seconds(20, || {
         let (near, far) = tcp();
         let (client, server) = tls(near, far);

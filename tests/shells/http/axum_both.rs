@@ -1,4 +1,4 @@
-//! axum's own WebSockets beside this crate's. The page of the guide on HTTP servers shows both handlers.
+//! axum's own WebSockets next to this crate's. The guide's page on HTTP servers shows both handlers.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use websocket_proto::{
 
 use crate::{h2_stream::H2Stream, over_h2, support::run};
 
-/// axum's own: the feature `ws` of axum.
+/// axum's own, with axum's feature `ws`.
 mod theirs {
     use axum::{
         extract::ws::{Message, WebSocket, WebSocketUpgrade},
@@ -24,7 +24,7 @@ mod theirs {
 
     async fn serve(mut websocket: WebSocket) {
         while let Some(Ok(message)) = websocket.recv().await {
-            // The answer to a Ping or a Close leaves with the next call of `recv`.
+            // The answer to a Ping or a Close is sent by the next call of `recv`.
             let is_data = matches!(message, Message::Text(_) | Message::Binary(_));
             if is_data && websocket.send(message).await.is_err() {
                 return;
@@ -80,7 +80,7 @@ async fn open(addr: SocketAddr, path: &str, origin: &str) -> Result<tokio::WebSo
     tokio::WebSocket::client(TcpStream::connect(addr).await?, request).await
 }
 
-/// HS-S-42: to a client, both handlers are the same.
+/// HS-S-42: clients see no difference between the two handlers.
 #[test]
 fn both_handlers_echo() {
     run(async {
@@ -98,9 +98,9 @@ fn both_handlers_echo() {
     });
 }
 
-/// HS-S-30: what the page says of origins.
+/// HS-S-30: what the page states about origins.
 #[test]
-fn only_one_looks_at_the_origin() {
+fn only_one_checks_the_origin() {
     run(async {
         let addr = serve().await;
         open(addr, "theirs", "https://evil.example").await.expect("not checked");
@@ -111,7 +111,7 @@ fn only_one_looks_at_the_origin() {
     });
 }
 
-/// H2-02: and over HTTP/2, both handlers take an extended CONNECT.
+/// H2-02: over HTTP/2, too, both handlers accept an extended CONNECT.
 #[test]
 fn both_handlers_echo_over_http2() {
     run(async {

@@ -1,4 +1,4 @@
-//! A chat room in axum, with its own WebSockets and with this crate. The page of the guide on ported programs shows both.
+//! A chat room in axum, with axum's own WebSockets and with this crate. The guide's page on ported programs shows both.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use websocket_proto::{
 
 use crate::support::run;
 
-/// With the feature `ws` of axum.
+/// With axum's feature `ws`.
 mod before {
     use axum::{
         extract::{
@@ -40,7 +40,7 @@ mod before {
                             return;
                         }
                     }
-                    // This member reads slowly. A write that stands still never gets here.
+                    // This member reads slowly. A stalled write never gets here.
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => return,
                 }
@@ -122,7 +122,7 @@ async fn open(addr: SocketAddr, path: &str) -> WebSocket<TcpStream> {
     WebSocket::client(stream, request).await.expect(path)
 }
 
-/// Says something, which a member hears as well, and so knows that it is in the room.
+/// Sends a text, which every member receives, including the sender; so its arrival shows that the member is in the room.
 async fn say(member: &mut WebSocket<TcpStream>, text: &str) {
     member.send(text).await.expect(text);
     hear(member, text).await;
@@ -133,7 +133,7 @@ async fn hear(member: &mut WebSocket<TcpStream>, text: &str) {
 }
 
 #[test]
-fn both_rooms_pass_on_what_members_say() {
+fn both_rooms_pass_on_messages() {
     run(async {
         let addr = serve().await;
         for path in ["before", "after"] {
@@ -144,7 +144,7 @@ fn both_rooms_pass_on_what_members_say() {
             hear(&mut ann, "I am Bob").await;
             ann.close(CloseCode::NORMAL).await.expect(path);
             say(&mut bob, "Where is Ann?").await;
-            // A message beyond the limit ends the member, and not the room.
+            // A message beyond the limit ends the member's connection, but not the room.
             let mut eve = open(addr, path).await;
             eve.send("x".repeat(5000)).await.expect(path);
             while let Ok(Some(_)) = eve.recv().await {}

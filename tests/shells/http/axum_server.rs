@@ -43,13 +43,13 @@ async fn echo(upgrade: Upgrade) -> Response {
     })
 }
 
-/// Tells users their names, and lets nobody else in.
+/// Sends users their names, and rejects everybody else.
 async fn private(upgrade: Upgrade) -> Response {
     let user = upgrade.request.cookies().find(|(name, _)| *name == "user");
     let user = user.map(|(_, user)| user.to_owned());
     let decision = match &user {
         Some(user) if user == "eve" => Err(Rejection::new(403).body("Not you.")),
-        // What cannot be sent, neither as an acceptance nor as a rejection.
+        // An answer that cannot be sent, neither as an acceptance nor as a rejection.
         Some(user) if user == "fault" => Ok(Accept::new().subprotocol("not offered")),
         Some(user) if user == "failure" => Err(Rejection::new(101)),
         Some(_) => Ok(Accept::new()),
@@ -79,7 +79,7 @@ fn messages_are_echoed() {
     });
 }
 
-/// HS-S-04, HS-S-21, HS-C-21: other routes and refusals are ordinary responses.
+/// HS-S-04, HS-S-21, HS-C-21: other routes and refusals get ordinary responses.
 #[test]
 fn refused() {
     run(async {
@@ -111,7 +111,7 @@ fn refused() {
     });
 }
 
-/// HS-S-44, HS-S-54: a handler decides by what the request says, and what cannot be sent is a 500.
+/// HS-S-44, HS-S-54: a handler decides by the contents of the request, and an invalid answer becomes a 500.
 #[test]
 fn decisions() {
     run(async {

@@ -1,5 +1,5 @@
-//! HTTP/2 as browsers use it with the server of the example `hyper_upgrade`: over TLS, with the version chosen by ALPN, several
-//! connections on one, and compression.
+//! HTTP/2 as browsers use it, with the server of the example `hyper_upgrade`: over TLS, with the version chosen by ALPN, several
+//! WebSockets on one connection, and compression.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,7 +26,7 @@ use crate::{
     support::run,
 };
 
-/// A connection over TLS to a server of hyper, whose client offers these protocols.
+/// A TLS connection to a hyper server, whose client offers these protocols.
 async fn connect(config: Config, alpn: &[&[u8]]) -> TlsStream<DuplexStream> {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["example.com".to_owned()]).expect("a certificate");
@@ -60,7 +60,7 @@ async fn connect(config: Config, alpn: &[&[u8]]) -> TlsStream<DuplexStream> {
     connector.connect(name, near).await.expect("a server")
 }
 
-/// A client of HTTP/2 whose own windows are large enough for all that a test leaves unread.
+/// An HTTP/2 client whose own windows are large enough for everything that a test leaves unread.
 async fn client(stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) -> SendRequest<Bytes> {
     let mut builder = h2::client::Builder::new();
     builder
@@ -84,7 +84,7 @@ async fn open(client: &mut SendRequest<Bytes>, config: &Config) -> WebSocket<H2S
     WebSocket::from_negotiated(H2Stream::new(stream, response.into_body()), &negotiated, config)
 }
 
-/// H2-01, H2-08: ALPN chooses HTTP/2, and the server announces WebSockets on it; a client that offers only HTTP/1.1 upgrades.
+/// H2-01, H2-08: ALPN chooses HTTP/2, on which the server announces WebSockets; a client that offers only HTTP/1.1 upgrades.
 #[test]
 fn the_version_is_chosen_in_tls() {
     run(async {
@@ -108,7 +108,7 @@ fn the_version_is_chosen_in_tls() {
     });
 }
 
-/// H2-06, PMD-46: compression is negotiated over HTTP/2 as over HTTP/1.1, with the same offers.
+/// H2-06, PMD-46: compression is negotiated over HTTP/2 like over HTTP/1.1, with the same offers.
 #[cfg(feature = "deflate")]
 #[test]
 fn compression() {
@@ -143,7 +143,7 @@ fn compression() {
             assert_eq!(message.as_text(), Some(&*text));
         }
         websocket.close(CloseCode::NORMAL).await.expect("closed");
-        // An application that configures nothing offers nothing.
+        // An application that configures no compression offers none.
         assert_eq!(open(&mut client, &Config::new()).await.deflate(), None);
     });
 }
@@ -155,8 +155,8 @@ fn an_unread_stream_does_not_stop_the_others() {
         let stream = connect(Config::new(), &[b"h2"]).await;
         let mut client = client(stream).await;
         let config = Config::new();
-        // Binary messages, masked with zeros, until the server accepts no more: the echoes fill what the client grants, then
-        // the queue of the server, then what the server grants.
+        // Binary messages, masked with zeros, until the server accepts no more: the echoes fill the client's window, then the
+        // server's queue, then the server's window.
         let mut message = b"\x82\xff\0\0\0\0\0\x01\0\0\0\0\0\0".to_vec();
         message.resize(message.len() + (1 << 16), 0);
         let mut unread = Vec::new();

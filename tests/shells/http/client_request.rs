@@ -37,7 +37,7 @@ fn additional_fields_are_added() {
     );
 }
 
-/// HS-C-16, HS-C-17, HS-C-18: offers and origin are taken as such.
+/// HS-C-16, HS-C-17, HS-C-18: fields with offers and the origin are treated as such.
 #[test]
 fn offers() {
     let converted = convert(&[
@@ -57,8 +57,8 @@ fn offers() {
     assert_eq!(sent(converted.expect("a valid request")), sent(built));
 }
 
-/// HS-C-14, HS-C-19: fields of the handshake are passed over if they say the same, and neither repeated nor replaced. A
-/// key of the application's own is not used: each handshake has another.
+/// HS-C-14, HS-C-19: a field of the handshake is ignored if its value is what is sent anyway; it is neither repeated nor
+/// replaced. A key set by the application is not used: each handshake has its own.
 #[test]
 fn fields_of_the_handshake() {
     let plain = sent(convert(&[]).expect("a valid request"));
@@ -119,7 +119,7 @@ fn empty_lists() {
     }
 }
 
-/// HS-C-12, HS-C-19: another host than the URI's is sent, as proxies and virtual hosts need it.
+/// HS-C-12, HS-C-19: a host other than the URI's is sent, as proxies and virtual hosts need it.
 #[test]
 fn another_host() {
     for host in ["example.com", "other.example:8080", "[::1]:1", "virtual"] {
@@ -135,7 +135,7 @@ fn another_host() {
     }
 }
 
-/// A request that a browser has sent, copied field by field, and the URI of the server.
+/// A request that a browser sent, copied field by field, and the URI of the server.
 #[test]
 fn a_copied_request() {
     let request = Request::get("ws://127.0.0.1:9001/chat")
@@ -158,7 +158,7 @@ fn a_copied_request() {
     );
 }
 
-/// HS-C-06: credentials are not shown, nor kept in the compression tables of HTTP/2.
+/// HS-C-06: credentials are not shown, and not stored in HTTP/2's compression tables.
 #[test]
 fn credentials_are_sensitive() {
     let request: ClientRequest = "ws://user:secret@h/?token=x".parse().expect("a URI");
@@ -183,7 +183,7 @@ fn credentials_are_sensitive() {
     );
 }
 
-/// HS-C-12: the default port may be named in the field and left out in the URI.
+/// HS-C-12: the default port may be present in the field and absent in the URI.
 #[test]
 fn default_ports() {
     for (uri, host) in [
@@ -197,7 +197,7 @@ fn default_ports() {
     }
 }
 
-/// HS-C-01, HS-C-06, HS-C-17, HS-C-18: what cannot be sent is refused.
+/// HS-C-01, HS-C-06, HS-C-17, HS-C-18: invalid requests are refused.
 #[test]
 fn refused() {
     let from = |request: http::request::Builder| ClientRequest::try_from(request.body(()).expect("a request"));
@@ -212,7 +212,7 @@ fn refused() {
     }
     let error = convert(&[("Sec-WebSocket-Extensions", "foo;")]).expect_err("malformed");
     assert_eq!(error, RequestError::InvalidExtension);
-    // These are checked where the request is written, as if they were given one by one.
+    // These are checked when the request is written, as if they were passed one by one.
     for (value, want) in [
         ("a b", RequestError::InvalidSubprotocol),
         ("a, a", RequestError::RepeatedSubprotocol),

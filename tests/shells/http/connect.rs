@@ -1,4 +1,4 @@
-//! Extended CONNECT, as it is without a connection of HTTP/2.
+//! Extended CONNECT without an HTTP/2 connection.
 
 use bytes::Bytes;
 use http::{Method, Request, Response, Version};
@@ -15,7 +15,7 @@ use crate::support::{Draft, http_fields};
 fn from(draft: &Draft) -> Result<UpgradeRequest, HandshakeError> {
     let request = draft.http().expect("a request");
     let from_request = UpgradeRequest::from_connect(&request, "websocket");
-    // The head alone says the same.
+    // The head alone gives the same result.
     let from_head = UpgradeRequest::from_connect_parts(&request.into_parts().0, "websocket");
     assert_eq!(format!("{from_request:?}"), format!("{from_head:?}"));
     from_request
@@ -25,7 +25,7 @@ fn client(uri: &str) -> ClientRequest {
     uri.parse().expect("a valid URI")
 }
 
-/// H2-02, H2-05: scheme, authority and path make the request; no key is looked for.
+/// H2-02, H2-05: scheme, authority and path make up the request; a key is not needed.
 #[test]
 fn valid_request() {
     for version in ["HTTP/2.0", "HTTP/3.0"] {
@@ -33,11 +33,11 @@ fn valid_request() {
         let request = from(&draft).expect("a valid request");
         assert_eq!((request.method(), request.host()), ("CONNECT", "example.com"));
         assert_eq!((request.path(), request.query()), ("/chat", Some("x=1")));
-        from(&draft.add("sec-websocket-key", "nonsense")).expect("a key is not looked at");
+        from(&draft.add("sec-websocket-key", "nonsense")).expect("a key is not checked");
     }
 }
 
-/// H2-02: a request without one of them, or with another method or version, is refused.
+/// H2-02: a request that lacks one of them, or has another method or version, is refused.
 #[test]
 fn incomplete_requests() {
     let error = |draft: Draft| from(&draft).expect_err("an invalid request");
@@ -59,7 +59,7 @@ fn incomplete_requests() {
     ));
 }
 
-/// H2-04: the fields that HTTP/2 does not have are not sent, and refused.
+/// H2-04: fields that do not exist in HTTP/2 are not sent, and are refused.
 #[test]
 fn fields_of_http1() {
     for (name, field) in [
@@ -87,7 +87,7 @@ fn fields_of_http1() {
     );
 }
 
-/// H2-06, HS-S-20, HS-S-25, HS-S-26, HS-S-28, HS-S-31: the other fields mean what they mean in an upgrade.
+/// H2-06, HS-S-20, HS-S-25, HS-S-26, HS-S-28, HS-S-31: the other fields have the same meaning as in an upgrade.
 #[test]
 fn fields_of_the_handshake() {
     let request = Draft::connect()
@@ -141,7 +141,7 @@ fn accepted() {
         .header("Set-Cookie", "a=1");
     let accepted = request.accept(accept).expect("a valid answer");
     let response: Response<Bytes> = accepted.response_http();
-    // The version is that of the connection, and so not set.
+    // The version is that of the connection, so it is not set.
     assert_eq!(
         (response.status().as_u16(), response.version()),
         (200, Response::new(()).version())
@@ -154,7 +154,7 @@ fn accepted() {
             ("set-cookie".into(), b"a=1".to_vec()),
         ]
     );
-    // No bytes go before the first frame.
+    // No bytes precede the first frame.
     assert!(accepted.response().is_empty());
     let (bytes, negotiated) = accepted.into_parts();
     assert!(bytes.is_empty());
@@ -179,10 +179,10 @@ fn unknown_protocols() {
         let response: Response<Bytes> = error.response_http(Version::HTTP_2);
         assert_eq!(response.status(), 501);
     }
-    UpgradeRequest::from_connect(&request, "WebSocket").expect("names of protocols have no case");
+    UpgradeRequest::from_connect(&request, "WebSocket").expect("names of protocols are case-insensitive");
 }
 
-/// H2-02, H2-03, H2-05, H2-06: what a client sends, and that a server understands it.
+/// H2-02, H2-03, H2-05, H2-06: what a client sends, and that a server accepts it.
 #[test]
 fn client_request() {
     for (uri, sent) in [
@@ -196,7 +196,7 @@ fn client_request() {
             .origin("https://page.example")
             .header("Authorization", "Bearer x");
         let (mut request, _) = request.into_connect(&Config::new()).expect("a valid request");
-        // The version is that of the connection, and so not set.
+        // The version is that of the connection, so it is not set.
         assert_eq!(
             (request.method(), request.version()),
             (&Method::CONNECT, Request::new(()).version())
@@ -242,13 +242,13 @@ fn the_same_in_both_versions() {
         assert_eq!(negotiated.subprotocol(), Some("chat"));
         assert_eq!(negotiated.deflate(), accepted.into_negotiated().deflate());
         assert_eq!(negotiated.deflate().is_some(), cfg!(feature = "deflate"));
-        // What is not accepted has the version that it is asked to have.
+        // A rejection has the requested version.
         let rejection: Response<Bytes> = Rejection::new(404).response_http(version);
         assert_eq!((rejection.status().as_u16(), rejection.version()), (404, version));
     }
 }
 
-/// HS-C-17, HS-C-19: what cannot be sent over HTTP/1.1 cannot be sent over HTTP/2.
+/// HS-C-17, HS-C-19: a request that cannot be sent over HTTP/1.1 cannot be sent over HTTP/2.
 #[test]
 fn invalid_client_requests() {
     let error = |request: ClientRequest| request.into_connect(&Config::new()).expect_err("an invalid request");
@@ -260,7 +260,7 @@ fn invalid_client_requests() {
     assert_eq!(error(long), RequestError::Uri(UriError::TooLong));
 }
 
-/// A client that offers something, and what it makes of a response.
+/// A client that offers something, and its result for a response.
 fn receive(response: http::response::Builder) -> Result<UpgradeResponse, HandshakeError> {
     let request = client("wss://example.com")
         .subprotocol("chat")
@@ -295,7 +295,7 @@ fn client_response() {
     );
 }
 
-/// H2-07, HS-C-21: any other status is a refusal, which the caller sees.
+/// H2-07, HS-C-21: any other status is a refusal, which the caller receives.
 #[test]
 fn client_refused() {
     for status in [101, 307, 400, 401, 403, 501] {
@@ -311,7 +311,8 @@ fn client_refused() {
     }
 }
 
-/// H2-06, HS-C-28, HS-C-29, HS-C-30, HS-C-32, HS-C-33, HS-C-34, HS-C-37: what was not offered or is not valid is an error.
+/// H2-06, HS-C-28, HS-C-29, HS-C-30, HS-C-32, HS-C-33, HS-C-34, HS-C-37: an answer that was not offered or is invalid is an
+/// error.
 #[test]
 fn invalid_client_responses() {
     let error = |name: &str, value: &[u8]| receive(Response::builder().header(name, value)).expect_err(name);

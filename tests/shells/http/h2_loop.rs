@@ -1,4 +1,4 @@
-//! A custom loop over a stream of HTTP/2, which the guide quotes: it moves DATA frames between h2 and a connection.
+//! A custom loop over an HTTP/2 stream, quoted in the guide: it moves DATA frames between h2 and a connection.
 
 use std::{
     future::{Future, poll_fn},
@@ -130,7 +130,7 @@ fn turn(connection: &mut Connection, stream: &mut Stream, cx: &mut Context<'_>, 
     }
 }
 
-/// A client of a server that runs the loop on each of its streams, and how the loops end.
+/// A client of a server that runs the loop on each of its streams, and the results of the loops.
 async fn echo_server(
     config: Config,
 ) -> (
@@ -201,7 +201,7 @@ fn deadlines() {
         let interval = Duration::from_millis(50);
         let timers = Timers::new().keepalive(interval).pong(interval);
         let (mut client, mut ended) = echo_server(Config::new().timers(timers)).await;
-        // It answers no Ping.
+        // It does not answer the Ping.
         let (_stream, _) = open_stream(&mut client).await;
         assert_eq!(next(&mut ended).await, Err(ProtocolError::TimedOut(Timer::Keepalive)));
     });

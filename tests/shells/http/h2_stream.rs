@@ -1,4 +1,4 @@
-//! A stream of HTTP/2 as a stream of bytes ([RFC 8441 §5](https://www.rfc-editor.org/rfc/rfc8441#section-5)).
+//! An HTTP/2 stream as a byte stream ([RFC 8441 §5](https://www.rfc-editor.org/rfc/rfc8441#section-5)).
 
 use std::{
     io,
@@ -10,13 +10,13 @@ use bytes::Bytes;
 use h2::{RecvStream, SendStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The DATA frames of one stream: END_STREAM is the end of each direction. Dropped before, the stream is reset with
-/// CANCEL, by h2 itself.
+/// The DATA frames of one stream: END_STREAM ends each direction. If it is dropped before that, h2 itself resets the stream with
+/// CANCEL.
 #[derive(Debug)]
 pub(crate) struct H2Stream {
     send: SendStream<Bytes>,
     recv: RecvStream,
-    /// What is left of the last DATA frame.
+    /// The rest of the last DATA frame.
     received: Bytes,
 }
 
@@ -46,7 +46,7 @@ impl AsyncRead for H2Stream {
         }
         let len = this.received.len().min(buffer.remaining());
         buffer.put_slice(&this.received.split_to(len));
-        // What was consumed makes room in the window of the peer.
+        // Consumed bytes make room in the peer's window.
         this.recv.flow_control().release_capacity(len).map_err(into_io)?;
         Poll::Ready(Ok(()))
     }
@@ -61,7 +61,7 @@ impl AsyncWrite for H2Stream {
         while self.send.capacity() == 0 {
             match ready!(self.send.poll_capacity(cx)) {
                 Some(capacity) => drop(capacity.map_err(into_io)?),
-                // The direction is not open any more: it was reset, or ended by this side.
+                // The direction is no longer open: it was reset, or this side ended it.
                 None => {
                     return Poll::Ready(Err(match self.send.poll_reset(cx) {
                         Poll::Ready(Ok(reason)) => into_io(reason.into()),
@@ -77,7 +77,7 @@ impl AsyncWrite for H2Stream {
         Poll::Ready(Ok(len))
     }
 
-    /// The connection writes by itself.
+    /// The connection writes on its own.
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         Poll::Ready(Ok(()))
     }

@@ -28,7 +28,7 @@ use crate::{
 
 type Body = Full<Bytes>;
 
-/// A server that echoes at every path but `/private`, and answers ordinary requests with a page.
+/// A server that echoes at every path except `/private`, and answers ordinary requests with a page.
 async fn serve() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let addr = listener.local_addr().expect("an address");
@@ -40,7 +40,7 @@ async fn serve() -> SocketAddr {
     addr
 }
 
-/// Serves the requests of one connection, as the example `hyper_upgrade` does.
+/// Serves the requests of one connection, like the example `hyper_upgrade`.
 pub(crate) async fn serve_stream<S>(stream: S, config: Config)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -51,7 +51,7 @@ where
     });
     let builder = http2::builder();
     let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-    // Some of the clients go without a word.
+    // Some of the clients disconnect without a closing handshake.
     let _ = connection.await;
 }
 
@@ -118,19 +118,19 @@ fn echo() {
     });
 }
 
-/// HS-S-33, HS-S-34, HS-S-35, HS-S-43: the bytes are right to a peer that is not of this crate, frames behind the head as well.
+/// HS-S-33, HS-S-34, HS-S-35, HS-S-43: a peer without this crate gets the right bytes, also if frames follow its head directly.
 #[test]
 fn echo_to_a_raw_socket() {
     run(async {
         let mut stream = TcpStream::connect(serve().await).await.expect("a connection");
-        // "Hello" of RFC 6455 §5.7, masked, directly behind the head, and a Close.
+        // "Hello" of RFC 6455 §5.7, masked, directly after the head, and a Close.
         let mut bytes = Draft::upgrade().bytes();
         bytes.extend(b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58\x88\x82\0\0\0\0\x03\xe8");
         stream.write_all(&bytes).await.expect("written");
         let mut received = Vec::new();
         stream.read_to_end(&mut received).await.expect("read to the end");
 
-        let (status, fields, behind) = parts_of(&received);
+        let (status, fields, leftover) = parts_of(&received);
         assert_eq!(status, 101);
         let value = |name: &str| {
             let mut values = fields.iter().filter(|(other, _)| other == name);
@@ -144,7 +144,7 @@ fn echo_to_a_raw_socket() {
         assert_eq!(value("x-path"), Some(&b"/chat"[..]));
         assert_eq!(value("content-length"), None);
         assert_eq!(value("transfer-encoding"), None);
-        assert_eq!(behind, b"\x81\x05Hello\x88\x02\x03\xe8");
+        assert_eq!(leftover, b"\x81\x05Hello\x88\x02\x03\xe8");
     });
 }
 
@@ -184,7 +184,7 @@ fn refused() {
     });
 }
 
-/// H2-01, H2-07, H2-08: an extended CONNECT to a hyper server, by hyper's client, beside an ordinary request.
+/// H2-01, H2-07, H2-08: an extended CONNECT from hyper's client to a hyper server, together with an ordinary request.
 #[test]
 fn over_http2() {
     run(async {
@@ -196,7 +196,7 @@ fn over_http2() {
         let page = Request::get(format!("http://{addr}/"))
             .body(Body::default())
             .expect("a request");
-        // The response comes behind the settings of the server.
+        // The response arrives after the server's settings.
         assert_eq!(client.send_request(page).await.expect("a response").status(), 200);
 
         let request: ClientRequest = format!("ws://{addr}/chat").parse().expect("a URI");

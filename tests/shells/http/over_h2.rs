@@ -1,4 +1,4 @@
-//! Connections over streams of HTTP/2, with h2 on both sides.
+//! Connections over HTTP/2 streams, with h2 on both sides.
 
 use std::{future::Future, io, time::Duration};
 
@@ -17,7 +17,7 @@ use websocket_proto::{
 
 use crate::{h2_stream::H2Stream, support::run};
 
-/// How a connection ended for the server.
+/// How a connection ended at the server.
 #[derive(Debug)]
 struct End {
     error: Option<Error>,
@@ -26,7 +26,7 @@ struct End {
 
 type Ends = mpsc::UnboundedSender<End>;
 
-/// Connects a client to a server that gives each of its requests to `answer`.
+/// Connects a client to a server that passes each of its requests to `answer`.
 pub(crate) async fn connect<F, A>(settings: h2::server::Builder, answer: F) -> SendRequest<Bytes>
 where
     F: Fn(Request<RecvStream>, SendResponse<Bytes>) -> A + Send + 'static,
@@ -75,7 +75,7 @@ pub(crate) async fn until_enabled(client: &SendRequest<Bytes>) {
     }
 }
 
-/// Answers one request: an echo at every path but `/private`.
+/// Answers one request: an echo at every path except `/private`.
 async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, ends: Ends) {
     let version = request.version();
     let Some(protocol) = request.extensions().get::<Protocol>() else {
@@ -137,7 +137,7 @@ pub(crate) fn request(uri: &str) -> (Request<()>, ConnectHandshake) {
     request.into_connect(&Config::new()).expect("a valid request")
 }
 
-/// Opens a stream, without a connection on it.
+/// Opens a stream, without a WebSocket on it.
 pub(crate) async fn open_stream(client: &mut SendRequest<Bytes>) -> (H2Stream, websocket_proto::Negotiated) {
     let (request, handshake) = request("wss://example.com/chat");
     let (response, stream) = send(client, request, "websocket").await.expect("a response");
@@ -180,7 +180,7 @@ fn all_kinds_of_frames() {
         let message = websocket.recv().await.expect("received").expect("a message");
         assert_eq!(message.as_text(), Some("one, two, three"));
 
-        // Many times the window of a stream, which is 64 KiB by default, so that both sides must wait for room.
+        // Many times the window of a stream, 64 KiB by default, so that both sides must wait for room.
         let large: Vec<u8> = (0..3 << 20).map(|index: u32| index.to_le_bytes()[1]).collect();
         websocket.send(&large[..]).await.expect("sent");
         let message = websocket.recv().await.expect("received").expect("a message");
@@ -197,7 +197,7 @@ fn all_kinds_of_frames() {
     });
 }
 
-/// H2-08: streams of one connection do not get into each other's way, nor into that of other requests.
+/// H2-08: streams of one connection interfere neither with each other nor with other requests.
 #[test]
 fn many_streams() {
     run(async {
@@ -219,7 +219,7 @@ fn many_streams() {
     });
 }
 
-/// H2-01: the announcement reaches the client, and a request without it is an error of the stream.
+/// H2-01: the announcement reaches the client, and without it a request is an error of the stream.
 #[test]
 fn announcement() {
     run(async {
@@ -227,7 +227,7 @@ fn announcement() {
             let _ = respond.send_response(Response::new(()), true);
         });
         let mut client = client.await;
-        // The response comes behind the settings.
+        // The response arrives after the settings.
         let page = Request::get("https://example.com/").body(()).expect("a request");
         let (response, _) = client.send_request(page, true).expect("sent");
         response.await.expect("a response");
@@ -243,7 +243,7 @@ fn announcement() {
 
 /// H2-01: the setting is 0 or 1.
 #[test]
-fn announcement_of_something_else() {
+fn invalid_announcement() {
     run(async {
         let (near, mut far) = duplex(1 << 16);
         let (_client, connection) = h2::client::handshake(near).await.expect("a client");
@@ -256,7 +256,7 @@ fn announcement_of_something_else() {
     });
 }
 
-/// H2-03: the scheme that arrives is that of HTTP.
+/// H2-03: the server receives the scheme of HTTP.
 #[test]
 fn scheme() {
     run(async {
@@ -285,7 +285,7 @@ fn scheme() {
     });
 }
 
-/// H2-04: h2 does not even send the fields of HTTP/1.1, and a client that does gets 400 or an error of the stream.
+/// H2-04: h2 refuses to send the fields of HTTP/1.1, and a client that sends them gets 400 or an error of the stream.
 #[test]
 fn fields_of_http1() {
     run(async {
@@ -294,7 +294,7 @@ fn fields_of_http1() {
             let (mut request, _) = request("wss://example.com");
             request.headers_mut().insert(name, value.parse().expect("a value"));
             let error = send(&mut client, request, "websocket").await.expect_err(name);
-            // Neither from the peer nor from the wire.
+            // A local error, neither from the peer nor from the transport.
             assert!(
                 !error.is_remote() && !error.is_io() && error.reason().is_none(),
                 "{error:?}"
@@ -357,7 +357,7 @@ fn unknown_protocol() {
 #[test]
 fn masks() {
     run(async {
-        // The server sends back the bytes as they come, so the client sees a masked frame, which fails the connection.
+        // The server returns the bytes as they arrive, so the client receives a masked frame, which fails the connection.
         let client = connect(websocket_server(), |request, mut respond| async move {
             let send = respond.send_response(Response::new(()), false).expect("sent");
             let mut stream = H2Stream::new(send, request.into_body());
@@ -371,7 +371,7 @@ fn masks() {
                 .collect();
             assert_eq!(payload, b"Hello");
             stream.write_all(&frame).await.expect("written");
-            // Until the client has gone.
+            // Until the client disconnects.
             let _ = stream.read_to_end(&mut Vec::new()).await;
         });
         let mut client = client.await;
@@ -384,7 +384,7 @@ fn masks() {
             "{error:?}"
         );
 
-        // A client that does not mask is told 1002, as over TCP.
+        // A client that does not mask gets 1002, as over TCP.
         let (mut client, mut ends) = echo_server().await;
         let (mut stream, _) = open_stream(&mut client).await;
         stream.write_all(b"\x81\x05Hello").await.expect("written");
@@ -401,7 +401,7 @@ fn masks() {
     });
 }
 
-/// H2-09, CL-20: END_STREAM is the end of the stream; behind no Close, that is an abnormal closure.
+/// H2-09, CL-20: END_STREAM is the end of the transport; without a Close before it, that is an abnormal closure.
 #[test]
 fn end_stream() {
     run(async {
@@ -419,7 +419,7 @@ fn end_stream() {
         );
         assert_eq!(end.closure.expect("a closure").code, CloseCode::ABNORMAL);
 
-        // Behind a Close, both directions end with it.
+        // After a Close, both directions end with it.
         let (mut stream, _) = open_stream(&mut client).await;
         stream.write_all(b"\x88\x82\0\0\0\0\x03\xe8").await.expect("written");
         let mut received = Vec::new();
@@ -455,7 +455,7 @@ fn reset() {
             }
             assert_eq!(end.closure.map(|closure| closure.code), Some(CloseCode::ABNORMAL));
         }
-        // The connection of HTTP/2 goes on.
+        // The HTTP/2 connection continues.
         let mut websocket = open(&mut client).await;
         websocket.close(CloseCode::NORMAL).await.expect("closed");
     });

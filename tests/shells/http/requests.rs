@@ -1,4 +1,4 @@
-//! A server that another HTTP stack reads for comes to the same result as one that reads the bytes itself.
+//! A server whose requests are read by another HTTP stack gets the same result as one that reads the bytes itself.
 
 use proptest::{collection::vec, prelude::*, sample::select};
 use websocket_proto::{
@@ -8,7 +8,7 @@ use websocket_proto::{
 
 use crate::support::{Draft, Field, received_fields};
 
-/// What there is to know about a request, or about the error.
+/// The relevant parts of a request, or of the error.
 fn describe(result: Result<UpgradeRequest, HandshakeError>) -> Result<(String, Vec<Field>), (String, Option<u16>)> {
     match result {
         Ok(request) => Ok((
@@ -33,14 +33,14 @@ fn raw(draft: &Draft) -> Result<UpgradeRequest, HandshakeError> {
     received.map(|request| request.expect("a whole request"))
 }
 
-/// Compares both ways. True if the request is valid.
+/// Compares both ways. Returns whether the request is valid.
 #[track_caller]
 fn check(draft: &Draft) -> bool {
     let request = draft.http().expect("a request that the http crate can hold");
     let result = UpgradeRequest::from_http(&request);
     let is_valid = result.is_ok();
     assert_eq!(describe(result), describe(raw(draft)), "{draft:?}");
-    // The head alone says the same.
+    // The head alone gives the same result.
     let (head, ()) = request.into_parts();
     assert_eq!(
         describe(UpgradeRequest::try_from(&head)),
@@ -50,7 +50,7 @@ fn check(draft: &Draft) -> bool {
     is_valid
 }
 
-/// What the configuration allows of permessage-deflate holds here as well, once it is told.
+/// The permessage-deflate settings of the configuration apply here as well, once the configuration is set.
 #[cfg(feature = "deflate")]
 #[test]
 fn configured_for_compression() {
@@ -72,7 +72,7 @@ fn configured_for_compression() {
     }
 }
 
-/// HS-S-03, HS-S-06, HS-S-07, HS-S-08, HS-S-11, HS-S-12, HS-S-18, HS-S-24, HS-S-27, HS-S-29, HS-S-49: what is valid.
+/// HS-S-03, HS-S-06, HS-S-07, HS-S-08, HS-S-11, HS-S-12, HS-S-18, HS-S-24, HS-S-27, HS-S-29, HS-S-49: valid requests.
 #[test]
 fn valid_requests() {
     let valid = Draft::upgrade();
@@ -112,7 +112,8 @@ fn valid_requests() {
     }
 }
 
-/// HS-S-01, HS-S-02, HS-S-09, HS-S-10, HS-S-13, HS-S-14, HS-S-15, HS-S-16, HS-S-17, HS-S-20, HS-S-21, HS-S-22, HS-S-23, HS-S-25, HS-S-26, HS-S-28, HS-S-31, HS-S-51: what is not.
+/// HS-S-01, HS-S-02, HS-S-09, HS-S-10, HS-S-13, HS-S-14, HS-S-15, HS-S-16, HS-S-17, HS-S-20, HS-S-21, HS-S-22, HS-S-23, HS-S-25,
+/// HS-S-26, HS-S-28, HS-S-31, HS-S-51: invalid requests.
 #[test]
 fn invalid_requests() {
     let valid = Draft::upgrade();
@@ -161,7 +162,7 @@ fn invalid_requests() {
     }
 }
 
-/// HS-S-10: a request that does not ask for an upgrade at all is told apart by its error.
+/// HS-S-10: a request without an upgrade is recognised by its error.
 #[test]
 fn ordinary_requests() {
     let request = http::Request::get("/").header("Host", "example.com").body("body");
@@ -223,7 +224,7 @@ fn change() -> impl Strategy<Value = Change> {
         "X-Other",
         "Cookie",
     ]);
-    // A '#' does not get through: the http crate takes it for the start of a fragment, and drops that.
+    // A '#' cannot be tested: the http crate treats it as the start of a fragment, and drops that.
     prop_oneof![
         "[A-Z]{1,7}|get|GET".prop_map(Change::Method),
         "/[!-\"$-;=?-~]{0,12}|https?://[a-z0-9.:@]{1,9}(/[a-z?]{0,4})?|\\*".prop_map(Change::Target),
@@ -254,7 +255,7 @@ fn apply(mut draft: Draft, change: Change) -> Draft {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(4096) })]
 
-    /// HS-S-05, SEC-12: whatever the request is, both ways come to the same result.
+    /// HS-S-05, SEC-12: for every request, both ways give the same result.
     #[test]
     fn same_as_the_bytes(changes in vec(change(), 0..4), shuffle in any::<u64>()) {
         let mut draft = changes.into_iter().fold(Draft::upgrade(), apply);

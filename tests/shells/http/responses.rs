@@ -1,4 +1,4 @@
-//! What a server answers is the same in both forms.
+//! A server's answer is the same in both forms.
 
 use bytes::Bytes;
 use http::{Response, StatusCode, Version};
@@ -86,7 +86,7 @@ fn assert_server_error(response: &Response<Bytes>, version: Version) {
     assert_eq!(http_fields(response.headers()), expected);
 }
 
-/// HS-S-54: what cannot be sent is not sent in this form either.
+/// HS-S-54: an invalid answer is not sent in this form either.
 #[test]
 fn invalid_rejections() {
     for (rejection, error) in [
@@ -112,7 +112,7 @@ fn invalid_rejections() {
         assert!(matches!(error, RejectError::Header(_)), "{error:?}");
         assert_server_error(&rejection.response_http(Version::HTTP_11), Version::HTTP_11);
     }
-    // At the bounds, the http crate still can hold the fields.
+    // At the limits, the http crate can still hold the fields.
     let name = "x".repeat(65_535);
     let rejection = (1..4096).fold(Rejection::new(400).header(&name, "1"), |rejection, index| {
         rejection.header(&format!("x-{index}"), "")
@@ -121,7 +121,7 @@ fn invalid_rejections() {
     assert_eq!(response.headers().len(), 4097);
 }
 
-/// HS-S-01, HS-S-21, HS-S-30: an error has the status and the fields of the raw answer to it.
+/// HS-S-01, HS-S-21, HS-S-30: an error gives the status and the fields of its raw response.
 #[test]
 fn errors() {
     for error in [
@@ -156,7 +156,7 @@ fn errors() {
             assert_eq!(http_fields(response.headers()), of_http2(fields.clone()));
         }
     }
-    // Errors that are no answers to a request.
+    // Errors without an answer to a request.
     for error in [
         HandshakeError::Eof,
         HandshakeError::Ended,
@@ -170,7 +170,7 @@ fn errors() {
     );
 }
 
-/// What is left of the fields of HTTP/1.1.
+/// The fields without those that do not exist in HTTP/2.
 fn of_http2(mut fields: Vec<Field>) -> Vec<Field> {
     fields.retain(|(name, _)| name != "connection" && name != "upgrade");
     fields

@@ -5,14 +5,14 @@ use std::{future::Future, time::Duration};
 use http::HeaderMap;
 use websocket_proto::handshake::Headers;
 
-/// The key of the RFC's example, and the accept value that belongs to it.
+/// The key of the RFC's example, and its accept value.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 pub(crate) const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
 /// A header field.
 pub(crate) type Field = (String, Vec<u8>);
 
-/// A request in a form from which both others are made.
+/// A request in a form from which both others can be made.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
     pub(crate) method: String,
@@ -22,7 +22,7 @@ pub(crate) struct Draft {
 }
 
 impl Draft {
-    /// An upgrade request that is valid and short.
+    /// A short, valid upgrade request.
     pub(crate) fn upgrade() -> Self {
         let draft = Self {
             method: "GET".into(),
@@ -38,7 +38,7 @@ impl Draft {
             .add("Sec-WebSocket-Version", "13")
     }
 
-    /// An extended CONNECT that is valid and short.
+    /// A short, valid extended CONNECT.
     pub(crate) fn connect() -> Self {
         let draft = Self {
             method: "CONNECT".into(),
@@ -59,7 +59,7 @@ impl Draft {
         self
     }
 
-    /// Replaces all fields of that name by one, or adds it.
+    /// Replaces all fields with that name by one, or adds it.
     pub(crate) fn with(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         self.without(name).add(name, value)
     }
@@ -89,7 +89,7 @@ impl Draft {
         bytes
     }
 
-    /// The request as a type of the `http` crate, unless that cannot hold it.
+    /// The request as a type of the `http` crate, unless that cannot represent it.
     pub(crate) fn http(&self) -> Option<http::Request<()>> {
         let version = match &*self.version {
             "HTTP/1.0" => http::Version::HTTP_10,
@@ -108,7 +108,7 @@ impl Draft {
     }
 }
 
-/// Fields in an order that does not depend on where they come from: by name, and those of one name as they came.
+/// Fields in an order that does not depend on their source: by name, and for each name in the original order.
 pub(crate) fn sorted<'a>(fields: impl Iterator<Item = (&'a str, &'a [u8])>) -> Vec<Field> {
     let mut fields: Vec<Field> = fields
         .map(|(name, value)| (name.to_ascii_lowercase(), value.to_vec()))

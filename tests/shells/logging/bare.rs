@@ -65,7 +65,7 @@ fn converse(mut connection: Connection, scenario: &Scenario) {
         let waiting = connection.output().len();
         connection.output().advance(waiting);
         if connection.ready_state() == ReadyState::Closed {
-            // What is known is not told again.
+            // A known end is not logged again.
             let _ = connection.next_event();
             return;
         }

@@ -11,7 +11,7 @@ use tracing::{
     span,
 };
 
-/// The events that `act` causes in this thread, and in what it awaits: level, target, message, and the fields in their order.
+/// The events that `act` causes in this thread, and in what it awaits: level, target, message, and the fields in order.
 pub(crate) fn collect<T>(act: impl FnOnce() -> T) -> (Vec<String>, T) {
     let collector = Collector::default();
     let lines = Arc::clone(&collector.lines);

@@ -17,7 +17,7 @@ use crate::{
     scenario::{SECRETS, Scenario},
 };
 
-/// Each line once and in order, over the core and the shells, and none with what is nobody's business.
+/// Each line once and in order, over the core and the shells, and none with a secret.
 fn check(scenarios: &[Scenario]) {
     type Run = fn(&Scenario);
     let runs: [(&str, Run); 3] = [
@@ -28,7 +28,7 @@ fn check(scenarios: &[Scenario]) {
     for scenario in scenarios {
         for (name, run) in runs {
             let (mut lines, ()) = collect(|| run(scenario));
-            // The bare core leaves it to the application what a client is told about its mistake.
+            // With the bare core, the application decides what a client is told about its mistake.
             let expected = match scenario.lines {
                 [line, rest @ ..] if name == "core" && line.contains("status=500") && line.contains("offer") => rest,
                 all => all,
@@ -86,7 +86,7 @@ fn handshakes_of_other_http_stacks_are_logged() {
     );
 }
 
-/// Output that nobody takes, over the bare core.
+/// Output that the peer does not take, over the bare core.
 #[test]
 fn a_stalled_write_is_logged() {
     let config = Config::new().timers(Timers::new().write(Duration::from_secs(1)));
@@ -106,7 +106,7 @@ fn a_stalled_write_is_logged() {
     );
 }
 
-/// A connection that the application just drops ends as well.
+/// A connection that the application simply drops also ends.
 #[test]
 fn a_dropped_connection_is_logged() {
     let (lines, ()) = collect(|| drop(Connection::new(Role::Server, &Config::new())));

@@ -1,4 +1,4 @@
-//! What a peer sends to an endpoint, and what the endpoint logs then.
+//! What a peer sends to an endpoint, and what the endpoint then logs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,10 +7,10 @@ use websocket_proto::{
     handshake::{Accept, ClientRequest, Rejection, UpgradeRequest},
 };
 
-/// The most that a test waits for a deadline.
+/// The longest time that a test waits for a deadline.
 const SOON: Duration = Duration::from_millis(30);
 
-/// An endpoint, its peer, and the lines.
+/// An endpoint, its peer, and the expected lines.
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) side: Side,
@@ -28,9 +28,9 @@ pub(crate) struct Scenario {
 pub(crate) enum Then {
     /// It ends its side, and reads to the end.
     Ends,
-    /// It reads to the end, and only then ends its side.
+    /// It reads to the end, and ends its side only then.
     Waits,
-    /// It does neither, until the endpoint is gone.
+    /// It does neither, until the endpoint has ended.
     Stays,
 }
 
@@ -41,10 +41,10 @@ pub(crate) enum Side {
     Client(Box<ClientRequest>),
 }
 
-/// The Close with which an endpoint closes.
+/// The Close that an endpoint sends.
 pub(crate) const CLOSE: CloseFrame<'static> = CloseFrame::new(CloseCode::NORMAL, "own-reason");
 
-/// A nonce that is always the same, so that the peer knows the answer.
+/// A constant nonce, so that the peer knows the answer.
 #[derive(Debug)]
 struct Known;
 
@@ -66,7 +66,7 @@ pub(crate) const RESPONSE: &str = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: 
     Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nSet-Cookie: id=cookie-secret\r\n\
     Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: x-known; level=parameter-secret\r\n\r\n";
 
-/// What must not occur in any line: everything that the endpoints and their peers keep to themselves.
+/// Text that must not occur in any line: everything that is private to the endpoints and their peers.
 pub(crate) const SECRETS: [&str; 6] = ["secret", "own-reason", "peer-reason", "token", "/chat", "example.com"];
 
 const ACCEPTED: &str =
@@ -95,7 +95,7 @@ fn impossible(_: &UpgradeRequest) -> Result<Accept, Rejection> {
     Err(Rejection::new(101))
 }
 
-/// A server that accepts the request, and what the client sends to it then.
+/// A server that accepts the request, and what the client then sends.
 fn server(name: &'static str, frames: &[u8], lines: &'static [&'static str]) -> Scenario {
     Scenario {
         name,
@@ -171,7 +171,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
 pub(crate) fn handshakes() -> Vec<Scenario> {
     let late = Timers::new().handshake(SOON);
     vec![
-        server("a request that breaks a rule", b"", &[
+        server("a request that violates a rule", b"", &[
             "DEBUG handshake: handshake refused role=\"server\" status=405 error=request method cannot open a WebSocket connection",
         ])
         .request(|request| request.replace("GET", "POST")),
@@ -179,7 +179,7 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
             "DEBUG handshake: handshake refused role=\"server\" status=400 error=the peer does not speak HTTP/1.1",
         ])
         .request(|_| "\u{16}\u{3}\u{1}".to_owned()),
-        server("a client that goes", b"", &[
+        server("a client that disconnects", b"", &[
             "DEBUG handshake: handshake refused role=\"server\" error=connection ended during the opening handshake",
         ])
         .request(|request| request[..99].to_owned()),
@@ -188,7 +188,7 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
             "DEBUG handshake: handshake refused role=\"server\" status=431 error=HTTP head is too large",
         ])
         .limits(Limits::new().max_head_size(100)),
-        server("a head of too many fields", b"", &[
+        server("a head with too many fields", b"", &[
             "DEBUG handshake: limit exceeded role=\"server\" limit=\"max_head_fields\" max=4",
             "DEBUG handshake: handshake refused role=\"server\" status=431 error=HTTP head has too many fields",
         ])
@@ -220,10 +220,10 @@ pub(crate) fn handshakes() -> Vec<Scenario> {
         client("a server that refuses", "HTTP/1.1 403 reason-secret\r\nX: field-secret\r\nContent-Length: 11\r\n\r\nbody-secret", &[
             "INFO handshake: handshake refused role=\"client\" status=403 error=server refused with status 403",
         ]),
-        client("a server that goes", "HTTP/1.1 ", &[
+        client("a server that disconnects", "HTTP/1.1 ", &[
             "INFO handshake: handshake refused role=\"client\" error=connection ended during the opening handshake",
         ]),
-        client("a response that does not fit", RESPONSE.replace("s3pP", "S3pP"), &[
+        client("a response that does not match", RESPONSE.replace("s3pP", "S3pP"), &[
             "INFO handshake: handshake refused role=\"client\" error=Sec-WebSocket-Accept does not match the key",
         ]),
         client("a slow server", "HTTP/1.1 ", &[
@@ -307,7 +307,7 @@ pub(crate) fn connections() -> Vec<Scenario> {
              error=timed out: unfinished message",
         ])
         .timers(Timers::new().message(SOON)),
-        server("a client that closes and stays", &close, &[
+        server("a client that closes and stays connected", &close, &[
             ACCEPTED,
             "DEBUG connection: deadline passed role=\"server\" timer=\"close\"",
             "DEBUG connection: connection closed role=\"server\" clean=true initiator=\"peer\" sent=1000 received=1000 reason_len=11",

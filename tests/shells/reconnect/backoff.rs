@@ -1,4 +1,4 @@
-//! The sequence of delays, without any clock.
+//! The sequence of delays, without a clock.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,12 +19,12 @@ fn at(seconds: u64) -> Time {
     Time::from_origin(secs(seconds))
 }
 
-/// The longest delays that a policy makes.
+/// The longest delays of a policy.
 fn longest(policy: Policy) -> Backoff {
     Backoff::new(policy).entropy(Arc::new(Constant(u32::MAX)))
 }
 
-/// The shortest ones.
+/// The shortest delays of a policy.
 fn shortest(policy: Policy) -> Backoff {
     Backoff::new(policy).entropy(Arc::new(Constant(0)))
 }
@@ -62,7 +62,7 @@ fn delays_grow_and_are_truncated() {
     assert_eq!(delays(&mut longest(policy), 3), [5, 60, 60].map(secs));
 }
 
-/// CL-28: the first delay is anything from nothing to some seconds, and the others vary by the jitter.
+/// CL-28: the first delay is between zero and some seconds, and the others vary by the jitter.
 #[test]
 fn delays_are_spread_over_their_ranges() {
     let bounds: [(u64, u64); 7] = [
@@ -104,7 +104,7 @@ fn delays_are_spread_over_their_ranges() {
     }
 }
 
-/// CL-28: clients that lose their connections at the same moment do not come back at the same moment.
+/// CL-28: clients that lose their connections at the same time do not reconnect at the same time.
 #[test]
 fn seeds_differ() {
     let mut firsts: Vec<_> = (0..SEEDS)
@@ -116,7 +116,7 @@ fn seeds_differ() {
 }
 
 #[test]
-fn jitter_is_what_the_policy_says() {
+fn jitter_follows_the_policy() {
     for (jitter, shortest_ms) in [(0, 8000), (25, 6000), (100, 0), (255, 0)] {
         let policy = Policy::new().base_delay(secs(8)).jitter(jitter);
         assert_eq!(delays(&mut shortest(policy), 2)[1], Duration::from_millis(shortest_ms));
@@ -124,7 +124,7 @@ fn jitter_is_what_the_policy_says() {
     }
 }
 
-/// CL-28: behind a connection that was stable, the sequence starts again; behind one that was not, it goes on.
+/// CL-28: after a stable connection the sequence starts again; after an unstable one it continues.
 #[test]
 fn stable_connections_start_the_sequence_again() {
     let mut backoff = longest(Policy::new().stable_after(secs(30)).max_retries(4));
@@ -133,7 +133,7 @@ fn stable_connections_start_the_sequence_again() {
     backoff.connected(at(100));
     assert_eq!(retry(&mut backoff, at(129), Wait::Backoff), Ok(secs(20)));
     assert_eq!(backoff.retries(), 4);
-    // Stable, if only just. All four retries are there again.
+    // Just stable enough. All four retries are available again.
     backoff.connected(at(200));
     assert_eq!(retry(&mut backoff, at(230), Wait::Backoff), Ok(secs(5)));
     assert_eq!(backoff.retries(), 1);
@@ -152,7 +152,7 @@ fn a_clock_that_goes_back_does_no_harm() {
     assert_eq!(retry(&mut backoff, at(20), Wait::Backoff), Ok(secs(5)));
 }
 
-/// CL-30: the server's wait is added to the delay, and bounded.
+/// CL-30: the server's delay is added to the client's, and is bounded.
 #[test]
 fn retry_after_comes_before_the_delay() {
     let mut backoff = longest(Policy::new().max_retry_after(secs(600)));
@@ -162,7 +162,7 @@ fn retry_after_comes_before_the_delay() {
         retry(&mut backoff, Time::ZERO, Wait::AtLeast(secs(7))),
         Ok(secs(7 + 10))
     );
-    // A server cannot send a client away for ever.
+    // A server cannot keep a client away for ever.
     assert_eq!(
         retry(&mut backoff, Time::ZERO, Wait::AtLeast(Duration::MAX)),
         Ok(secs(600 + 20))
@@ -184,7 +184,7 @@ fn a_restart_is_waited_for_between_5_and_30_seconds() {
         let delay = retry(&mut backoff, Time::ZERO, Wait::Restart).expect("no bound");
         assert!((secs(5)..=secs(30)).contains(&delay), "seed {seed}: {delay:?}");
     }
-    // Service restarts that never end are met with growing delays as well.
+    // Endless service restarts are answered with growing delays as well.
     let mut backoff = longest(Policy::new());
     delays(&mut backoff, 6);
     assert_eq!(retry(&mut backoff, Time::ZERO, Wait::Restart), Ok(secs(60)));
@@ -232,14 +232,14 @@ fn the_time_is_bounded() {
     // A stable connection starts the time again.
     backoff.connected(at(1100));
     assert_eq!(retry(&mut backoff, at(1200), Wait::Backoff), Ok(secs(5)));
-    // What the server asks for counts, too.
+    // The delay that the server requests counts, too.
     assert_eq!(
         retry(&mut backoff, at(1200), Wait::AtLeast(secs(60))),
         Err(GiveUp::Time)
     );
 }
 
-/// CL-31: what is unlikely to pass is retried for ten minutes, and without limit once a connection was stable.
+/// CL-31: a failure that is unlikely to pass is retried for ten minutes, or without limit once a connection was stable.
 #[test]
 fn unlikely_failures_are_bounded_until_a_connection_was_stable() {
     let unlikely = Verdict::Unlikely(Wait::Backoff);
@@ -260,7 +260,7 @@ fn unlikely_failures_are_bounded_until_a_connection_was_stable() {
     // A connection that was not stable does not.
     backoff.connected(at(now + 530));
     assert_eq!(backoff.next_delay(at(now + 540), unlikely), Err(GiveUp::Unlikely));
-    // After a stable one, the settings are right, whatever a captive portal says.
+    // After a stable connection the settings are known to be right, whatever a captive portal answers.
     backoff.connected(at(now + 600));
     assert_eq!(backoff.next_delay(at(now + 630), unlikely), Ok(Some(secs(5))));
     for day in 1..100 {
@@ -270,7 +270,7 @@ fn unlikely_failures_are_bounded_until_a_connection_was_stable() {
             "day {day}"
         );
     }
-    // The other limits apply all the same.
+    // The other limits still apply.
     let mut backoff = longest(Policy::new().max_retries(1));
     assert_eq!(backoff.next_delay(at(0), unlikely), Ok(Some(secs(5))));
     assert_eq!(backoff.next_delay(at(5), unlikely), Err(GiveUp::Retries));
@@ -327,7 +327,7 @@ fn nothing_overflows() {
     }
     assert_eq!(delays(&mut longest(extreme), 2), [Duration::MAX; 2]);
     assert_eq!(delays(&mut shortest(extreme), 1), [Duration::ZERO]);
-    // Nothing is not too little, either.
+    // Zero is allowed, too.
     let none = Policy::new()
         .first_delay(Duration::ZERO)
         .base_delay(Duration::ZERO)

@@ -35,12 +35,12 @@ fn refused() -> Error {
     Error::Io(io::ErrorKind::ConnectionRefused.into())
 }
 
-/// The moments at which a client connects, counted from the beginning.
+/// The times at which a client connects, counted from the beginning.
 type Starts = Rc<RefCell<Vec<Duration>>>;
 
 type Attempt = std::future::Ready<Result<u32, Error>>;
 
-/// A client with the longest delays, whose attempts succeed when the script says so, and as long as it goes on.
+/// A client with the longest delays, whose attempts succeed according to the script, until the script ends.
 fn scripted(
     policy: Policy,
     script: impl IntoIterator<Item = Result<u32, Error>>,
@@ -56,7 +56,7 @@ fn scripted(
     (reconnect, starts)
 }
 
-/// CL-28: the first attempt comes at once, the others behind growing delays.
+/// CL-28: the first attempt is made at once, the others after growing delays.
 #[tokio::test(start_paused = true)]
 async fn attempts_follow_the_policy() {
     let script = (0..5).map(|_| Err(refused())).chain([Ok(1)]);
@@ -67,7 +67,7 @@ async fn attempts_follow_the_policy() {
     assert_eq!(reconnect.backoff().retries(), 5);
 }
 
-/// CL-28: a stable connection starts the sequence again, and the delay counts from its end.
+/// CL-28: a stable connection starts the sequence again, and the delay starts at its end.
 #[tokio::test(start_paused = true)]
 async fn stability() {
     let script = [Err(refused()), Err(refused()), Ok(1), Ok(2), Ok(3), Ok(4)];
@@ -81,7 +81,7 @@ async fn stability() {
     reconnect.ended(CloseCode::GOING_AWAY);
     assert_eq!(reconnect.next().await.expect("a connection"), Some(3)); // 5 s after 79 s
     assert_eq!(reconnect.backoff().retries(), 1);
-    // Nobody says how it ended.
+    // How it ended is not reported.
     assert_eq!(reconnect.next().await.expect("a connection"), Some(4));
     assert_eq!(*starts.borrow(), [0, 5, 10, 49, 84, 89].map(secs));
 }
@@ -96,9 +96,12 @@ async fn attempts_are_bounded() {
         gave_up.to_string(),
         "gave up: no retries left: I/O error: connection refused"
     );
-    assert!(std::error::Error::source(&gave_up).is_none(), "the text has the cause");
+    assert!(
+        std::error::Error::source(&gave_up).is_none(),
+        "the text contains the cause"
+    );
     assert!(matches!(gave_up.into_error(), Some(Error::Io(_))));
-    // It stays so until somebody says otherwise.
+    // This lasts until the application changes it.
     let again = reconnect.next().await.expect_err("it was given up");
     assert_eq!((again.reason(), again.error().is_none()), (GiveUp::Retries, true));
     assert_eq!(starts.borrow().len(), 4);
@@ -117,7 +120,7 @@ async fn the_time_is_bounded() {
 #[tokio::test(start_paused = true)]
 async fn fatal_failures_end_it() {
     let (mut reconnect, starts) = scripted(Policy::new(), [Err(refused()), Err(Error::TlsUnavailable)]);
-    let gave_up = reconnect.next().await.expect_err("that is fatal");
+    let gave_up = reconnect.next().await.expect_err("a fatal failure");
     assert_eq!(gave_up.reason(), GiveUp::Fatal);
     assert!(matches!(gave_up.error(), Some(Error::TlsUnavailable)));
     assert_eq!(starts.borrow().len(), 2);
@@ -127,15 +130,15 @@ async fn fatal_failures_end_it() {
 #[tokio::test(start_paused = true)]
 async fn a_fatal_end_ends_it() {
     let (mut reconnect, _) = scripted(Policy::new(), [Ok(1), Ok(2)]);
-    reconnect.ended(Verdict::Fatal); // of no effect, as there is no connection
+    reconnect.ended(Verdict::Fatal); // without effect, because there is no connection
     assert_eq!(reconnect.next().await.expect("a connection"), Some(1));
     reconnect.ended(CloseCode::new(4001));
-    let gave_up = reconnect.next().await.expect_err("that is fatal");
+    let gave_up = reconnect.next().await.expect_err("a fatal end");
     assert_eq!((gave_up.reason(), gave_up.error().is_none()), (GiveUp::Fatal, true));
     assert_eq!(gave_up.to_string(), "gave up: another attempt would fail as well");
 }
 
-/// CL-31: a captive portal, or a certificate that has expired, does not end a client whose settings were right.
+/// CL-31: a captive portal, or an expired certificate, does not end a client whose settings were right.
 #[tokio::test(start_paused = true)]
 async fn unlikely_failures_end_it_only_before_a_stable_connection() {
     let portal = || Err(Error::Handshake(HandshakeError::NotHttp));
@@ -188,7 +191,7 @@ async fn the_application_may_classify() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_may_take_only_so_long() {
+async fn the_time_of_an_attempt_is_bounded() {
     let began = Instant::now();
     let policy = Policy::new().attempt_timeout(secs(7)).max_retries(1);
     let backoff = Backoff::new(policy).entropy(Arc::new(Constant(u32::MAX)));
@@ -199,7 +202,7 @@ async fn an_attempt_may_take_only_so_long() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_attempt_may_take_for_ever() {
+async fn the_time_of_an_attempt_may_be_unbounded() {
     let policy = Policy::new().attempt_timeout(None);
     let mut reconnect = Reconnect::new(policy, pending::<Result<(), Error>>);
     tokio::select! {
@@ -221,13 +224,13 @@ async fn a_wait_can_be_cut_short() {
     reconnect.retry_now();
     assert_eq!(reconnect.next().await.expect("a connection"), Some(1));
     assert_eq!(*starts.borrow(), [0, 2].map(secs));
-    reconnect.retry_now(); // of no effect
+    reconnect.retry_now(); // without effect
     reconnect.ended(CloseCode::NORMAL);
     assert_eq!(reconnect.next().await.expect("a good end"), None);
 }
 
 #[tokio::test(start_paused = true)]
-async fn delays_that_no_clock_can_tell() {
+async fn delays_beyond_the_clock() {
     let policy = Policy::new().first_delay(Duration::MAX).attempt_timeout(Duration::MAX);
     let (mut reconnect, _) = scripted(policy, []);
     tokio::select! {
@@ -237,7 +240,7 @@ async fn delays_that_no_clock_can_tell() {
     assert!(reconnect.waits_until().expect("it waits") > Instant::now() + secs(365 * 24 * 3600));
 }
 
-/// Polls a future so many times; `None` if it was not ready by then.
+/// Polls a future this number of times; `None` if it was not ready by then.
 async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut left = times;
@@ -255,7 +258,7 @@ async fn polled<F: Future>(future: F, times: usize) -> Option<F::Output> {
     .await
 }
 
-/// A `next` that is dropped after any number of polls loses no wait, no attempt and no place in the sequence.
+/// A `next` that is dropped after any number of polls does not lose a wait, an attempt or its position in the sequence.
 #[tokio::test(start_paused = true)]
 async fn next_is_cancel_safe() {
     const MS: Duration = Duration::from_millis(1);
@@ -270,7 +273,7 @@ async fn next_is_cancel_safe() {
             number += 1;
             let succeeds = number == 6;
             async move {
-                // It waits several times, so that it is dropped in the middle.
+                // It waits several times, so that it is dropped in between.
                 for _ in 0..3 {
                     sleep(10 * MS).await;
                 }
@@ -284,7 +287,7 @@ async fn next_is_cancel_safe() {
         loop {
             match polled(reconnect.next(), polls).await {
                 Some(outcome) => break assert!(outcome.expect("the last succeeds").is_some()),
-                // Whoever dropped it is busy with something else for a while.
+                // The caller that dropped it does something else for a while.
                 None => sleep(MS).await,
             }
         }
@@ -296,7 +299,7 @@ async fn next_is_cancel_safe() {
         );
         let expected = uncut.get_or_insert_with(|| starts.clone());
         for (retry, (found, expected)) in (0_u32..).zip(starts.iter().zip(&*expected)) {
-            // Each start is late by no more than what the caller was away, twice for each attempt.
+            // Each start is late by at most the caller's absence, twice for each attempt.
             let late = found.checked_sub(*expected).expect("never early");
             assert!(
                 late <= (retry + 1) * 8 * MS,
@@ -334,7 +337,7 @@ async fn real_connections() {
     assert_eq!(attempts.load(Ordering::Relaxed), 5);
 }
 
-/// A server that refuses two attempts, is lost once, goes away once, and closes the last connection as it should.
+/// A server that refuses two attempts, is lost once, goes away once, and closes the last connection normally.
 async fn server(stream: tokio::io::DuplexStream, number: usize) {
     use websocket_proto::{
         Config,

@@ -1,4 +1,4 @@
-//! The loops of the guide, which follow the rules of `reconnect` without the client on tokio.
+//! The loops of the guide, which follow the rules of `reconnect` without the tokio client.
 
 use std::time::{Duration, Instant};
 
@@ -72,7 +72,7 @@ async fn the_loop_follows_the_server_to_the_end() {
     let outcome = tokio::time::timeout(Duration::from_secs(20), followed).await;
     assert_eq!(outcome, Ok(Ok(())));
     assert_eq!(texts, ["2", "3", "4"]);
-    server.await.expect("the server was met as it expected");
+    server.await.expect("the server saw the expected clients");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! When a client connects again: the delays, the verdicts, and the client on tokio's (paused) clock.
+//! When a client reconnects: the delays, the verdicts, and the tokio client on a paused clock.
 
 mod backoff;
 mod client;

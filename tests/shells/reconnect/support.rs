@@ -1,4 +1,4 @@
-//! Sources of randomness that can be foreseen.
+//! Predictable sources of randomness.
 
 use std::sync::{
     Arc,
@@ -7,7 +7,7 @@ use std::sync::{
 
 use websocket_proto::{Entropy, EntropyError};
 
-/// The same 32 bits for ever.
+/// Always the same 32 bits.
 pub(crate) struct Constant(pub(crate) u32);
 
 impl Entropy for Constant {
@@ -18,7 +18,7 @@ impl Entropy for Constant {
     }
 }
 
-/// A small generator (SplitMix64), which counts its draws.
+/// A small generator (SplitMix64) that counts its draws.
 pub(crate) struct Seeded {
     state: AtomicU64,
     draws: AtomicU64,

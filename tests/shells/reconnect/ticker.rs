@@ -1,4 +1,4 @@
-//! The ported client of the guide: the feed of the example `ticker`, followed over lost and closed connections.
+//! The ported client of the guide: the feed of the example `ticker`, through lost and closed connections.
 
 #[path = "../../../examples/support/feed.rs"]
 mod feed;
@@ -24,7 +24,7 @@ async fn accept(listener: &TcpListener) -> WebSocket<TcpStream> {
     websocket
 }
 
-/// A feed that loses a connection, closes another, and refuses the third.
+/// A feed that loses one connection, closes another, and refuses the third.
 async fn serve(listener: TcpListener) {
     let mut lost = accept(&listener).await;
     lost.send(r#"{"symbol":"A","price":1.5}"#).await.expect("a price");
@@ -61,7 +61,7 @@ async fn the_ported_client_subscribes_again_until_it_is_refused() {
         .expect("an end")
         .expect_err("a refusal is final");
     assert_eq!(gave_up.attempts(), 3);
-    server.await.expect("the server was met as it expected");
+    server.await.expect("the server saw the expected clients");
     assert_eq!(
         prices,
         [("A".to_owned(), 1.5), ("A".to_owned(), 2.0), ("B".to_owned(), 0.25)]

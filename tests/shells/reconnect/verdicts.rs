@@ -1,4 +1,4 @@
-//! What the end of a connection means for the next one.
+//! What the end of a connection means for the next attempt.
 
 use std::{io, time::Duration};
 
@@ -16,7 +16,7 @@ fn after(seconds: u64) -> Verdict {
     Verdict::Retry(Wait::AtLeast(Duration::from_secs(seconds)))
 }
 
-/// The error of a client whose server answers so.
+/// The error of a client whose server gives this answer.
 fn answered(response: &str) -> HandshakeError {
     let request: ClientRequest = "ws://example.com/".parse().expect("a valid URI");
     let request = request.subprotocol("chat");
@@ -28,7 +28,7 @@ fn answered(response: &str) -> HandshakeError {
     }
 }
 
-/// A refusal without fields, which may also be that of a proxy.
+/// A refusal without header fields, which may also come from a proxy.
 fn refusal(status: u16) -> Box<Refusal> {
     match answered(&format!("HTTP/1.1 {status} X\r\n\r\n")) {
         HandshakeError::Refused(refusal) => refusal,
@@ -50,7 +50,7 @@ fn client() -> Connection {
     )
 }
 
-/// How a connection ends that the server closes with these bytes of payload.
+/// The end of a connection that the server closes with these bytes of payload.
 fn closed_with(payload: &[u8]) -> CloseInfo {
     let mut connection = client();
     connection.receive(&[0x88, u8::try_from(payload.len()).expect("a short payload")]);
@@ -80,7 +80,7 @@ fn refusals() {
     }
 }
 
-/// CL-30: a `Retry-After` that is neither a number of seconds nor a date counts as none.
+/// CL-30: a `Retry-After` that is neither a number of seconds nor a date is ignored.
 #[test]
 fn retry_after() {
     let longest = Verdict::Retry(Wait::Longest);
@@ -89,7 +89,7 @@ fn retry_after() {
         ("007", after(7)),
         ("18446744073709551615", after(u64::MAX)),
         ("99999999999999999999999", after(u64::MAX)),
-        // There is nothing to compare these with.
+        // Without a date in the response, these cannot be compared.
         ("Fri, 31 Dec 1999 23:59:59 GMT", longest),
         ("Friday, 31-Dec-99 23:59:59 GMT", longest),
         ("Fri Dec 31 23:59:59 1999", longest),
@@ -105,7 +105,7 @@ fn retry_after() {
     }
 }
 
-/// CL-30: a date is compared with that of the response, whatever the clock of this machine says.
+/// CL-30: a date is compared with that of the response, whatever the local clock shows.
 #[test]
 fn retry_after_a_date() {
     let date = "Date: Fri, 31 Dec 1999 23:59:50 GMT\r\n";
@@ -146,9 +146,9 @@ fn answers_that_are_not_those_of_a_websocket_server() {
             format!("{upgrade}Sec-WebSocket-Extensions: x-unheard-of\r\n\r\n"),
             Verdict::Fatal,
         ),
-        // What a cache may answer.
+        // The answer that a cache may give.
         (upgrade.replace("s3pP", "abcd") + "\r\n", UNLIKELY),
-        // Cut off, which happens to servers that restart.
+        // Truncated, which happens when servers restart.
         (upgrade.to_owned(), RETRY),
         (String::new(), RETRY),
     ] {
@@ -162,7 +162,7 @@ fn answers_that_are_not_those_of_a_websocket_server() {
     assert_eq!(Verdict::from(&HandshakeError::NoSubprotocol), Verdict::Fatal);
 }
 
-/// CL-31: abnormal closure, and what else may pass, is worth a retry.
+/// CL-31: abnormal closures, and other failures that may pass, are worth a retry.
 #[test]
 fn errors() {
     use io::ErrorKind::{
@@ -213,7 +213,7 @@ fn errors() {
     }
 }
 
-/// CL-31: what is wrong on the way to the server is met again if it is a setting of this side, and may pass otherwise.
+/// CL-31: a failure on the way to the server is final if it comes from a setting of this side, and may pass otherwise.
 #[test]
 fn on_the_way() {
     use io::ErrorKind::{ConnectionRefused, Other};
@@ -252,7 +252,7 @@ fn on_the_way() {
     }
 }
 
-/// CL-31: so it is with TLS.
+/// CL-31: the same for TLS.
 #[cfg(feature = "rustls")]
 #[test]
 fn tls() {
@@ -273,7 +273,7 @@ fn tls() {
     for error in [
         TlsError::HostName(CertificateError::NotValidForName),
         TlsError::Certificate(CertificateError::UnknownIssuer),
-        // The server does not speak TLS, or none that this side speaks.
+        // The server does not speak TLS, or no version that this side speaks.
         TlsError::Failed(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType)),
         TlsError::Failed(rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
@@ -284,7 +284,7 @@ fn tls() {
     }
 }
 
-/// CL-31: what the code of the server's Close means.
+/// CL-31: the meaning of the code in the server's Close.
 #[test]
 fn close_codes() {
     let table = [
@@ -335,7 +335,7 @@ fn abnormal_closure() {
     broken.receive(&[0xff, 0xff]);
     assert!(broken.next_event().is_err());
     assert_eq!(Verdict::from(broken.close_info()), UNLIKELY);
-    // Whether the peer answers the Close of this side or not.
+    // Whether or not the peer answers this side's Close.
     broken.receive(b"\x88\x02\x03\xea");
     broken.receive_eof();
     assert_eq!(Verdict::from(broken.close_info()), UNLIKELY);
@@ -368,7 +368,7 @@ fn a_close_of_this_side_is_the_end() {
     assert!(lost.next_event().is_err());
     assert_eq!(Verdict::from(lost.close_info()), Verdict::Finished);
 
-    // What the peer did wrong after it does not matter.
+    // A later violation by the peer does not matter.
     let mut broken = close();
     broken.receive(&[0xff, 0xff]);
     assert!(broken.next_event().is_err());
@@ -377,7 +377,7 @@ fn a_close_of_this_side_is_the_end() {
     assert_eq!(Verdict::from(close().close_info()), Verdict::Finished, "still closing");
 }
 
-/// The server's Close says more than that it never ended the stream.
+/// The server's Close counts more than the missing end of the stream.
 #[test]
 fn a_code_counts_more_than_a_late_end() {
     let mut connection = client();

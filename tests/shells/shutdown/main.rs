@@ -1,4 +1,4 @@
-//! The graceful end of a server on the tokio shell. The clock is tokio's, and paused wherever time matters.
+//! Graceful server shutdown with the tokio shell. The clock is tokio's, and is paused wherever time matters.
 
 use std::{
     future::pending,
@@ -11,7 +11,6 @@ use std::{
 
 use tokio::{
     io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, duplex},
-    net::{TcpListener, TcpStream},
     sync::oneshot,
     task::{JoinHandle, yield_now},
     time::{Instant, sleep},
@@ -21,13 +20,15 @@ use websocket_proto::{
     tokio::{Shutdown, ShutdownGuard, WebSocket},
 };
 
+mod serve;
+
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is written for an upgrade, for peers that do nothing else.
+/// The upgrade request of peers that send nothing else.
 const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
-/// An echo server's connection, as the documentation recommends it.
+/// An echo server's connection, as the documentation recommends.
 async fn echo<S>(stream: S, guard: ShutdownGuard)
 where
     S: tokio::io::AsyncRead + AsyncWrite + Unpin,
@@ -92,9 +93,9 @@ fn assert_went_away(closure: Option<&CloseInfo>) {
     assert!(closure.clean, "{closure:?}");
 }
 
-/// CL-26: a server that goes away tells every peer so, with 1001.
+/// CL-26: a server that goes away closes every connection with 1001.
 #[tokio::test(start_paused = true)]
-async fn every_peer_is_told_1001() {
+async fn every_peer_gets_1001() {
     let shutdown = Shutdown::new();
     let mut peers = Vec::new();
     for _ in 0..20 {
@@ -105,7 +106,7 @@ async fn every_peer_is_told_1001() {
     let outcome = shutdown.finish(GRACE).await;
     assert!(outcome.is_graceful());
     assert_eq!(outcome.dropped, 0);
-    assert_eq!(began.elapsed(), Duration::ZERO, "it returns as soon as all are gone");
+    assert_eq!(began.elapsed(), Duration::ZERO, "it returns as soon as all have ended");
     assert_eq!(shutdown.tasks(), 0);
     for peer in peers {
         assert_went_away(peer.await.expect("no panic").1.as_ref());
@@ -138,7 +139,7 @@ async fn queued_messages_arrive_before_the_close() {
     assert_went_away(closure.as_ref());
 }
 
-/// CL-27: a peer that does not answer the Close is waited for no longer than the closing handshake may take.
+/// CL-27: a peer that does not answer the Close is awaited no longer than the closing handshake may take.
 #[tokio::test(start_paused = true)]
 async fn silent_peers_end_with_the_closing_handshake() {
     let shutdown = Shutdown::new();
@@ -170,11 +171,11 @@ async fn silent_peers_are_dropped_at_the_deadline() {
     let lively = drain(connect(&shutdown).await);
     let began = Instant::now();
     let outcome = shutdown.finish(GRACE).await;
-    assert_eq!(outcome.dropped, 1, "the lively one ended by itself");
+    assert_eq!(outcome.dropped, 1, "the responsive one ended by itself");
     assert_eq!(began.elapsed(), GRACE);
     assert_eq!(shutdown.tasks(), 0);
     assert_went_away(lively.await.expect("no panic").1.as_ref());
-    // The stream is dropped, behind a Close with 1001.
+    // The stream is dropped, after a Close with 1001.
     let mut received = Vec::new();
     silent.read_to_end(&mut received).await.expect("what was written");
     assert!(
@@ -199,7 +200,7 @@ async fn tasks_that_ignore_the_request_are_dropped() {
     let outcome = shutdown.finish(GRACE).await;
     assert!(!outcome.is_graceful());
     assert_eq!(outcome.dropped, 3);
-    // They are gone when `finish` returns, not some time later.
+    // They are dropped when `finish` returns, not later.
     assert_eq!(dropped.load(Ordering::Relaxed), 3);
 }
 
@@ -219,7 +220,7 @@ async fn opening_handshakes_are_dropped_at_once() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn no_task_is_started_behind_the_request() {
+async fn no_task_is_started_after_the_request() {
     let shutdown = Shutdown::new();
     let clone = shutdown.clone();
     assert!(clone.spawn(|_| async {}));
@@ -239,9 +240,9 @@ async fn no_task_is_started_behind_the_request() {
     assert!(shutdown.finish(GRACE).await.is_graceful());
 }
 
-/// A task that another server runs, such as that of an HTTP upgrade, is waited for, and its clones of the guard, too.
+/// `finish` also waits for a task that another server runs, such as that of an HTTP upgrade, and for its clones of the guard.
 #[tokio::test(start_paused = true)]
-async fn tasks_elsewhere_are_waited_for_while_they_hold_a_guard() {
+async fn tasks_elsewhere_are_awaited_while_they_hold_a_guard() {
     let shutdown = Shutdown::new();
     let mut guard = shutdown.guard();
     let clone = guard.clone();
@@ -257,7 +258,7 @@ async fn tasks_elsewhere_are_waited_for_while_they_hold_a_guard() {
     assert!(shutdown.finish(GRACE).await.is_graceful());
     assert_eq!(began.elapsed(), GRACE / 2);
 
-    // Nobody waits for what begins after the request, and a guard that is kept does not hold up the end for ever.
+    // What begins after the request is not awaited, and a guard that is kept does not delay the end for ever.
     let late = shutdown.guard();
     assert!(late.is_requested());
     assert!(shutdown.finish(GRACE).await.is_graceful());
@@ -295,7 +296,7 @@ async fn ended_tasks_are_forgotten() {
     }
 }
 
-/// The request reaches every clone of a guard, and a wait for it can be dropped at any poll.
+/// The request reaches every clone of a guard, and waiting for it can be cancelled at any poll.
 #[tokio::test(start_paused = true)]
 async fn waiting_for_the_request_is_cancel_safe() {
     let shutdown = Shutdown::new();
@@ -304,7 +305,7 @@ async fn waiting_for_the_request_is_cancel_safe() {
     for _ in 0..5 {
         tokio::select! {
             biased;
-            () = guard.requested() => panic!("nobody asked"),
+            () = guard.requested() => panic!("no end was requested"),
             () = yield_now() => {}
         }
     }
@@ -319,7 +320,7 @@ async fn waiting_for_the_request_is_cancel_safe() {
     assert_eq!(guard.unless_requested(async { 1 }).await, None);
 }
 
-/// A dropped `finish` has dropped no task, and the next one goes on.
+/// Dropping `finish` drops no task, and the next call continues.
 #[tokio::test(start_paused = true)]
 async fn finish_is_cancel_safe() {
     let shutdown = Shutdown::new();
@@ -336,106 +337,6 @@ async fn finish_is_cancel_safe() {
         assert_eq!(shutdown.tasks(), 1);
     }
     end.send(()).expect("the task waits");
-    assert!(shutdown.finish(GRACE).await.is_graceful());
-}
-
-/// The listener is closed by the request, also while connections still end.
-#[tokio::test]
-async fn serve_ends_with_the_request() {
-    let shutdown = Shutdown::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addr = listener.local_addr().expect("an address");
-    let server = shutdown.clone();
-    let serving = tokio::spawn(async move { server.serve(listener, |stream, _, guard| echo(stream, guard)).await });
-    let mut peers = Vec::new();
-    for _ in 0..10 {
-        let stream = TcpStream::connect(addr).await.expect("the server listens");
-        let mut websocket = client(stream).await;
-        websocket.send("hello").await.expect("it is open");
-        let echoed = websocket.recv().await.expect("it is open").expect("an echo");
-        assert!(matches!(echoed, Message::Text(text) if text.as_str() == "hello"));
-        peers.push(websocket);
-    }
-    shutdown.request();
-    serving.await.expect("no panic");
-    assert_eq!(shutdown.tasks(), 10, "they wait for their peers");
-    let refused = TcpStream::connect(addr).await.expect_err("nobody listens");
-    assert_eq!(refused.kind(), std::io::ErrorKind::ConnectionRefused);
-    let peers: Vec<_> = peers.into_iter().map(drain).collect();
-    assert!(shutdown.finish(GRACE).await.is_graceful());
-    for peer in peers {
-        assert_went_away(peer.await.expect("no panic").1.as_ref());
-    }
-}
-
-/// Dropping `serve` closes the listener; the connections stay until they are asked to end.
-#[tokio::test]
-async fn serve_can_be_dropped() {
-    let shutdown = Shutdown::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addr = listener.local_addr().expect("an address");
-    let mut websocket = tokio::select! {
-        () = shutdown.serve(listener, |stream, _, guard| echo(stream, guard)) => panic!("nobody asked for an end"),
-        websocket = async { client(TcpStream::connect(addr).await.expect("the server listens")).await } => websocket,
-    };
-    assert!(TcpStream::connect(addr).await.is_err(), "nobody listens");
-    websocket.send("still here").await.expect("it is open");
-    assert!(websocket.recv().await.expect("it is open").is_some());
-    let peer = drain(websocket);
-    assert!(shutdown.finish(GRACE).await.is_graceful());
-    assert_went_away(peer.await.expect("no panic").1.as_ref());
-}
-
-/// Each handler gets the address of its own peer.
-#[tokio::test]
-async fn serve_tells_who_has_connected() {
-    let shutdown = Shutdown::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addr = listener.local_addr().expect("an address");
-    let server = shutdown.clone();
-    let serving = tokio::spawn(async move {
-        let greet = |stream, peer: std::net::SocketAddr, _| async move {
-            let mut websocket = WebSocket::accept(stream).await.expect("a valid request");
-            websocket.send(peer.to_string()).await.expect("it is open");
-            let _ = websocket.close(CloseCode::NORMAL).await;
-        };
-        server.serve(listener, greet).await;
-    });
-    for _ in 0..3 {
-        let stream = TcpStream::connect(addr).await.expect("the server listens");
-        let own = stream.local_addr().expect("an address").to_string();
-        let mut websocket = client(stream).await;
-        let told = websocket.recv().await.expect("it is open").expect("a message");
-        assert_eq!(told.as_text(), Some(own.as_str()));
-        assert!(websocket.recv().await.expect("a clean close").is_none());
-    }
-    shutdown.request();
-    serving.await.expect("no panic");
-    assert!(shutdown.finish(GRACE).await.is_graceful());
-}
-
-/// Short messages are sent at once, and not only after the client has acknowledged the one before.
-#[tokio::test]
-async fn serve_sets_nodelay() {
-    let shutdown = Shutdown::new();
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-    let addr = listener.local_addr().expect("an address");
-    let (sender, accepted) = oneshot::channel();
-    let mut sender = Some(sender);
-    let server = shutdown.clone();
-    let serving = tokio::spawn(async move {
-        let look = |stream: TcpStream, _, _| {
-            let told = sender.take().map(|sender| sender.send(stream.nodelay()));
-            async move {
-                assert!(told.is_some_and(|told| told.is_ok()), "one client");
-            }
-        };
-        server.serve(listener, look).await;
-    });
-    let _stream = TcpStream::connect(addr).await.expect("the server listens");
-    assert!(accepted.await.expect("a connection").expect("an option of the socket"));
-    shutdown.request();
-    serving.await.expect("no panic");
     assert!(shutdown.finish(GRACE).await.is_graceful());
 }
 
@@ -478,7 +379,7 @@ async fn many_threads_drop_what_is_left() {
     assert_eq!(shutdown.tasks(), 0);
 }
 
-/// A runtime that ends drops the tasks, which neither hangs nor panics; and one that has ended starts none.
+/// A runtime that ends drops the tasks, without a hang or a panic; a runtime that has ended starts none.
 #[test]
 fn a_runtime_may_end_first() {
     let shutdown = Shutdown::new();
@@ -496,7 +397,7 @@ fn a_runtime_may_end_first() {
     assert_eq!(shutdown.tasks(), 0, "the runtime dropped it at once");
 }
 
-/// Counts when it is dropped.
+/// Counts its drops.
 struct Probe(Arc<AtomicUsize>);
 
 impl Drop for Probe {

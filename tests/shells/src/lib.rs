@@ -1,4 +1,4 @@
-//! The samples of the README, compiled. The suites beside this file are described in `tests/README.md`.
+//! The samples of the README, compiled. `tests/README.md` describes the suites in this package.
 
 #[cfg(all(doctest, feature = "tokio-rustls"))]
 #[doc = include_str!("../../../README.md")]
