@@ -1,4 +1,4 @@
-"""tshark reads what the driver and an echo server of this crate say to each other."""
+"""tshark reads the traffic between the driver and an echo server of this crate."""
 
 import collections
 import signal
@@ -10,7 +10,7 @@ import examples
 import fronts
 import install
 
-START = 20  # seconds until tshark has to capture
+START = 20  # seconds within which tshark must capture
 READ = 300  # seconds to read the capture
 OPCODES = {0: "continuation", 1: "text", 2: "binary", 8: "Close", 9: "Ping", 10: "Pong"}
 
@@ -25,7 +25,7 @@ def capture(outcome, _, tools):
                 if time.monotonic() > deadline or not tshark.running():
                     raise examples.CannotRun(f"tshark does not capture: {' / '.join(tshark.stderr)}")
                 time.sleep(0.1)
-            time.sleep(1)  # the line comes a little early
+            time.sleep(1)  # tshark prints the line slightly too early
             drive.as_client(outcome, tools, server.url)
             time.sleep(1)
             tshark.child.send_signal(signal.SIGINT)
@@ -34,11 +34,11 @@ def capture(outcome, _, tools):
 
 
 def read(outcome, file, port):
-    """What tshark says of the frames: whether they are well formed, and what is in their headers."""
+    """What tshark reports about the frames: whether they are well formed, and what their headers contain."""
     fields = ("_ws.malformed", "websocket.fragment.error", "websocket.decompression.failed.expert", "tcp.stream",
               "http.request.uri", "tcp.srcport", "websocket.opcode", "websocket.rsv", "websocket.mask")
     command = ["tshark", "-r", str(file), "-d", f"tcp.port=={port},http", "-Y", "websocket || http.request || _ws.malformed",
-               # Each frame of a packet is a level of tshark's tree, which may have 500 unless told otherwise.
+               # Each frame of a packet is a level of tshark's tree, which may have 500 levels by default.
                "-o", "gui.max_tree_depth:100000", "-T", "fields", *(word for field in fields for word in ("-e", field))]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding="utf-8",
                           timeout=READ, check=False)
@@ -64,12 +64,12 @@ def read(outcome, file, port):
     missing = [name for number, name in OPCODES.items() if not opcodes[number]]
     outcome.check("capture: opcodes", f"unknown: {unknown}, missing: {missing}" if unknown or missing else None)
     closes, expected = opcodes[8], 2 * len(outcome.scenarios)
-    outcome.check("capture: a Close from either side", None if closes == expected else f"{closes} in all, not {expected}")
+    outcome.check("capture: a Close from each side", None if closes == expected else f"{closes} in all, not {expected}")
     both = compressed["server"] and compressed["client"]
     outcome.check("capture: compressed by both sides", None if both else f"frames: {dict(compressed)}")
     right = {("client", True), ("server", False)}
     outcome.check("capture: clients mask, servers do not", None if masks == right else f"{masks}")
 
 
-ROWS = (drive.Row("tshark", "on the way", lambda: install.debian_version("tshark"), lambda _: install.debian("tshark"),
+ROWS = (drive.Row("tshark", "observer", lambda: install.debian_version("tshark"), lambda _: install.debian("tshark"),
                   capture, skips=(drive.BY_PEER,)),)

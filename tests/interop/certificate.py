@@ -8,12 +8,12 @@ import examples
 
 
 class Certificate:
-    """A self-signed certificate for 127.0.0.1, and the hash of its public key by which Chromium is to know it."""
+    """A self-signed certificate for 127.0.0.1, and the hash of its public key by which Chromium accepts it."""
 
     def __init__(self, folder, name):
         self.cert, self.key = folder / f"{name}.pem", folder / f"{name}.key"
         self.arguments = ("--tls-cert", str(self.cert), "--tls-key", str(self.key))
-        # rustls takes no authority's certificate for a server's, and `openssl req` makes one unless told otherwise.
+        # rustls does not accept a CA certificate as a server's, and `openssl req` makes one by default.
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
                 "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
                 "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", self.key, "-out", self.cert)

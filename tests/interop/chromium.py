@@ -1,4 +1,4 @@
-"""Chromium as a foreign client: a page that plays the checks of browser/page.js, and how the browser is started."""
+"""Chromium as a foreign client: a page that plays the checks of browser/page.js, and the start of the browser."""
 
 import http.server
 import json
@@ -15,39 +15,39 @@ from certificate import Certificate
 PAGE_JS = Path(__file__).resolve().parent / "browser" / "page.js"
 PAGE = b"<!doctype html><title>Checks</title><script src='page.js'></script><script>playAll()</script>"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-LOAD = 60  # seconds until the browser has to have loaded the page; the first start on a machine is slow
-PATIENCE = 40  # seconds for a check; each step in the page has its own, shorter bound
+LOAD = 60  # seconds within which the browser must have loaded the page; the first start on a machine is slow
+PATIENCE = 40  # seconds for a check; each step in the page has its own, shorter limit
 
-# What the page does, in the order in which it is done. The names are those in page.js.
+# The checks of the page, in order. The names are those in page.js.
 CHECKS = ("open", "text", "binary as ArrayBuffer", "binary as Blob", "1 MiB text", "1 MiB binary",
           "1000 pipelined messages", "subprotocol chosen", "no subprotocol", "extensions", "close 1000",
-          "close 4000 with a reason", "close without status", "close behind messages")
+          "close 4000 with a reason", "close without status", "close after messages")
 LIMITED_CHECKS = ("at the size limit", "beyond the size limit", "far beyond the size limit")
 SHUTDOWN = "close 1001 on SIGTERM"
 UNTRUSTED = "untrusted certificate"
 
-# The browser looks for updates and more on its own; nothing of that concerns these checks, which are all on the loopback.
+# The browser looks for updates and more on its own; these checks are all on the loopback and do not need that.
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--no-proxy-server",
          "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 
 
 def find():
-    """The browser's command; where there is none, apt gets one."""
+    """The browser's command; if it is missing, apt installs it."""
     def on_path():
         return next(filter(None, map(shutil.which, NAMES)), None)
 
     if not on_path():
         if not shutil.which("apt-get") or os.geteuid():
-            raise examples.CannotRun("the browser checks need chromium, which is not there; --no-browser leaves them out")
+            raise examples.CannotRun("the browser checks need chromium, which is missing; --no-browser skips them")
         install.debian("chromium")
     if not on_path():
-        raise examples.CannotRun("chromium is not there although it was installed; --no-browser leaves its checks out")
+        raise examples.CannotRun("chromium is missing although it was installed; --no-browser skips its checks")
     return on_path()
 
 
 class Browser:
-    """A browser with the page, which is given one check after another. It starts with the first one."""
+    """A browser with the page, which gets one check after another. It starts with the first one."""
 
     def __init__(self, work):
         self.command = find()
@@ -59,7 +59,7 @@ class Browser:
         self.lock = threading.Lock()
 
     def play(self, title, url, deflate, meanwhile=lambda: None):
-        """Have the page play a check; at its halt, if it makes one, do something. Returns complaints, or None.
+        """Have the page play a check; if it pauses, call `meanwhile`. Returns complaints, or None.
 
         It plays one at a time.
         """
@@ -85,7 +85,7 @@ class Browser:
     def _start(self):
         if self.process:
             return
-        # Each start has its own queues and port, so that a page of before does not disturb.
+        # Each start has its own queues and port, so that an earlier page cannot interfere.
         self.tasks, self.answers = queue.Queue(), queue.Queue()
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(self.tasks, self.answers))
         self.server.daemon_threads = True

@@ -1,8 +1,8 @@
-"""What is known to differ from what the scenarios expect, whose fault it is, and the section of the RFC."""
+"""Known differences from what the scenarios expect, whose fault they are, and the section of the RFC."""
 
 from drive import Difference
 
-# What the driver says of libraries that forget, with a Ping between its fragments, that a message is compressed.
+# The driver's complaints about libraries that forget, after a Ping between its fragments, that a message is compressed.
 FORGETS = r"message of \d+ bytes in place of|lost without a closing handshake"
 
 DIFFERENCES = (
@@ -17,10 +17,10 @@ DIFFERENCES = (
                "It refuses a request whose first offer has `server_max_window_bits`. `OfferPolicy::Bare` is for such servers.",
                "nhooyr/websocket's: it must decline the offer and consider the next one", "RFC 7692 §5.1, §7"),
     Difference("tornado", "*", "deflate-pings-between-fragments", FORGETS,
-               "After a Ping between the fragments of a compressed message, it takes the message for an uncompressed one.",
+               "After a Ping between the fragments of a compressed message, it treats the message as uncompressed.",
                "tornado's", "RFC 6455 §5.4, RFC 7692 §6.2"),
     Difference("uvicorn with wsproto", "*", "deflate-pings-between-fragments", FORGETS,
-               "After a Ping between the fragments of a compressed message, it takes the message for an uncompressed one.",
+               "After a Ping between the fragments of a compressed message, it treats the message as uncompressed.",
                "wsproto's", "RFC 6455 §5.4, RFC 7692 §6.2"),
     Difference("tornado", "client", "deflate-*", r"invalid compressed data",
                "It does not read parameters without a value. With `client_no_context_takeover` in the response, its messages still "
@@ -34,7 +34,7 @@ DIFFERENCES = (
     Difference("libwebsockets", "server", "deflate-s*n-c*t", r"lost without a closing handshake",
                "With `server_no_context_takeover` alone, it forgets between messages what it has received, not what it has sent.",
                "libwebsockets's", "RFC 7692 §7.1.1.1"),
-    Difference("tshark", "on the way", "capture: decompressed", r"^not in( deflate-s\d+(t-c\d+n|n-c\d+t))+$",
+    Difference("tshark", "observer", "capture: decompressed", r"^not in( deflate-s\d+(t-c\d+n|n-c\d+t))+$",
                "Where only one side has context takeover, it resets the window of the other side, and reports that messages cannot be "
                "decompressed.", "tshark's", "RFC 7692 §7.1.1"),
     Difference("Firefox over HTTP/2 to hyper", "client", "*beyond the size limit", r"not closed cleanly",

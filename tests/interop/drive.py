@@ -1,4 +1,4 @@
-"""Run the driving program with a foreign peer, and judge what it says about each scenario."""
+"""Run the driving program with a foreign peer, and judge its result for each scenario."""
 
 import re
 import time
@@ -10,14 +10,14 @@ import examples
 import install
 
 PRESETS = ("deflate-new", "deflate-takeover")  # must compress with every peer that can
-LATE = 80  # seconds between two lines of the driver, which bounds each scenario itself
+LATE = 80  # seconds between two lines of the driver, which limits each scenario itself
 MOST_LATE = 4  # scenarios in a row that may end with a deadline
-BY_PEER = "closed-by-peer-*"  # what only a peer from the folder `peers` understands
+BY_PEER = "closed-by-peer-*"  # requires a peer from the folder `peers`
 
 
 @dataclass
 class Row:
-    """A foreign peer in one role, or a program on the way: a row of the table."""
+    """A foreign peer in one role, or a program in between: a row of the table."""
     name: str
     role: str
     version: Callable
@@ -35,11 +35,11 @@ class Row:
 
 @dataclass(frozen=True)
 class Difference:
-    """What a peer does otherwise than a scenario expects."""
+    """How a peer differs from what a scenario expects."""
     peer: str  # this and the next two are patterns
     role: str
     scenario: str
-    complaint: str  # a regular expression for what the driver says
+    complaint: str  # a regular expression for the driver's complaint
     says: str
     fault: str
     section: str
@@ -64,19 +64,19 @@ class Tools:
 
 
 class Outcome:
-    """What came of the scenarios of one row."""
+    """The results of the scenarios of one row."""
 
     def __init__(self, row, names, differences):
         self.row, self.differences = row, differences
         self.scenarios = row.scenarios(names)
         self.passed, self.failed = 0, 0
-        self.known = set()  # differences that were seen
-        self.differing = 0  # scenarios with such
+        self.known = set()  # differences that occurred
+        self.differing = 0  # the number of scenarios with a difference
         self.negotiated = {}
         self.seconds = 0
 
     def judge(self, line):
-        """Take a line of the driver, as `ok NAME SECONDS: DETAIL`."""
+        """Process a line of the driver, as `ok NAME SECONDS: DETAIL`."""
         verdict, scenario, seconds, detail = re.fullmatch(r"(ok|FAIL) (\S+) ([0-9.]+): (.*)", line).groups()
         if verdict == "FAIL":
             self.check(scenario, f"{detail} (after {seconds} s)")
@@ -87,7 +87,7 @@ class Outcome:
             self.negotiated[scenario] = detail
 
     def check(self, name, complaint):
-        """Take the outcome of a scenario or another check: None or a complaint."""
+        """Record the result of a scenario or another check: None or a complaint."""
         known = [each for each in self.differences if complaint and each.explains(self.row, name, complaint)]
         if not complaint:
             self.passed += 1
@@ -102,13 +102,13 @@ class Outcome:
         print(f"FAIL  {self.row.name:32} {self.row.role:19} {complaint}", flush=True)
 
     def __str__(self):
-        differ = f", {self.differing} differ as known" if self.differing else ""
+        differ = f", {self.differing} known differences" if self.differing else ""
         return (f"{'FAIL' if self.failed else 'ok':4}  {self.row.name:32} {self.row.role:19} "
                 f"{self.passed} passed{differ}, {self.failed} failed  ({self.seconds:.1f} s)")
 
 
 def prepare(row, work):
-    """Install what a row needs. A reason why that is not possible is for its outcome: the other rows can still be played."""
+    """Install what a row needs. A failure is recorded for this row; the other rows can still be played."""
     try:
         return row.prepare(work)
     except examples.CannotRun as e:
@@ -130,7 +130,7 @@ def play(row, prepared, names, tools):
 
 
 def judge_all(outcome, driving):
-    """Take what the driver prints about the scenarios of a row."""
+    """Process the lines that the driver prints about the scenarios of a row."""
     late = 0  # scenarios in a row that ended with a deadline
     for number in range(len(outcome.scenarios)):
         line = driving.line(LATE) if late < MOST_LATE else None
@@ -158,13 +158,13 @@ def with_server(outcome, command, tools, *options):
 
 
 def until_ended(outcome, driver, server, scenarios):
-    """Drive an echo server for as long as it runs. Returns the scenarios that are left."""
+    """Drive an echo server for as long as it runs. Returns the remaining scenarios."""
     late = 0
     for number, scenario in enumerate(scenarios, 1):
         with examples.Process([*driver, scenario]) as driving:
             line = driving.line(LATE) or f"FAIL {scenario} {LATE}.0: timeout: the driver was silent"
         passed = line.startswith("ok ")
-        # A server that this scenario ended may need a moment to be gone.
+        # A server that this scenario ended may need a moment to exit.
         if server.wait(0 if passed else 0.3) is not None:
             outcome.judge(f"{line.replace('ok ', 'FAIL ', 1)} (the server ended{server.last_words()})")
             return scenarios[number:]

@@ -17,8 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 if sys.version_info < (3, 11):
     sys.exit("cannot run: this needs Python 3.11 or later")
-START = 20  # seconds until a server has to be ready
-STOP = 20  # seconds until it has to have ended after a signal
+START = 20  # seconds within which a server must be ready
+STOP = 20  # seconds within which it must exit after a signal
 
 
 class CannotRun(Exception):
@@ -28,7 +28,7 @@ class CannotRun(Exception):
 def add_options(parser):
     parser.add_argument("--deflate", action="store_true", help="with permessage-deflate, on both sides")
     parser.add_argument("--bin", action="append", default=[], metavar="NAME=CMD", dest="bins",
-                        help="run CMD in place of the example NAME, for instance to try these tests on another library")
+                        help="run CMD in place of the example NAME, for instance to run these tests against another library")
 
 
 def words(text):
@@ -50,7 +50,7 @@ def target_dir():
 def features():
     """The features that the examples require, and permessage-deflate, which is optional for them.
 
-    Not all features, because a second cryptography takes minutes to build. The same features for every call, so that
+    Not all features, because another crypto provider takes minutes to build. The same features for every call, so that
     everything is built once.
     """
     package = next(package for package in metadata()["packages"] if package["name"] == "websocket-proto-examples")
@@ -60,7 +60,7 @@ def features():
 
 
 def build_options():
-    """What to build the examples with, and the folder of the profile.
+    """The options to build the examples with, and the folder of the profile.
 
     EXAMPLES=debug uses what `cargo test --workspace --all-features` has built, which saves minutes after it.
     """
@@ -70,7 +70,7 @@ def build_options():
 
 
 def commands(names, bins):
-    """Build the examples, all in one call of Cargo; return {name: command}, where a --bin takes the place of an example."""
+    """Build the examples, all in one call of Cargo; return {name: command}, where a --bin replaces an example."""
     given = dict(option.split("=", 1) for option in bins)
     build = [name for name in names if name not in given]
     options, profile = build_options()
@@ -88,7 +88,7 @@ def commands(names, bins):
 class Process:
     """A child process that leads a process group, with its output collected line by line."""
 
-    # Those that were started, until they are killed; None while the tests are being ended.
+    # The running processes, until they are killed; None while the tests are being ended.
     started = set()
 
     def __init__(self, command, **options):
@@ -101,7 +101,7 @@ class Process:
         except OSError as e:
             raise CannotRun(f"cannot run {command[0]}: {e.strerror}") from None
         self.stdout, self.stderr = [], []
-        self.fresh = queue.Queue()  # standard output that nobody has read; None is its end
+        self.fresh = queue.Queue()  # unread standard output; None marks its end
         self.readers = [threading.Thread(target=self._read, args=(self.child.stdout, self.stdout, self.fresh)),
                         threading.Thread(target=self._read, args=(self.child.stderr, self.stderr, None))]
         for reader in self.readers:
@@ -119,7 +119,7 @@ class Process:
             fresh.put(None)
 
     def line(self, timeout):
-        """The next line of standard output, or None at its end or when there is none in time."""
+        """The next line of standard output, or None at its end or if there is none in time."""
         try:
             return self.fresh.get(timeout=max(0, timeout))
         except queue.Empty:
@@ -146,7 +146,7 @@ class Process:
             process.kill()
 
     def kill(self):
-        """End it and all that it started. Killing an ended group is no error."""
+        """End it and everything that it started. Killing a group that has ended is not an error."""
         if Process.started:
             Process.started.discard(self)
         try:
@@ -178,7 +178,7 @@ class Server(Process):
         self.url, self.host, self.port = match[1], match[2], int(match[3])
 
     def stop(self, number=signal.SIGTERM):
-        """Ask it to end; say what is wrong with how it ends, or None."""
+        """Ask it to end; return a complaint about how it ended, or None."""
         if not self.running():
             return f"the server had ended with status {self.child.returncode}" + self.last_words()
         self.child.send_signal(number)

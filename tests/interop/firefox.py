@@ -1,4 +1,4 @@
-"""Firefox as an echo client. It is driven through WebDriver BiDi, which is a WebSocket too: the example `client` speaks it."""
+"""Firefox as an echo client. It is driven through WebDriver BiDi, which is a WebSocket itself: the example `client` speaks it."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ import install
 from certificate import Certificate
 
 ECHO_JS, PAGE_JS = (Path(__file__).resolve().parent / "browser" / name for name in ("echo.js", "page.js"))
-START = 60  # seconds until the browser has to be ready; the first start on a machine is slow
+START = 60  # seconds within which the browser must be ready; the first start on a machine is slow
 PATIENCE = 20  # seconds for an answer
 PREFERENCES = {
     "app.update.enabled": False,
@@ -24,10 +24,10 @@ PREFERENCES = {
     "network.captive-portal-service.enabled": False,
     "network.connectivity-service.enabled": False,
     "network.proxy.type": 0,
-    # RFC 8441, wherever the server announces it. The name has changed.
+    # RFC 8441, if the server announces it. The preference was renamed.
     "network.http.http2.websockets": True,
     "network.http.spdy.websockets": True,
-    # A test may connect as often as it likes.
+    # A test may connect any number of times.
     "network.websocket.delay-failed-reconnects": False,
 }
 
@@ -69,7 +69,7 @@ class Firefox:
         return self.number
 
     def answer(self, number, patience=PATIENCE):
-        """The answer to a command; events before it are passed over."""
+        """The answer to a command; earlier events are skipped."""
         deadline = time.monotonic() + patience
         while line := self.remote.line(deadline - time.monotonic()):
             answer = json.loads(line)
@@ -86,7 +86,7 @@ class Firefox:
         self.call("browsingContext.navigate", context=self.page, url=url, wait="complete")
 
     def echo(self, urls):
-        """Begin to echo; the number of the command, whose answer comes at the end."""
+        """Begin to echo. Returns the number of the command, whose answer arrives at the end."""
         script = f"{ECHO_JS.read_text()}\nechoAll({json.dumps(urls)})"
         return self.send("script.evaluate", expression=script, target={"context": self.page}, awaitPromise=True)
 
@@ -120,7 +120,7 @@ def over_http1(outcome, _, tools):
 
 
 def over_http2(outcome, _, tools):
-    """The page comes over HTTP/2, so its WebSockets are streams of that connection, as far as haproxy."""
+    """The page comes over HTTP/2, so its WebSockets are streams of that connection, up to haproxy."""
     with fronts.folder() as folder, Firefox(tools.examples["client"], folder) as firefox:
         with examples.Server(tools.driver, ["server", *outcome.scenarios]) as driving:
             with fronts.haproxy(folder, driving.host, driving.port) as (port, _, haproxy):
@@ -134,7 +134,7 @@ def over_http2(outcome, _, tools):
 
 
 def with_hyper(outcome, _, tools):
-    """The checks of page.js with `hyper_upgrade`, over HTTP/2 without anything between."""
+    """The checks of page.js with `hyper_upgrade`, over HTTP/2 without a proxy in between."""
     with fronts.folder() as folder, Firefox(tools.examples["client"], folder) as firefox:
         certificate = Certificate(folder, "server")
         for titles, limit in ((chromium.CHECKS, ()), (chromium.LIMITED_CHECKS, ("--max-message-size", "4096"))):
@@ -149,7 +149,7 @@ def with_hyper(outcome, _, tools):
 
 
 def connections(port):
-    """The number of TCP connections that a server on the loopback has."""
+    """The number of TCP connections to a server on the loopback."""
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     return sum(local.endswith(f":{port:04X}") and state == "01" for _, local, _, state, *_ in fields)

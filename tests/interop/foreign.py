@@ -1,8 +1,8 @@
 """The foreign libraries: how each is installed and run.
 
 Each is a program in the folder `peers` that echoes messages. As a server, it prints `listening on ws://HOST:PORT`. As a
-client, it connects to the URLs of its command line in turn, and compresses if one ends in `?deflate`. The text
-`close CODE REASON` asks it for a Close.
+client, it connects to the URLs of its command line in turn, and compresses if a URL ends in `?deflate`. The text
+`close CODE REASON` requests a Close.
 """
 
 import os
@@ -16,7 +16,7 @@ HERE = Path(__file__).resolve().parent / "peers"
 
 
 def with_bare_offer(outcome, command, tools):
-    """Drive a server that refuses requests with parameters that it does not know."""
+    """Drive a server that refuses requests with parameters that it does not support."""
     drive.with_server(outcome, command, tools, "--bare-offer")
 
 
@@ -36,14 +36,14 @@ def pypi(name, script):
 
 
 def uvicorn(library, argument):
-    """A server that leaves the protocol to another library."""
+    """A server that uses another library for the protocol."""
     return drive.Row(f"uvicorn with {library}", "server",
                      lambda: f"{install.python_version('uvicorn')} with {install.python_version(library)}",
                      lambda work: [*install.python(work), str(HERE / "uvicorn_echo.py"), argument], drive.with_server, fast=True)
 
 
 def debian(name, packages, command, roles=("server", "client"), **options):
-    """Something from Debian packages, of which the first one has the version."""
+    """A program from Debian packages, whose version is that of the first package."""
     def prepare(work):
         install.debian(*packages)
         return command(work)

@@ -1,4 +1,4 @@
-"""Programs on the way: reverse proxies in front of echo servers of this crate, and proxies that its client goes through."""
+"""Programs in between: reverse proxies in front of echo servers of this crate, and proxies that its client uses."""
 
 import contextlib
 import shutil
@@ -13,8 +13,8 @@ import examples
 import install
 from certificate import Certificate, openssl
 
-READY = 20  # seconds until a program has to listen
-# Credentials with what has to be escaped in a URL.
+READY = 20  # seconds within which a program must listen
+# Credentials with characters that must be escaped in a URL.
 USER, PASSWORD = "jürgen@example.com", "p@ss:w/ör%d #1?&"
 
 HAPROXY = """
@@ -104,7 +104,7 @@ def listening(command, port):
 
 @contextlib.contextmanager
 def folder():
-    """A folder that programs can read that give up the rights of root."""
+    """A folder that is readable by programs that drop the rights of root."""
     with tempfile.TemporaryDirectory() as name:
         path = Path(name)
         path.chmod(0o755)
@@ -144,7 +144,7 @@ def through_nginx(outcome, _, tools):
 
 
 def refused(tools, proxy, url, *options):
-    """With a wrong password, a proxy must refuse, and the client must say so."""
+    """With a wrong password, a proxy must refuse, and the client must report it."""
     with examples.Process([*tools.driver, "client", *options, "--proxy", proxy, url, "close-1000"]) as driving:
         line = driving.line(drive.LATE) or "nothing"
         return None if line.startswith("FAIL ") and "cannot connect through the proxy" in line else f"{line}"
@@ -186,7 +186,7 @@ def through_microsocks(scheme):
 
 
 def row(name, package, play):
-    return drive.Row(name, "on the way", lambda: install.debian_version(package), lambda _: install.debian(package), play,
+    return drive.Row(name, "intermediary", lambda: install.debian_version(package), lambda _: install.debian(package), play,
                      skips=(drive.BY_PEER,))
 
 

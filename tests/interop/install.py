@@ -26,10 +26,10 @@ def call(what, *command, **options):
 
 
 def fresh(folder, wanted, install_into):
-    """Install into a folder, unless the wanted versions are there already."""
-    stamp = folder / wanted.name  # comes last, so it marks a complete installation
+    """Install into a folder, unless the wanted versions are already installed."""
+    stamp = folder / wanted.name  # copied last, so it marks a complete installation
     if not stamp.exists() or stamp.read_text() != wanted.read_text():
-        print(f"installing what {wanted.name} names", flush=True)
+        print(f"installing the packages of {wanted.name}", flush=True)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
         install_into(folder)
@@ -67,7 +67,7 @@ def python_version(package):
 
 
 def debian(*packages):
-    """See that Debian packages are there. Root installs those that are missing."""
+    """Check that Debian packages are installed. Root installs those that are missing."""
     missing = [package for package in packages if not debian_version(package)]
     if not missing:
         return

@@ -1,7 +1,7 @@
-"""Checks that need a peer which breaks the rules, or minds the single octet: both ends of a connection on a bare socket.
+"""Checks that need a peer that violates the rules, or controls every octet: both ends of a connection on a bare socket.
 
-Each check is a function that returns when all is well and raises otherwise. SERVER_CHECKS and REQUEST_CHECKS get a running echo server (a
-`limited` one has --max-message-size 4096), CLIENT_CHECKS play the server for `client --echo`.
+Each check is a function that returns if the check passes and raises otherwise. SERVER_CHECKS and REQUEST_CHECKS get a
+running echo server (a `limited` one has --max-message-size 4096), CLIENT_CHECKS play the server for `client --echo`.
 """
 
 import base64
@@ -31,7 +31,7 @@ def accept_key(key):
 
 
 def frame(opcode, payload=b"", fin=True, rsv=0, mask=True, announced=None):
-    """A frame; `announced` is a payload length other than the true one."""
+    """A frame; `announced` is a payload length different from the true one."""
     length = len(payload) if announced is None else announced
     head = bytes([fin << 7 | rsv << 4 | opcode])
     if length < 126:
@@ -47,14 +47,14 @@ def frame(opcode, payload=b"", fin=True, rsv=0, mask=True, announced=None):
 
 
 class Wire:
-    """A socket with what was read from it and not used yet."""
+    """A socket, with data that was read from it and not used yet."""
 
     def __init__(self, connection):
         self.socket = connection
         self.socket.settimeout(PATIENCE)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.buffer = b""
-        self.keys = []  # the masking keys seen
+        self.keys = []  # the masking keys that occurred
 
     def __enter__(self):
         return self
@@ -112,21 +112,21 @@ class Wire:
         return first, payload
 
     def expect(self, opcode, payload, masked, what):
-        """The next frame has to be this one, whole."""
+        """The next frame must be this one, whole."""
         first, got = self.frame(what, masked)
         check(first == 0x80 | opcode, f"{what}: the first octet of the frame is {first:#x}")
         check(got == payload, f"{what}: the payload is {got[:60]!r}")
 
     def closed(self, code, masked):
-        """The next frame has to be a Close with this code."""
+        """The next frame must be a Close with this code."""
         first, payload = self.frame(f"a Close with {code}", masked)
         check(first == 0x80 | CLOSE, f"not a Close frame but one that begins with {first:#x}")
         check(payload[:2] == struct.pack("!H", code), f"closed with {int.from_bytes(payload[:2])}, not {code}")
 
     def end(self):
-        """The other side has to end the TCP connection, and send nothing more before that."""
+        """The other side must end the TCP connection, and send nothing before that."""
         received = self.read("end of the TCP connection")
-        check(not received, f"{len(received)} octets more behind the end")
+        check(not received, f"{len(received)} octets before the end")
 
 
 # --- against an echo server ---
@@ -142,9 +142,9 @@ def dial(server):
     return Wire(socket.create_connection((server.host, server.port), PATIENCE))
 
 
-def opened(server, behind=b"", extra="", slowly=False):
+def opened(server, early=b"", extra="", slowly=False):
     wire = dial(server)
-    (wire.send_slowly if slowly else wire.send)(request(server, extra=extra) + behind)
+    (wire.send_slowly if slowly else wire.send)(request(server, extra=extra) + early)
     start, fields = wire.head("response")
     check(start.startswith("HTTP/1.1 101 "), f"the answer is {start}")
     check(fields.get("sec-websocket-accept") == ["s3pPLMBiTxaQ9kYGzzhZRbK+xOo="], "wrong Sec-WebSocket-Accept")
@@ -181,9 +181,9 @@ def unknown_subprotocol(server):
         check("sec-websocket-protocol" not in wire.fields, f"chosen: {wire.fields.get('sec-websocket-protocol')}")
 
 
-def frames_behind_request(server):
-    with opened(server, behind=frame(TEXT, b"early") + frame(PING, b"too")) as wire:
-        # In either order: a control frame may pass a message.
+def frames_after_request(server):
+    with opened(server, early=frame(TEXT, b"early") + frame(PING, b"too")) as wire:
+        # In either order: a control frame may overtake a message.
         got = {wire.frame("answers to early frames", masked=False) for _ in range(2)}
         check(got == {(0x80 | TEXT, b"early"), (0x80 | PONG, b"too")}, f"early frames were answered with {got}")
 
@@ -219,7 +219,7 @@ def unmasked(server):
 
 
 def invalid_utf8_early(server):
-    # The rest of the message never arrives, nor is it needed.
+    # The rest of the message never arrives, and is not needed.
     fails(server, frame(TEXT, b"\xce\xba\xff", announced=1000), 1007)
 
 
@@ -249,7 +249,7 @@ def cut_connections(server):
     for octets in (b"", b"GET / HT", request(server), request(server) + frame(TEXT, b"x", announced=50)):
         with dial(server) as wire:
             wire.send(octets)
-    with opened(server, behind=frame(TEXT, b"x")) as wire:
+    with opened(server, early=frame(TEXT, b"x")) as wire:
         wire.expect(TEXT, b"x", False, "echo for the next client")
 
 
@@ -260,7 +260,7 @@ def cpu_seconds(server):
 
 
 def rests_while_closing(server):
-    """A peer that has sent a Close and keeps its socket open must cost no CPU (DRV-17)."""
+    """A peer that has sent a Close and keeps its socket open must not cost CPU time (DRV-17)."""
     with opened(server) as wire:
         wire.send(frame(CLOSE, struct.pack("!H", 1000)))
         wire.closed(1000, masked=False)
@@ -272,7 +272,7 @@ def rests_while_closing(server):
 
 
 def leaves_silent_clients(server):
-    """Clients that say nothing are told 408 after 10 s, and are left 2 s later, though they keep their sockets (DRV-18)."""
+    """Clients that send nothing get 408 after 10 s, and are disconnected 2 s later, even if they stay (DRV-18)."""
     with contextlib.ExitStack() as stack:
         wires = [stack.enter_context(dial(server)) for _ in range(50)]
         began = time.monotonic()
@@ -280,10 +280,10 @@ def leaves_silent_clients(server):
             start, _ = wire.head("408")
             check(start.startswith("HTTP/1.1 408 "), f"the answer is {start}")
             wire.end()
-        told = time.monotonic() - began
-        check(9.5 < told < 12, f"408 after {told:.1f} s")
+        elapsed = time.monotonic() - began
+        check(9.5 < elapsed < 12, f"408 after {elapsed:.1f} s")
         time.sleep(3)
-        # A socket that is closed on the other side answers what is sent with a reset.
+        # A socket that is closed on the other side answers data with a reset.
         for wire in wires:
             wire.send(b"x")
         time.sleep(0.2)
@@ -302,7 +302,7 @@ SERVER_CHECKS = {
     "refuses version 12 with 426": refuses_version,
     "refuses bad keys with 400": refuses_key,
     "unknown subprotocol": unknown_subprotocol,
-    "frames behind the request": frames_behind_request,
+    "frames after the request": frames_after_request,
     "single octets": single_octets,
     "reserved opcodes": reserved_opcodes,
     "reserved bits": reserved_bits,
@@ -313,14 +313,14 @@ SERVER_CHECKS = {
     "cut connections": cut_connections,
     "rests while closing": rests_while_closing,
 }
-# Where requests are read by this library, and not by another one for HTTP.
+# Only if this library reads the requests, and not another HTTP library.
 REQUEST_CHECKS = {"leaves silent clients": leaves_silent_clients}
 LIMITED_SERVER_CHECKS = {"announced size beyond the limit": announced_too_large}
 
 
 def stops_with_silent_peers(server):
-    """The server has to end although one peer never asks for anything and another never answers its Close."""
-    with dial(server), dial(server) as half, opened(server, behind=frame(TEXT, b"x")) as wire:
+    """The server must end, although one peer never sends a request and another never answers its Close."""
+    with dial(server), dial(server) as half, opened(server, early=frame(TEXT, b"x")) as wire:
         half.send(b"GET / HT")
         wire.expect(TEXT, b"x", False, "echo")
         complaint = server.stop()
@@ -335,7 +335,7 @@ def listen():
     return socket.create_server(("127.0.0.1", 0))
 
 
-def accept(listener, behind=b"", key=accept_key, slowly=False):
+def accept(listener, early=b"", key=accept_key, slowly=False):
     listener.settimeout(PATIENCE)
     try:
         wire = Wire(listener.accept()[0])
@@ -344,7 +344,7 @@ def accept(listener, behind=b"", key=accept_key, slowly=False):
     wire.start, wire.fields = wire.head("request")
     asked = wire.fields.get("sec-websocket-key", [""])[0]
     response = ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                f"Sec-WebSocket-Accept: {key(asked)}\r\n\r\n").encode() + behind
+                f"Sec-WebSocket-Accept: {key(asked)}\r\n\r\n").encode() + early
     (wire.send_slowly if slowly else wire.send)(response)
     return wire
 
@@ -371,8 +371,8 @@ def good_request(listener):
         end_well(wire)
 
 
-def frames_behind_response(listener):
-    with accept(listener, behind=server_frame(TEXT, b"early")) as wire:
+def frames_after_response(listener):
+    with accept(listener, early=server_frame(TEXT, b"early")) as wire:
         wire.expect(TEXT, b"early", True, "echo of an early message")
         end_well(wire)
 
@@ -416,7 +416,7 @@ def cut_short(listener):
 
 
 def answers_late(listener):
-    """The client has to wait for the server to close TCP, and then to end at once."""
+    """The client must wait for the server to close TCP, and then end at once."""
     with accept(listener) as wire:
         end_well(wire)
         wire.socket.settimeout(0.3)
@@ -430,7 +430,7 @@ def answers_late(listener):
 # With whether the client ends with status 0.
 CLIENT_CHECKS = {
     "the request": (good_request, True),
-    "frames behind the response": (frames_behind_response, True),
+    "frames after the response": (frames_after_response, True),
     "single octets": (client_single_octets, True),
     "masking keys differ": (masking_keys, True),
     "waits for the server to close TCP": (answers_late, True),

@@ -1,4 +1,4 @@
-"""The tables of the README, from the outcomes of a run."""
+"""The tables of the README, from the results of a run."""
 
 import platform
 import re
@@ -18,7 +18,7 @@ def table(head, rows):
 
 
 def agreed(outcome, preset):
-    """What was agreed with a preset, without the name of the extension."""
+    """The parameters negotiated with a preset, without the name of the extension."""
     if not outcome.row.compresses:
         return "no compression"
     if preset not in outcome.scenarios:

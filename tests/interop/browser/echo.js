@@ -1,4 +1,4 @@
-// What a browser does as an echo client: it connects to each URL in turn. The text `close CODE REASON` asks for a Close.
+// An echo client in a browser: it connects to each URL in turn. The text `close CODE REASON` requests a Close.
 'use strict';
 
 async function echo(url) {

@@ -1,5 +1,5 @@
-// What the browser does with an echo server. The runner names one check after another; the page plays it and answers with
-// a complaint, or with null if all was well.
+// The browser's checks of an echo server. The runner names one check after another; the page plays it and answers with a
+// complaint, or with null if the check passed.
 'use strict';
 
 const PATIENCE = 10_000; // ms for any single step
@@ -8,7 +8,7 @@ function check(condition, complaint) {
   if (!condition) throw new Error(complaint);
 }
 
-/** Hand over an answer, and get what to do next. */
+/** Send an answer, and get the next task. */
 async function turn(answer) {
   const response = await fetch('/turn', { method: 'POST', body: JSON.stringify(answer) });
   return response.json();
@@ -30,7 +30,7 @@ class Peer {
     }
   }
 
-  /** The next event has to be of this type. */
+  /** The next event must be of this type. */
   async take(type) {
     if (!this.events.length) {
       let timer;
@@ -46,7 +46,7 @@ class Peer {
     return event;
   }
 
-  /** The next message has to be this one, and as what it is to arrive. */
+  /** The next message must be this one, of the same type. */
   async expect(wanted) {
     const { data } = await this.take('message');
     const kind = typeof wanted === 'string' ? 'a string' : this.socket.binaryType;
@@ -61,11 +61,11 @@ class Peer {
     check(same, `sent ${wanted.length} octets, and other ${bytes.length} octets came back`);
   }
 
-  /** The connection has to end so, after a closing handshake and with nothing in front of it. */
+  /** The connection must end with this code, after a closing handshake, and with no other event before the end. */
   async ended(code) {
     const end = await this.take('close');
     check(end.code === code, `closed with ${end.code}, not ${code}`);
-    // Nor is it clean for a browser that has something left to send when it learns of the end.
+    // A browser that has data left to send at the end does not report a clean close either.
     check(end.wasClean || this.socket.bufferedAmount, 'not closed cleanly');
     check(this.socket.readyState === WebSocket.CLOSED, `the state is ${this.socket.readyState}`);
     return end;
@@ -75,7 +75,7 @@ class Peer {
     this.socket.close(...codeAndReason);
     const [code = 1005, reason = ''] = codeAndReason; // 1005 stands for a Close frame without a code
     const end = await this.ended(code);
-    // This is what the server says. It repeats the code, but need not repeat a reason (RFC 6455, section 5.5.1).
+    // This is the server's Close. It repeats the code, but need not repeat a reason (RFC 6455, section 5.5.1).
     check(['', reason].includes(end.reason), `closed with the reason '${end.reason}', not '${reason}' or none`);
   }
 }
@@ -126,7 +126,7 @@ const checks = {
     await peer.close(1000);
   },
   '1000 pipelined messages': async (peer) => {
-    // Text and binary in turns, of all short sizes.
+    // Text and binary alternately, of all short sizes.
     const messages = Array.from({ length: 1000 }, (_, i) => (i % 3 ? `${i} ${'.'.repeat(i % 200)}` : octets(i)));
     for (const message of messages) peer.socket.send(message);
     for (const message of messages) await peer.expect(message);
@@ -141,7 +141,7 @@ const checks = {
     await peer.close(1000);
   },
   extensions: async (peer, { deflate }) => {
-    // With their parameters, which the server may choose.
+    // With its parameters, which the server may choose.
     const names = peer.socket.extensions.split(';')[0].trim();
     const wanted = deflate ? 'permessage-deflate' : '';
     check(names === wanted && !peer.socket.extensions.includes(','),
@@ -151,7 +151,7 @@ const checks = {
   'close 1000': (peer) => peer.close(1000),
   'close 4000 with a reason': (peer) => peer.close(4000, 'that will do 😀'),
   'close without status': (peer) => peer.close(),
-  'close behind messages': async (peer) => {
+  'close after messages': async (peer) => {
     peer.socket.send(octets(1 << 16));
     peer.socket.send('two');
     await peer.close(3000, 'in order'); // the page gets no more messages once it has closed
@@ -194,11 +194,11 @@ async function play(task) {
   } catch (error) {
     return error instanceof TypeError ? error.stack.replace(/\s+/g, ' ') : error.message;
   } finally {
-    peer.socket.close(); // does nothing where it is closed
+    peer.socket.close(); // does nothing if it is closed
   }
 }
 
-/** Plays what the runner names, until the browser is ended. */
+/** Plays the checks that the runner names, until the browser is ended. */
 async function playAll() {
   let answer = 'loaded';
   for (;;) answer = await play(await turn(answer));

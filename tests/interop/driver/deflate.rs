@@ -1,16 +1,16 @@
-//! The parameter sets of permessage-deflate that are tried (RFC 7692, section 7.1).
+//! The tested parameter sets of permessage-deflate (RFC 7692, section 7.1).
 
 use websocket_proto::{ContextTakeover, DeflateConfig, DeflateParams};
 
-/// Windows that are tried in either direction: the smallest and the largest.
+/// The tested windows of either direction: the smallest and the largest.
 const WINDOWS: [u8; 2] = [DeflateConfig::MIN_WINDOW_BITS, DeflateConfig::MAX_WINDOW_BITS];
 
-/// Takeover, and the letter for it in names.
+/// Context takeover, and its letter in names.
 const TAKEOVER: [(ContextTakeover, char); 2] = [(ContextTakeover::Allow, 't'), (ContextTakeover::Forbid, 'n')];
 
 /// The presets, the extremes of effort, and each combination of takeover and window for the two directions.
 ///
-/// A name such as `deflate-s9t-c15n` says: the server's window has 9 bits, with takeover; the client's has 15, without.
+/// A name such as `deflate-s9t-c15n` means: the server's window has 9 bits, with takeover; the client's has 15, without.
 pub(crate) fn sets() -> Vec<(String, DeflateConfig)> {
     let takeover = DeflateConfig::context_takeover();
     let mut sets = vec![
@@ -41,7 +41,7 @@ fn pairs<T: Copy>(values: [T; 2]) -> [(T, T); 4] {
     [(a, a), (a, b), (b, a), (b, b)]
 }
 
-/// The settings of a scenario, if it compresses.
+/// The settings of a scenario, if it uses compression.
 pub(crate) fn settings(name: &str) -> Option<DeflateConfig> {
     sets()
         .into_iter()
@@ -49,7 +49,7 @@ pub(crate) fn settings(name: &str) -> Option<DeflateConfig> {
         .map(|(_, config)| config)
 }
 
-/// What was negotiated, as a response would say it.
+/// What was negotiated, in the form of a response.
 pub(crate) fn describe(params: Option<DeflateParams>) -> String {
     let Some(params) = params else {
         return "no compression".into();

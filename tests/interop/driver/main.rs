@@ -1,8 +1,8 @@
 //! The driving program of the interoperability tests: plays scenarios with a foreign peer that only echoes.
 //!
 //! `driver client URL` connects to an echo server, once for each scenario. `driver server` waits for an echo client, which
-//! connects once for each scenario. Either prints a line for each: `ok NAME: DETAIL` or `FAIL NAME: COMPLAINT`. Exit
-//! status: 0 all passed, 1 a scenario failed, 2 wrong arguments.
+//! connects once for each scenario. Both print a line for each: `ok NAME: DETAIL` or `FAIL NAME: COMPLAINT`. Exit status: 0 all
+//! passed, 1 a scenario failed, 2 wrong arguments.
 
 #[path = "../../../examples/support/program.rs"]
 mod program;
@@ -45,7 +45,7 @@ enum Options {
     List,
     /// Connect to an echo server for each scenario, with its name as the path
     Client {
-        /// Trust the authorities in this PEM file as well
+        /// Also trust the certificate authorities in this PEM file
         #[arg(long, value_name = "FILE")]
         cacert: Option<PathBuf>,
 
@@ -60,7 +60,7 @@ enum Options {
         /// URL of the echo server, without a path
         url: String,
 
-        /// Scenarios to play; all without any
+        /// Scenarios to play; by default all
         scenarios: Vec<String>,
     },
     /// Wait for an echo client to connect for each scenario, with its name as the path
@@ -69,7 +69,7 @@ enum Options {
         #[arg(long, default_value = "127.0.0.1:0")]
         addr: SocketAddr,
 
-        /// Scenarios to play, in the order of the connections; all without any
+        /// Scenarios to play, in the order of the connections; by default all
         scenarios: Vec<String>,
     },
 }
@@ -104,7 +104,7 @@ async fn run(options: Options) -> Result<(), Complaint> {
             let listener = TcpListener::bind(addr).await?;
             println!("listening on ws://{}", listener.local_addr()?);
             for name in scenarios {
-                // The time begins with the connection: a foreign program may be slow to start.
+                // The time starts with the connection: a foreign program may be slow to start.
                 let (stream, _) = timeout(ARRIVAL, listener.accept())
                     .await
                     .map_err(|_| format!("no connection within {ARRIVAL:?} for {name}"))??;
@@ -118,7 +118,7 @@ async fn run(options: Options) -> Result<(), Complaint> {
     }
 }
 
-/// The scenarios that were asked for, which must exist.
+/// The requested scenarios, which must exist.
 fn known(asked: Vec<String>) -> Result<Vec<String>, Complaint> {
     let all = scenarios::names();
     if let Some(unknown) = asked.iter().find(|name| !all.contains(name)) {
@@ -150,7 +150,7 @@ fn tls(cacert: Option<PathBuf>) -> Result<TlsConfig, Complaint> {
     Ok(tls)
 }
 
-/// Plays one scenario within its time, and prints how that went. Returns the number of failures.
+/// Plays one scenario within its time limit, and prints the result. Returns the number of failures.
 async fn report(name: &str, playing: impl Future<Output = Result<String, Complaint>>) -> u32 {
     let began = Instant::now();
     let outcome = timeout(scenarios::PATIENCE, playing)

@@ -1,4 +1,4 @@
-//! What is played with a peer: each scenario on a connection of its own.
+//! The scenarios for a peer, each on its own connection.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     talk::{Complaint, Talk, complain},
 };
 
-/// How long one scenario may take. Ten mebibytes take interpreters a while on a busy machine.
+/// The time limit of one scenario. Ten mebibytes take interpreters a while on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Scenarios without compression.
@@ -63,7 +63,7 @@ pub(crate) async fn play<T: Transport>(name: &str, talk: &mut Talk<T>) -> Result
         "close-1001" => return talk.close(Some(CloseFrame::new(CloseCode::GOING_AWAY, ""))).await,
         "close-3000" => return talk.close(Some(CloseFrame::new(3000.into(), ""))).await,
         "close-4999-long-reason" => {
-            // 123 bytes, the most that there can be.
+            // 123 bytes, the longest possible.
             let reason = "😀".repeat(30) + "...";
             return talk.close(Some(CloseFrame::new(4999.into(), &reason))).await;
         }
@@ -86,7 +86,7 @@ async fn sizes<T: Transport>(talk: &mut Talk<T>) -> Result<(), Complaint> {
     Ok(())
 }
 
-/// The ends of the ranges of each length of a character, and characters that span several code points.
+/// The ends of the ranges for each encoded length of a character, and characters that consist of several code points.
 async fn utf8<T: Transport>(talk: &mut Talk<T>) -> Result<(), Complaint> {
     let edges = "\0 \u{7f}\u{80} \u{7ff}\u{800} \u{d7ff}\u{e000} \u{ffff}\u{10000} \u{10ffff} \u{feff}";
     for text in edges.split(' ').chain([MIXED, "👩‍👩‍👧‍👦 𝄞 𐍈", "\u{feff}x"]) {
@@ -136,13 +136,13 @@ async fn empty_messages<T: Transport>(talk: &mut Talk<T>) -> Result<(), Complain
     Ok(())
 }
 
-/// What compression makes of messages: short, repetitive, incompressible, fragmented, and many in a row.
+/// Messages for compression: short, repetitive, incompressible, fragmented, and many in a row.
 async fn compressed<T: Transport>(talk: &mut Talk<T>) -> Result<(), Complaint> {
     for length in LENGTHS.into_iter().filter(|&length| length > 0) {
         talk.echo("x".repeat(length)).await?;
         talk.echo(bytes(length)).await?;
     }
-    // Each refers to those before it, if takeover is allowed.
+    // Each refers to those before it, if context takeover is allowed.
     for number in 0..50 {
         talk.echo(format!(r#"{{"type":"update","number":{number},"text":"{MIXED}"}}"#))
             .await?;

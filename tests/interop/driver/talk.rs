@@ -1,4 +1,4 @@
-//! A connection with a peer that echoes, and what is expected of it.
+//! A connection to a peer that echoes, with its expectations.
 
 use std::error::Error;
 
@@ -25,12 +25,12 @@ impl<T: Transport> Talk<T> {
         Self { send, recv }
     }
 
-    /// Sends a message, which must come back.
+    /// Sends a message, which must be echoed.
     pub(crate) async fn echo<'m>(&mut self, message: impl Into<Message<'m>>) -> Result<(), Complaint> {
         self.echo_all(&[message.into()]).await
     }
 
-    /// Sends messages without waiting for answers, which must come back in order.
+    /// Sends messages without waiting for answers; they must be echoed in order.
     pub(crate) async fn echo_all(&mut self, messages: &[Message<'_>]) -> Result<(), Complaint> {
         let Self { send, recv } = self;
         let sending = async {
@@ -50,7 +50,7 @@ impl<T: Transport> Talk<T> {
         Ok(())
     }
 
-    /// Sends a message in fragments, between an empty first one and an empty last one. It must come back.
+    /// Sends a message in fragments, between an empty first one and an empty last one. It must be echoed.
     pub(crate) async fn fragments(&mut self, message: &Message<'_>, size: usize) -> Result<(), Complaint> {
         let Self { send, recv } = self;
         let sending = async {
@@ -102,7 +102,7 @@ impl<T: Transport> Talk<T> {
         Ok(())
     }
 
-    /// Has the peer close the connection.
+    /// Asks the peer to close the connection.
     pub(crate) async fn be_closed(&mut self, code: u16, reason: &str) -> Result<(), Complaint> {
         self.send.send(format!("close {code} {reason}")).await?;
         let info = self.ended(code.into()).await?;

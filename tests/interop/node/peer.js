@@ -1,9 +1,9 @@
-// A foreign peer made of Node's `ws`. It plays one scenario on one connection.
+// A foreign peer built with Node's `ws`. It plays one scenario on one connection.
 //
 //   node peer.js client SCENARIO [--deflate] URL      connects to an echo server
 //   node peer.js server SCENARIO [--deflate]          prints its URL, accepts one echo client
 //
-// Exit status 0: as it should be; 1: not so, with the reason as the last line of standard error.
+// Exit status 0: passed; 1: failed, with the reason as the last line of standard error.
 'use strict';
 
 const WebSocket = require('ws');
@@ -24,7 +24,7 @@ function soon(promise, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-/** What arrives, in order, to be awaited. */
+/** Everything that arrives, in order, to be awaited. */
 class Inbox {
   items = [];
   waiting = [];
@@ -66,7 +66,7 @@ class Peer {
     this.socket.send(data, { fin, binary });
   }
 
-  /** The next message has to be this one. */
+  /** The next message must be this one. */
   async expect(data, binary) {
     const wanted = Buffer.from(data);
     const got = await this.messages.take(`${binary ? 'binary' : 'text'} message of ${wanted.length} octets`);
@@ -80,7 +80,7 @@ class Peer {
   }
 
   async fragments(data, size, binary, between = async () => {}) {
-    this.send(data.subarray(0, 0), { fin: false, binary }); // an empty first one
+    this.send(data.subarray(0, 0), { fin: false, binary }); // an empty first fragment
     for (let at = 0; at < data.length; at += size) {
       await between(at);
       this.send(data.subarray(at, at + size), { fin: false, binary });
@@ -95,7 +95,7 @@ class Peer {
     check(pong.equals(Buffer.from(payload)), `ping with ${payload.length} octets, pong with ${pong.length}, or other ones`);
   }
 
-  /** The connection has to end so, as the other side's Close frame says. */
+  /** The connection must end with this code in the other side's Close frame. */
   async ended(code, { clean = true } = {}) {
     const end = await soon(this.end, 'end of the connection');
     check(end.code === code, `closed with ${end.code}, not ${code}`);
@@ -104,7 +104,7 @@ class Peer {
 
   async close(code, reason) {
     this.socket.close(code, reason);
-    await this.ended(code ?? 1005); // 1005 is how the library names a Close without a code
+    await this.ended(code ?? 1005); // 1005 is the library's code for a Close without a code
   }
 }
 
@@ -112,7 +112,7 @@ const MIXED = 'aé€😀'; // characters of one to four octets
 const octets = (length) => Buffer.from({ length }, (_, i) => (i * 31 + (i >> 8)) & 0xff);
 const CUTS = [1, 2, 3, 7, 64, 125, 126, 127, 1000, 1999];
 
-// What an echo server and `client --echo` have in common. The peer drives; the other side answers.
+// The scenarios of both an echo server and `client --echo`. The peer drives; the other side answers.
 const scenarios = {
   'text and binary': async (peer) => {
     for (const length of [1, 125, 126, 127, 65535, 65536, 100_000]) {
@@ -151,12 +151,12 @@ const scenarios = {
     await peer.echo('and messages still arrive');
     await peer.close(1000);
   },
-  // Only the latest of several pings has to be answered (RFC 6455, section 5.5.3).
+  // Only the latest of several pings must be answered (RFC 6455, section 5.5.3).
   'many pings': async (peer) => {
     for (let i = 0; i < 1000; i++) peer.socket.ping(`ping ${i}`);
-    peer.send('behind them');
+    peer.send('after them');
     for (let pong; pong !== 'ping 999';) pong = String(await peer.pongs.take('pong for the last ping'));
-    await peer.expect('behind them', false);
+    await peer.expect('after them', false);
     await peer.close(1000);
   },
   'unsolicited pongs': async (peer) => {
@@ -183,7 +183,7 @@ const scenarios = {
   'close 1000': (peer) => peer.close(1000, 'done'),
   'close 1001': (peer) => peer.close(1001),
   'close 3000': (peer) => peer.close(3000),
-  'close 4999 with a long reason': (peer) => peer.close(4999, `${'😀'.repeat(30)}...`), // 123 octets, the most there can be
+  'close 4999 with a long reason': (peer) => peer.close(4999, `${'😀'.repeat(30)}...`), // 123 octets, the longest possible
   'close without status': (peer) => peer.close(),
   'invalid UTF-8': async (peer) => {
     peer.send(Buffer.from('cebaff', 'hex'), { binary: false });
@@ -191,7 +191,7 @@ const scenarios = {
   },
 };
 
-// Against an echo server. (Options of the connection first.)
+// Against an echo server. (The connection's options come first.)
 const clients = {
   'extra headers': [{
     headers: { 'X-Extra': 'one, two', Authorization: 'Bearer of=a+token', Cookie: 'a=b; c=d', 'User-Agent': 'somebody' },
@@ -221,7 +221,7 @@ const clients = {
   }],
   shutdown: [{}, async (peer) => {
     await peer.echo('x');
-    console.log('ready'); // to be shut down, by whoever started this and the server
+    console.log('ready'); // the program that started this peer and the server now shuts the server down
     await peer.ended(1001);
   }],
 };
@@ -287,7 +287,7 @@ async function server() {
     listener.on('headers', (headers) => headers.push('Sec-WebSocket-Protocol: unheard-of'));
   }
   const arrival = new Promise((resolve) => {
-    // The Peer is made here, and not after an await, since frames may be there already.
+    // The Peer is created here, not after an await, because frames may already have arrived.
     listener.once('connection', (socket, request) => resolve({ peer: new Peer(socket), request }));
     if (refused) {
       listener.options.verifyClient = (_, answer) => {
@@ -300,7 +300,7 @@ async function server() {
   console.log(`listening on ws://${host}:${listener.address().port}`);
   const { peer, request } = await soon(arrival, 'connection');
   if (refused) {
-    await new Promise((resolve) => listener._server.close(resolve)); // when the answer has been sent
+    await new Promise((resolve) => listener._server.close(resolve)); // once the answer has been sent
     return;
   }
   if (scenario !== 'subprotocol never offered') checkDeflate(peer.socket);

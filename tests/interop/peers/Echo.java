@@ -1,4 +1,4 @@
-// An echo client made of Java's HttpClient, which has no compression.
+// An echo client built with Java's HttpClient, which has no compression.
 //
 //     Echo.java client URL...    connects to each in turn, echoes
 import java.io.ByteArrayOutputStream;
@@ -25,7 +25,7 @@ public class Echo implements WebSocket.Listener {
                 System.err.println(arguments[i] + ": " + e);
             }
         }
-        Thread.sleep(500); // the library answers the last Close after `onClose`, and does not say when it has
+        Thread.sleep(500); // the library answers the last Close after `onClose`, and does not report when
     }
 
     // One message at a time: the library refuses to send before the previous message has been sent.
@@ -37,7 +37,7 @@ public class Echo implements WebSocket.Listener {
             var whole = text.toString();
             text.setLength(0);
             var words = whole.split(" ", 3);
-            // The text `close CODE REASON` asks for a Close.
+            // The text `close CODE REASON` requests a Close.
             sent = words.length == 3 && words[0].equals("close")
                 ? socket.sendClose(Integer.parseInt(words[1]), words[2])
                 : socket.sendText(whole, true);

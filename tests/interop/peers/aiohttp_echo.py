@@ -1,4 +1,4 @@
-"""An echo peer made of aiohttp.
+"""An echo peer built with aiohttp.
 
     aiohttp_echo.py server         prints its URL, echoes
     aiohttp_echo.py client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -12,7 +12,7 @@ from aiohttp import web
 
 
 async def echo(connection):
-    """Answer until the connection ends. The text `close CODE REASON` asks for a Close."""
+    """Answer until the connection ends. The text `close CODE REASON` requests a Close."""
     async for message in connection:
         if message.type == aiohttp.WSMsgType.BINARY:
             await connection.send_bytes(message.data)

@@ -1,4 +1,4 @@
-// An echo server made of Boost.Beast: `beast server` prints its URL and echoes.
+// An echo server built with Boost.Beast: `beast server` prints its URL and echoes.
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
@@ -11,7 +11,7 @@ namespace beast = boost::beast;
 namespace websocket = beast::websocket;
 using boost::asio::ip::tcp;
 
-// Echoes until the connection ends. The text `close CODE REASON` asks for a Close.
+// Echoes until the connection ends. The text `close CODE REASON` requests a Close.
 static void echo(tcp::socket socket) {
     websocket::stream<tcp::socket> stream(std::move(socket));
     websocket::permessage_deflate deflate;

@@ -1,4 +1,4 @@
-// An echo peer made of nhooyr.io/websocket, which is coder/websocket today.
+// An echo peer built with nhooyr.io/websocket, which is now coder/websocket.
 //
 //	coder server         prints its URL, echoes
 //	coder client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -17,7 +17,7 @@ import (
 	"nhooyr.io/websocket"
 )
 
-// echo answers until the connection ends. The text `close CODE REASON` asks for a Close.
+// echo answers until the connection ends. The text `close CODE REASON` requests a Close.
 func echo(connection *websocket.Conn) {
 	connection.SetReadLimit(64 << 20)
 	for {

@@ -1,4 +1,4 @@
-// An echo peer made of gorilla/websocket.
+// An echo peer built with gorilla/websocket.
 //
 //	gorilla server         prints its URL, echoes
 //	gorilla client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -16,7 +16,7 @@ import (
 	"github.com/gorilla/websocket"
 )
 
-// echo answers until the connection ends. The text `close CODE REASON` asks for a Close.
+// echo answers until the connection ends. The text `close CODE REASON` requests a Close.
 func echo(connection *websocket.Conn) {
 	defer connection.Close()
 	for {

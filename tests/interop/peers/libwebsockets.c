@@ -1,13 +1,13 @@
-// An echo server made of libwebsockets: `libwebsockets server` prints its URL and echoes.
+// An echo server built with libwebsockets: `libwebsockets server` prints its URL and echoes.
 #include <libwebsockets.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { PIECE = 4096 }; // bytes of a message for one frame
+enum { PIECE = 4096 }; // bytes of a message in one frame
 
-// A message to be sent; the library wants room in front of what it writes.
+// A message to be sent; the library needs space before the data that it writes.
 struct message {
     struct message *next;
     bool binary, begun;
@@ -17,7 +17,7 @@ struct message {
 
 struct session {
     struct message *first, **last; // to be sent
-    unsigned char *data;           // of the message that is arriving
+    unsigned char *data;           // the message that is arriving
     size_t length;
     int close_code;
     char reason[124];
@@ -31,7 +31,7 @@ static void receive(struct lws *wsi, struct session *session, const void *in, si
 
     bool binary = lws_frame_is_binary(wsi);
     session->data[session->length] = 0;
-    // The text `close CODE REASON` asks for a Close.
+    // The text `close CODE REASON` requests a Close.
     if (!binary && !strncmp((char *)session->data, "close ", 6)) {
         const char *reason = strchr((char *)session->data + 6, ' ');
         session->close_code = atoi((char *)session->data + 6);

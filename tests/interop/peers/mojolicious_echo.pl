@@ -1,4 +1,4 @@
-# An echo peer made of Mojolicious.
+# An echo peer built with Mojolicious.
 #
 #     mojolicious_echo.pl server         prints its URL, echoes
 #     mojolicious_echo.pl client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -12,7 +12,7 @@ use Mojolicious;
 $| = 1;
 my ($role, @urls) = @ARGV;
 
-# Answers. The text `close CODE REASON` asks for a Close.
+# Answers. The text `close CODE REASON` requests a Close.
 sub echo {
     my $tx = shift;
     $tx->max_websocket_size(64 << 20);

@@ -1,4 +1,4 @@
-"""An echo peer made of tornado.
+"""An echo peer built with tornado.
 
     tornado_echo.py server         prints its URL, echoes
     tornado_echo.py client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -16,7 +16,7 @@ LIMIT = 64 << 20
 
 
 async def answer(connection, message):
-    """Echo; or close, where the text `close CODE REASON` asks for that."""
+    """Echo, or close if the text is `close CODE REASON`."""
     if isinstance(message, str) and message.startswith("close "):
         _, code, reason = message.split(" ", 2)
         connection.close(int(code), reason)
@@ -44,7 +44,7 @@ async def client(urls):
         try:
             connection = await websocket_connect(url, compression_options={} if url.endswith("?deflate") else None,
                                                  max_message_size=LIMIT)
-        except Exception as e:  # the library raises many
+        except Exception as e:  # the library raises many kinds
             print(f"{url}: {e!r}", file=sys.stderr)
             continue
         while (message := await connection.read_message()) is not None:

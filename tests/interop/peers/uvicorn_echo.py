@@ -1,4 +1,4 @@
-"""An echo server made of uvicorn, with the WebSocket implementation that the command line names.
+"""An echo server built with uvicorn, with the WebSocket implementation that the command line names.
 
     uvicorn_echo.py websockets|websockets-sansio|wsproto server    prints its URL, echoes
 """
@@ -10,7 +10,7 @@ import uvicorn
 
 
 async def echo(scope, receive, send):
-    """Answer until the connection ends. The text `close CODE REASON` asks for a Close."""
+    """Answer until the connection ends. The text `close CODE REASON` requests a Close."""
     if scope["type"] != "websocket":
         return
     while (event := await receive())["type"] != "websocket.disconnect":

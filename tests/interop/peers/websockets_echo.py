@@ -1,4 +1,4 @@
-"""An echo peer made of Python's `websockets`.
+"""An echo peer built with Python's `websockets`.
 
     websockets_echo.py server         prints its URL, echoes
     websockets_echo.py client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -16,7 +16,7 @@ LIMIT = 64 << 20
 
 
 async def echo(connection):
-    """Answer until the connection ends. The text `close CODE REASON` asks for a Close."""
+    """Answer until the connection ends. The text `close CODE REASON` requests a Close."""
     try:
         async for message in connection:
             if isinstance(message, str) and message.startswith("close "):

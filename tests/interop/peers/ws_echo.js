@@ -1,4 +1,4 @@
-// An echo peer made of Node's `ws`.
+// An echo peer built with Node's `ws`.
 //
 //   ws_echo.js server         prints its URL, echoes
 //   ws_echo.js client URL...  connects to each in turn, echoes; with compression if the URL ends in ?deflate
@@ -6,7 +6,7 @@
 
 const WebSocket = require('ws');
 
-/** Answers until the connection ends. The text `close CODE REASON` asks for a Close. */
+/** Answers until the connection ends. The text `close CODE REASON` requests a Close. */
 function echo(socket) {
   socket.on('error', (error) => console.error(error.message));
   socket.on('message', (data, binary) => {

@@ -1,9 +1,9 @@
-"""A foreign peer made of Python's `websockets`. It plays one scenario on one connection.
+"""A foreign peer built with Python's `websockets`. It plays one scenario on one connection.
 
     peer.py client SCENARIO [--deflate] URL      connects to an echo server
     peer.py server SCENARIO [--deflate]          prints its URL, accepts one echo client
 
-Exit status 0: as it should be; 1: not so, with the reason as the last line of standard error.
+Exit status 0: passed; 1: failed, with the reason as the last line of standard error.
 """
 
 import asyncio
@@ -46,14 +46,14 @@ class Peer:
         await soon(self.connection.send(message, **options), "room to send")
 
     async def expect(self, wanted):
-        """The next message has to be this one, and of the same kind."""
+        """The next message must be this one, and of the same kind."""
         kind = "text" if isinstance(wanted, str) else "binary"
         got = await soon(self.connection.recv(), f"{kind} message of length {len(wanted)}")
         check(type(got) is type(wanted), f"a {kind} message came back as the other kind")
-        check(got == wanted, f"sent length {len(wanted)}, and another message of length {len(got)} came back")
+        check(got == wanted, f"sent length {len(wanted)}, but another message of length {len(got)} came back")
 
     async def echo(self, message):
-        # Together, since the other side need not read all of a large message before it begins to answer.
+        # At the same time, because the other side need not read all of a large message before it begins to answer.
         await asyncio.gather(self.send(message), self.expect(message))
 
     async def fragments(self, octets, size, text, ping=None):
@@ -63,7 +63,7 @@ class Peer:
                 if ping:
                     await self.ping(ping(at))
                 yield octets[at:at + size]
-            # The library adds an empty last one.
+            # The library adds an empty last fragment.
 
         wanted = octets.decode() if text else octets
         await asyncio.gather(self.send(cut(), text=text), self.expect(wanted))
@@ -73,7 +73,7 @@ class Peer:
         await soon(await self.connection.ping(payload), f"pong for a ping with {len(payload)} octets, with the same ones")
 
     async def ended(self, code, clean=True):
-        """The connection has to end so, as the other side's Close frame says."""
+        """The connection must end with this code in the other side's Close frame."""
         await soon(self.connection.wait_closed(), "end of the connection")
         protocol = self.connection.protocol
         check(protocol.close_rcvd is not None, "the connection ended without a Close frame")
@@ -93,7 +93,7 @@ def octets(length):
     return bytes((i * 31 + (i >> 8)) & 0xFF for i in range(length))
 
 
-# What an echo server and `client --echo` have in common. The peer drives; the other side answers.
+# The scenarios of both an echo server and `client --echo`. The peer drives; the other side answers.
 
 
 async def text_and_binary(peer):
@@ -144,11 +144,11 @@ async def pings_answered(peer):
 
 
 async def many_pings(peer):
-    """Only the latest of several pings has to be answered (RFC 6455, section 5.5.3)."""
+    """Only the latest of several pings must be answered (RFC 6455, section 5.5.3)."""
     pongs = [await peer.connection.ping(b"ping %d" % i) for i in range(1000)]
-    await peer.send("behind them")
+    await peer.send("after them")
     await soon(pongs[-1], "pong for the last ping")
-    await peer.expect("behind them")
+    await peer.expect("after them")
     await peer.close()
 
 
@@ -190,7 +190,7 @@ def closing(*arguments):
 
 
 async def close_without_status(peer):
-    # The library has no public way to leave the status away.
+    # The library has no public way to omit the status.
     try:
         async with peer.connection.send_context():
             peer.connection.protocol.send_close()
@@ -220,7 +220,7 @@ SCENARIOS = {
     "close 1000": closing(1000, "done"),
     "close 1001": closing(1001),
     "close 3000": closing(3000),
-    "close 4999 with a long reason": closing(4999, "😀" * 30 + "..."),  # 123 octets, the most there can be
+    "close 4999 with a long reason": closing(4999, "😀" * 30 + "..."),  # 123 octets, the longest possible
     "close without status": close_without_status,
     "invalid UTF-8": invalid_utf8,
 }
@@ -254,13 +254,13 @@ async def fragments_beyond_the_limit(peer):
     try:
         await peer.connection.send([octets(3000), octets(3000)])
     except ConnectionClosed:
-        pass  # the answer may arrive before the library's empty last fragment leaves
+        pass  # the answer may arrive before the library's empty last fragment is sent
     await peer.ended(1009, clean=False)
 
 
 async def shutdown(peer):
     await peer.echo("x")
-    print("ready", flush=True)  # to be shut down, by whoever started this and the server
+    print("ready", flush=True)  # the program that started this peer and the server now shuts the server down
     await peer.ended(1001)
 
 
@@ -360,7 +360,7 @@ async def server(scenario, deflate):
     async def request(connection, _):
         if scenario == "refused":
             arrived.set()
-            asyncio.get_running_loop().call_later(0.5, done.set_result, None)  # when the answer has been sent
+            asyncio.get_running_loop().call_later(0.5, done.set_result, None)  # once the answer has been sent
             return connection.respond(403, "not you\n")
 
     async def response(connection, _, answer):
@@ -372,12 +372,12 @@ async def server(scenario, deflate):
         host, port = listener.sockets[0].getsockname()
         print(f"listening on ws://{host}:{port}", flush=True)
         await soon(arrived.wait(), "connection")
-        await done  # each step has its own bound
+        await done  # each step has its own time limit
 
 
 role, scenario, *rest = sys.argv[1:]
 deflate = "--deflate" in rest
-# No limit and no pings of the library's own: what is not in the scenario does not happen.
+# No limits and no pings by the library itself: only the scenario acts.
 COMMON = {"compression": "deflate" if deflate else None, "max_size": None, "ping_interval": None,
           "open_timeout": PATIENCE, "close_timeout": PATIENCE}
 logging.disable()
