@@ -1,5 +1,5 @@
 //! The same bytes to this crate, to tungstenite and to tokio-websockets, in both roles: the same messages up to the first
-//! rejection, and the same verdict, but for the differences that are listed in [`is_allowed`].
+//! rejection, and the same verdict, except for the differences listed in [`is_allowed`].
 
 use std::{
     io::{self, Read, Write},
@@ -18,7 +18,7 @@ use crate::bodies::{
     wire,
 };
 
-/// Payload bytes of a frame and of a message, for all of them.
+/// The limit on the payload of a frame and of a message, for all of them.
 const MAX_SIZE: usize = 1 << 20;
 
 pub fn run(data: &[u8]) {
@@ -30,7 +30,7 @@ pub fn run(data: &[u8]) {
     };
     let ours = ours(setup.role, &bytes);
     let mut tungstenite = by_tungstenite(setup.role, &bytes);
-    // A code that must not be sent is replaced by 1002, which is how it rejects it.
+    // It rejects a code that must not be sent by replacing it with 1002.
     if tungstenite.0.last() == Some(&Got::close(1002, "Protocol violation")) {
         match (&ours.1, ours.0.last()) {
             (Verdict::Rejected(_), _) => {
@@ -64,22 +64,22 @@ enum Peer {
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict<E> {
-    /// The peer's Close came.
+    /// The peer's Close arrived.
     Closed,
     /// The bytes ended without one.
     Lost,
     Rejected(E),
 }
 
-/// What came of a run: events, and how it ended.
+/// The outcome of a run: events, and how it ended.
 type Outcome<E> = (Vec<Got>, Verdict<E>);
 
-/// Where this crate and a peer may part. Each line names the section that says who is right.
+/// The permitted differences between this crate and a peer. Each line names the section that decides who is right.
 fn is_allowed(peer: Peer, ours: ProtocolError, theirs: &Verdict<String>) -> bool {
     let _ = theirs;
     match (peer, ours) {
         // RFC 6455 §5.2: "the minimal number of bytes MUST be used to encode the length".
-        // tungstenite accepts any number of them, also where that makes a short control frame of a long form (§5.5).
+        // tungstenite accepts any number of them, even if that makes a short control frame use a long form (§5.5).
         (Peer::Tungstenite, ProtocolError::Frame(FrameError::OverlongLength | FrameError::LongControl)) => true,
         // RFC 6455 §8.1, §5.6: a whole message is UTF-8; tokio-websockets accepts fragments that end inside a code point.
         (Peer::TokioWebsockets, ProtocolError::InvalidUtf8) => true,
@@ -100,11 +100,11 @@ fn compare(
             assert_eq!(their_events, events, "{}", differ());
         }
         (Verdict::Rejected(_), Verdict::Rejected(_)) if their_events == events => {}
-        // This crate sees a fault by the first byte that shows it; others wait for the end of the frame or the message,
-        // which does not come.
+        // This crate reports a fault at the first byte that shows it; others wait for the end of the frame or the message, which
+        // never arrives.
         (Verdict::Rejected(_), Verdict::Lost) if their_events == events => {}
-        // Now and then it is the other way round, such as with an announced size before the masking key is there. Then this
-        // crate sees the fault when the frame goes on.
+        // Sometimes it is the other way round, for example with an announced size before the masking key has arrived. Then this
+        // crate reports the fault when the frame continues.
         (Verdict::Lost, Verdict::Rejected(_)) if their_events == events && !wire::parse(bytes).1.is_empty() => {
             let (longer, verdict) = ours(role, &[bytes, &[0; 200]].concat());
             assert!(
@@ -137,7 +137,7 @@ fn ours(role: Role, bytes: &[u8]) -> Outcome<ProtocolError> {
     (events, verdict)
 }
 
-/// A stream that has these bytes and its end, and takes everything.
+/// A stream that contains these bytes and then ends, and accepts everything.
 struct Bytes<'a>(&'a [u8]);
 
 impl Read for Bytes<'_> {
@@ -238,14 +238,14 @@ fn by_tokio_websockets(role: Role, bytes: &[u8]) -> Outcome<String> {
                     break Verdict::Closed;
                 }
                 events.push(match () {
-                    // Not `as_text`, which takes it for granted that text is UTF-8.
+                    // Not `as_text`, which assumes that text is UTF-8.
                     () if message.is_text() => Got::text(&String::from_utf8_lossy(payload)),
                     () if message.is_ping() => Got::ping(payload),
                     () if message.is_pong() => Got::pong(payload),
                     () => Got::binary(payload),
                 });
             }
-            // The stream itself never fails, so this is its end inside of a frame.
+            // The stream itself never fails, so this is its end inside a frame.
             Poll::Ready(Some(Err(Error::Io(_)))) => break Verdict::Lost,
             Poll::Ready(Some(Err(error))) => break Verdict::Rejected(format!("{error:?}")),
         }

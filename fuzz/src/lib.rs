@@ -1,10 +1,10 @@
-//! What the fuzz targets run. The targets are three lines each; [`bodies`] has all but one of them, since the tests of the
-//! package under test replay them as well, and that one depends on the peers that it compares with.
+//! The code of the fuzz targets. The targets are three lines each; [`bodies`] contains all but one of them, because the tests of
+//! the package under test replay them as well; the remaining one depends on the peers that it compares with.
 
 pub mod bodies;
 pub mod differential;
 
-// Where the modules that are shared with the tests look for each other.
+// The shared modules look for each other here.
 use bodies::{rng, wire};
 
 #[cfg(test)]

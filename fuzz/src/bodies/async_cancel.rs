@@ -1,5 +1,5 @@
-//! The async shell over a scripted stream: futures that are dropped after any number of polls, and made again, give the
-//! same results and write the same bytes as futures that nobody drops.
+//! The async shell over a scripted stream: futures that are dropped after any number of polls, and created again, give the same
+//! results and write the same bytes as futures that are never dropped.
 
 use std::{
     cell::RefCell,
@@ -24,7 +24,7 @@ use websocket_proto::{
 
 use super::{plan, raw::Ended, rng::SeededEntropy};
 
-/// Operations that a run has at most, and polls that one of them can need.
+/// The most operations of a run, and the most polls that one of them may need.
 const MAX_OPS: usize = 60;
 const MAX_POLLS: usize = 200_000;
 
@@ -40,7 +40,7 @@ struct Plan<'a> {
     frames: &'a [u8],
 }
 
-/// What one read or write does. The list is gone through again and again, and errors come once.
+/// The effect of one read or write. The list is repeated, and each error occurs once.
 #[derive(Clone, Copy, Debug, Arbitrary)]
 enum Step {
     Bytes(u8),
@@ -97,7 +97,7 @@ pub fn run(data: &[u8]) {
     );
 }
 
-/// What came of a run.
+/// The outcome of a run.
 struct Outcome {
     log: Vec<String>,
     written: Vec<u8>,
@@ -108,7 +108,7 @@ fn conversation(plan: &Plan<'_>, drops: bool) -> Outcome {
     let role = if plan.is_client { Role::Client } else { Role::Server };
     let mut input = plan::bytes(role, None, plan.frames);
     input.truncate(40_000);
-    // Which Pings of a flood are answered depends on when the Pongs are written.
+    // Which Pings of a flood are answered depends on the time at which the Pongs are written.
     let pings = input.iter().filter(|byte| **byte == 0x89).count();
     let config = Config::new()
         .entropy(Arc::new(SeededEntropy::new(1)))
@@ -194,26 +194,23 @@ impl Run {
         }
     }
 
-    /// A dropped `send` has queued its message as a whole or not at all.
+    /// A dropped `send` has queued its message either completely or not at all.
     fn send(&mut self, data: &Data<'_>, polls: usize) -> String {
         let message = data.message();
         let before = self.passed();
         loop {
             let sent = self.attempt(polls, async |websocket| websocket.send(message.clone()).await);
-            // What was queued is given up when the stream fails.
+            // Queued output is dropped when the stream fails.
             let queued = self.passed().saturating_sub(before);
             if sent.is_some() || queued > 0 {
                 assert!(!matches!(sent, Some(Ok(()))) || queued > message.len());
-                assert!(
-                    sent.is_some() || queued > message.len(),
-                    "a part of a message was queued"
-                );
+                assert!(sent.is_some() || queued > message.len(), "part of a message was queued");
                 return self.flushed(sent, polls);
             }
         }
     }
 
-    /// Where there is room, these are queued by the first poll.
+    /// If there is room, these are queued by the first poll.
     fn control(&mut self, polls: usize, future: impl AsyncFn(&mut WebSocket<Pipe>) -> Result<(), Error>) -> String {
         let room = self.repeat(polls, async |websocket| websocket.ready().await);
         if room.is_err() {
@@ -228,7 +225,7 @@ impl Run {
         self.state.borrow().written.len() + self.websocket.queued()
     }
 
-    /// Goes on with what was queued by a future that was dropped.
+    /// Continues with the output that a dropped future has queued.
     fn flushed(&mut self, sent: Option<Result<(), Error>>, polls: usize) -> String {
         match sent {
             Some(sent) => describe(sent),
@@ -236,17 +233,17 @@ impl Run {
         }
     }
 
-    /// Makes the same future again and again, until it is ready within so many polls.
+    /// Creates the same future again and again, until it is ready within the given number of polls.
     fn repeat<O>(&mut self, polls: usize, future: impl AsyncFn(&mut WebSocket<Pipe>) -> O) -> O {
         for _ in 0..MAX_POLLS {
             if let Some(output) = self.attempt(polls, &future) {
                 return output;
             }
         }
-        panic!("it comes to no end");
+        panic!("it never ends");
     }
 
-    /// Polls so often at most, and drops the future then.
+    /// Polls at most this number of times, and then drops the future.
     fn attempt<O>(&mut self, polls: usize, future: impl AsyncFn(&mut WebSocket<Pipe>) -> O) -> Option<O> {
         let Self { websocket, state, .. } = self;
         let alarm = Arc::new(Alarm::default());
@@ -257,18 +254,15 @@ impl Run {
             if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
                 return Some(output);
             }
-            // Whoever waits for the script is woken now.
+            // The task that waits for the script is woken now.
             state.borrow_mut().waiting.drain(..).for_each(Waker::wake);
-            assert!(
-                alarm.0.load(Ordering::Relaxed),
-                "a hang: nothing is there to wake the task"
-            );
+            assert!(alarm.0.load(Ordering::Relaxed), "a hang: nothing will wake the task");
         }
         None
     }
 }
 
-/// Whether a task was woken since it was polled.
+/// Whether the task was woken since it was polled.
 #[derive(Default)]
 struct Alarm(AtomicBool);
 
@@ -282,7 +276,7 @@ fn describe<T: std::fmt::Debug>(result: Result<T, Error>) -> String {
     format!("{result:?}")
 }
 
-/// A stream that does what a script says.
+/// A stream that follows a script.
 struct Pipe(Rc<RefCell<State>>);
 
 struct State {
@@ -291,11 +285,11 @@ struct State {
     writes: Script,
     vectored: bool,
     written: Vec<u8>,
-    /// Whom it told to wait.
+    /// The tasks that must wait.
     waiting: Vec<Waker>,
 }
 
-/// The list, where it goes on, and whether its error is still to come.
+/// The list, the position in it, and whether its errors have occurred.
 struct Script {
     steps: Vec<Step>,
     at: usize,
@@ -303,7 +297,7 @@ struct Script {
 
 impl Script {
     fn next(&mut self) -> Poll<io::Result<usize>> {
-        // So that it comes to an end, every other pass through the list does not wait.
+        // To make it end, every other pass through the list does not wait.
         let len = self.steps.len().max(1);
         let (pass, at) = (self.at / len, self.at % len);
         self.at += 1;
@@ -340,7 +334,7 @@ impl Transport for Pipe {
     type Timer = Never;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        assert!(!buffer.is_empty(), "a read into nothing cannot be told from the end");
+        assert!(!buffer.is_empty(), "a read into an empty buffer looks like the end");
         let mut state = self.0.borrow_mut();
         match state.reads.next() {
             Poll::Pending => {

@@ -1,5 +1,5 @@
-//! A connection that receives any bytes: however they are cut and fed, the events, the output and the end are the same,
-//! and memory stays within what the limits promise.
+//! A connection that receives any bytes: however they are cut and fed, the events, the output and the end are the same, and
+//! memory stays within the limits.
 
 use websocket_proto::{Connection, Delivery, RecvBuffer, frame::Rsv};
 
@@ -11,7 +11,7 @@ use super::{
     wire::PONG,
 };
 
-/// Automatic Pongs that wait at most; of further Pings only the latest is answered.
+/// The most automatic Pongs that are queued; of further Pings only the latest is answered.
 const MAX_PONGS: usize = 16;
 
 /// Longer streams are not fed byte by byte.
@@ -36,8 +36,8 @@ pub fn run(data: &[u8]) {
     assert_bounded(&setup, &bytes);
 }
 
-/// Everything is the same, but for which Pings of a flood are answered: that depends on how fast Pongs are written
-/// (§5.5.3 lets an endpoint answer only the latest).
+/// Everything is the same, except which Pings of a flood are answered: that depends on how fast Pongs are written (§5.5.3 allows
+/// an endpoint to answer only the latest).
 fn assert_same(one: &Outcome, other: &Outcome) {
     let pings: Vec<&Vec<u8>> = one
         .events
@@ -63,7 +63,7 @@ fn assert_same(one: &Outcome, other: &Outcome) {
         for pong in &pongs {
             assert!(
                 asked.any(|ping| **ping == pong.payload),
-                "an answer that was not asked for, or not in order"
+                "an unsolicited answer, or answers out of order"
             );
         }
         assert!(
@@ -73,17 +73,17 @@ fn assert_same(one: &Outcome, other: &Outcome) {
     }
 }
 
-/// Reads, takes every event and writes, and looks at the memory after each step.
+/// Reads, takes every event and writes, and checks the memory after each step.
 fn assert_bounded(setup: &Setup, bytes: &[u8]) {
     let message = match setup.config.delivery {
-        // While it grows, a buffer may be twice as large as what is in it.
+        // While it grows, a buffer may be twice as large as its contents.
         Delivery::Fragments if setup.claimed == Rsv::NONE => 0,
         // The frames of extensions are held as well.
         _ => 2 * usize::try_from(setup.config.limits.max_message_size).unwrap() + 64,
     };
     let pongs = 2 * (MAX_PONGS + 2) * 139;
     let keys = 1100;
-    // The state of a decompressor (60 KiB), the largest window, and what knows of the compression.
+    // The state of a decompressor (60 KiB), the largest window, and the parameters of compression.
     let deflate = if setup.deflate.is_some() {
         (60 << 10) + (32 << 10) + 300
     } else {
@@ -98,11 +98,11 @@ fn assert_bounded(setup: &Setup, bytes: &[u8]) {
         let n = cuts.next(done, bytes.len() - done);
         let space = connection.space();
         let n = n.min(space.len());
-        assert!(n > 0, "no room though all events were taken");
+        assert!(n > 0, "no space although all events were taken");
         space[..n].copy_from_slice(&bytes[done..done + n]);
         connection.advance(n);
         done += n;
-        // A fault of the peer is an end like any other here.
+        // A fault of the peer is an ordinary end here.
         while let Ok(Some(_)) = connection.next_event() {
             assert!(
                 connection.allocated() <= most,

@@ -1,5 +1,5 @@
-//! Two ends that talk, by a list of operations, over a transport that cuts, delays and breaks: no message is lost,
-//! reordered or invented before a Close, and both ends come to their end.
+//! Two ends that exchange messages, following a list of operations, over a transport that cuts, delays and breaks: no message is
+//! lost, reordered or invented before a Close, and both ends terminate.
 
 mod check;
 mod end;
@@ -21,7 +21,7 @@ use super::{
     wire,
 };
 
-/// Operations that a run has at most.
+/// The most operations of a run.
 const MAX_OPS: usize = 400;
 
 #[derive(Clone, Debug, Arbitrary)]
@@ -53,9 +53,9 @@ enum Op<'a> {
     MeasureLatency,
     Release,
     Close(Option<u16>, &'a str),
-    /// Up to so many bytes are written.
+    /// Up to this number of bytes are written.
     Write(u16),
-    /// Up to so many bytes arrive at the other end, by `space` or by `receive`.
+    /// Up to this number of bytes arrive at the other end, by `space` or by `receive`.
     Deliver(u16, bool),
     Pass(u16),
     Break(Break),
@@ -107,7 +107,7 @@ pub fn run(data: &[u8]) {
 struct Talk {
     ends: [End; 2],
     now: Time,
-    /// Nothing was lost, and no end was kept waiting: both must end clean.
+    /// Nothing was lost, and no end was kept waiting: both must end cleanly.
     fair: bool,
 }
 
@@ -141,7 +141,7 @@ impl Talk {
         }
     }
 
-    /// Lets up to `most` bytes that `from` wrote arrive at the other end, and the end of the stream behind them.
+    /// Delivers up to `most` bytes that `from` wrote to the other end, followed by the end of the stream.
     fn deliver(&mut self, from: usize, most: usize, by_space: bool) -> bool {
         let [client, server] = &mut self.ends;
         let (from, to) = if from == 0 { (client, server) } else { (server, client) };
@@ -157,7 +157,7 @@ impl Talk {
         n > 0 || ends
     }
 
-    /// Time passes; deadlines are handled at both ends, now and then late.
+    /// Time passes; deadlines are handled at both ends, sometimes late.
     fn pass(&mut self, time: Duration) {
         self.now = self.now + time;
         for end in &mut self.ends {
@@ -170,12 +170,12 @@ impl Talk {
                 end.poll();
                 self.fair &= !matches!(end.error, Some(ProtocolError::TimedOut(_)));
             }
-            // A deadline that passes behind the Close is no failure, but may cut what was still to be written.
+            // A deadline that passes after the Close is not a failure, but may cut off pending output.
             self.fair &= !end.is_closed() || end.connection.close_info().is_some_and(|closure| closure.clean);
         }
     }
 
-    /// The transport breaks: for one end or for both, with what is under way.
+    /// The transport breaks, for one end or for both, with the data in flight.
     fn lose(&mut self, which: usize, how: Break) {
         self.fair = false;
         match how {
@@ -208,7 +208,7 @@ impl Talk {
             }
         }
         panic!(
-            "no end in sight: {:?}",
+            "the run does not end: {:?}",
             self.ends.each_ref().map(|end| end.connection.close_info())
         );
     }
@@ -217,7 +217,7 @@ impl Talk {
         let [client, server] = &self.ends;
         for (end, peer) in [(client, server), (server, client)] {
             let (frames, rest) = wire::parse(&end.written);
-            assert!(rest.is_empty() || !self.fair, "{:?} ended inside of a frame", end.role);
+            assert!(rest.is_empty() || !self.fair, "{:?} ended inside a frame", end.role);
             wire::check_sent(end.role, &frames);
             check_close(end, &frames);
             check_messages(end, peer);
@@ -230,7 +230,7 @@ impl Talk {
                 assert!(lost && !self.fair, "{:?}: {error}", end.role);
             }
             assert!(!self.fair || closure.clean, "{:?}: {closure:?}", end.role);
-            assert!(end.connection.poll_timeout().is_none(), "a deadline behind the end");
+            assert!(end.connection.poll_timeout().is_none(), "a deadline after the end");
         }
         let [client, server] = [client, server].map(|end| Ended::from(end.connection.close_info().expect("closed")));
         if client.clean && server.clean {
@@ -238,7 +238,7 @@ impl Talk {
             assert_ne!(
                 (client.initiator, server.initiator),
                 (Side::Peer, Side::Peer),
-                "somebody began"
+                "one end began"
             );
         }
     }
@@ -280,7 +280,7 @@ fn deflate_config() -> websocket_proto::DeflateConfig {
         .level(1)
 }
 
-/// The message, encoded once, in all forms that there are.
+/// The message, encoded once, in all possible forms.
 fn prepared(message: &Got) -> PreparedMessage {
     let prepared = match message {
         Got::Text(text) => PreparedMessage::text(text),

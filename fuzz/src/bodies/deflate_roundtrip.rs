@@ -1,5 +1,5 @@
-//! Compression: what one end sends is what the other one gets, in any settings, and another inflater reads it as well,
-//! with no reference past the window that was agreed on.
+//! Compression: what one end sends is what the other one receives, in any settings, and another inflater can read it as well,
+//! with no reference past the negotiated window.
 
 use arbitrary::{Arbitrary, Unstructured};
 use websocket_proto::{
@@ -38,7 +38,7 @@ enum Data<'a> {
     Text(&'a str),
     Bytes(&'a [u8]),
     Repeated(&'a [u8], u8),
-    /// Something that does not compress, and refers far back when it comes again.
+    /// Incompressible data that is repeated, so it refers far back.
     Noise(u8, u16),
 }
 
@@ -47,7 +47,7 @@ pub fn run(data: &[u8]) {
         return;
     };
     let (client, server) = (plan.client.config(), plan.server.config());
-    let (params, answer) = server.answer(client.offers()).expect("our own offer can be honoured");
+    let (params, answer) = server.answer(client.offers()).expect("our own offer is acceptable");
     assert_eq!(client.check_answer(&answer), Ok(params));
     let delivery = if plan.pieces {
         Delivery::Fragments
@@ -78,7 +78,7 @@ pub fn run(data: &[u8]) {
 struct End {
     role: Role,
     connection: Connection,
-    /// All that this end sent, as another inflater reads it.
+    /// Everything that this end sent, read by another inflater.
     inflater: Inflater,
 }
 
@@ -118,7 +118,7 @@ impl End {
         sent
     }
 
-    /// The bytes on the wire, which another inflater understands.
+    /// The bytes on the wire, read by another inflater.
     fn write(&mut self, params: DeflateParams, sent: &Got, planned: &Planned<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
         take_output(&mut self.connection, usize::MAX, &mut bytes);
@@ -137,7 +137,7 @@ impl End {
             Role::Client => (params.client_context_takeover, params.client_max_window_bits),
             Role::Server => (params.server_context_takeover, params.server_max_window_bits),
         };
-        // A message that does not shrink goes out as it is, unless the compressor goes on from one message to the next.
+        // A message that does not shrink is sent uncompressed, unless the compressor keeps its context between messages.
         let goes_on = takeover == ContextTakeover::Allow && bits > 12;
         assert!(frames.len() > 1 || goes_on || payload.len() < plain.len());
         assert_eq!(self.inflater.message(&payload).as_deref(), Some(plain));
@@ -178,7 +178,7 @@ fn bytes_of(message: &Got) -> &[u8] {
     }
 }
 
-/// The message in one piece and as many more, text between code points.
+/// The message in one piece plus this many more, text cut between code points.
 fn pieces(message: &Got, more: usize) -> Vec<Message<'_>> {
     let step = bytes_of(message).len() / (more + 1) + 1;
     match message {
@@ -190,9 +190,9 @@ fn pieces(message: &Got, more: usize) -> Vec<Message<'_>> {
                     .rev()
                     .find(|at| rest.is_char_boundary(*at))
                     .unwrap_or(0);
-                let (piece, behind) = rest.split_at(cut);
+                let (piece, after) = rest.split_at(cut);
                 pieces.push(Message::from(piece));
-                rest = behind;
+                rest = after;
             }
             pieces.push(Message::from(rest));
             pieces

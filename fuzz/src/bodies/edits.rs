@@ -1,10 +1,10 @@
-//! Changes to the lines of an HTTP head, for what random bytes never reach.
+//! Changes to the lines of an HTTP head, for cases that random bytes never reach.
 
 use arbitrary::{Arbitrary, Unstructured};
 
 #[derive(Clone, Debug, Arbitrary)]
 enum Edit<'a> {
-    /// Adds a line that is worth trying.
+    /// Adds a known line.
     Known(u8, u8),
     Line(u8, &'a [u8]),
     Value(u8, &'a [u8]),
@@ -15,10 +15,10 @@ enum Edit<'a> {
     Insert(u16, u8),
     Fold(u8),
     BareLf(u8),
-    Behind(&'a [u8]),
+    Rest(&'a [u8]),
 }
 
-/// Lines of requests and responses that a server or a client has a rule about.
+/// Lines of requests and responses that servers or clients have rules for.
 const KNOWN: &[&str] = &[
     "Host: example.com",
     "Host: [::1]:8080",
@@ -59,10 +59,10 @@ const KNOWN: &[&str] = &[
     "",
 ];
 
-/// The head of these lines after the edits that `data` is read as, and what comes behind it.
+/// The head of these lines after the edits that `data` contains, and what follows it.
 pub fn head(lines: &[&str], data: &[u8]) -> Vec<u8> {
     let mut lines: Vec<Vec<u8>> = lines.iter().map(|line| [line.as_bytes(), b"\r\n"].concat()).collect();
-    let mut behind = Vec::new();
+    let mut rest = Vec::new();
     let mut bytes = Vec::new();
     let mut u = Unstructured::new(data);
     while let (false, Ok(edit)) = (u.is_empty(), Edit::arbitrary(&mut u)) {
@@ -71,7 +71,7 @@ pub fn head(lines: &[&str], data: &[u8]) -> Vec<u8> {
         match edit {
             Edit::Known(at, which) => {
                 let line = KNOWN[usize::from(which) % KNOWN.len()];
-                // The first line is replaced, since a head has one.
+                // The first line is replaced, because a head has only one.
                 let end = if line.contains("HTTP/1") { 1 } else { 0 };
                 let at = if end == 1 { 0 } else { place(at) };
                 let line = [line.as_bytes(), b"\r\n"].concat();
@@ -94,13 +94,13 @@ pub fn head(lines: &[&str], data: &[u8]) -> Vec<u8> {
                 let at = place(at);
                 lines[at].retain(|byte| *byte != b'\r');
             }
-            Edit::Behind(more) => behind.extend_from_slice(more),
+            Edit::Rest(more) => rest.extend_from_slice(more),
             Edit::Remove(_) | Edit::Repeat(_) | Edit::Swap(..) | Edit::BareLf(_) => {}
         }
     }
     bytes.extend(lines.concat());
     bytes.extend_from_slice(b"\r\n");
-    bytes.extend(behind);
+    bytes.extend(rest);
     bytes
 }
 

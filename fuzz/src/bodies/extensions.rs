@@ -1,4 +1,4 @@
-//! `Sec-WebSocket-Extensions`: accepted and understood just as a naive reader of the grammar does, and read again as it is
+//! `Sec-WebSocket-Extensions`: accepted and interpreted exactly as by a naive reader of the grammar, and read again as it is
 //! written.
 
 use websocket_proto::{
@@ -9,7 +9,7 @@ use websocket_proto::{
 /// Names and values in order, as owned text.
 type Element = (String, Vec<(String, Option<String>)>);
 
-/// The lines of the input are as many header fields.
+/// Each line of the input is a header field.
 pub fn run(data: &[u8]) {
     let lines: Vec<&[u8]> = data.split(|byte| *byte == b'\n').take(100).collect();
     let is_field_value = |line: &&[u8]| line.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~'));
@@ -66,7 +66,7 @@ enum Token {
     Mark(u8),
 }
 
-/// §9.1 on whole tokens: first they are told apart, then put together.
+/// §9.1 on whole tokens: first they are separated, then combined.
 fn reference(line: &[u8]) -> Option<Vec<Element>> {
     let tokens = tokens(line)?;
     let mut elements = Vec::new();

@@ -1,5 +1,5 @@
-//! Frame headers: as a naive decoder finds them, with the same verdict from the first byte on that allows one, and equal
-//! again when they are encoded.
+//! Frame headers: decoded like by a naive decoder, with the same verdict from the first byte on that allows one, and unchanged
+//! after encoding.
 
 use websocket_proto::frame::{FrameError, FrameHeader, MaskingKey, Opcode, Rsv};
 
@@ -12,7 +12,7 @@ pub fn run(data: &[u8]) {
         assert_eq!(encode(&header), &data[..len]);
     }
 
-    // The verdict is final, and there as early as any decoder could have it.
+    // The verdict is final, and given as early as any decoder could.
     let most = data.len().min(FrameHeader::MAX_LEN + 1);
     let mut verdict: Decoded = Ok(None);
     for n in 0..=most {
@@ -28,7 +28,7 @@ pub fn run(data: &[u8]) {
     any_header_round_trips(data);
 }
 
-/// A header made of these bytes is read as it was written, unless it breaks a rule of its own.
+/// A header made of these bytes is read as it was written, unless it violates a rule.
 fn any_header_round_trips(data: &[u8]) {
     let Some((&[bits, shift, masked], rest)) = data.split_first_chunk() else {
         return;

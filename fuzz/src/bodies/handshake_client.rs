@@ -1,5 +1,5 @@
-//! A client that receives any response: the cuts never show, what it takes keeps to all the rules by a naive look at it,
-//! and of a refusal it keeps no more than the limit.
+//! A client that receives any response: cuts never change the result, an accepted response satisfies all the rules by a naive
+//! check, and of a refusal at most the limit is stored.
 
 use websocket_proto::{
     Config,
@@ -72,7 +72,7 @@ pub fn run(data: &[u8]) {
     }
 }
 
-/// A response and the bytes behind it.
+/// A response and the bytes after it.
 type Connected = Result<(UpgradeResponse, Vec<u8>), HandshakeError>;
 
 fn connect(config: &Config, request: ClientRequest, late: bool, input: &[u8], mut cuts: Cuts) -> Connected {
@@ -111,7 +111,7 @@ fn describe(connected: &Connected) -> String {
     }
 }
 
-/// §4.1, by a naive look at the last of the heads.
+/// §4.1, by a naive check of the last of the heads.
 fn check(config: &Config, response: &UpgradeResponse, heads: &[u8]) {
     let last = heads.strip_suffix(b"\r\n\r\n").expect("an end");
     let before = last

@@ -1,5 +1,5 @@
-//! A server that receives any request: the cuts never show, every error knows its answer, and what is accepted keeps to
-//! all the rules by a naive look at it and is answered so that a client agrees.
+//! A server that receives any request: cuts never change the result, every error has an answer, and an accepted request satisfies
+//! all the rules by a naive check and gets an answer that a client accepts.
 
 use websocket_proto::{
     Config, DeflateConfig, Limits, Role,
@@ -84,7 +84,7 @@ fn compressing(config: Config) -> Config {
     config
 }
 
-/// A request and the bytes behind it.
+/// A request and the bytes after it.
 type Served = Result<(UpgradeRequest, Vec<u8>), HandshakeError>;
 
 fn serve(config: &Config, input: &[u8], mut cuts: Cuts) -> Served {
@@ -126,7 +126,7 @@ fn describe(served: &Served) -> String {
     }
 }
 
-/// The fields of a head that keeps to the grammar of RFC 9112, with names in lower case.
+/// The fields of a head that follows the grammar of RFC 9112, with lower-case names.
 pub fn fields(head: &[u8]) -> (String, Vec<(String, String)>) {
     let text: String = head.iter().copied().map(char::from).collect();
     let text = text.strip_suffix("\r\n\r\n").expect("an end");
@@ -157,7 +157,7 @@ pub fn all<'a>(fields: &'a [(String, String)], name: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// Whether a list has this element, without regard to case.
+/// Whether a list contains this element, case-insensitively.
 pub fn has(values: &[&str], wanted: &str) -> bool {
     values
         .iter()
@@ -165,7 +165,7 @@ pub fn has(values: &[&str], wanted: &str) -> bool {
         .any(|element| element.trim_matches([' ', '\t']).eq_ignore_ascii_case(wanted))
 }
 
-/// §4.2.1, by a naive look.
+/// §4.2.1, by a naive check.
 fn check_head(config: &Config, request: &UpgradeRequest, head: &[u8]) {
     assert!(head.len() <= config.limits.max_head_size);
     let (start, fields) = fields(head);
@@ -196,7 +196,7 @@ fn check_head(config: &Config, request: &UpgradeRequest, head: &[u8]) {
     assert_eq!(request.headers().len(), fields.len());
 }
 
-/// Each way to accept gives an answer that the client which sent this key and these offers takes.
+/// Each way to accept gives an answer that is accepted by the client that sent this key and these offers.
 fn check_answers(config: &Config, request: &UpgradeRequest) {
     let key = request.headers().get_bytes("sec-websocket-key").expect("a key");
     let nonce = decode_key(key);
@@ -213,13 +213,13 @@ fn check_answers(config: &Config, request: &UpgradeRequest) {
         let accepted = request.accept(accept).expect("what was offered can be accepted");
         let mut client = ClientHandshake::new(client, nonce, &Config::new()).expect("a valid request");
         if !client.request().windows(24).any(|part| part == key) {
-            // A key whose unused bits are set is as good as another, but no client of this crate sends one.
+            // A key whose unused bits are set is valid, but no client of this crate sends one.
             continue;
         }
         let response = client
             .receive(accepted.response())
             .expect("a valid response")
-            .expect("a whole one");
+            .expect("a whole response");
         assert_eq!(response.subprotocol(), subprotocol);
         let negotiated = accepted.into_negotiated();
         assert_eq!(
@@ -250,7 +250,7 @@ fn has_deflate(_: &Config) -> bool {
     false
 }
 
-/// The nonce in a key that is valid.
+/// The nonce in a valid key.
 fn decode_key(key: &[u8]) -> [u8; 16] {
     let digit = |byte: u8| match byte {
         b'A'..=b'Z' => byte - b'A',

@@ -1,5 +1,5 @@
-//! Decompression: equal to what another inflater makes of the same data, bounded by the limits to the byte, and the same
-//! under all cuts.
+//! Decompression: equal to the result of another inflater for the same data, bounded exactly by the limits, and the
+//! same under all cuts.
 
 use websocket_proto::{ContextTakeover, DeflateParams, Limits, ProtocolError, Role};
 
@@ -31,7 +31,7 @@ pub fn run(data: &[u8]) {
     }
     let mut rng = Rng::new(seed.into());
     let (compress, change) = (how & 1 == 1, how & 3 == 3);
-    // A compressor that is not the one under test uses the largest window only.
+    // The independent compressor only uses the largest window.
     let params = match setup.deflate.unwrap_or_default() {
         params if compress => params.server_max_window_bits(15).client_max_window_bits(15),
         params => params,
@@ -42,7 +42,7 @@ pub fn run(data: &[u8]) {
     let mut compressor = flate2::Compress::new(flate2::Compression::new(u32::from(seed % 10)), false);
     let (mut plain, mut payloads, mut bytes) = (Vec::new(), Vec::new(), Vec::new());
     for part in rest.chunks(1 + rest.len() / (1 + usize::from(how >> 2 & 3))) {
-        // Few bytes that become many.
+        // A few bytes that become many.
         let part = if compress {
             part.repeat(1 + usize::from(seed & 1) * rng.below(40))
         } else {
@@ -86,7 +86,7 @@ pub fn run(data: &[u8]) {
     };
     assert_eq!(
         whole.error, expected_error,
-        "only a message that does not come may fail"
+        "only a message that never arrives may fail"
     );
     if compress && !change {
         check_valid(&whole.events, whole.error, &plain, &payloads, limit);
@@ -100,7 +100,7 @@ fn sender_takeover(receiver: Role, params: DeflateParams) -> ContextTakeover {
     }
 }
 
-/// Compresses a whole message, less its tail.
+/// Compresses a whole message, without its tail.
 fn message(compressor: &mut flate2::Compress, plain: &[u8], takeover: ContextTakeover) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(plain.len() + plain.len() / 8 + 100);
     compressor
@@ -114,7 +114,7 @@ fn message(compressor: &mut flate2::Compress, plain: &[u8], takeover: ContextTak
     bytes
 }
 
-/// What was accepted is what others make of it.
+/// What was accepted equals the result of other inflaters.
 fn check_messages(events: &[Got], payloads: &[Vec<u8>], takeover: ContextTakeover, limit: usize) {
     let mut reference = Inflater::default();
     for (i, (event, payload)) in events.iter().zip(payloads).enumerate() {
@@ -132,12 +132,12 @@ fn check_messages(events: &[Got], payloads: &[Vec<u8>], takeover: ContextTakeove
     }
 }
 
-/// A message as the inflater of the tests reads it.
+/// A message as the tests' inflater reads it.
 fn by_reference(reference: &mut Inflater, payload: &[u8]) -> Option<Vec<u8>> {
     let start = reference.output.len();
     reference.message(payload).or_else(|| {
-        // §7.2.3.4 has a sender put an empty block behind a final one, without which the tail belongs to nothing. This
-        // crate takes a message that ends there for whole.
+        // §7.2.3.4 requires a sender to append an empty block after a final one; without it the tail belongs to no block. This
+        // crate treats a message that ends there as complete.
         reference.output.truncate(start);
         reference.message(&[payload, &[0]].concat())
     })
@@ -155,7 +155,7 @@ fn by_flate2(payload: &[u8], len: usize) -> Option<Vec<u8>> {
     (all && status != flate2::Status::StreamEnd).then_some(plain)
 }
 
-/// What a compressor made comes out as it went in, up to the first message that is too big.
+/// A compressor's output decompresses to its input, up to the first message that is too large.
 fn check_valid(events: &[Got], error: Option<ProtocolError>, plain: &[Vec<u8>], payloads: &[Vec<u8>], limit: usize) {
     let fits = |(plain, payload): &(&Vec<u8>, &Vec<u8>)| plain.len() <= limit && payload.len() <= limit;
     let expected: Vec<Got> = plain

@@ -1,10 +1,10 @@
-//! The bodies of the fuzz targets: each takes any bytes, and panics if something does not hold.
+//! The bodies of the fuzz targets: each takes any bytes, and panics if a property does not hold.
 //!
 //! They are compiled twice: for the fuzzer, and by `tests/repository/corpus.rs`, which replays the
 //! committed corpora as ordinary tests.
 #![allow(unreachable_pub, reason = "these modules are part of a test, too")]
 #![allow(clippy::cast_possible_truncation, reason = "lengths of a test")]
-#![allow(clippy::unwrap_used, reason = "a panic is how a finding shows")]
+#![allow(clippy::unwrap_used, reason = "a panic reports a finding")]
 
 #[path = "../../../tests/core/raw.rs"]
 #[allow(dead_code, reason = "shared with tests that use more of it")]
@@ -49,7 +49,7 @@ use std::{
     path::Path,
 };
 
-/// Runs a body on every file of its corpus, and on no input at all. The file that fails is named.
+/// Runs a body on every file of its corpus, and on an empty input. The failing file is named.
 pub fn replay(target: &str, body: fn(&[u8])) {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().find_map(|folder| {
         let corpus = folder.join("fuzz/corpus").join(target);

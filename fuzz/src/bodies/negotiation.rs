@@ -1,5 +1,5 @@
-//! The negotiation of permessage-deflate, by the rules of RFC 7692 §7.1 as they stand there: the first offer that can be
-//! honoured is, each answer is one to its offer, and a client takes just the answers that it can keep to.
+//! The negotiation of permessage-deflate, by the rules of RFC 7692 §7.1: the first acceptable offer is accepted, each answer fits
+//! its offer, and a client accepts exactly the answers that it can follow.
 
 use std::collections::BTreeMap;
 
@@ -70,9 +70,9 @@ pub fn run(data: &[u8]) {
     };
     let (client, server) = (plan.client.config(), plan.server.config());
 
-    // Two ends of this crate understand each other: a server of it can always honour the first offer.
+    // Two ends of this crate understand each other: the server can always accept the first offer.
     let own = client.offers();
-    let (params, answer) = server.answer(own.clone()).expect("our own offer can be honoured");
+    let (params, answer) = server.answer(own.clone()).expect("our own offer is acceptable");
     assert_eq!(client.check_answer(&answer), Ok(params), "{answer} to {own:?}");
     check_accepted(&server, &own[0], params, &answer);
 
@@ -84,7 +84,7 @@ pub fn run(data: &[u8]) {
     for offer in &offers {
         assert_eq!(DeflateOffer::parse(offer).is_ok(), read(offer).is_some(), "{offer}");
     }
-    // §7.1.2.1: a window of 8 bits for the server cannot be had.
+    // §7.1.2.1: a server window of 8 bits is not available.
     let honoured = offers.iter().find(|offer| {
         offer.name() == DeflateOffer::NAME
             && read(offer).is_some_and(|params| params.get(SERVER_BITS) != Some(&Some(8)))
@@ -119,7 +119,7 @@ fn extension(name: &'static str, params: &[Param<'_>]) -> Extension<'static> {
         })
 }
 
-/// The parameters by name, with the bits as numbers; `None` if a rule is broken.
+/// The parameters by name, with the bits as numbers; `None` if a rule is violated.
 fn read<'a>(extension: &'a Extension<'_>) -> Option<BTreeMap<&'a str, Option<u8>>> {
     let mut params = BTreeMap::new();
     for param in extension.params() {
@@ -135,7 +135,7 @@ fn read<'a>(extension: &'a Extension<'_>) -> Option<BTreeMap<&'a str, Option<u8>
     Some(params)
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 fn meaning(params: &BTreeMap<&str, Option<u8>>) -> Option<DeflateParams> {
     let takeover = |name| {
         if params.contains_key(name) {
@@ -154,7 +154,7 @@ fn meaning(params: &BTreeMap<&str, Option<u8>>) -> Option<DeflateParams> {
     )
 }
 
-/// §7.1: the answer is one that the offer allows, says what was agreed on, and stays within the settings.
+/// §7.1: the answer fits the offer, states what was negotiated, and stays within the settings.
 fn check_accepted(server: &DeflateConfig, offer: &Extension<'_>, agreed: DeflateParams, answer: &Extension<'_>) {
     let (offered, answered) = (
         read(offer).expect("a valid offer"),
@@ -162,23 +162,23 @@ fn check_accepted(server: &DeflateConfig, offer: &Extension<'_>, agreed: Deflate
     );
     assert_eq!(answer.name(), DeflateOffer::NAME);
     assert_eq!(meaning(&answered), Some(agreed), "{answer}");
-    // §7.1.1.1, §7.1.2.1: what is demanded is confirmed.
+    // §7.1.1.1, §7.1.2.1: requirements are confirmed.
     assert!(!offered.contains_key(SERVER_NO_TAKEOVER) || answered.contains_key(SERVER_NO_TAKEOVER));
     if let Some(most) = offered.get(SERVER_BITS) {
         assert!(answered.get(SERVER_BITS).is_some_and(|bits| bits <= most));
     }
-    // §7.1.2.2: a window of the client is chosen only if it offers that, and within what it says.
+    // §7.1.2.2: a client window is chosen only if the client offers that, and within its limit.
     if let Some(bits) = answered.get(CLIENT_BITS) {
         let most = offered.get(CLIENT_BITS).expect("only if it was offered");
         assert!(most.is_none_or(|most| *bits <= Some(most)));
     }
-    // The settings, whose numbers count as the nearest that are allowed.
+    // The settings, whose numbers are replaced by the nearest valid ones.
     let bits = |bits: u8| bits.clamp(9, 15);
     if offered.contains_key(SERVER_BITS) {
         assert!(agreed.server_max_window_bits <= bits(server.server_max_window_bits));
         assert!(agreed.server_max_window_bits >= 9);
     } else {
-        // The server uses a smaller one without saying so.
+        // The server uses a smaller one without stating it.
         assert_eq!(agreed.server_max_window_bits, 15);
     }
     let allows = |takeover| takeover == ContextTakeover::Allow;
@@ -189,7 +189,7 @@ fn check_accepted(server: &DeflateConfig, offer: &Extension<'_>, agreed: Deflate
     }
 }
 
-/// What a client agrees to: §7.1, and what its policy says.
+/// What a client accepts: §7.1, and its policy.
 fn kept(client: &DeflateConfig, answer: &Extension<'_>) -> Option<DeflateParams> {
     let params = read(answer)?;
     let agreed = meaning(&params)?;
@@ -209,7 +209,7 @@ fn kept(client: &DeflateConfig, answer: &Extension<'_>) -> Option<DeflateParams>
             // Without takeover, the window does not matter.
             keeps_client && ((keeps_window && keeps_takeover) || (is_limited && no_takeover))
         }
-        // The last offer asks nothing of the server, and lets it choose any window for the client.
+        // The last offer requests nothing of the server, and lets it choose any window for the client.
         _ => true,
     };
     is_kept.then_some(agreed)

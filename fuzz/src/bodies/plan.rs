@@ -1,4 +1,4 @@
-//! Streams of frames that are mostly as they should be, for what random bytes never reach.
+//! Streams of frames that are mostly valid, for cases that random bytes never reach.
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use websocket_proto::{ContextTakeover, DeflateParams, Role};
@@ -7,7 +7,7 @@ use super::wire::{self, BINARY, CLOSE, CONTINUATION, FIN, PING, PONG, TEXT};
 
 const RSV1: u8 = 0x40;
 
-/// Bytes that a stream has at most, so that runs byte by byte stay short.
+/// The most bytes of a stream, so that byte-by-byte runs stay short.
 const MAX_LEN: usize = 100_000;
 
 #[derive(Clone, Copy, Debug, Arbitrary)]
@@ -30,7 +30,7 @@ enum Payload<'a> {
     Edge(u8),
 }
 
-/// What is done to a frame that was right.
+/// A change to a valid frame.
 #[derive(Clone, Debug, Arbitrary)]
 enum Flaw {
     FlipHeaderBit(u8),
@@ -44,7 +44,7 @@ enum Flaw {
     Twice,
 }
 
-/// The bytes that a peer of `role` receives, by the plan that `data` is read as.
+/// The bytes that a peer of `role` sends to this endpoint, following the plan in `data`.
 pub fn bytes(role: Role, deflate: Option<DeflateParams>, data: &[u8]) -> Vec<u8> {
     let mut u = Unstructured::new(data);
     let mut sender = Sender {
@@ -73,7 +73,7 @@ struct Sender {
     deflate: Option<(ContextTakeover, flate2::Compress)>,
     /// Whether a message is open, and compressed.
     open: Option<bool>,
-    /// The end of the last fragment, which goes out with the next one.
+    /// The end of the last fragment, which is sent with the next one.
     held: Vec<u8>,
     bytes: Vec<u8>,
 }
@@ -82,7 +82,7 @@ impl Sender {
     fn frame(&mut self, u: &mut Unstructured<'_>) -> Result<()> {
         let mut kind = Kind::arbitrary(u)?;
         let data = payload(u)?;
-        // What is open goes on, mostly.
+        // An open message is mostly continued.
         if matches!(kind, Kind::Text | Kind::Binary | Kind::Compressed { .. })
             && self.open.is_some()
             && !u.ratio(1, 12)?
@@ -139,7 +139,7 @@ impl Sender {
         (if last { FIN } else { 0 } | rsv | opcode, data)
     }
 
-    /// Compresses a part of a message, or the end of it, less its tail.
+    /// Compresses part of a message, or its end, without its tail.
     fn compress(&mut self, data: &[u8], last: bool) -> Vec<u8> {
         let Some((takeover, deflate)) = &mut self.deflate else {
             return data.to_vec();

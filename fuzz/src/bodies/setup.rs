@@ -1,5 +1,5 @@
-//! The settings that targets which take raw bytes read from the beginning of their input: few bytes at fixed places, so
-//! that seeds are easy to write and mutations stay small.
+//! The settings that targets with raw input read from its beginning: a few bytes at fixed positions, so that seeds are easy to
+//! write and mutations stay small.
 
 use websocket_proto::{
     Config, ContextTakeover, DeflateParams, Delivery, Limits, Negotiated, PingPolicy, Role, frame::Rsv,
@@ -10,7 +10,7 @@ use super::{
     rng::Rng,
 };
 
-/// Who receives, how it is delivered, and how the bytes arrive.
+/// The receiving role, the kind of delivery, and how the bytes arrive.
 ///
 /// ```text
 ///   byte 0   1: client, 2: pieces are delivered, 4: Pings are left to the application, 8: the rest is a plan of frames,
@@ -56,7 +56,7 @@ impl Setup {
         let setup = Self {
             role: if is(1) { Role::Client } else { Role::Server },
             config,
-            // Without the codec, a connection knows nothing of compression.
+            // Without the codec, a connection does not support compression.
             deflate: (is(16) && cfg!(feature = "deflate")).then_some(params),
             claimed: Rsv::from_bits(if is(128) { 7 } else { 0 }),
             is_plan: is(8),
@@ -70,7 +70,7 @@ impl Setup {
         Some((setup, rest))
     }
 
-    /// What the opening handshake settled.
+    /// The result of the opening handshake.
     pub fn negotiated(&self) -> Negotiated {
         let negotiated = Negotiated::new(self.role).with_reserved_bits(self.claimed);
         #[cfg(feature = "deflate")]

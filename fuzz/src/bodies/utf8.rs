@@ -1,5 +1,5 @@
-//! UTF-8: text is accepted just if `core::str` accepts it, however it is framed, cut and delivered, and refused by the
-//! first byte that no continuation can save.
+//! UTF-8: text is accepted exactly if `core::str` accepts it, however it is framed, cut and delivered, and refused at the first
+//! byte that no continuation can make valid.
 
 use websocket_proto::{Connection, ProtocolError};
 
@@ -17,7 +17,7 @@ pub fn run(data: &[u8]) {
     let Some((&frames, text)) = rest.split_first() else {
         return;
     };
-    // Only what text is, is asked here.
+    // Only the validity of text is tested here.
     setup.config.limits = websocket_proto::Limits::new();
     let expected = core::str::from_utf8(text);
 
@@ -40,7 +40,7 @@ pub fn run(data: &[u8]) {
     fails_fast(&setup, text);
 }
 
-/// Byte by byte, in one frame that goes on behind the text.
+/// Byte by byte, in one frame that continues after the text.
 fn fails_fast(setup: &Setup, text: &[u8]) {
     let from = setup.role.peer();
     let endless = [text, &[b'x'; 300]].concat();
@@ -53,7 +53,7 @@ fn fails_fast(setup: &Setup, text: &[u8]) {
         connection.receive(&payload[i..=i]);
         let failed = take_events(&mut connection, &mut Vec::new()).is_err();
         let hopeless = core::str::from_utf8(&text[..=i]).is_err_and(|error| error.error_len().is_some());
-        assert_eq!(failed, hopeless, "behind byte {i} of {text:x?}");
+        assert_eq!(failed, hopeless, "after byte {i} of {text:x?}");
         if failed {
             return;
         }

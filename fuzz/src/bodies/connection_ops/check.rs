@@ -1,4 +1,4 @@
-//! What one end wrote and got, held against what the other one did.
+//! Compares what one end wrote and received with what the other one did.
 
 use websocket_proto::{Message, MessageKind};
 
@@ -8,7 +8,7 @@ use crate::bodies::{
     wire::{self, CLOSE, PING, PONG},
 };
 
-/// One Close at most: that of the application, or one that answers the peer's.
+/// At most one Close: the application's, or the answer to the peer's.
 pub(super) fn check_close(end: &End, frames: &[wire::Sent]) {
     let closes: Vec<_> = frames.iter().filter(|frame| frame.opcode() == CLOSE).collect();
     assert!(closes.len() <= 1);
@@ -23,7 +23,7 @@ pub(super) fn check_close(end: &End, frames: &[wire::Sent]) {
     assert_eq!(frame.payload, expected, "{:?}", end.role);
 }
 
-/// What `end` got are the messages that `peer` sent, from the first on; all of them, if the peer's Close came.
+/// `end` received the messages that `peer` sent, from the first on; all of them, if the peer's Close arrived.
 pub(super) fn check_messages(end: &End, peer: &End) {
     let is_data = |event: &Got| matches!(event, Got::Text(_) | Got::Binary(_));
     let got: Vec<Got> = joined(&end.events).into_iter().filter(is_data).collect();
@@ -41,7 +41,7 @@ pub(super) fn check_messages(end: &End, peer: &End) {
             end.role
         );
     }
-    // A message that is not whole: what came of it is the beginning of it.
+    // An incomplete message: its delivered part is a beginning of it.
     let is_open = |event: &&Got| !matches!(event, Got::Piece(_, _, true));
     let mut begun: Vec<&Got> = end.events.iter().rev().take_while(is_open).collect();
     begun.reverse();
@@ -57,7 +57,7 @@ pub(super) fn check_messages(end: &End, peer: &End) {
     assert!(next.starts_with(&bytes), "{:?} got a piece that was not sent", end.role);
 }
 
-/// The Pings and Pongs that `end` got were sent, in this order.
+/// The Pings and Pongs that `end` received were sent, in this order.
 pub(super) fn check_pings(end: &End, peer: &End) {
     let (sent, _) = wire::parse(&peer.written);
     let sent = |opcode| {
@@ -82,7 +82,7 @@ pub(super) fn check_pings(end: &End, peer: &End) {
     }
 }
 
-/// The Pongs that `end` wrote are those of its application and those that answer Pings, both in order.
+/// The Pongs that `end` wrote are its application's and the answers to Pings, both in order.
 pub(super) fn check_pongs(end: &End, peer: &End, frames: &[wire::Sent]) {
     let (asked, _) = wire::parse(&peer.written);
     let asked: Vec<&Vec<u8>> = asked
@@ -98,11 +98,11 @@ pub(super) fn check_pongs(end: &End, peer: &End, frames: &[wire::Sent]) {
         assert!(pongs.zip(&end.pongs).all(|(one, other)| one == other), "{:?}", end.role);
         return;
     }
-    // Which is whose cannot be told if they are equal, so each is looked for in both.
+    // Equal ones cannot be attributed, so each is looked for in both.
     let mut pool: Vec<&Vec<u8>> = end.pongs.iter().chain(asked).collect();
     for frame in frames.iter().filter(|frame| frame.opcode() == PONG) {
         let at = pool.iter().position(|pong| **pong == frame.payload);
-        let at = at.unwrap_or_else(|| panic!("{:?}: {frame:?} was not asked for", end.role));
+        let at = at.unwrap_or_else(|| panic!("{:?}: {frame:?} was not requested", end.role));
         pool.remove(at);
     }
 }

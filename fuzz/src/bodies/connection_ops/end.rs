@@ -1,4 +1,4 @@
-//! One end of the conversation, and what its calls may answer.
+//! One end of the conversation, and the permitted results of its calls.
 
 use std::collections::VecDeque;
 
@@ -10,7 +10,7 @@ use websocket_proto::{
 use super::{Data, prepared};
 use crate::bodies::raw::{Got, take_events, take_output};
 
-/// One end, what it did, and its half of the transport.
+/// One end, its record, and its half of the transport.
 pub(super) struct End {
     pub(super) role: Role,
     pub(super) connection: Connection,
@@ -21,12 +21,12 @@ pub(super) struct End {
     pub(super) sent: Vec<Got>,
     /// The message that is being sent in fragments.
     pub(super) open: Option<Got>,
-    /// Pings and Pongs of the application that were accepted.
+    /// The application's Pings and Pongs that were accepted.
     pub(super) pings: Vec<Vec<u8>>,
     pub(super) pongs: Vec<Vec<u8>>,
     pub(super) close: Option<(u16, String)>,
     pub(super) written: Vec<u8>,
-    /// What was written and has not arrived at the peer.
+    /// Written bytes that have not arrived at the peer.
     pub(super) under_way: VecDeque<u8>,
     /// The write side is shut down, or the transport was given up.
     pub(super) shut: bool,
@@ -66,13 +66,13 @@ impl End {
         let result = take_events(&mut self.connection, &mut self.events);
         if let Some(error) = self.error {
             assert_eq!(result, Err(error), "a terminal error repeats");
-            assert_eq!(self.events.len(), before, "no event behind a terminal error");
+            assert_eq!(self.events.len(), before, "no event after a terminal error");
         }
         self.error = result.err();
         let close = self.events.iter().position(|event| matches!(event, Got::Close(_)));
         assert!(
             close.is_none_or(|at| at + 1 == self.events.len()),
-            "an event behind the Close"
+            "an event after the Close"
         );
     }
 
@@ -95,7 +95,7 @@ impl End {
             }
             Err(error) => {
                 let (refused, back) = (error.without_unsent(), error.into_unsent());
-                assert_eq!(back, Some(outgoing), "what is refused is handed back");
+                assert_eq!(back, Some(outgoing), "a refused message is handed back");
                 match refused {
                     SendError::MessageOpen(()) => assert!(was_open && self.open.is_some()),
                     SendError::Closing(()) => assert!(!was_open),
@@ -136,7 +136,7 @@ impl End {
                     (None, piece) => piece,
                     (Some(Got::Text(whole)), Got::Text(piece)) => Got::Text(whole + &piece),
                     (Some(Got::Binary(whole)), Got::Binary(piece)) => Got::Binary([whole, piece].concat()),
-                    (open, piece) => panic!("{piece:?} inside of {open:?}"),
+                    (open, piece) => panic!("{piece:?} inside {open:?}"),
                 };
                 if last {
                     self.sent.push(whole);
