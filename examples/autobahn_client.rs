@@ -1,4 +1,4 @@
-//! The client side of the Autobahn test suite: runs all cases of a fuzzing server, and echoes what that sends.
+//! The client side of the Autobahn test suite: runs all cases of a fuzzing server, and echoes the messages.
 
 #[path = "support/program.rs"]
 mod program;
@@ -48,7 +48,7 @@ fn run(options: &Options) -> Result<(), Box<dyn std::error::Error>> {
     })?;
     for case in 1..=count.parse()? {
         let case: u32 = case;
-        // Many cases end with a fault of the server's, which is what they test.
+        // Many cases end with a fault of the server, which is what they test.
         if let Err(error) = shell.run(
             &format!("{url}/runCase?case={case}&agent={agent}"),
             &config,
@@ -66,7 +66,7 @@ impl Options {
         let limits = Limits::new().max_frame_size(64 << 20).max_message_size(64 << 20);
         let config = Config::new().limits(limits);
         #[cfg(feature = "deflate")]
-        // The suite grants a larger window than was asked for, which is a fault, so the largest is asked for.
+        // The suite grants a larger window than requested, which is an error, so the largest window is requested.
         let config = config.deflate(self.deflate.then(|| {
             websocket_proto::DeflateConfig::context_takeover()
                 .server_max_window_bits(15)
@@ -77,7 +77,7 @@ impl Options {
 }
 
 impl Shell {
-    /// Echoes until the server closes the connection, and shows what it sends as text.
+    /// Echoes until the server closes the connection, and returns what it sent as text.
     fn run(self, url: &str, config: &Config, show: &mut dyn FnMut(&str)) -> Result<(), Error> {
         let request: ClientRequest = url.parse()?;
         let options = ConnectOptions::new().config(config);

@@ -68,7 +68,7 @@ async fn run(options: &Options) -> std::io::Result<()> {
         .route("/", get(async || Html(PAGE)))
         .route("/ws", any(echo))
         .with_state(state);
-    // Frames are written at once, and should leave at once.
+    // Frames are written at once, and should be sent at once.
     let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
     let mut guard = shutdown.guard();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move { guard.requested().await });
@@ -77,7 +77,7 @@ async fn run(options: &Options) -> std::io::Result<()> {
         _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
     }
-    // Waits for the connections, since each holds a guard. Whoever has not closed by then is dropped with the runtime.
+    // Waits for the connections, because each holds a guard. Connections that are still open then are dropped with the runtime.
     let _ = shutdown.finish(Duration::from_secs(6)).await;
     Ok(())
 }

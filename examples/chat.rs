@@ -1,10 +1,10 @@
-//! Chat rooms, with a web page for them at `/` and the rooms below `/rooms/` on the same port.
+//! Chat rooms, with a web page at `/` and the rooms below `/rooms/` on the same port.
 //!
-//! Messages are text. The first line of a message from the server is who says it, and is empty for what the server itself has
-//! to say; the rest is what is said. The first message of a client is its name, and each further one is said in the room.
+//! Messages are text. The first line of a message from the server names the speaker, and is empty for the server's own messages;
+//! the rest is the text. The first message of a client is its name, and each further one is sent to the room.
 //!
-//! What is said is compressed once, and goes to all connections of the room without being copied. A client that reads too
-//! slowly is disconnected (1013), and may come back.
+//! A message is compressed once, and sent to all connections of the room without a copy. A client that reads too slowly is
+//! disconnected (1013), and may reconnect.
 
 #[path = "support/listen.rs"]
 mod listen;
@@ -42,25 +42,25 @@ use websocket_proto::{
     tokio::{Broadcast, Shutdown, ShutdownGuard, Subscription, SubscriptionEnd, WebSocket, WhenSlow},
 };
 
-/// Messages that may wait for a client, beyond what its connection has queued.
+/// Messages that may be queued for a client, in addition to those that its connection has queued.
 const BACKLOG: usize = 64;
 
-/// What a client's connection queues at most. A client that reads nothing is noticed when this and the backlog are full.
+/// The most that a client's connection queues. A client that reads nothing is noticed when this and the backlog are full.
 const HIGH_WATER: usize = 64 << 10;
 
-/// Characters of a name, or of that of a room.
+/// Most characters of a name, or of the name of a room.
 const MAX_NAME: usize = 32;
 
 const PAGE: &str = include_str!("support/chat.html");
 
-/// The page is all that it needs, but for the connection to this server.
+/// The page only needs itself and the connection to this server.
 const PAGE_POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'; base-uri 'none'";
 
 type Body = Full<Bytes>;
 type Socket = WebSocket<TokioIo<hyper::upgrade::Upgraded>>;
 
-/// Lets people talk to each other in rooms.
+/// Lets people chat in rooms.
 #[derive(Parser)]
 struct Options {
     /// Address to listen on; with port 0 the system picks one
@@ -123,7 +123,7 @@ impl Chat {
         }
     }
 
-    /// A room exists while somebody is in it.
+    /// A room exists while it has members.
     fn join(self: &Arc<Self>, room: &str) -> Member {
         let mut rooms = self.rooms();
         let broadcast = rooms.entry(room.to_owned()).or_default().clone();
@@ -140,9 +140,9 @@ impl Chat {
     }
 }
 
-/// Somebody's place in a room, which is left when it is dropped.
+/// A member of a room, which leaves the room when it is dropped.
 struct Member {
-    /// There until the end.
+    /// Always present until the drop.
     subscription: Option<Subscription>,
     broadcast: Broadcast,
     room: String,
@@ -152,7 +152,7 @@ struct Member {
 impl Member {
     async fn say(&self, who: &str, what: &str) {
         let message = PreparedMessage::text(format!("{who}\n{what}")).deflated(self.chat.deflate);
-        // Nobody in the room is waited for.
+        // No member of the room is waited for.
         self.broadcast.send(&message).await;
     }
 
@@ -196,7 +196,7 @@ async fn serve(chat: Arc<Chat>, stream: TcpStream, mut guard: ShutdownGuard) {
     }
 }
 
-/// Answers a request, and lets the client into a room if it asks for one.
+/// Answers a request, and opens a connection to a room if requested.
 fn answer(chat: &Arc<Chat>, mut request: Request<Incoming>) -> Response<Body> {
     let Some(room) = request.uri().path().strip_prefix("/rooms/") else {
         return page(&request);
@@ -210,7 +210,7 @@ fn answer(chat: &Arc<Chat>, mut request: Request<Incoming>) -> Response<Body> {
         let rejection = Rejection::new(404).body("Rooms are named with a-z, 0-9 and -.\n");
         return rejection.response_http(request.version());
     }
-    // Other web sites must not speak with the browsers of this one's users.
+    // Other web sites must not open connections in the name of this site's users.
     if upgrade_request.check_origin(&OriginPolicy::same_origin()).is_err() {
         return Rejection::new(403).response_http(request.version());
     }
@@ -233,7 +233,7 @@ fn is_room(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.chars().all(is_allowed)
 }
 
-/// From the upgrade of a connection to its end.
+/// Serves a connection from the upgrade to its end.
 async fn visit(
     chat: &Arc<Chat>,
     room: &str,
@@ -253,10 +253,13 @@ async fn visit(
     };
     let mut member = chat.join(room);
     member
-        .say("", &format!("{name} has come ({} here)", member.broadcast.receivers()))
+        .say(
+            "",
+            &format!("{name} has joined ({} here)", member.broadcast.receivers()),
+        )
         .await;
     let talked = talk(&mut websocket, &mut member, &name, &mut guard).await;
-    // Those who are left are told, however it ended.
+    // The remaining members are informed, however it ended.
     member.subscription = None;
     member
         .say("", &format!("{name} has left ({} here)", member.broadcast.receivers()))
@@ -264,7 +267,7 @@ async fn visit(
     websocket.close(talked?).await
 }
 
-/// What a client calls itself, in one line and without what would change the look of others' lines.
+/// A client's name, in one line and without characters that would affect how other lines are displayed.
 fn name_of(text: &str) -> Option<String> {
     let name: String = text.chars().filter(|c| !c.is_control()).take(MAX_NAME).collect();
     let name = name.trim();
@@ -288,7 +291,7 @@ async fn talk(
                 None => return Ok(CloseCode::NORMAL),
             },
             next = member.recv() => match next {
-                // It is written with the next turn of the loop.
+                // It is written in the next turn of the loop.
                 Ok(message) => {
                     let Some(subscription) = &mut member.subscription else { continue };
                     match subscription.unless_too_slow(websocket.feed(&message)).await {

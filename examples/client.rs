@@ -1,4 +1,4 @@
-//! An interactive client: sends the lines of standard input, prints the messages that it receives.
+//! An interactive client: sends the lines of standard input, and prints the messages that it receives.
 
 #[path = "support/insecure.rs"]
 mod insecure;
@@ -28,7 +28,7 @@ use websocket_proto::{
     tokio::{Connector, MaybeTls, RecvHalf, SendHalf, WebSocket, open_stream},
 };
 
-/// Talks to a WebSocket server: sends each line of standard input as a text message, prints what it receives.
+/// Talks to a WebSocket server: sends each line of standard input as a text message, and prints the messages it receives.
 #[derive(Parser)]
 struct Options {
     /// Additional header field of the request
@@ -43,29 +43,29 @@ struct Options {
     #[arg(long)]
     origin: Option<String>,
 
-    /// Proxy to connect through, such as http://user:password@localhost:3128 or socks5h://localhost; by default the one
-    /// of the variables http_proxy, https_proxy, all_proxy and no_proxy
+    /// Proxy to connect through, such as http://user:password@localhost:3128 or socks5h://localhost; by default that of the
+    /// variables http_proxy, https_proxy, all_proxy and no_proxy
     #[arg(long, value_name = "URL")]
     proxy: Option<Proxy>,
 
-    /// Connect to this Unix socket, whatever host and port the URL has
+    /// Connect to this Unix socket, whatever the host and port of the URL are
     #[cfg(unix)]
     #[arg(long, value_name = "PATH")]
     unix_socket: Option<PathBuf>,
 
-    /// Trust the authorities in this PEM file as well
+    /// Also trust the certificate authorities in this PEM file
     #[arg(long, value_name = "FILE")]
     cacert: Option<PathBuf>,
 
-    /// Accept any certificate. Anyone on the way can read and change everything then
+    /// Accept any certificate. Attackers on the network can then read and change everything
     #[arg(long, conflicts_with = "cacert")]
     insecure: bool,
 
-    /// Ping a server that was silent for so long, and end when it does not answer for as long again
+    /// Ping the server after this many seconds of silence, and end if it does not answer within the same time
     #[arg(long, value_name = "SECONDS", value_parser = parse_seconds)]
     ping: Option<Duration>,
 
-    /// Answer every message with itself until the connection ends, instead of reading standard input
+    /// Echo every message until the connection ends, instead of reading standard input
     #[arg(long)]
     echo: bool,
 
@@ -83,11 +83,11 @@ struct Options {
     #[arg(long, value_name = "BYTES", default_value_t = 64 << 20)]
     max_message_size: u64,
 
-    /// Say on standard error how long it took to connect, to open the connection, and until each line was answered
+    /// Report on standard error how long it took to connect, to open the connection, and to get an answer to each line
     #[arg(long)]
     timing: bool,
 
-    /// Say on standard error what was negotiated, how fast pings were answered and how the connection ended
+    /// Report on standard error what was negotiated, how fast pings were answered, and how the connection ended
     #[arg(short, long)]
     verbose: bool,
 
@@ -133,7 +133,7 @@ async fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     let (send, recv) = websocket.split();
     let sender = tokio::spawn(send_lines(send, Arc::clone(&sent)));
     print_messages(options, recv, &sent).await?;
-    // It may still wait for a line, or have ended the connection because it cannot read any.
+    // The thread may still wait for a line, or may have ended the connection because it cannot read one.
     if sender.is_finished() {
         sender.await??;
     }
@@ -155,7 +155,7 @@ async fn open(options: &Options) -> Result<WebSocket<MaybeTls>, Box<dyn Error>> 
         None => connecting,
     };
 
-    // `connect_with` would do all of it. These are its steps, between which the time is taken.
+    // `connect_with` would do all of this. These are its steps, which are timed separately.
     let began = Instant::now();
     let uri = request.uri().clone();
     let mut connector = Connector::over(open_stream(&uri, &connecting), request, &config).await?;
@@ -204,7 +204,7 @@ fn config(options: &Options) -> Config {
 
 fn tls(options: &Options) -> Result<TlsConfig, Box<dyn Error>> {
     if options.insecure {
-        return Ok(insecure::trust_anybody()?.into());
+        return Ok(insecure::trust_every_server()?.into());
     }
     let mut tls = TlsConfig::new();
     if let Some(path) = &options.cacert {
@@ -213,7 +213,7 @@ fn tls(options: &Options) -> Result<TlsConfig, Box<dyn Error>> {
             .and_then(Iterator::collect)
             .map_err(unusable)?;
         if certificates.is_empty() {
-            return Err(format!("{}: there is no certificate in PEM form in it", path.display()).into());
+            return Err(format!("{}: the file contains no certificate in PEM format", path.display()).into());
         }
         for certificate in certificates {
             tls = tls.add_root(certificate);
@@ -222,7 +222,7 @@ fn tls(options: &Options) -> Result<TlsConfig, Box<dyn Error>> {
     Ok(tls)
 }
 
-/// When the lines were sent that are not answered yet.
+/// The times at which the unanswered lines were sent.
 type Sent = Arc<Mutex<VecDeque<Instant>>>;
 
 /// Sends every line, and closes the connection at the end of the input. A failure ends the receiving side as well.
@@ -234,7 +234,7 @@ async fn send_lines(mut send: SendHalf<MaybeTls>, sent: Sent) -> Result<(), webs
 
 async fn send_all(send: &mut SendHalf<MaybeTls>, sent: &Sent) -> Result<(), websocket_proto::Error> {
     let (sender, mut lines) = mpsc::channel(16);
-    // A thread of its own, which the end of the program does not wait for.
+    // A separate thread, which does not delay the end of the program.
     thread::spawn(move || {
         for line in io::stdin().lock().lines() {
             if sender.blocking_send(line).is_err() {
@@ -256,7 +256,7 @@ async fn print_messages(options: &Options, mut recv: RecvHalf<MaybeTls>, sent: &
     let mut stdout = io::stdout().lock();
     let mut latency = None;
     loop {
-        // The time of a Pong is taken when the connection is looked at next, so it shows with the next event.
+        // A Pong's time is available when the connection is polled next, so it is printed with the next event.
         if options.verbose && recv.latency() != latency {
             latency = recv.latency();
             eprintln!("ping: {:.1?}", latency.unwrap_or_default());

@@ -1,6 +1,6 @@
-//! An echo server on the blocking shell: one thread for each connection. It needs no crate but the library.
+//! An echo server with the blocking shell: one thread per connection. It only needs the library.
 //!
-//! The connections are split, so that the main thread can close them all when the server is told to end.
+//! The connections are split, so that the main thread can close them all when the server must end.
 
 #[path = "support/signals.rs"]
 mod signals;
@@ -64,7 +64,7 @@ struct Options {
 }
 
 impl Options {
-    /// Reads the command line. `None` is a request for help.
+    /// Reads the command line. `None` means that help is requested.
     fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
         let mut addr = SocketAddr::from(([127, 0, 0, 1], 9001));
         let (mut max_message_size, mut deflate, mut window_bits) = (64 << 20, false, 12);
@@ -153,7 +153,7 @@ fn accept(request: &UpgradeRequest) -> Accept {
 
 fn accept_all(listener: &TcpListener, config: &Config, peers: &Peers) {
     for (id, stream) in listener.incoming().enumerate() {
-        // One connection that fails to be accepted, or to be served, is no concern of the others.
+        // A connection that cannot be accepted or served does not affect the others.
         let Ok(stream) = stream else { continue };
         let (config, peers) = (config.clone(), peers.clone());
         let spawned = thread::Builder::new().spawn(move || {
@@ -189,11 +189,11 @@ impl Peers {
         Entry { peers: self, id }
     }
 
-    /// Tells every peer that the server goes away, and waits until they are gone or had the time for it.
+    /// Closes every connection with 1001, and waits until they have ended or their time is over.
     fn close_all(&self) {
         let sends: Vec<_> = self.with(|peers| peers.values().cloned().collect());
         for mut send in sends {
-            // A peer that reads nothing must not keep the others waiting.
+            // A peer that reads nothing must not delay the others.
             thread::spawn(move || send.close(CloseCode::GOING_AWAY));
         }
         for _ in 0..60 {
@@ -209,7 +209,7 @@ impl Peers {
     }
 }
 
-/// A connection that is open as long as this is.
+/// An open connection, for as long as this value exists.
 struct Entry<'a> {
     peers: &'a Peers,
     id: usize,

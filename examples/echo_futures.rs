@@ -1,4 +1,4 @@
-//! An echo server on the futures-io shell, on the smol executor: one task for each connection.
+//! An echo server with the futures-io shell, on the smol executor: one task per connection.
 
 mod support;
 
@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 
 fn run(options: &Options) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
-    // Nothing is ever sent: the channel closes when the server is to end.
+    // Nothing is ever sent: the channel closes when the server must end.
     let (running, ended) = channel::bounded(1);
     std::thread::spawn(move || {
         signals.forever().next();
@@ -40,7 +40,7 @@ async fn serve(options: &Options, ended: &Receiver<()>) -> io::Result<()> {
     let executor = smol::Executor::new();
     let accept_all = async {
         loop {
-            // A connection that fails to be accepted is no concern of the others.
+            // A connection that cannot be accepted does not affect the others.
             if let Ok((stream, _)) = listener.accept().await {
                 executor
                     .spawn(serve_one(stream, options.config(), ended.clone()))
@@ -53,7 +53,7 @@ async fn serve(options: &Options, ended: &Receiver<()>) -> io::Result<()> {
             let _ = ended.recv().await;
         }))
         .await;
-    // Whoever has not closed by then is dropped with the executor.
+    // Connections that are still open then are dropped with the executor.
     let all_gone = async {
         while !executor.is_empty() {
             executor.tick().await;
@@ -78,7 +78,7 @@ async fn echo(stream: TcpStream, config: &Config, ended: &Receiver<()>) -> Resul
     let (mut websocket, _) =
         WebSocket::accept_with(stream, config, async |request| Ok(support::accept(request))).await?;
     loop {
-        // The message is lent, and what was sent leaves before the next wait. Both futures can be dropped safely.
+        // The message is lent, and the echo is written before the next wait. Both futures can be dropped safely.
         let received = async { websocket.recv_split().await.map(Some) };
         let stop = async {
             let _ = ended.recv().await;

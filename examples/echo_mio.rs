@@ -1,7 +1,7 @@
 //! An echo server on the bare core: a hand-written event loop with one thread for all connections.
 //!
-//! It is meant to be copied. The order of reads, writes and deadlines, and the end of a connection, are the core's: the loop
-//! asks for each [`Step`], performs it, and reports what came of it.
+//! It is meant to be copied. The core determines the order of reads, writes and deadlines, and the end of a connection: the loop
+//! asks for each [`Step`], performs it, and reports the result.
 //!
 //! ```text
 //!   event, or its deadline has passed --> Peer::drive: steps, until one of
@@ -12,7 +12,7 @@
 //!
 //! - *Memory*: the loop owns a buffer for each direction, and lends them to the connection that it drives.
 //! - *Back-pressure*: while the output is full, no events are taken, and soon nothing is read, so the peer's sending stalls.
-//! - *Fairness*: a connection that always has something to read gives the others a turn after a number of reads.
+//! - *Fairness*: a connection that always has something to read yields to the others after a number of reads.
 //! - *Time*: deadlines wait in an ordered set; an idle connection has none. No clock is read for a message.
 
 mod support;
@@ -41,7 +41,7 @@ use websocket_proto::{
 const LISTENER: Token = Token(usize::MAX);
 const SIGNALS: Token = Token(usize::MAX - 1);
 
-/// Bytes of the buffer that the connections share, and so of the largest read: a message of 64 KiB fits with its header.
+/// Bytes of the buffer that the connections share, and of the largest read: a message of 64 KiB fits with its header.
 const READ: usize = (64 << 10) + 512;
 
 fn main() -> ExitCode {
@@ -55,9 +55,9 @@ struct Server {
     config: Config,
     clock: Clock,
     peers: Slab<Peer>,
-    /// When which peer wants to be told the time; at most one entry for each.
+    /// The time at which each peer must be driven next; at most one entry per peer.
     deadlines: BTreeSet<(Time, usize)>,
-    /// Peers whose turn ended before they would block.
+    /// Peers whose turn ended although they could continue.
     unfinished: VecDeque<usize>,
     buffers: Buffers,
     /// Whether clients wait that could not be accepted.
@@ -86,7 +86,7 @@ impl Server {
         })
     }
 
-    /// Runs until it is told to end, and every connection has ended.
+    /// Runs until it must end and every connection has ended.
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(1024);
         while self.listener.is_some() || !self.peers.is_empty() {
@@ -111,12 +111,12 @@ impl Server {
                     self.drive(id);
                 }
             }
-            self.drive_those_that_are_due();
+            self.drive_due_peers();
         }
         Ok(())
     }
 
-    /// How long to wait for events.
+    /// The time to wait for events.
     fn patience(&self) -> Option<Duration> {
         if !self.unfinished.is_empty() {
             return Some(Duration::ZERO);
@@ -128,12 +128,12 @@ impl Server {
     fn accept_all(&mut self) {
         while let Some(listener) = &self.listener {
             match listener.accept() {
-                // A stream that cannot be used is dropped, and with it the connection.
+                // A stream that cannot be used is dropped, and the connection with it.
                 Ok((stream, _)) => drop(self.accept(stream)),
                 Err(error) => match error.kind() {
                     ErrorKind::WouldBlock => return,
                     ErrorKind::Interrupted | ErrorKind::ConnectionAborted => {}
-                    // Most likely there are too many open files. Clients wait until one of the others has gone.
+                    // Most likely too many files are open. Clients wait until another connection has ended.
                     _ => {
                         self.is_full = true;
                         return;
@@ -159,7 +159,7 @@ impl Server {
         Ok(())
     }
 
-    /// Stops accepting, and tells every peer that the server goes away.
+    /// Stops accepting, and closes every connection with 1001.
     fn shut_down(&mut self) {
         if self.signals.pending().next().is_none() {
             return;
@@ -170,7 +170,7 @@ impl Server {
             match &mut self.peers[id].phase {
                 Phase::Opening(_) => self.remove(id),
                 Phase::Open(connection) => {
-                    // A connection that is closing already needs no further Close.
+                    // A connection that is already closing needs no further Close.
                     let _ = connection.close(CloseCode::GOING_AWAY);
                     self.drive(id);
                 }
@@ -178,7 +178,7 @@ impl Server {
         }
     }
 
-    fn drive_those_that_are_due(&mut self) {
+    fn drive_due_peers(&mut self) {
         while let Some(&(due, id)) = self.deadlines.first() {
             let now = self.clock.now();
             if due > now {
@@ -190,9 +190,9 @@ impl Server {
         }
     }
 
-    /// Lets a peer do what it can, and then waits for its next event or deadline.
+    /// Drives a peer as far as possible, and then waits for its next event or deadline.
     fn drive(&mut self, id: usize) {
-        // An event may be left of a connection that has ended since.
+        // This may be a late event of a connection that has ended.
         let Some(peer) = self.peers.get_mut(id) else { return };
         match peer.drive(&self.config, &mut self.buffers, &self.clock) {
             Step::Wait(due) => self.set_deadline(id, due),
@@ -234,7 +234,7 @@ impl Clock {
     }
 }
 
-/// Lent to one connection after the other.
+/// Lent to one connection after another.
 #[derive(Default)]
 struct Buffers {
     recv: RecvBuffer,
@@ -251,7 +251,7 @@ impl Buffers {
         self.send = outbound.give_buffer(std::mem::take(&mut self.send));
     }
 
-    /// Takes them back, unless something had to be left in them.
+    /// Takes the buffers back, unless they still contain data.
     fn reclaim(&mut self, connection: &mut Connection) {
         let (inbound, outbound) = connection.split_mut();
         if let Some(buffer) = inbound.take_buffer() {
@@ -264,12 +264,12 @@ impl Buffers {
     }
 }
 
-/// A client, and where it is in its life.
+/// A client, and the state of its connection.
 struct Peer {
     stream: TcpStream,
     phase: Phase,
     due: Option<Time>,
-    /// Whether the end of the stream has arrived, so that no event will tell it once more.
+    /// Whether the end of the stream has arrived, which no further event will report.
     read_closed: bool,
 }
 
@@ -279,7 +279,7 @@ enum Phase {
 }
 
 impl Peer {
-    /// Tells the time, because a deadline has passed.
+    /// Reports the time, because a deadline has passed.
     fn at(&mut self, now: Time) {
         match &mut self.phase {
             Phase::Opening(opening) => opening.at(now),
@@ -287,7 +287,7 @@ impl Peer {
         }
     }
 
-    /// Does what can be done. Returns `Wait`, `Yield` or `Ended`.
+    /// Performs the possible steps. Returns `Wait`, `Yield` or `Ended`.
     fn drive(&mut self, config: &Config, buffers: &mut Buffers, clock: &Clock) -> Step {
         loop {
             match &mut self.phase {
@@ -296,7 +296,7 @@ impl Peer {
                     if step != Step::Ended {
                         return step;
                     }
-                    // Whoever is not let in was told so by then.
+                    // A rejected client has received the reason by then.
                     let Ok(request) = opening.outcome() else { return step };
                     if let Ok(negotiated) = opening.accept(&request, support::accept(&request)) {
                         self.phase = Phase::Open(Box::new(Connection::from_negotiated(&negotiated, config)));
@@ -324,7 +324,7 @@ fn drive_opening(opening: &mut Opening<ServerHandshake>, stream: &mut TcpStream,
                 Ok(None) => opening.write_blocked(),
                 Err(_) => opening.write_failed(),
             },
-            Step::Flush => opening.flushed(), // a socket holds nothing back
+            Step::Flush => opening.flushed(), // a socket does not buffer output
             Step::Shutdown => {
                 let _ = stream.shutdown(Shutdown::Write);
                 opening.shut_down();
@@ -351,13 +351,13 @@ fn drive_connection(connection: &mut Connection, stream: &mut TcpStream, read_cl
                 // The message is lent from the receive buffer, and copied once: to the output.
                 Ok(Some(Event::Message(message))) => drop(driver.outbound().feed(message)),
                 Ok(Some(_)) => {}
-                // Pongs, and the Close that answers a Close or a failure, are in the output by themselves.
+                // Pongs, and the Close that answers a Close or a failure, are queued by the core.
                 Ok(None) | Err(_) => break,
             }
         }
         match driver.next(inbound) {
             Step::Write => {
-                // As many frames at once as there are.
+                // As many frames at once as available.
                 let mut slices = [IoSlice::new(&[]); 16];
                 let used = driver.slices(&mut slices);
                 let written = match &slices[..used] {
@@ -384,7 +384,7 @@ fn drive_connection(connection: &mut Connection, stream: &mut TcpStream, read_cl
                         inbound.advance(n);
                         driver.read(n);
                         if n < room && !read_closed {
-                            // That was all there was. Whatever arrives from now on is an event.
+                            // All data has been read. Later data causes an event.
                             driver.read_blocked();
                         }
                     }

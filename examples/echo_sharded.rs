@@ -1,8 +1,7 @@
-//! An echo server for many cores: a thread for each, with a runtime and a listener of its own.
+//! An echo server for many cores: one thread per core, each with its own runtime and listener.
 //!
-//! All listeners have the same address (`SO_REUSEPORT`), and the system gives each new connection to one of them. From then
-//! on the connection stays with that thread: its task never moves, and shares no queue, no lock and no buffer with those of
-//! another thread.
+//! All listeners have the same address (`SO_REUSEPORT`), and the system assigns each new connection to one of them. The
+//! connection stays with that thread: its task never moves, and shares no queue, lock or buffer with the tasks of another thread.
 
 #[path = "support/echo.rs"]
 mod echo;
@@ -31,12 +30,12 @@ struct Arguments {
     #[command(flatten)]
     echo: support::Options,
 
-    /// Threads; without it, one for each core
+    /// Threads; by default, one per core
     #[arg(long)]
     threads: Option<NonZero<usize>>,
 }
 
-/// Connections that may wait in a listener for being accepted.
+/// Connections that may wait in a listener to be accepted
 const BACKLOG: u32 = 1024;
 
 fn main() -> ExitCode {
@@ -48,13 +47,13 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         None => thread::available_parallelism()?,
         Some(threads) => threads,
     };
-    // Before anybody is told the address, so that no signal is missed.
+    // Before the address is printed, so that no signal is missed.
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
 
     let (mut shards, mut addr) = (Vec::new(), arguments.echo.addr);
     for _ in 0..threads.get() {
         let shard = Shard::new(addr)?;
-        // If the system picked the port, the others take the same.
+        // If the system picked the port, the others use the same one.
         addr = shard.listener.local_addr()?;
         shards.push(shard);
     }
@@ -76,7 +75,7 @@ fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What a thread works on: connections that no other thread ever touches.
+/// The work of one thread: connections that no other thread ever touches.
 struct Shard {
     runtime: Runtime,
     listener: TcpListener,
@@ -91,13 +90,13 @@ impl Shard {
         } else {
             TcpSocket::new_v6()?
         };
-        // The port of a server that was just stopped may be used again at once, ...
+        // The port of a server that was just stopped can be reused at once, ...
         socket.set_reuseaddr(true)?;
         // ... and by all shards at the same time.
         socket.set_reuseport(true)?;
         socket.bind(addr).map_err(cannot_listen(addr))?;
         let listener = {
-            // The runtime whose events the listener is to wait for.
+            // The runtime that drives the listener.
             let _entered = runtime.enter();
             socket.listen(BACKLOG)?
         };
@@ -108,7 +107,7 @@ impl Shard {
         })
     }
 
-    /// Serves until it is to end, and lets its connections end.
+    /// Serves until it must end, and lets its connections end.
     fn run(self, config: &Arc<Config>) {
         self.runtime.block_on(async {
             let accepted = |stream, _, guard| run(stream, Arc::clone(config), guard);

@@ -1,4 +1,4 @@
-//! An echo server on the tokio shell, over TCP or TLS: one task for each connection.
+//! An echo server with the tokio shell, over TCP or TLS: one task per connection.
 
 #[path = "support/echo.rs"]
 mod echo;
@@ -39,11 +39,11 @@ struct Arguments {
     #[command(flatten)]
     echo: support::Options,
 
-    /// Worker threads; without it, all connections share the main thread
+    /// Worker threads; by default, all connections share the main thread
     #[arg(long)]
     threads: Option<usize>,
 
-    /// PEM file with the certificate of the server and those between it and its authority
+    /// PEM file with the server's certificate and intermediate certificates
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
 
@@ -92,7 +92,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What TLS takes, if there is to be any.
+/// The TLS acceptor, if TLS is configured.
 fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
     let (Some(certificates), Some(key)) = (&arguments.tls_cert, &arguments.tls_key) else {
         return Ok(None);
@@ -116,8 +116,7 @@ fn tls(arguments: &Arguments) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
 async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, config: Arc<Config>, guard: ShutdownGuard) {
     let ended = match tls {
         None => echo(async { Ok(Acceptor::new(stream, &config)) }, guard).await,
-        // One deadline for TLS and the opening handshake. In a box, so that TLS does not take its room in the tasks of
-        // plain connections, too.
+        // One deadline for TLS and the opening handshake. In a box, so that TLS does not enlarge the tasks of plain connections.
         Some(tls) => Box::pin(echo(Acceptor::over(tls.accept(stream), &config), guard)).await,
     };
     if let Err(error) = ended {

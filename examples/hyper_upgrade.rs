@@ -1,7 +1,7 @@
 //! A hyper server with ordinary routes and an echo on the same port: a page at `/`, and WebSocket connections at any path.
 //!
-//! Over HTTP/1.1 they come as upgrades, over HTTP/2 as extended CONNECT. With a certificate (`--tls-cert`, `--tls-key`), the client
-//! chooses the version in TLS, as browsers do; without, HTTP/2 requires prior knowledge.
+//! Over HTTP/1.1 they are upgrades, over HTTP/2 extended CONNECT requests. With a certificate (`--tls-cert`, `--tls-key`), the
+//! client chooses the version in TLS, like browsers do; without one, HTTP/2 requires prior knowledge.
 //!
 //! A browser opens a WebSocket over HTTP/2 only if it already has such a connection to the server: visit the page at `/` first.
 
@@ -68,12 +68,12 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
 
-    // Every connection holds a receiver, so that the sender sees when the last one is gone.
+    // Every connection holds a receiver, so the sender notices when the last one has ended.
     let (shutdown, watch) = watch::channel(());
     loop {
         tokio::select! {
             accepted = listener.accept() => {
-                // A connection that fails to be accepted is no concern of the others.
+                // A connection that cannot be accepted does not affect the others.
                 if let Ok((stream, _)) = accepted {
                     tokio::spawn(serve_one(stream, tls.clone(), options.config(), watch.clone()));
                 }
@@ -84,18 +84,18 @@ async fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     drop(watch);
     shutdown.send_replace(());
-    // Whoever has not closed by then is dropped with the runtime.
+    // Connections that are still open then are dropped with the runtime.
     let _ = timeout(Duration::from_secs(6), shutdown.closed()).await;
     Ok(())
 }
 
 async fn serve_one(stream: TcpStream, tls: Option<TlsAcceptor>, config: Config, mut shutdown: watch::Receiver<()>) {
-    // Frames are written at once, and should leave at once.
+    // Frames are written at once, and should be sent at once.
     let _ = stream.set_nodelay(true);
     let Some(tls) = tls else {
         return serve(stream, config, shutdown).await;
     };
-    // TLS has as long as an opening handshake: hyper's own deadline begins after it.
+    // TLS has the time of an opening handshake: hyper's own deadline starts after it.
     let patience = config.timers.handshake.unwrap_or(Duration::MAX);
     let accepted = tokio::select! {
         accepted = timeout(patience, tls.accept(stream)) => accepted.unwrap_or_else(|elapsed| Err(elapsed.into())),
@@ -155,7 +155,7 @@ fn answer(mut request: Request<Incoming>, config: &Config, shutdown: &watch::Rec
     }
 }
 
-/// Accepts, and echoes on the stream that there is once the response has been sent.
+/// Accepts, and echoes on the stream that is available once the response has been sent.
 fn upgrade(
     request: &mut Request<Incoming>,
     accepted: Accepted,

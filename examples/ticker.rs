@@ -1,4 +1,4 @@
-//! Follows a feed of prices and prints them. The guide shows its main part beside the same client of tokio-tungstenite.
+//! Follows a price feed and prints the prices. The guide shows its main part next to the same client with tokio-tungstenite.
 
 #[path = "support/feed.rs"]
 mod feed;
@@ -10,9 +10,9 @@ use std::{error::Error, process::ExitCode};
 use clap::Parser;
 use websocket_proto::{handshake::ClientRequest, reconnect::Policy};
 
-/// Subscribes to prices, prints each, and connects again when the connection was lost.
+/// Subscribes to prices, prints each, and reconnects when the connection is lost.
 ///
-/// The subscription is {"subscribe":["SYMBOL",…]}, and a price is {"symbol":"SYMBOL","price":1.5}, one or more a message.
+/// The subscription is {"subscribe":["SYMBOL",…]}, and a price is {"symbol":"SYMBOL","price":1.5}, one or more per message.
 #[derive(Parser)]
 struct Options {
     /// URL of the feed, such as wss://feed.example.com/prices

@@ -54,7 +54,7 @@ impl Upgrade {
         rejection.response_http(self.version)
     }
 
-    /// The response, which accepts or rejects. After one that accepts was sent, `serve` runs in a task of its own.
+    /// The response, which accepts or rejects. After one that accepts was sent, `serve` runs in its own task.
     pub(crate) fn on_upgrade<F>(
         self,
         config: Config,

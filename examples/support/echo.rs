@@ -1,4 +1,4 @@
-//! What a task of the echo servers on tokio does with its connection.
+//! The task of a connection in the tokio echo servers.
 
 use std::pin::pin;
 
@@ -26,8 +26,8 @@ pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(
     let mut websocket = opened?;
     let mut requested = pin!(guard.requested());
     loop {
-        // The message is lent, and what was sent leaves before the next wait. A peer that always has something to say
-        // uses up its turns, so that the second branch gets one.
+        // The message is lent, and the echo is written before the next wait. A peer that never stops sending uses up its turns,
+        // so that the second branch gets one.
         tokio::select! {
             biased;
             received = websocket.recv_split() => match received? {

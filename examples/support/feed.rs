@@ -1,6 +1,7 @@
-//! A client of a feed of prices, which subscribes, keeps the connection alive, and connects again when it was lost.
+//! A client of a price feed, which subscribes, keeps the connection alive, and reconnects when it is lost.
 //!
-//! The feed sends JSON, one object a line. Feeds differ in their objects: those of this one are in `subscription` and `read_lines`.
+//! The feed sends JSON, one object per line. Feeds differ in their objects: those of this one are in `subscription` and
+//! `read_lines`.
 
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use websocket_proto::{
     tokio::{GaveUp, MaybeTls, Reconnect, WebSocket},
 };
 
-/// Follows the feed until connecting is given up: after a refusal such as 401, for example.
+/// Follows the feed until connecting is given up: for example, after a refusal such as 401.
 pub(crate) async fn follow(
     request: &ClientRequest,
     symbols: &[String],
@@ -58,7 +59,7 @@ fn subscription(symbols: &[String]) -> String {
     json!({ "subscribe": symbols }).to_string()
 }
 
-/// Takes the prices from a message. Other objects, such as heartbeats, have none.
+/// Takes the prices from a message. Other objects, such as heartbeats, contain no prices.
 fn read_lines(text: &str, on_price: &mut impl FnMut(&str, f64)) {
     for line in text.lines() {
         match serde_json::from_str::<Value>(line) {

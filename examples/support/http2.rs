@@ -5,14 +5,15 @@ use hyper_util::{
     server::conn::auto,
 };
 
-/// The streams, and so the WebSocket connections, that one HTTP/2 connection may carry at a time.
+/// The most streams, and thereby WebSocket connections, that one HTTP/2 connection may have at the same time.
 const STREAMS: u32 = 100;
 
-/// The bytes that a client may send on one stream before the server has read them. The more, the faster over long distances.
+/// The bytes that a client may send on one stream before the server has read them. More is faster over long distances.
 const STREAM_WINDOW: u32 = 128 << 10;
 
-/// The bytes that a client may send on all streams together: enough for each of them. A WebSocket whose client reads nothing is
-/// not read either, and what it has sent counts here. With a window like that of a stream, a single one stops all others.
+/// The bytes that a client may send on all streams together: enough for all of them. A WebSocket whose client reads nothing is
+/// not read either, and what the client has sent counts here. If this window were that of a stream, a single stream could stop
+/// all others.
 const CONNECTION_WINDOW: u32 = STREAMS * STREAM_WINDOW;
 
 /// The protocols to offer in TLS (ALPN), the preferred one first.

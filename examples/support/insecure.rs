@@ -1,5 +1,5 @@
-//! **Dangerous.** A TLS configuration that trusts anybody: whoever sits between client and server can read and change all
-//! of it. For local tests with self-signed certificates only; `--cacert` is the way that keeps what TLS is for.
+//! **Dangerous.** A TLS configuration that trusts every server: attackers on the network can read and change all data. Only for
+//! local tests with self-signed certificates; `--cacert` keeps the protection of TLS.
 
 use std::sync::Arc;
 
@@ -10,12 +10,12 @@ use websocket_proto::tls::rustls::{
     pki_types::{CertificateDer, ServerName, UnixTime},
 };
 
-/// **Accepts every certificate, of whomever, for whatever host.** Never in production.
+/// **Accepts every certificate, from any issuer, for any host.** Never use it in production.
 #[derive(Debug)]
 struct AcceptAnything(Arc<CryptoProvider>);
 
-/// **Trusts anybody.** See above.
-pub(crate) fn trust_anybody() -> Result<Arc<ClientConfig>, Error> {
+/// **Trusts every server.** See above.
+pub(crate) fn trust_every_server() -> Result<Arc<ClientConfig>, Error> {
     let provider = Arc::new(ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()?
@@ -38,7 +38,7 @@ impl ServerCertVerifier for AcceptAnything {
         Ok(ServerCertVerified::assertion())
     }
 
-    // The signatures only say that the server has the key of the certificate that it shows.
+    // The signatures only prove that the server has the key of the certificate that it presents.
     fn verify_tls12_signature(
         &self,
         message: &[u8],

@@ -1,8 +1,8 @@
-//! Servers that cannot start.
+//! Errors of servers that cannot start.
 
 use std::{io, net::SocketAddr};
 
-/// Says why a server cannot listen on an address.
+/// Explains why a server cannot listen on an address.
 pub(crate) fn cannot_listen(addr: SocketAddr) -> impl FnOnce(io::Error) -> io::Error {
     move |error| {
         let why = match error.kind() {

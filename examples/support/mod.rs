@@ -1,4 +1,4 @@
-//! What the echo servers have in common: their options and their answer to an upgrade request.
+//! Shared by the echo servers: their options and their answer to an upgrade request.
 
 pub(crate) mod listen;
 pub(crate) mod program;

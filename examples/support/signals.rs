@@ -8,7 +8,7 @@ use std::{
 
 static RECEIVED: AtomicBool = AtomicBool::new(false);
 
-/// How long a signal may go unnoticed.
+/// The longest time for which a signal may go unnoticed.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 /// Catches both signals from now on, so that they no longer kill the process.
@@ -30,13 +30,13 @@ pub(crate) fn catch() {
     }
 
     for number in [SIGINT, SIGTERM] {
-        // SAFETY: the declaration is that of POSIX, the signals can be caught, and all that the handler does is to store
-        // to a lock-free atomic, which POSIX allows in a handler.
+        // SAFETY: the declaration is that of POSIX, the signals can be caught, and the handler only stores to a lock-free atomic,
+        // which POSIX allows in a handler.
         unsafe { signal(number, handle) };
     }
 }
 
-/// Elsewhere the process simply ends.
+/// Elsewhere the process just ends.
 #[cfg(not(unix))]
 pub(crate) fn catch() {}
 

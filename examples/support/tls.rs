@@ -13,11 +13,11 @@ use websocket_proto::tls::rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
 };
 
-/// The options of a server for TLS.
+/// The TLS options of a server.
 #[derive(clap::Args)]
 #[group(skip)]
 pub(crate) struct TlsOptions {
-    /// PEM file with the certificate of the server and those between it and its authority
+    /// PEM file with the server's certificate and intermediate certificates
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub(crate) tls_cert: Option<PathBuf>,
 
@@ -27,7 +27,7 @@ pub(crate) struct TlsOptions {
 }
 
 impl TlsOptions {
-    /// Returns what accepts TLS, if the options ask for it. `alpn` are the protocols to choose from, the preferred one first.
+    /// Returns a TLS acceptor, if the options request TLS. `alpn` are the protocols to choose from, the preferred one first.
     pub(crate) fn acceptor(&self, alpn: &[&[u8]]) -> Result<Option<TlsAcceptor>, Box<dyn Error>> {
         let (Some(certificates), Some(key)) = (&self.tls_cert, &self.tls_key) else {
             return Ok(None);
