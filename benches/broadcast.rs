@@ -1,12 +1,12 @@
-//! One message to many connections in memory, prepared and sent to each one anew.
+//! One message to many connections in memory: prepared once, or sent to each connection separately.
 //!
-//! A pass sends one message to each of 10,000 server connections, and writes what it queued to a sink that takes it all. An
-//! idle connection holds no buffers, and does not after this: each one is released behind the write, as the shells do
-//! before they wait. A prepared message is prepared (and compressed) within the pass.
+//! A pass sends one message to each of 10,000 server connections, and writes what it queued to a sink that accepts everything. An
+//! idle connection holds no buffers, also after a pass: each one is released after the write, as the shells do before they wait.
+//! A prepared message is prepared (and compressed) during the pass.
 //!
-//! The last bench is that of the tokio shell's queues alone: one message to as many subscriptions, and out of them again.
+//! The last bench measures the queues of the tokio shell alone: one message to as many subscriptions, and out of them again.
 //!
-//! With context takeover, "anew" compresses with what the connection was sent before, so that its messages are shorter.
+//! With context takeover, "anew" compresses each message with the connection's history, so its messages are shorter.
 
 use divan::{Bencher, counter::ItemsCount};
 use websocket_proto::{
@@ -21,7 +21,7 @@ const SIZES: [usize; 3] = [125, 1 << 10, 16 << 10];
 enum Mode {
     Plain,
     NoTakeover,
-    /// With a window of 4 KiB, as `DeflateConfig::context_takeover` has it.
+    /// With a window of 4 KiB, like `DeflateConfig::context_takeover`.
     Takeover12,
 }
 
@@ -80,7 +80,7 @@ fn cases() -> impl Iterator<Item = (Mode, usize)> {
     modes.into_iter().flat_map(|mode| SIZES.map(|len| (mode, len)))
 }
 
-/// A message such as a ticker sends, which differs from round to round.
+/// A message like those of a ticker, different in each round.
 fn text(len: usize, round: usize) -> String {
     let mut text = String::with_capacity(len + 100);
     for i in 0.. {
@@ -100,7 +100,7 @@ fn text(len: usize, round: usize) -> String {
     text
 }
 
-/// Writes all that is queued. Returns how many bytes that were.
+/// Writes everything that is queued. Returns the number of bytes.
 fn write(connection: &mut Connection) -> usize {
     let mut written = 0;
     while connection.output().has_remaining() {
@@ -151,7 +151,7 @@ fn subscriptions(bencher: Bencher<'_, '_>) {
         .collect();
     let message = PreparedMessage::text(text(1 << 10, 0));
     bencher.counter(ItemsCount::new(CONNECTIONS)).bench_local(|| {
-        group.try_send(&message).expect("nobody to wait for");
+        group.try_send(&message).expect("no receiver to wait for");
         let received = subscriptions.iter_mut().map(|subscription| subscription.try_recv());
         assert!(received.into_iter().all(|received| matches!(received, Ok(Some(_)))));
     });

@@ -1,8 +1,8 @@
-//! Echo of compressed JSON-like text in memory, beside the codec alone with the same settings.
+//! Echo of compressed JSON-like text in memory, compared with the codec alone with the same settings.
 //!
-//! A pass is one message: the server reads a frame that a client compressed, and answers with the message compressed. The
-//! codec alone inflates and deflates the same messages from buffer to buffer. Before the times come the bytes on the wire
-//! for each byte of payload.
+//! A pass is one message: the server reads a frame that a client compressed, and answers with the message compressed. The codec
+//! alone inflates and deflates the same messages from buffer to buffer. The bytes on the wire per byte of payload are printed
+//! before the times.
 
 #![allow(clippy::cast_possible_truncation, reason = "lengths of short messages")]
 
@@ -37,7 +37,7 @@ fn connection(bencher: Bencher<'_, '_>, (mode, len): (Mode, usize)) {
     let mut server = endpoint(Role::Server, mode);
     let mut next = 0;
     bencher.counter(BytesCount::new(len)).bench_local(|| {
-        // The client starts anew with its first message, and so does the server.
+        // The client starts again with its first message, and so does the server.
         if next == 0 {
             server = endpoint(Role::Server, mode);
         }

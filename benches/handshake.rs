@@ -1,4 +1,4 @@
-//! The opening handshake in memory: what a browser sends to a server, and what a client does.
+//! The opening handshake in memory: the request of a browser at a server, and the client's side.
 
 mod support;
 

@@ -7,7 +7,7 @@ use core::fmt;
 use divan::{Bencher, black_box, counter::ItemsCount};
 use websocket_proto::frame::{FrameHeader, MaskingKey, Opcode, Rsv};
 
-/// Headers in one pass, since a single one takes less time than a clock can tell.
+/// Headers in one pass, because a single one takes less time than a clock can measure.
 const HEADERS: usize = 8 << 10;
 
 /// A kind of header; `None` is all kinds mixed, in an order too long to be learnt by a branch predictor.

@@ -1,12 +1,12 @@
-//! The hot paths, one at a time, for a tool that counts instructions: `benches/instructions/run` is that tool.
+//! The hot paths, one at a time, for counting instructions with `benches/instructions/run`.
 //!
 //! ```text
 //! instructions --list              the paths, and how many messages, handshakes or hundreds of bytes a pass is; for hostile
 //!                                  input also how many times as much it may cost as plain text
-//! instructions PATH PASSES         so many passes, and nothing else
+//! instructions PATH PASSES         runs this number of passes, and nothing else
 //! ```
 //!
-//! Without arguments it runs each path once, to see that it works.
+//! Without arguments it runs each path once, to check that it works.
 #![allow(clippy::std_instead_of_alloc, reason = "a bench has `std`")]
 
 mod support;
@@ -35,7 +35,7 @@ const HANDSHAKES: usize = 100;
 const ONE_PIECE: usize = 4096;
 
 fn main() -> ExitCode {
-    // Cargo adds flags of its own.
+    // Cargo adds its own flags.
     let (flags, words): (Vec<String>, Vec<String>) = env::args().skip(1).partition(|arg| arg.starts_with("--"));
     if flags.iter().any(|flag| flag == "--list") {
         for (name, make) in paths() {
@@ -80,10 +80,10 @@ struct Path {
 
 type Make = fn() -> Path;
 
-/// A name, how many times as many instructions a byte may cost as one of plain text, and the input.
+/// A name, the permitted instructions per byte as a multiple of plain text, and the input.
 type Hostile = (&'static str, u32, fn() -> Input);
 
-/// All paths. Only the one that is measured is made.
+/// All paths. Only the measured one is created.
 fn paths() -> Vec<(&'static str, Make)> {
     vec![
         ("recv-masked-16B", || receive(Stream::new(Server, Binary, 16))),
@@ -164,12 +164,12 @@ fn paths() -> Vec<(&'static str, Make)> {
     ]
 }
 
-/// What a hostile peer sends. The first is not hostile: what the others are compared with.
+/// The input of a hostile peer. The first is not hostile: the others are compared with it.
 ///
-/// A bound is about 1.5 times what it costs. Where that is over 100 times plain text, it is known why:
+/// A bound is about 1.5 times the measured cost. Where that is over 100 times plain text, the reason is known:
 ///
-/// - *1B-reads*: some 600 instructions for a read that brings a byte, which are fewer than those of the system call.
-/// - *released*: a connection that has given its buffer back makes a new one for the next read, of which it zeroes 1 KiB; with
+/// - *1B-reads*: some 600 instructions for a read that returns one byte, fewer than those of the system call.
+/// - *released*: a connection that has freed its buffer allocates a new one for the next read, of which it zeroes 1 KiB; with
 ///   compression also the state of a decompressor.
 /// - *empty-tables*: 11 bytes make any decompressor build its tables.
 /// - *bomb*: a byte becomes 1,000, up to the limit on a message.
@@ -231,7 +231,7 @@ fn receive(stream: Stream) -> Path {
     }
 }
 
-/// Each message is sent back.
+/// Each message is echoed.
 #[cfg(feature = "tokio")]
 const ECHOES: Way = Way {
     echoes: true,
@@ -254,7 +254,7 @@ const KEEPALIVE: Way = Way {
     ..WAITS
 };
 
-/// The tokio shell, over memory that brings many messages in one read, or one.
+/// The tokio shell, over memory that returns many messages in one read, or one.
 #[cfg(feature = "tokio")]
 fn shell(len: usize, one_per_read: bool, way: Way) -> Path {
     let mut stream = Stream::new(Server, Binary, len);

@@ -1,4 +1,4 @@
-//! Masking in place and while copying, beside a copy alone and a loop over bytes.
+//! Masking in place and while copying, compared with a copy alone and a loop over bytes.
 
 mod support;
 
@@ -51,7 +51,7 @@ fn xor(bencher: Bencher<'_, '_>, len: usize) {
     in_place(bencher, len, limit::xor);
 }
 
-/// As §5.3 of the RFC writes it.
+/// As written in §5.3 of the RFC.
 #[divan::bench(args = SIZES, name = "loop over bytes")]
 fn naive(bencher: Bencher<'_, '_>, len: usize) {
     in_place(bencher, len, |key, data| {

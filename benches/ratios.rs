@@ -1,13 +1,13 @@
-//! The headline figures beside the limits of the hardware, as ratios within one run.
+//! The headline figures compared with the limits of the hardware, as ratios within one run.
 //!
 //! ```text
 //! cargo bench --bench ratios [-- [--check] [ROWS ...]]
 //! ```
 //!
-//! Each row measures this crate and a bare loop that does the same work without any care. The two take turns, so that
-//! whatever else the machine does meets both; figures are medians over the rounds. With `ROWS`, only rows whose name
-//! contains one of the words are measured. With `--check` only the row that CI watches is, and the exit status is 1 if
-//! it is out of bounds.
+//! Each row measures this crate and a bare loop that does the same work without any checks. The two take turns, so that other
+//! activity of the machine affects both; figures are medians over the rounds. With `ROWS`, only rows whose name contains one of
+//! the words are measured. With `--check`, only the row that CI checks is measured, and the exit status is 1 if it is out of
+//! bounds.
 #![allow(clippy::std_instead_of_alloc, reason = "a bench has `std`")]
 
 mod support;
@@ -25,17 +25,17 @@ use support::{
 };
 use websocket_proto::Role::{self, Client, Server};
 
-/// How long the rounds of one row may take in all.
+/// The time that all rounds of one row may take.
 const BUDGET: Duration = Duration::from_millis(500);
 
-/// Rounds that a row has at least, and at most.
+/// The least and the greatest number of rounds of a row.
 const MIN_ROUNDS: usize = 30;
 const MAX_ROUNDS: usize = 2000;
 
 /// What `--check` tolerates for short lent messages, as a multiple of the limit.
 const CHECKED_RATIO: f64 = 1.5;
 
-/// How often `--check` measures before it believes a failure.
+/// How often `--check` measures before it reports a failure.
 const CHECK_ATTEMPTS: usize = 3;
 
 fn main() -> ExitCode {
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     if has("--check") {
         return check();
     }
-    // Cargo passes `--bench` when it benches; when it tests, one round shows that all rows work.
+    // Cargo passes `--bench` for benchmarks; in tests, one round shows that all rows work.
     let quick = has("--test") || !has("--bench");
     println!("| row | ours | limit | ours | limit | ratio (10th to 90th percentile) |");
     println!("|---|---:|---:|---:|---:|---:|");
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 /// Fails if the shortest lent messages cost too much.
 ///
-/// Noise only ever adds time, so the fastest pass of either side is the one with the least of it.
+/// Noise only ever adds time, so the fastest pass of either side has the least noise.
 fn check() -> ExitCode {
     for attempt in 1..=CHECK_ATTEMPTS {
         let rounds = headline().measure(false);
@@ -73,7 +73,7 @@ fn check() -> ExitCode {
 
 type Make = Box<dyn Fn() -> Row>;
 
-/// All rows. Each is made when its turn comes, so that the others occupy no memory meanwhile.
+/// All rows. Each is created when its turn comes, so that the others use no memory in the meantime.
 fn rows() -> Vec<(String, Make)> {
     let mut rows: Vec<(String, Make)> = Vec::new();
     let mut add = |name: String, make: Make| rows.push((name, make));
@@ -162,7 +162,7 @@ fn receive(stream: Stream, take: Take) -> Row {
     let stream = Rc::new(stream);
     let (mut connection, mut bare) = (recv::Ours::new(&stream), RecvLoop::new());
 
-    // A limit that does something else is none.
+    // A limit that does something else is not a limit.
     let (mut found, mut expected) = (Vec::new(), Vec::new());
     connection.receive(&stream, |message| found.extend_from_slice(message.as_bytes()));
     bare.receive(&stream, |payload| expected.extend_from_slice(payload.as_bytes()));
@@ -202,7 +202,7 @@ fn timed(pass: impl FnOnce()) -> Duration {
     start.elapsed()
 }
 
-/// What one turn of each took, in seconds.
+/// The time of one turn of each, in seconds.
 #[derive(Clone, Copy)]
 struct Round {
     ours: f64,
@@ -222,7 +222,7 @@ impl Row {
         let mut rounds = Vec::new();
         let start = Instant::now();
         while rounds.len() < max && (rounds.len() < min || start.elapsed() < BUDGET) {
-            // Who goes first may find the caches worse, so that changes too.
+            // The first one may find the caches in a worse state, so the order alternates.
             let (ours, limit) = if rounds.len() % 2 == 0 {
                 let ours = (self.ours)();
                 (ours, (self.limit)())
@@ -238,7 +238,7 @@ impl Row {
         Rounds(rounds)
     }
 
-    /// The cells of a table behind the name.
+    /// The cells of a table row after the name.
     fn cells(&mut self, quick: bool) -> String {
         let rounds = self.measure(quick);
         let (ours, limit) = (rounds.at(0.5, |round| round.ours), rounds.at(0.5, |round| round.limit));
@@ -256,7 +256,7 @@ impl Row {
 }
 
 impl Rounds {
-    /// The value below which this part of the rounds lies.
+    /// The value below which this share of the rounds is.
     fn at(&self, part: f64, value: impl Fn(&Round) -> f64) -> f64 {
         let mut values: Vec<f64> = self.0.iter().map(value).collect();
         values.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Receiving from reads of 64 KiB, beside a bare loop over the same buffer.
+//! Receiving from reads of 64 KiB, compared with a bare loop over the same buffer.
 
 mod support;
 
@@ -17,7 +17,7 @@ use websocket_proto::Role::{Client, Server};
 
 const SIZES: [usize; 6] = [16, 125, KIB, 16 * KIB, 256 * KIB, 4 * MIB];
 
-/// Those that a read of 64 KiB brings whole.
+/// Sizes that a read of 64 KiB returns whole.
 const SHORT: [usize; 4] = [16, 125, KIB, 16 * KIB];
 
 fn main() {
@@ -34,7 +34,7 @@ fn limit(bencher: Bencher<'_, '_>, stream: &Stream, take: Take) {
     counted(bencher, stream).bench_local(|| limit_pass(&mut limit, stream, take));
 }
 
-/// Shows a pass over the stream as payload bytes and messages a second.
+/// Displays a pass over the stream as payload bytes and messages per second.
 fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, stream: &Stream) -> Bencher<'a, 'b> {
     bencher
         .counter(BytesCount::new(stream.payload_bytes()))
@@ -87,7 +87,7 @@ fn fragmented(content: Content, len: usize) -> Stream {
     Stream::fragmented(Server, content, len, KIB)
 }
 
-/// What the reads cost by themselves: it is in all rows above.
+/// The cost of the reads alone, which is part of all rows above.
 #[divan::bench(args = SHORT, name = "limit:read")]
 fn read(bencher: Bencher<'_, '_>, len: usize) {
     let stream = Stream::new(Server, Binary, len);

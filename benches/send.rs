@@ -1,4 +1,4 @@
-//! Sending, with a flush behind each message and behind 32, beside a bare loop.
+//! Sending, with a flush after each message and after 32, compared with a bare loop.
 
 mod support;
 
@@ -14,7 +14,7 @@ use websocket_proto::Role::{self, Client, Server};
 
 const SIZES: [usize; 4] = [16, KIB, 16 * KIB, 64 * KIB];
 
-/// Messages that leave in one write.
+/// Messages that are sent in one write.
 const FLUSHES: [usize; 2] = [1, 32];
 
 fn main() {
@@ -28,7 +28,7 @@ fn ours(bencher: Bencher<'_, '_>, role: Role, keys: Keys, batch: &Batch) {
         .bench_local_values(|vecs| ours.pass(batch, vecs));
 }
 
-/// Shows a pass over the batch as payload bytes and messages a second.
+/// Displays a pass over the batch as payload bytes and messages per second.
 fn counted<'a, 'b>(bencher: Bencher<'a, 'b>, batch: &Batch) -> Bencher<'a, 'b> {
     bencher
         .counter(BytesCount::new(batch.payload_bytes()))
@@ -84,7 +84,7 @@ macro_rules! group {
 group!(server, Server);
 group!(client, Client);
 
-/// A client whose masking keys cost nothing, to tell the work from the entropy.
+/// A client whose masking keys cost nothing, to separate the work from the entropy.
 #[divan::bench(args = SIZES, consts = FLUSHES)]
 fn client_with_free_keys<const PER_FLUSH: usize>(bencher: Bencher<'_, '_>, len: usize) {
     ours(bencher, Client, Keys::Free, &Batch::new(len, Give::Lent, PER_FLUSH));

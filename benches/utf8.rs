@@ -1,6 +1,6 @@
-//! Checking text as it is received, beside the validators of `simdutf8` and `core`.
+//! Validating text while it is received, compared with the validators of `simdutf8` and `core`.
 //!
-//! The receiver is a client: without a mask, what is left is the read and the check.
+//! The receiver is a client: without a mask, only the read and the validation remain.
 
 mod support;
 
@@ -16,10 +16,10 @@ use support::{
 };
 use websocket_proto::Role::Client;
 
-/// Texts that a read brings whole.
+/// Texts that a read returns whole.
 const SHORT: [usize; 4] = [16, 125, KIB, 16 * KIB];
 
-/// Texts that reads of 64 KiB, or frames, cut in pieces.
+/// Texts that reads of 64 KiB, or frames, cut into pieces.
 const LONG: [usize; 3] = [64 * KIB, 256 * KIB, 4 * MIB];
 
 const ALL: [usize; 6] = [16, 125, KIB, 16 * KIB, 256 * KIB, 4 * MIB];

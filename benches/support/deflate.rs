@@ -1,13 +1,13 @@
-//! Compressed JSON-like text: what a client sends, and a server that echoes it.
+//! Compressed JSON-like text: a client's messages, and a server that echoes them.
 
 use websocket_proto::{
     Buf, Config, Connection, ContextTakeover, DeflateConfig, DeflateParams, Event, Negotiated, Role,
 };
 
-/// Messages that follow each other before they begin anew, which is farther back than any window.
+/// Messages in a row before the sequence starts again, which is farther back than any window.
 pub(crate) const MESSAGES: usize = 200;
 
-/// How a direction goes on behind a message.
+/// How a direction continues after a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mode {
     NoTakeover,
@@ -35,7 +35,7 @@ impl Mode {
     }
 }
 
-/// Messages such as an API sends: the same keys in the same order, and values that differ.
+/// Messages like those of an API: the same keys in the same order, with different values.
 pub(crate) fn texts(len: usize) -> Vec<String> {
     let mut state = 1_u64;
     let mut number = move |below: u64| {
@@ -90,7 +90,7 @@ pub(crate) fn frames(mode: Mode, len: usize) -> Vec<Vec<u8>> {
     texts(len).into_iter().map(frame).collect()
 }
 
-/// Reads a frame, answers with the message, and writes that. Returns how many bytes it took.
+/// Reads a frame, answers with the message, and writes the answer. Returns its number of bytes.
 pub(crate) fn echo(server: &mut Connection, frame: &[u8]) -> usize {
     server.receive(frame);
     let (inbound, outbound) = server.split_mut();

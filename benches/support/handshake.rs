@@ -7,7 +7,7 @@ use websocket_proto::{
     handshake::{Accept, Accepted, ClientHandshake, ClientRequest, ServerHandshake},
 };
 
-/// What Chrome sends.
+/// Chrome's request.
 const REQUEST: &[u8] = b"GET /socket?token=3f2a9c HTTP/1.1\r\n\
     Host: chat.example.com\r\n\
     Connection: Upgrade\r\n\
@@ -24,7 +24,7 @@ const REQUEST: &[u8] = b"GET /socket?token=3f2a9c HTTP/1.1\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\
     Sec-WebSocket-Protocol: chat, superchat\r\n\r\n";
 
-/// What a server behind nginx sends.
+/// The response of a server behind nginx.
 const RESPONSE: &[u8] = b"HTTP/1.1 101 Switching Protocols\r\n\
     Upgrade: websocket\r\n\
     Connection: Upgrade\r\n\

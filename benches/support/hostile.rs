@@ -1,4 +1,4 @@
-//! What a peer sends that means to cost as much as it can, read by read.
+//! Input of a peer that tries to cost as much as possible, read by read.
 
 use core::hint::black_box;
 
@@ -14,15 +14,15 @@ use super::{Content, KIB, keys};
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
 
-/// Bytes of an input, about: what a read brings, so that no input costs less by being larger.
+/// The approximate size of an input: that of a read, so that no input is cheaper because it is larger.
 const LEN: usize = 16 * KIB;
 
-/// An input of a server, in the reads that bring it.
+/// An input for a server, in the reads that deliver it.
 pub(crate) struct Input {
     reads: Vec<Vec<u8>>,
-    /// Who receives it.
+    /// The receiving endpoint.
     receiver: Receiver,
-    /// Whether buffers are given back after each read, as a connection does that waits.
+    /// Whether buffers are released after each read, like by a connection that waits.
     releases: bool,
     /// Whether the connection fails at its end.
     fails: bool,
@@ -52,7 +52,7 @@ impl Input {
         }
     }
 
-    /// The beginning of it, byte by byte.
+    /// The beginning of the input, byte by byte.
     pub(crate) fn dripped(self) -> Self {
         let bytes = self.reads.concat();
         Self {
@@ -61,7 +61,7 @@ impl Input {
         }
     }
 
-    /// The same, waiting after each read.
+    /// The same, with a wait after each read.
     pub(crate) fn released(self) -> Self {
         Self { releases: true, ..self }
     }
@@ -95,10 +95,10 @@ impl Input {
             let mut rest = &read[..];
             while !rest.is_empty() {
                 let space = connection.space();
-                let (piece, behind) = rest.split_at(space.len().min(rest.len()));
+                let (piece, after) = rest.split_at(space.len().min(rest.len()));
                 space[..piece.len()].copy_from_slice(piece);
                 connection.advance(piece.len());
-                rest = behind;
+                rest = after;
                 loop {
                     match connection.next_event() {
                         Ok(Some(event)) => drop(black_box(event)),
@@ -136,7 +136,7 @@ fn frames<'a>(frames: impl IntoIterator<Item = (Opcode, bool, Rsv, &'a [u8])>) -
     bytes
 }
 
-/// What all others are compared with: text in frames of 100 bytes.
+/// The input that all others are compared with: text in frames of 100 bytes.
 pub(crate) fn plain() -> Input {
     let text = Content::Ascii.payload(100);
     let frame = (Opcode::Text, true, Rsv::NONE, &text[..]);
@@ -158,18 +158,18 @@ pub(crate) fn pings() -> Input {
     Input::new(frames((0..LEN / 6).map(|_| ping)))
 }
 
-/// The fields of a request that are many.
+/// A request with many fields.
 pub(crate) fn request_of_fields() -> Input {
     Input::request(&"a: b\r\n".repeat(120))
 }
 
-/// A request whose list of subprotocols is long.
+/// A request with a long list of subprotocols.
 pub(crate) fn request_of_subprotocols() -> Input {
     let list: Vec<String> = (0..3000).map(|n| format!("{n:x}")).collect();
     Input::request(&format!("Sec-WebSocket-Protocol: {}\r\n", list.join(",")))
 }
 
-/// A request whose list of extensions is long.
+/// A request with a long list of extensions.
 pub(crate) fn request_of_extensions() -> Input {
     Input::request(&format!("Sec-WebSocket-Extensions: {}a\r\n", "a;b,".repeat(3500)))
 }
@@ -210,19 +210,19 @@ pub(crate) mod compressed {
         messages(&[0x4a, 0x04, 0x00])
     }
 
-    /// Messages of nothing.
+    /// Empty messages.
     pub(crate) fn empty() -> Input {
         messages(&[0x00])
     }
 
-    /// A message of blocks that hold nothing, which are stored.
+    /// A message of empty stored blocks.
     pub(crate) fn empty_blocks() -> Input {
         let mut payload = [0x00, 0x00, 0x00, 0xff, 0xff].repeat(LEN / 5);
         payload.push(0x00);
         input(frames([(Opcode::Text, true, RSV1, &payload[..])]))
     }
 
-    /// A message of blocks that hold nothing, each with code tables of its own: 90 bits that make a decompressor build them.
+    /// A message of empty blocks, each with its own code tables: 90 bits that make a decompressor build them.
     pub(crate) fn empty_tables() -> Input {
         let mut bits = Bits::default();
         for _ in 0..LEN * 8 / 90 {
@@ -241,7 +241,7 @@ pub(crate) mod compressed {
         input(frames([(Opcode::Text, true, RSV1, &bits.bytes[..])]))
     }
 
-    /// Text as a client sends it, a message of this many bytes.
+    /// Text like a client's, in a message of this many bytes.
     pub(crate) fn text(len: usize) -> Input {
         input(
             deflate::frames(deflate::Mode::NoTakeover, len)
@@ -252,7 +252,7 @@ pub(crate) mod compressed {
         )
     }
 
-    /// A message that is longer than any may be.
+    /// A message longer than the limit.
     pub(crate) fn bomb() -> Input {
         let mut client = deflate::endpoint(Role::Client, deflate::Mode::NoTakeover);
         client.feed("a".repeat(4 * MIB)).expect("room");
@@ -268,7 +268,7 @@ pub(crate) mod compressed {
         }
     }
 
-    /// Bits, the lowest first.
+    /// Bits, lowest first.
     #[derive(Default)]
     struct Bits {
         bytes: Vec<u8>,

@@ -24,9 +24,9 @@ pub(crate) fn xor(key: [u8; 4], data: &mut [u8]) {
 
 /// A payload that the receiving loop found.
 pub(crate) enum Payload<'a> {
-    /// Lies in the receive buffer.
+    /// A slice of the receive buffer.
     InPlace(&'a [u8]),
-    /// Was assembled in a buffer of its own, which may be taken away.
+    /// Assembled in its own buffer, which may be taken.
     Apart(&'a mut Vec<u8>),
 }
 
@@ -42,7 +42,7 @@ impl Payload<'_> {
 
 /// Receives from valid input: parses headers, unmasks in place, yields slices.
 ///
-/// What does not fit the receive buffer is read straight into a buffer of the announced length, which a careful
+/// A payload that does not fit the receive buffer is read straight into a buffer of the announced length, which a careful
 /// receiver does not do.
 pub(crate) struct RecvLoop {
     buffer: Vec<u8>,
@@ -161,7 +161,7 @@ impl Header {
 /// Sends: writes headers, copies payloads, masks the copies.
 pub(crate) struct SendLoop {
     arena: Vec<u8>,
-    /// Masking keys to go round in, or none for a server.
+    /// Masking keys that are used in turn, or none for a server.
     keys: Vec<[u8; 4]>,
     next_key: usize,
 }

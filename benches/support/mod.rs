@@ -1,4 +1,4 @@
-//! What the benches share: payloads, streams of frames, the loops that are measured and the limits beside them.
+//! Shared by the benches: payloads, streams of frames, the measured loops and the limits to compare them with.
 #![allow(dead_code, reason = "every bench is a crate of its own and uses a part of this")]
 #![allow(clippy::std_instead_of_alloc, reason = "a bench has `std`")]
 
@@ -16,14 +16,14 @@ pub(crate) mod stream;
 pub(crate) const KIB: usize = 1 << 10;
 pub(crate) const MIB: usize = 1 << 20;
 
-/// Bytes that one read brings at most, and of the receive buffer.
+/// The most bytes of one read, and the size of the receive buffer.
 pub(crate) const READ: usize = 64 * KIB;
 
-/// Bytes that one pass over a stream of short messages moves: enough for a clock, and few enough that the source stays
-/// in the second-level cache, as bytes do that the kernel has just copied.
+/// Bytes that one pass over a stream of short messages moves: enough for a clock, and few enough that the source stays in the
+/// second-level cache, like bytes that the kernel has just copied.
 pub(crate) const PASS: usize = 256 * KIB;
 
-/// What a message says.
+/// The content of a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Binary,

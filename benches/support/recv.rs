@@ -1,4 +1,4 @@
-//! Receiving: a connection and the limit beside it, each as one pass over a stream.
+//! Receiving: a connection and the limit to compare it with, each as one pass over a stream.
 
 use core::hint::black_box;
 
@@ -13,9 +13,9 @@ use super::{
 /// What the receiver does with a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Take {
-    /// Looks at it where it lies.
+    /// Reads it in place.
     Lent,
-    /// Makes it its own, and drops it.
+    /// Takes ownership of it, and drops it.
     Owned,
 }
 
@@ -59,7 +59,7 @@ impl Ours {
     }
 }
 
-/// The bare loop; of text it makes a `str` with `simdutf8`.
+/// The bare loop; it converts text to a `str` with `simdutf8`.
 pub(crate) fn limit_pass(limit: &mut RecvLoop, stream: &Stream, take: Take) {
     match (take, stream.content.is_text()) {
         (Take::Lent, false) => limit.receive(stream, |payload| {

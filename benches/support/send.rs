@@ -1,4 +1,4 @@
-//! Sending: a connection and the limit beside it, each as one pass over a number of messages.
+//! Sending: a connection and the limit to compare it with, each as one pass over a number of messages.
 
 use core::hint::black_box;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use websocket_proto::{Buf, Bytes, Config, Connection, Entropy, EntropyError, Lim
 
 use super::{MIB, PASS, keys, limit::SendLoop, random};
 
-/// How the message is given away.
+/// How the message is passed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Give {
-    /// A slice of the application's.
+    /// A slice owned by the application.
     Lent,
     /// A clone of shared bytes.
     Bytes,
-    /// A vector by value, which was made beforehand.
+    /// A vector by value, created beforehand.
     Vec,
     /// A reference to a message that was encoded beforehand.
     Prepared,
@@ -47,7 +47,7 @@ impl Batch {
         self.payload.len() * self.messages
     }
 
-    /// The vectors that a pass sends by value. To make them is the application's part, not to be measured.
+    /// The vectors that a pass sends by value. Creating them is the application's part and is not measured.
     pub(crate) fn vecs(&self) -> Vec<Vec<u8>> {
         match self.give {
             Give::Vec => vec![self.payload.to_vec(); self.messages],
@@ -56,11 +56,11 @@ impl Batch {
     }
 }
 
-/// Where a client takes its masking keys from.
+/// The source of a client's masking keys.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keys {
     System,
-    /// Bytes that cost next to nothing, which shows the work beside them.
+    /// Bytes that cost next to nothing, which shows the remaining work.
     Free,
 }
 
@@ -114,7 +114,7 @@ impl Ours {
     }
 }
 
-/// The bare loop, which copies whatever it is given.
+/// The bare loop, which copies whatever it gets.
 pub(crate) fn limit(role: Role) -> SendLoop {
     let keys = match role {
         Role::Server => Vec::new(),

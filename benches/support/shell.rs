@@ -1,4 +1,4 @@
-//! The tokio shell over memory: what it costs to find a message, to answer it and to wait for it, without a system call.
+//! The tokio shell over memory: the cost of finding a message, answering it and waiting for it, without a system call.
 
 use core::{
     future::Future,
@@ -17,24 +17,24 @@ use websocket_proto::{Config, Negotiated, Timers, tokio::WebSocket};
 
 use super::stream::Stream;
 
-/// Polls until what is received is there. A macro, so that nothing but the shell is counted.
+/// Polls until a message is available. A macro, so that only the shell is counted.
 macro_rules! ready {
     ($received:expr, $cx:ident) => {{
         let mut received = pin!($received);
         loop {
             if let Poll::Ready(received) = received.as_mut().poll(&mut $cx) {
-                break received.expect("the stream is valid").expect("the stream goes on");
+                break received.expect("the stream is valid").expect("the stream continues");
             }
         }
     }};
 }
 
-/// How the messages arrive, and what is done with them.
+/// How the messages arrive, and what happens to them.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Way {
-    /// Whether a message is sent back.
+    /// Whether a message is echoed.
     pub(crate) echoes: bool,
-    /// Whether every read finds nothing at first, so that the task waits for it.
+    /// Whether every read finds nothing at first, so that the task waits.
     pub(crate) waits: bool,
     pub(crate) keepalive: bool,
 }
@@ -92,12 +92,12 @@ impl Shell {
     }
 }
 
-/// A stream in memory, which takes all that is written.
+/// A stream in memory, which accepts all writes.
 struct Memory {
     stream: Stream,
     at: usize,
     waits: bool,
-    /// Whether the next read finds something although reads wait.
+    /// Whether the next read finds data although reads wait.
     is_ready: bool,
 }
 

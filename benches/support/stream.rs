@@ -1,4 +1,4 @@
-//! Streams of frames as a peer writes them, and a source that reads them in pieces.
+//! Streams of frames as a peer writes them, and a source that delivers them in reads.
 
 use websocket_proto::{
     Role,
@@ -7,7 +7,7 @@ use websocket_proto::{
 
 use super::{Content, KIB, PASS, READ, keys};
 
-/// Whole messages of one shape, one behind the other.
+/// Whole messages of one shape, one after another.
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) bytes: Vec<u8>,
@@ -16,12 +16,12 @@ pub(crate) struct Stream {
     /// Payload bytes of a message.
     pub(crate) len: usize,
     pub(crate) messages: usize,
-    /// Bytes that one read brings at most.
+    /// The most bytes of one read.
     read: usize,
 }
 
 impl Stream {
-    /// Unfragmented messages, masked if it is a server that receives them.
+    /// Unfragmented messages, masked if a server receives them.
     pub(crate) fn new(receiver: Role, content: Content, len: usize) -> Self {
         Self::fragmented(receiver, content, len, len)
     }
@@ -66,7 +66,7 @@ impl Stream {
         }
     }
 
-    /// The same, but a read never brings more than one message.
+    /// The same, but a read never returns more than one message.
     pub(crate) fn one_per_read(mut self) -> Self {
         // All messages have one length, so reads of that length end with them.
         self.read = self.bytes.len() / self.messages;
@@ -82,7 +82,7 @@ impl Stream {
         self.source_at(0)
     }
 
-    /// The rest of the stream, of which `read` bytes were read.
+    /// The rest of the stream, after `read` bytes were read.
     #[inline]
     pub(crate) fn source_at(&self, read: usize) -> Source<'_> {
         Source {
@@ -99,7 +99,7 @@ pub(crate) struct Source<'a> {
 }
 
 impl Source<'_> {
-    /// Reads into initialised memory, and returns how many bytes it were; 0 at the end.
+    /// Reads into initialised memory, and returns the number of bytes; 0 at the end.
     #[inline]
     pub(crate) fn read(&mut self, room: &mut [u8]) -> usize {
         let n = self.rest.len().min(self.read).min(room.len());
@@ -109,7 +109,7 @@ impl Source<'_> {
         n
     }
 
-    /// Reads behind what a vector holds, up to `most` bytes in all, as reading into spare capacity does.
+    /// Reads after the contents of a vector, up to `most` bytes in all, like reading into spare capacity.
     #[inline]
     pub(crate) fn read_behind(&mut self, dest: &mut Vec<u8>, most: usize) -> usize {
         let n = self.rest.len().min(self.read).min(most - dest.len());

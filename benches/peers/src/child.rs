@@ -1,4 +1,4 @@
-//! A server in a process of its own, and what the kernel says that it costs.
+//! A server in its own process, and its costs as the kernel accounts for them.
 
 use std::{
     fs,
@@ -14,11 +14,11 @@ use rustix::{
 
 use crate::servers::Server;
 
-/// The core of the servers, and that of the load.
+/// The core of the servers, and the core of the load.
 const SERVER_CORE: usize = 0;
 const LOAD_CORE: usize = 1;
 
-/// A running server. It ends with this value.
+/// A running server, which ends when this value is dropped.
 #[derive(Debug)]
 pub struct Child {
     process: Process,
@@ -64,12 +64,12 @@ impl Child {
         Ok(total)
     }
 
-    /// Bytes of memory that are resident.
+    /// Bytes of resident memory.
     pub fn resident(&self) -> io::Result<u64> {
         self.memory("smaps_rollup", "Rss:")
     }
 
-    /// Bytes of memory that were resident at most.
+    /// The most bytes of resident memory so far.
     pub fn peak(&self) -> io::Result<u64> {
         self.memory("status", "VmHWM:")
     }
@@ -90,14 +90,14 @@ impl Drop for Child {
     }
 }
 
-/// Allows as many open files, for this process and its children, as the system does.
+/// Raises the limit on open files, for this process and its children, to the system's maximum.
 pub fn allow_many_files() -> io::Result<()> {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     Ok(setrlimit(Resource::Nofile, limit)?)
 }
 
-/// Keeps this thread, and what it starts, on a core. On a machine with one, that is the only one.
+/// Pins this thread, and what it starts, to a core. On a machine with one core, that is the only one.
 pub fn pin(core: usize) {
     let mut set = CpuSet::new();
     set.set(core);

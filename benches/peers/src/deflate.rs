@@ -1,4 +1,4 @@
-//! Echo of compressed text over loopback: what a message costs the server, and how much smaller its answer is.
+//! Echo of compressed text over loopback: the server's cost per message, and the size of its answer.
 
 use std::{io, time::Duration};
 
@@ -18,15 +18,15 @@ pub const SECTION: &str = "deflate";
 
 const CONNECTIONS: usize = 10;
 
-/// Messages that follow each other before they begin anew.
+/// Messages in a row before the sequence starts again.
 const MESSAGES: usize = 100;
 
 const LEVEL: u32 = 6;
 
-/// What a flush ends with, and a message omits (RFC 7692 §7.2.1).
+/// The end of a flush, which a message omits (RFC 7692 §7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
-/// What the client asks for.
+/// The client's offer.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Offer {
     Takeover,
@@ -95,7 +95,7 @@ fn measure(run: &mut Run, server: Server, name: &str, offer: Offer, texts: &[Str
     Ok(format!("{cpu:.1} µs a message"))
 }
 
-/// What the server agreed to.
+/// The server's answer to the offer.
 #[derive(Clone, Copy)]
 pub struct Agreed {
     server_takeover: bool,
@@ -129,7 +129,7 @@ impl Agreed {
     }
 }
 
-/// The texts as a client sends them. The first one refers to nothing before it, so that all can be sent over and over.
+/// The texts as a client sends them. The first one refers to nothing before it, so the sequence can be repeated.
 pub fn messages(texts: &[String], agreed: Agreed, expect: Expect) -> Messages {
     let mut compress = Compress::new_with_window_bits(Compression::new(LEVEL), false, agreed.client_window_bits);
     let batches = texts.iter().enumerate().map(|(i, text)| {
@@ -207,7 +207,7 @@ fn deflate(compress: &mut Compress, input: &[u8], out: &mut Vec<u8>) {
         out.reserve(input.len() / 2 + 64);
         let taken = (compress.total_in() - before) as usize;
         let status = compress.compress_vec(&input[taken..], out, FlushCompress::Sync);
-        // With room to spare, the flush is complete.
+        // With spare capacity, the flush is complete.
         if !matches!(status, Ok(Status::Ok)) || out.len() < out.capacity() {
             return;
         }
@@ -226,13 +226,13 @@ fn inflate(decompress: &mut Decompress, input: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-/// How long this thread has run.
+/// The running time of this thread.
 pub fn cpu_time() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
-/// Messages such as an API sends: the same keys in the same order, and values that differ.
+/// Messages like those of an API: the same keys in the same order, with different values.
 pub fn texts(len: usize) -> Vec<String> {
     let mut state = 1_u64;
     let mut number = move |below: u64| {

@@ -1,4 +1,4 @@
-//! Loopback echo: what a message costs the server, how many there are in a second, and how long they take.
+//! Loopback echo: the server's cost per message, messages per second, and latency.
 
 use std::{io, time::Duration};
 
@@ -12,7 +12,7 @@ use crate::{
 
 pub const SECTION: &str = "echo";
 
-/// What the connections do.
+/// What the connections send.
 #[derive(Clone, Copy, Debug)]
 struct Workload {
     name: &'static str,

@@ -1,4 +1,4 @@
-//! Where and with what it was measured.
+//! The machine and the tools of a measurement.
 
 use std::{fs, process::Command};
 
@@ -17,7 +17,7 @@ pub fn describe(rounds: usize, load: &str) -> String {
     )
 }
 
-/// How many wanted to run in the last minute, on average: much more than nothing means that this disturbs.
+/// The average number of runnable processes in the last minute: if it is well above zero, other activity disturbs the run.
 pub fn load_average() -> String {
     let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     text.split(' ').next().unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! Handshakes: what a connection costs the server that is opened, upgraded and closed.
+//! Handshakes: the server's cost of a connection that is opened, upgraded and closed.
 
 use std::{
     io::{self, Read, Write},
@@ -17,7 +17,7 @@ use crate::{
 
 pub const SECTION: &str = "handshake";
 
-/// As a browser offers; those that compress nothing decline.
+/// A browser's offer; servers that do not compress decline it.
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 
 pub fn run(run: &mut Run) {
@@ -37,7 +37,7 @@ pub fn run(run: &mut Run) {
     }
 }
 
-/// Microseconds of the server for each, and how many there are in a second.
+/// Microseconds of the server per handshake, and handshakes per second.
 fn measure(run: &mut Run, server: Server) -> io::Result<(f64, f64)> {
     let child = Child::start(server, false)?;
     let request = wire::request(Some(OFFER));

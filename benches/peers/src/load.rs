@@ -13,22 +13,22 @@ use crate::{child::Child, servers::Kind, wire::Replies};
 /// How long a server may leave all its connections without an answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-/// What every connection sends, over and over. It never has to be encoded again.
+/// What every connection sends, repeatedly. It never has to be encoded again.
 #[derive(Clone, Debug)]
 pub struct Messages {
-    /// Each one is written at once, and answered before the next one leaves.
+    /// Each message is written at once, and answered before the next one is sent.
     pub batches: Vec<Vec<u8>>,
     pub per_batch: u64,
-    /// Bytes of payload that answer a batch, if that is known beforehand.
+    /// Bytes of payload that answer a batch, if known beforehand.
     pub bytes: Option<u64>,
     pub expect: Expect,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expect {
-    /// As many bytes as were sent.
+    /// The number of bytes that were sent.
     Bytes,
-    /// As many messages as were sent, in frames of a server.
+    /// The number of messages that were sent, in frames of a server.
     Messages,
 }
 
@@ -42,21 +42,21 @@ impl Expect {
     }
 }
 
-/// What came of it.
+/// The result of a run.
 #[derive(Clone, Debug, Default)]
 pub struct Measured {
     pub messages: u64,
-    /// Bytes of payload that came back.
+    /// Bytes of payload that were received.
     pub bytes: u64,
     pub elapsed: Duration,
-    /// Nanoseconds that the server ran.
+    /// Nanoseconds that the server was running.
     pub cpu: u64,
     /// Nanoseconds from writing a batch to its last reply, ascending.
     pub latencies: Vec<u32>,
 }
 
 impl Measured {
-    /// Microseconds of the server for a message.
+    /// Microseconds of the server per message.
     pub fn cpu_per_message(&self) -> f64 {
         self.cpu as f64 / 1e3 / self.messages as f64
     }
@@ -65,7 +65,7 @@ impl Measured {
         self.messages as f64 / self.elapsed.as_secs_f64()
     }
 
-    /// Microseconds below which this share of the latencies lies.
+    /// Microseconds below which this share of the latencies is.
     pub fn quantile(&self, share: f64) -> f64 {
         let at = (self.latencies.len() as f64 * share) as usize;
         let at = at.min(self.latencies.len().saturating_sub(1));
@@ -73,7 +73,7 @@ impl Measured {
     }
 }
 
-/// Drives these connections of a server for a while, and then measures for another.
+/// Drives these connections to a server for a warm-up time, and then measures for another time.
 pub fn drive(
     child: &Child,
     streams: Vec<std::net::TcpStream>,
@@ -93,10 +93,10 @@ pub fn drive(
     Ok(measured)
 }
 
-/// Connections that are in their handshakes at a time: fewer than a server lets wait.
+/// Connections in their handshakes at the same time: fewer than a server's backlog.
 const OPENING: usize = 64;
 
-/// Opens connections and upgrades them. Returns the extensions that the server agreed to, too.
+/// Opens connections and upgrades them. Also returns the extensions that the server accepted.
 pub fn connect(
     addr: SocketAddr,
     count: usize,
@@ -147,7 +147,7 @@ fn read_response(stream: &mut std::net::TcpStream) -> io::Result<Option<String>>
         .map(|(_, value)| value.trim().to_owned()))
 }
 
-/// Sends the first of the messages, and waits for the answer.
+/// Sends the first message, and waits for the answer.
 pub fn exchange(stream: &mut std::net::TcpStream, messages: &Messages) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let batch = &messages.batches[0];
@@ -179,9 +179,9 @@ struct Connection<'a> {
     stream: TcpStream,
     messages: &'a Messages,
     batch: usize,
-    /// Bytes of the batch that are written.
+    /// Bytes of the batch that have been written.
     written: usize,
-    /// What came back of it.
+    /// The reply so far.
     received: u64,
     replies: Replies,
     sent_at: Instant,
@@ -222,7 +222,7 @@ impl<'a> Load<'a> {
         while Instant::now() < end {
             self.poll.poll(&mut events, Some(PATIENCE))?;
             if events.is_empty() {
-                return Err(io::Error::other("the server answers no more"));
+                return Err(io::Error::other("the server no longer answers"));
             }
             for event in &events {
                 let connection = &mut self.connections[event.token().0];
@@ -277,7 +277,7 @@ impl Connection<'_> {
         }
     }
 
-    /// Whether the batch has come back with these bytes, and no more than that.
+    /// Whether these bytes complete the reply to the batch, without extra bytes.
     fn is_answered(&mut self, bytes: &[u8]) -> io::Result<bool> {
         let wanted = match self.messages.expect {
             Expect::Bytes => {
@@ -287,7 +287,7 @@ impl Connection<'_> {
             Expect::Messages => {
                 let before = self.replies.messages;
                 if !self.replies.receive(bytes) {
-                    return Err(io::Error::other("the server sent something else than an echo"));
+                    return Err(io::Error::other("the server sent something other than an echo"));
                 }
                 self.received += self.replies.messages - before;
                 self.messages.per_batch

@@ -1,4 +1,4 @@
-//! Measures `websocket-proto` beside its peers. See `README.md`.
+//! Measures `websocket-proto` and its peers. See `README.md`.
 
 #![forbid(unsafe_code)]
 
@@ -24,7 +24,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::{run::Run, samples::Samples, servers::Server};
 
-/// Measures websocket-proto beside its peers
+/// Measures websocket-proto and its peers
 #[derive(Parser)]
 struct Arguments {
     #[command(subcommand)]
@@ -40,7 +40,7 @@ enum Command {
         #[arg(long)]
         deflate: bool,
     },
-    /// Writes the results once more from the samples of the last runs
+    /// Writes the results again from the samples of the last runs
     Report,
     /// Measures, and writes the results
     Run {
@@ -50,13 +50,13 @@ enum Command {
         /// Servers and codecs to measure, instead of all
         #[arg(long, value_delimiter = ',')]
         peers: Vec<Server>,
-        /// Turns that each of them takes
+        /// Rounds that each of them is measured in
         #[arg(long, default_value_t = 5)]
         rounds: usize,
-        /// How long a server is measured at a time, in milliseconds
+        /// Time for which a server is measured in a round, in milliseconds
         #[arg(long, default_value_t = 1000)]
         millis: u64,
-        /// Everything once and as short as can be, to see that it runs; writes nothing
+        /// Everything once and as short as possible, to check that it runs; writes nothing
         #[arg(long)]
         quick: bool,
     },
@@ -119,7 +119,7 @@ fn main() -> io::Result<()> {
     }
 }
 
-/// Where the package lives.
+/// The folder of the package.
 fn directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }

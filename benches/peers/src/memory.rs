@@ -1,4 +1,4 @@
-//! Idle memory: what the server has resident for a connection that says nothing.
+//! Idle memory: the server's resident memory for a connection that sends nothing.
 
 use std::{io, thread, time::Duration};
 
@@ -13,7 +13,7 @@ use crate::{
 
 pub const SECTION: &str = "memory";
 
-/// Memory hardly differs from round to round.
+/// Memory hardly differs between rounds.
 const MAX_ROUNDS: usize = 3;
 
 const LEN: usize = 1 << 10;
@@ -51,7 +51,7 @@ pub fn run(run: &mut Run) {
     }
 }
 
-/// Bytes for each connection that was opened, and that echoed once.
+/// Bytes per connection that was opened, and that echoed once.
 fn measure(server: Server, deflate: bool, connections: usize, patience: Duration) -> io::Result<(f64, f64)> {
     let child = Child::start(server, deflate)?;
     let resident = || {
@@ -60,7 +60,7 @@ fn measure(server: Server, deflate: bool, connections: usize, patience: Duration
     };
     let offer = deflate.then(|| Offer::Takeover.extensions());
     let request = (server.kind() != Kind::Limit).then(|| wire::request(offer));
-    // The first one makes the server allocate what it needs for all.
+    // The first connection makes the server allocate what it needs for all.
     let (mut first, agreed) = load::connect(child.addr, 1, request.as_deref())?;
     let messages = messages(server, deflate, agreed.as_deref())?;
     load::exchange(&mut first[0], &messages)?;

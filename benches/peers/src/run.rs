@@ -1,4 +1,4 @@
-//! One run of the tool: what is to be measured, how long, and what came of it.
+//! One run of the tool: what to measure, for how long, and the results.
 
 use std::{
     io::Error,
@@ -12,14 +12,14 @@ pub struct Run {
     pub rounds: usize,
     pub quick: bool,
     duration: Duration,
-    /// Sections for which that counts.
+    /// The sections that `duration` applies to.
     timed: Vec<String>,
-    /// Those to measure, if not all.
+    /// The sections to measure, if not all.
     only: Vec<Server>,
     pub samples: Samples,
     pub failures: usize,
     started: Instant,
-    /// Of the machine, when it started.
+    /// The load of the machine at the start.
     load: String,
 }
 
@@ -38,7 +38,7 @@ impl Run {
         }
     }
 
-    /// What was measured, each section with the conditions of this run.
+    /// The samples, each section with the conditions of this run.
     pub fn finish(mut self) -> Samples {
         let mut sections: Vec<String> = Vec::new();
         for sample in &self.samples.all {
@@ -80,15 +80,15 @@ impl Run {
         servers
     }
 
-    /// Another one begins each round, so that none has a place of its own.
+    /// Another one begins each round, so that none has a fixed position.
     pub fn turns<T>(round: usize, all: &mut [T]) {
         if round > 0 && !all.is_empty() {
-            // As a number that shares no divisor with most lengths.
+            // A number without a common divisor with most lengths.
             all.rotate_left(7 % all.len());
         }
     }
 
-    /// Whether a codec takes part. What is named after a server goes with it; limits always take part.
+    /// Whether a codec takes part. Subjects named after a server are selected with it; limits always take part.
     pub fn takes_part(&self, subject: &str) -> bool {
         self.only.is_empty()
             || subject.starts_with("limit")
@@ -104,7 +104,7 @@ impl Run {
         Duration::from_millis(if self.quick { 10 } else { 200 })
     }
 
-    /// How long to measure a server in this section.
+    /// The time to measure a server in this section.
     pub fn duration(&mut self, section: &str) -> Duration {
         if !self.timed.iter().any(|timed| timed == section) {
             self.timed.push(section.to_owned());
@@ -125,7 +125,7 @@ impl Run {
         );
     }
 
-    /// Notes a failure, which the results tell as well.
+    /// Records a failure, which the results contain as well.
     pub fn failed(&mut self, section: &str, what: &str, error: &Error) {
         self.failures += 1;
         eprintln!("FAILED {section}  {what}: {error}");

@@ -1,4 +1,4 @@
-//! All that was measured, as it is kept: one line for each figure of each row, one value for each round.
+//! All measurements as they are stored: one line per figure of each row, one value per round.
 
 use std::{fmt::Write as _, fs, io, path::Path};
 
@@ -11,7 +11,7 @@ pub struct Sample {
     pub workload: String,
     /// What was measured, with its unit.
     pub metric: String,
-    /// Who did it.
+    /// The measured server or codec.
     pub subject: String,
     pub values: Vec<f64>,
 }
@@ -41,7 +41,7 @@ impl Samples {
         }
     }
 
-    /// Notes something about a section, once.
+    /// Adds a note to a section, once.
     pub fn note(&mut self, section: &str, text: impl Into<String>) {
         let note = (section.to_owned(), text.into().replace(['\t', '\n'], " "));
         if !self.notes.contains(&note) {
@@ -71,7 +71,7 @@ impl Samples {
             .filter(move |sample| sample.section == section && sample.workload == workload && sample.metric == metric)
     }
 
-    /// Puts the sections of a new run in the place of their old ones.
+    /// Replaces the old sections by those of a new run.
     pub fn replace(&mut self, new: Self) {
         let is_new = |section: &str| new.all.iter().any(|sample| sample.section == section);
         self.notes.retain(|(section, _)| !is_new(section));

@@ -1,4 +1,4 @@
-//! Many connections of which few do something: what the idle ones cost the others.
+//! Many connections of which few are active: what the idle ones cost the others.
 
 use std::io;
 
@@ -50,7 +50,7 @@ pub fn run(run: &mut Run) {
     }
 }
 
-/// What the active ones got, and what the server then has resident.
+/// The results of the active connections, and the server's resident memory afterwards.
 fn measure(run: &mut Run, server: Server, connections: usize) -> io::Result<(Measured, u64)> {
     let child = Child::start(server, false)?;
     let request = (server.kind() != Kind::Limit).then(|| wire::request(None));

@@ -1,4 +1,4 @@
-//! Messages of any size: how fast one is echoed, and how much memory that takes.
+//! Messages of any size: how fast one is echoed, and how much memory that uses.
 
 use std::{
     io::{self, ErrorKind, Read, Write},
@@ -28,10 +28,10 @@ const WORKLOADS: [(&str, u64); 4] = [
     ("1 GiB", 1024 * MIB),
 ];
 
-/// Above this, only those are asked that do not hold the message.
+/// Above this size, only servers that do not hold the message are measured.
 const WHOLE: u64 = 16 * MIB;
 
-/// What is written at once. The masking key fits into it an even number of times.
+/// The size of one write: a multiple of the masking key's length.
 const CHUNK: usize = 256 << 10;
 
 pub fn run(run: &mut Run) {
@@ -63,11 +63,11 @@ pub fn run(run: &mut Run) {
 }
 
 struct Measured {
-    /// Gigabytes a second.
+    /// Gigabytes per second.
     speed: f64,
     /// Milliseconds of the server.
     cpu: f64,
-    /// Mebibytes that the server grew by.
+    /// Mebibytes by which the server grew.
     peak: f64,
 }
 
@@ -87,7 +87,7 @@ fn measure(server: Server, len: u64) -> io::Result<Measured> {
             .unwrap_or_else(|_| Err(io::Error::other("the load panicked")))
     })?;
     let elapsed = started.elapsed().as_secs_f64();
-    // The time of a thread that still runs is not all accounted for.
+    // The time of a thread that is still running is not fully accounted for.
     thread::sleep(Duration::from_millis(20));
     Ok(Measured {
         speed: len as f64 / elapsed / 1e9,

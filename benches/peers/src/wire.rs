@@ -1,6 +1,6 @@
-//! The client's side of the protocol, as little of it as a load needs: requests, masked frames, the counting of replies.
+//! The client's side of the protocol, as far as a load needs it: requests, masked frames, the counting of replies.
 
-/// An upgrade request as a browser writes it.
+/// An upgrade request like a browser's.
 pub fn request(extensions: Option<&str>) -> Vec<u8> {
     let extensions = extensions.map_or_else(String::new, |offer| format!("Sec-WebSocket-Extensions: {offer}\r\n"));
     format!(
@@ -27,7 +27,7 @@ pub const BINARY: u8 = 0x82;
 /// Marks the message as compressed.
 pub const RSV1: u8 = 0x40;
 
-/// Appends a frame, masked as a client has to.
+/// Appends a frame, masked as required for a client.
 pub fn push_masked(out: &mut Vec<u8>, first: u8, key: [u8; 4], payload: &[u8]) {
     push_masked_header(out, first, key, payload.len() as u64);
     out.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
@@ -55,7 +55,7 @@ pub fn push_masked_header(out: &mut Vec<u8>, first: u8, key: [u8; 4], len: u64) 
 pub struct Replies {
     header: [u8; 10],
     filled: usize,
-    /// Payload that is still to come.
+    /// Payload that is still expected.
     payload: u64,
     is_last: bool,
     pub messages: u64,
@@ -64,7 +64,7 @@ pub struct Replies {
 }
 
 impl Replies {
-    /// Whether that is what an echo server sends.
+    /// Whether an echo server may send that.
     pub fn receive(&mut self, mut bytes: &[u8]) -> bool {
         while !bytes.is_empty() {
             if self.payload == 0 {
@@ -73,7 +73,7 @@ impl Replies {
                 bytes = &bytes[1..];
                 let Some(len) = self.payload_len() else { continue };
                 self.filled = 0;
-                // Text, binary, or more of them; not masked.
+                // Text, binary, or a continuation; not masked.
                 if self.header[0] & 0x0F > 2 || self.header[1] & 0x80 != 0 {
                     return false;
                 }

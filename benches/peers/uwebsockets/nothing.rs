@@ -1,1 +1,1 @@
-//! Nothing: the package names the sources of uWebSockets, for cargo to fetch.
+//! Empty: the package only names the sources of uWebSockets, for Cargo to fetch.

@@ -1,4 +1,4 @@
-//! The peers with calls of their own: fastwebsockets, soketto, wtx.
+//! The peers with an API of their own: fastwebsockets, soketto, wtx.
 
 use std::{cell::Cell, hint::black_box, rc::Rc, sync::Arc};
 
@@ -43,7 +43,7 @@ pub fn receivers(stream: &Arc<Stream>) -> Vec<Subject> {
                     buffer.clear();
                     receiver.receive_data(&mut buffer).await.expect("the stream is valid");
                     assert_eq!(buffer.len(), len);
-                    // It leaves that to the application.
+                    // It leaves that check to the application.
                     if is_text {
                         black_box(simdutf8::basic::from_utf8(&buffer).expect("the text is valid"));
                     }
@@ -113,7 +113,7 @@ pub fn senders(batch: &Batch, writes: &Rc<Cell<u64>>) -> Vec<Subject> {
 fn wtx_sender<const IS_CLIENT: bool>(memory: Memory, batch: &Batch) -> Subject {
     let mut websocket = wtx::<IS_CLIENT>(memory);
     let messages = batch.messages;
-    // It masks in place, and so has what it may overwrite.
+    // It masks in place, so it gets a payload that it may overwrite.
     let mut payload = batch.payload.to_vec();
     Subject::new("wtx", move || {
         block_on(async {

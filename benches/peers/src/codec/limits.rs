@@ -14,7 +14,7 @@ use super::{
     },
 };
 
-/// What a message would be looked at with that lies in the cache.
+/// The limits process blocks of this size, which stay in the cache.
 const BLOCK: usize = 16 << 10;
 
 pub fn receivers(stream: &Arc<Stream>) -> Vec<Subject> {
@@ -39,7 +39,7 @@ pub fn receivers(stream: &Arc<Stream>) -> Vec<Subject> {
         let text = own.content.payload(own.len.min(BLOCK));
         subjects.push(Subject::new("limit:simdutf8", move || {
             for_blocks(&own, |n| {
-                // The last block may cut a character, which does not change how much is looked at.
+                // The last block may cut a character, which does not change the amount of work.
                 let _ = black_box(simdutf8::basic::from_utf8(black_box(&text[..n])));
             });
         }));
@@ -52,7 +52,7 @@ pub fn receivers(stream: &Arc<Stream>) -> Vec<Subject> {
     subjects
 }
 
-/// Goes over as many bytes as there are in the messages of a pass.
+/// Processes as many bytes as the messages of a pass have.
 fn for_blocks(stream: &Stream, mut each: impl FnMut(usize)) {
     for _ in 0..stream.messages {
         let mut rest = stream.len;

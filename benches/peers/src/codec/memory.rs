@@ -1,4 +1,4 @@
-//! A transport in memory that is always ready: what it reads begins anew at the end, what is written is thrown away.
+//! A transport in memory that is always ready: reads start again at the end of the data, writes are discarded.
 
 use std::{
     cell::Cell,
@@ -19,7 +19,7 @@ use super::support::{READ, stream::Stream};
 pub struct Memory {
     input: Arc<Stream>,
     at: usize,
-    /// Calls that wrote something, each of which would be a system call.
+    /// Calls that wrote something; each would be a system call.
     writes: Rc<Cell<u64>>,
 }
 
@@ -32,7 +32,7 @@ impl Memory {
         }
     }
 
-    /// The bytes of the next read, at most as many as there is room for.
+    /// The bytes of the next read, at most as many as fit.
     fn next(&mut self, room: usize) -> &[u8] {
         let rest = &self.input.bytes[self.at..];
         let n = rest.len().min(READ).min(room);
@@ -127,7 +127,7 @@ impl wtx::stream::StreamWriter for Memory {
     }
 }
 
-/// Polls until it is done. Nothing has to be waited for, so a future that does not get on is stuck.
+/// Polls until it is done. No future has to wait, so one that makes no progress is stuck.
 pub fn block_on<F: Future>(future: F) -> F::Output {
     let mut future = pin!(future);
     let mut context = Context::from_waker(Waker::noop());

@@ -1,4 +1,4 @@
-//! In memory: what it costs to receive and to send, without sockets.
+//! In memory: the cost of receiving and sending, without sockets.
 
 mod frames;
 mod limits;
@@ -27,7 +27,7 @@ pub const SEND: &str = "send";
 /// One pass over a number of messages. A connection is kept from pass to pass, so that its buffers are warm.
 type Pass = Box<dyn FnMut()>;
 
-/// A library at work.
+/// A library being measured.
 struct Subject {
     name: &'static str,
     pass: Pass,
@@ -42,7 +42,7 @@ impl Subject {
     }
 }
 
-/// Messages that are sent.
+/// The messages to send.
 #[derive(Clone)]
 struct Batch {
     role: Role,
@@ -91,7 +91,7 @@ pub fn run_send(run: &mut Run) {
     for (role, whose) in [(Role::Server, "unmasked"), (Role::Client, "masked")] {
         for per_flush in [1, 32] {
             for len in [16, 125, KIB, 16 * KIB, 256 * KIB, 4 * MIB] {
-                // 32 messages of 4 MiB are more than anyone queues.
+                // 32 messages of 4 MiB are more than any application queues.
                 if per_flush > 1 && len > 16 * KIB {
                     continue;
                 }
@@ -116,11 +116,11 @@ pub fn run_send(run: &mut Run) {
     });
 }
 
-/// The number of messages in a pass, who does them, and a counter of writes.
+/// The number of messages in a pass, the subjects that process them, and a counter of writes.
 type Prepared = (usize, Vec<Subject>, Rc<Cell<u64>>);
 
 fn measure<W>(run: &mut Run, section: &str, workloads: &[(String, W)], prepare: impl Fn(&W) -> Prepared) {
-    // Some have timers, which need a runtime even if they are never waited for.
+    // Some have timers, which need a runtime even if no timer is ever awaited.
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else {
         return;
     };
@@ -151,14 +151,14 @@ fn measure<W>(run: &mut Run, section: &str, workloads: &[(String, W)], prepare: 
     }
 }
 
-/// Nanoseconds of this thread and writes for each message.
+/// Nanoseconds of this thread, and writes, per message.
 fn time(pass: &mut Pass, messages: usize, quick: bool, writes: &Cell<u64>) -> (f64, f64) {
     let least = Duration::from_millis(if quick { 0 } else { 40 });
     pass();
     writes.set(0);
     let (started, mut passes) = (cpu_time(), 0);
     loop {
-        // As many again: a look at the clock is a system call, which costs as much as many a short pass.
+        // The number doubles: reading the clock is a system call, which costs as much as many short passes.
         let more = passes.max(1);
         (0..more).for_each(|_| pass());
         passes += more;

@@ -79,7 +79,7 @@ pub fn senders(batch: &Batch, writes: &Rc<Cell<u64>>) -> Vec<Subject> {
     subjects
 }
 
-/// Takes the output as a vectored write does.
+/// Takes the output like a vectored write.
 fn write(connection: &mut Connection, writes: &Cell<u64>) {
     let output = connection.output();
     while output.has_remaining() {

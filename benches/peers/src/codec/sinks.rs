@@ -1,4 +1,4 @@
-//! The peers that are streams and sinks of messages, and tungstenite, which is the same without being async.
+//! The peers that are streams and sinks of messages, and tungstenite, which is the same without async.
 
 use std::{cell::Cell, hint::black_box, rc::Rc, sync::Arc};
 

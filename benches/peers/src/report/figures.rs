@@ -1,4 +1,4 @@
-//! What the plots show.
+//! The contents of the plots.
 
 use super::tables::DEFLATE;
 use crate::{codec, deflate, echo, handshake, memory, scale, stream};
@@ -22,7 +22,7 @@ pub struct Lines {
     pub x: &'static str,
     pub points: &'static [(f64, &'static str)],
     pub subjects: &'static [&'static str],
-    /// Values below are drawn here, since a logarithm has no zero.
+    /// Smaller values are drawn here, because a logarithmic scale has no zero.
     pub floor: f64,
 }
 

@@ -1,4 +1,4 @@
-//! `RESULTS.md`, made of the samples.
+//! `RESULTS.md`, written from the samples.
 
 mod figures;
 mod plot;
@@ -45,7 +45,7 @@ pub fn write(samples: &Samples, directory: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the versions of the peers are pinned.
+/// The file that pins the versions of the peers.
 struct Manifests<'a> {
     rust: &'a str,
     cpp: &'a str,
@@ -101,13 +101,13 @@ fn versions(manifest: &str) -> Vec<String> {
         .collect()
 }
 
-/// The first version behind a name.
+/// The first version after a name.
 fn version<'a>(manifest: &'a str, name: &str) -> &'a str {
     let is_digit = |character: char| character.is_ascii_digit();
-    let behind = manifest
+    let rest = manifest
         .lines()
         .find_map(|line| line.trim_start_matches([' ', '"']).strip_prefix(name));
-    let version = behind.and_then(|behind| behind.get(behind.find(is_digit)?..));
+    let version = rest.and_then(|rest| rest.get(rest.find(is_digit)?..));
     version
         .and_then(|version| version.split('"').next())
         .unwrap_or_default()
@@ -123,7 +123,7 @@ fn is_rust_peer(subject: &str) -> bool {
     is_peer(subject) && !["uwebsockets", "node-ws"].contains(&subject)
 }
 
-/// The best median of the peers in Rust.
+/// The best median of the Rust peers.
 fn best_peer<'a>(samples: &'a Samples, table: &Table, workload: &str) -> Option<&'a Sample> {
     let peers = samples
         .all
@@ -180,7 +180,7 @@ fn cell(sample: &Sample, best: Option<&Sample>) -> String {
     }
 }
 
-/// Three digits that count, and all in front of the point.
+/// Three significant digits, and all digits before the decimal point.
 fn number(value: f64) -> String {
     match value.abs() {
         100.0.. => {

@@ -1,5 +1,5 @@
-//! The plots: bars for each workload, and lines for what grows. Colours of middle brightness on nothing, so that they can
-//! be read on light and on dark pages.
+//! The plots: bars for each workload, and lines for what grows. The colours have medium brightness on a transparent background,
+//! so that they can be read on light and dark pages.
 
 use std::{error::Error, path::Path};
 
@@ -24,14 +24,14 @@ const PEER: RGBColor = RGBColor(150, 158, 168);
 const BATCHED: RGBColor = RGBColor(163, 113, 247);
 const LIMIT: RGBColor = RGBColor(63, 160, 90);
 
-/// Of one panel.
+/// The size of one panel.
 const WIDTH: u32 = 440;
 const NAMES: i32 = 170;
 const VALUES: i32 = 56;
 const BAR: i32 = 17;
 const HEAD: i32 = 30;
 
-/// Bars that are longer than this many times the best peer's are cut.
+/// Bars that are longer than this multiple of the best peer's are cut.
 const CUT: f64 = 2.5;
 
 fn colour(subject: &str) -> RGBColor {
@@ -52,7 +52,7 @@ fn text(size: i32, colour: RGBColor, horizontal: HPos) -> TextStyle<'static> {
     style.pos(Pos::new(horizontal, VPos::Center))
 }
 
-/// A panel for each workload, with the least value on top.
+/// A panel for each workload, with the smallest value on top.
 pub fn bars(samples: &Samples, plot: &Bars, directory: &Path) -> Done {
     let mut panels = Vec::new();
     for (title, workload) in plot.workloads {
@@ -109,7 +109,7 @@ fn panel(area: &Area<'_>, title: &str, bars: &[(&str, f64)]) -> Done {
     Ok(())
 }
 
-/// A line for each subject, over workloads that grow.
+/// A line for each subject, over growing workloads.
 pub fn lines(samples: &Samples, plot: &Lines, directory: &Path) -> Done {
     let mut series: Vec<(&str, Vec<(f64, f64)>)> = Vec::new();
     for (x, workload) in plot.points {
@@ -167,7 +167,7 @@ pub fn lines(samples: &Samples, plot: &Lines, directory: &Path) -> Done {
             labels.push((chart.backend_coord(end).1, name, colour));
         }
     }
-    // Each line is named at its end; names that would cover each other move down.
+    // Each line is labelled at its end; labels that would overlap move down.
     labels.sort_unstable_by_key(|label| label.0);
     let mut lowest = 0;
     for (y, name, colour) in labels {

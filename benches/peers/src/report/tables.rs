@@ -1,11 +1,11 @@
-//! The tables of the report: which samples, in which order, beside which targets.
+//! The tables of the report: which samples they contain, in which order, with which targets.
 
 use crate::{codec, deflate, echo, handshake, memory, scale, stream};
 
 pub struct Section {
     pub title: &'static str,
     pub about: &'static str,
-    /// The sections of the samples whose notes belong here.
+    /// The sections of the samples whose notes are printed here.
     pub samples: &'static [&'static str],
     pub plots: &'static [&'static str],
     pub tables: &'static [Table],
@@ -74,7 +74,7 @@ pub const SECTIONS: &[Section] = &[
     Section {
         title: "Loopback echo",
         about: "Server on one core, load on another. `100×1` is 100 connections with one message in flight; `10×32` is 10 \
-            connections that write 32 messages at once and wait for all replies, so that their latency is that of 32 messages.",
+            connections that write 32 messages at once and wait for all replies, so their latency is that of 32 messages.",
         samples: &[echo::SECTION],
         plots: &["echo"],
         tables: &[
@@ -109,11 +109,11 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "permessage-deflate echo",
-        about: "JSON-like text at level 6 on 10 connections with one message in flight. `ours-*` have the windows of 4 KiB that \
-            `DeflateConfig::context_takeover()` sets, `ours-tokio-32k` has those of 32 KiB that the peers have. tokio-tungstenite, \
-            fastwebsockets and tokio-websockets do not compress. soketto does, but not in one build with the others: \
-            it brings the C zlib, which would replace the zlib-rs of all of them. The text compresses \
-            less well than that which the targets were set with.",
+        about: "JSON-like text at level 6 on 10 connections with one message in flight. `ours-*` use the windows of 4 KiB that \
+            `DeflateConfig::context_takeover()` sets, `ours-tokio-32k` those of 32 KiB that the peers use. \
+            tokio-tungstenite, fastwebsockets and tokio-websockets do not compress. soketto does, but not in one build with \
+            the others: it requires the C zlib, which would replace the zlib-rs of all of them. The text compresses less \
+            well than the text for which the targets were set.",
         samples: &[deflate::SECTION],
         plots: &["deflate"],
         tables: &[
@@ -126,7 +126,7 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Handshakes",
-        about: "Connections that are opened, upgraded and closed one after the other, with the request of a browser.",
+        about: "Connections that are opened, upgraded and closed one after another, with the request of a browser.",
         samples: &[handshake::SECTION],
         plots: &["handshake"],
         tables: &[
@@ -148,9 +148,9 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Idle memory",
-        about: "Growth of the resident memory of the server by 10,000 connections, for each: after the handshake, and after one \
-            echo of 1 KiB on each. With permessage-deflate, the client offers context takeover; `ours-*` have windows of 4 KiB, \
-            the others, and `ours-tokio-32k`, of 32 KiB.",
+        about: "Growth of the server's resident memory per connection, with 10,000 connections: after the handshake, and after \
+            one echo of 1 KiB on each. With permessage-deflate, the client offers context takeover; `ours-*` use windows of \
+            4 KiB, the others, and `ours-tokio-32k`, of 32 KiB.",
         samples: &[memory::SECTION],
         plots: &["memory"],
         tables: &[
@@ -177,10 +177,10 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "In memory: receive",
-        about: "Nanoseconds of the thread for a message, from a stream that is always ready and brings 64 KiB a read, or less \
-            if the library asks for less. *lent* looks at a message where it lies, *owned* makes it its own; peers have what \
-            they give. soketto's text is validated by the application. Ours masks with feature `wide-simd`, peers with what they \
-            have of the kind.",
+        about: "Nanoseconds of the thread per message, from a stream that is always ready and returns 64 KiB per read, or less \
+            if the library asks for less. *lent* reads a message in place, *owned* takes ownership of it; peers are measured \
+            with what they return. soketto's text is validated by the application. Ours masks with the feature `wide-simd`, \
+            peers with their own equivalents.",
         samples: &[codec::RECEIVE],
         plots: &["receive"],
         tables: &[
@@ -245,12 +245,12 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "In memory: send",
-        about: "Nanoseconds of the thread for a message, into a stream that takes everything. That flatters those that write each \
-            message by itself, whatever they are told: fastwebsockets and wtx, see the table of writes, each of which is a \
-            system call in real use. *lent* gives a slice, *shared* a clone of `Bytes`; peers get what is best for them. wtx masks \
-            in place, and so sends what the application must not need any more. Masking keys that cannot be foreseen, as RFC 6455 \
-            asks for, come from ours (ChaCha) and from those that use `rand`: tungstenite, fastwebsockets, soketto, yawc. Here, wtx has \
-            xorshift, tokio-websockets and sockudo-ws have fastrand.",
+        about: "Nanoseconds of the thread per message, into a stream that accepts everything. That flatters libraries that \
+            always write each message separately: fastwebsockets and wtx, see the table of writes, each of which is a system \
+            call in real use. *lent* passes a slice, *shared* a clone of `Bytes`; peers get what is best for them. wtx masks \
+            in place, so the application cannot use the payload afterwards. Unpredictable masking keys, which RFC 6455 \
+            requires, are used by ours (ChaCha) and by the libraries that use `rand`: tungstenite, fastwebsockets, soketto, \
+            yawc. Here, wtx uses xorshift, and tokio-websockets and sockudo-ws use fastrand.",
         samples: &[codec::SEND],
         plots: &["send"],
         tables: &[
@@ -283,8 +283,8 @@ pub const SECTIONS: &[Section] = &[
     },
     Section {
         title: "Large messages",
-        about: "One message in one frame, echoed on one connection. `ours-tokio-streamed` passes pieces on as they arrive; all others have \
-            the whole message first, and so are asked for no more than 16 MiB.",
+        about: "One message in one frame, echoed on one connection. `ours-tokio-streamed` forwards pieces as they arrive; all \
+            others receive the whole message first, so they are measured up to 16 MiB only.",
         samples: &[stream::SECTION],
         plots: &["stream"],
         tables: &[

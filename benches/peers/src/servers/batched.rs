@@ -1,13 +1,13 @@
-//! Gathering by hand: take all messages that are there, answer them, flush once.
+//! Gathering by hand: take all available messages, answer them, flush once.
 
 use futures_util::{FutureExt, Sink, SinkExt, Stream, StreamExt};
 
-/// Messages that are gathered at most.
+/// The most messages that are gathered.
 const MOST: usize = 64;
 
-/// `reply` turns what was received into what is sent, or says that the connection ends.
+/// `reply` turns a received message into the one to send, or reports that the connection ends.
 ///
-/// All are taken before the first is answered, since some libraries flush whenever they are asked for a message.
+/// All are taken before the first is answered, because some libraries flush whenever they are asked for a message.
 pub async fn echo<W, I, O>(websocket: &mut W, reply: impl Fn(I) -> Option<O>)
 where
     W: Stream<Item = I> + Sink<O> + Unpin,

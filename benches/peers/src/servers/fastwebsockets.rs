@@ -1,4 +1,4 @@
-//! fastwebsockets, as its example: upgraded by hyper, fragments collected, without tokio's budget.
+//! fastwebsockets, like its example: upgraded by hyper, fragments collected, without tokio's budget.
 
 use fastwebsockets::{FragmentCollector, OpCode, WebSocketError, upgrade};
 use http_body_util::Empty;

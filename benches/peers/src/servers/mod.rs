@@ -1,5 +1,5 @@
-//! The echo servers. Each runs alone in a child process, on one core: tokio's current-thread runtime, `TCP_NODELAY`,
-//! messages up to 64 MiB, text validated. The rest is left as the library ships it, unless its file says otherwise.
+//! The echo servers. Each runs alone in a child process, on one core: tokio's current-thread runtime, `TCP_NODELAY`, messages up
+//! to 64 MiB, text validated. All other settings are the library's defaults, unless stated in the server's file.
 
 mod batched;
 mod fastwebsockets;
@@ -17,7 +17,7 @@ use std::{io, path::PathBuf, process::Command, sync::Arc};
 use clap::ValueEnum;
 use tokio::net::{TcpListener, TcpStream};
 
-/// The largest message that a server takes.
+/// The largest message that a server accepts.
 const MAX_MESSAGE: usize = 64 << 20;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -25,11 +25,11 @@ pub enum Server {
     RawEpoll,
     RawTokio,
     OursTokio,
-    /// With windows of 32 KiB, which only matters to compression.
+    /// With windows of 32 KiB, which only affects compression.
     #[value(name = "ours-tokio-32k")]
     OursTokioWide,
     OursMio,
-    /// Passes on the pieces of a message as they arrive.
+    /// Forwards the pieces of a message as they arrive.
     OursTokioStreamed,
     TokioTungstenite,
     TokioTungsteniteBatched,
@@ -48,17 +48,17 @@ pub enum Server {
     NodeWs,
 }
 
-/// What a row of a table stands for.
+/// The kind of a row of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Echoes bytes unread: what a server on this machine can reach at best.
+    /// Echoes bytes unread: the best that a server on this machine can reach.
     Limit,
     Ours,
-    /// A peer in the loop that its documentation shows.
+    /// A peer in the loop from its documentation.
     Peer,
     /// A peer whose application gathers replies by hand, and decides when to flush.
     Batched,
-    /// Another language.
+    /// A peer in another language.
     Outside,
 }
 
@@ -95,12 +95,12 @@ impl Server {
         )
     }
 
-    /// Whether it has a row where nothing is compressed.
+    /// Whether it has a row for measurements without compression.
     pub fn is_plain(self) -> bool {
         !matches!(self, Self::OursTokioWide | Self::OursTokioStreamed)
     }
 
-    /// The program that serves, and prints its address first.
+    /// The server program, which first prints its address.
     pub fn command(self, deflate: bool) -> io::Result<Command> {
         let own = std::env::current_exe()?;
         let mut command = match self {
@@ -127,7 +127,7 @@ impl Server {
         Ok(command)
     }
 
-    /// Why this server cannot run here, if it cannot.
+    /// The reason why this server cannot run here, if any.
     pub fn obstacle(self) -> Option<&'static str> {
         let is_missing = |path: PathBuf| !path.exists();
         match self {
@@ -178,12 +178,12 @@ impl Server {
     }
 }
 
-/// Where the server in JavaScript lives.
+/// The folder of the JavaScript server.
 pub fn node_directory() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("node")
 }
 
-/// Echoes on each connection until it ends. How it ends is of no interest.
+/// Echoes on each connection until it ends. How it ends does not matter.
 async fn accept_all<F, T>(echo: F) -> io::Result<()>
 where
     F: Fn(TcpStream) -> T,

@@ -1,4 +1,4 @@
-//! This crate on tokio, in the loop that its README shows. (On mio, it is `examples/echo_mio.rs`.)
+//! This crate on tokio, in the loop from its README. (On mio, it is `examples/echo_mio.rs`.)
 
 use std::sync::Arc;
 
@@ -20,7 +20,7 @@ pub fn config(deflate: bool, is_wide: bool) -> Config {
     Config::new().limits(limits).deflate(deflate.then_some(takeover))
 }
 
-/// Holds no message, however long it is.
+/// Holds no whole message, however long it is.
 pub async fn echo_streamed(stream: TcpStream) -> Result<(), Error> {
     let limits = Limits::new().max_frame_size(u64::MAX).max_message_size(u64::MAX);
     let config = Config::new().limits(limits).delivery(Delivery::Fragments);

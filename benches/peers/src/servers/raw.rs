@@ -1,4 +1,4 @@
-//! The limits: bytes go back unread.
+//! The limits: bytes are echoed unread.
 
 use std::{
     cell::RefCell,
@@ -12,7 +12,7 @@ use tokio::{io::AsyncWriteExt, net::TcpStream};
 /// More than the longest short message, with its header.
 const READ: usize = 128 << 10;
 
-/// All connections share a buffer, since none holds on to it while it waits.
+/// All connections share a buffer, because no connection holds it while it waits.
 pub async fn echo(mut stream: TcpStream) -> io::Result<()> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ]);
@@ -36,13 +36,13 @@ pub async fn echo(mut stream: TcpStream) -> io::Result<()> {
     }
 }
 
-/// A connection, and what could not be written back yet.
+/// A connection, and the bytes that could not be written yet.
 struct Connection {
     stream: mio::net::TcpStream,
     pending: Vec<u8>,
 }
 
-/// One thread, one buffer, and as few system calls as there can be: one read and one write for what has come.
+/// One thread, one buffer, and as few system calls as possible: one read and one write for the available bytes.
 pub fn epoll() -> io::Result<()> {
     const LISTENER: Token = Token(usize::MAX);
     let mut poll = Poll::new()?;
@@ -75,7 +75,7 @@ pub fn epoll() -> io::Result<()> {
 }
 
 impl Connection {
-    /// Whether the connection goes on.
+    /// Whether the connection continues.
     fn echo(&mut self, buffer: &mut [u8]) -> io::Result<bool> {
         while !self.pending.is_empty() {
             match ready(self.stream.write(&self.pending))? {
@@ -95,7 +95,7 @@ impl Connection {
                 self.pending.extend_from_slice(&buffer[written..read]);
                 return self.echo(buffer);
             }
-            // There was less than there was room for, so another read would find nothing.
+            // The read returned less than the buffer could hold, so another read would find nothing.
             if read < buffer.len() {
                 return Ok(true);
             }

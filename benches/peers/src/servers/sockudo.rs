@@ -1,4 +1,4 @@
-//! sockudo-ws. `send` flushes; what was fed leaves when the connection waits for input, so that to gather is to feed.
+//! sockudo-ws. `send` flushes; fed messages are sent when the connection waits for input, so gathering means feeding.
 
 use bytes::{Buf, BytesMut};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
@@ -55,7 +55,7 @@ pub async fn echo_batched(stream: TcpStream) -> Result<(), Error> {
     Ok(())
 }
 
-/// Its server for HTTP/1.1 does not negotiate compression, so the application does, with its parts.
+/// Its HTTP/1.1 server does not negotiate compression, so the application does, with parts of the library.
 async fn accept_compressed(mut stream: TcpStream) -> Result<CompressedWebSocketStream<TcpStream>, Error> {
     let mut bytes = BytesMut::with_capacity(4096);
     loop {

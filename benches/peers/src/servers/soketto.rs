@@ -1,4 +1,4 @@
-//! soketto, buffered as its example. It validates no text: the server does, as the example.
+//! soketto, buffered like its example. It does not validate text: the server does, like the example.
 
 use futures_util::io::{BufReader, BufWriter};
 use soketto::{

@@ -1,4 +1,4 @@
-//! wtx, with ring and simdutf8. Its default limit is 64 MiB. The payload stays where it was received, if it can.
+//! wtx, with ring and simdutf8. Its default limit is 64 MiB. The payload stays in the receive buffer, if possible.
 
 use tokio::net::TcpStream;
 use wtx::{

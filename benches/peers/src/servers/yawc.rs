@@ -1,4 +1,4 @@
-//! yawc, upgraded by hyper, with the validation of text switched on. Gathered by hand, it has the buffers of its own benchmark.
+//! yawc, upgraded by hyper, with text validation enabled. When gathering by hand, it uses the buffer sizes of its own benchmark.
 
 use futures_util::{SinkExt, StreamExt};
 use hyper::{Request, body::Incoming, server::conn::http1, service::service_fn};
