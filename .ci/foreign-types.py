@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Checks which items of other crates the public interface names.
+"""Checks which items of other crates occur in the public interface.
 
 usage: .ci/foreign-types.py LIST JSON
 
-JSON is what `rustdoc --output-format json` wrote. Each item of another crate that it names, in a signature, a field, a bound, a
-trait that is implemented, or a re-export, has to be in LIST: a breaking release of that crate is one of this crate too. LIST has an
-item a line, as a path; what is not named any more has to go.
+JSON is the output of `rustdoc --output-format json`. Each item of another crate that occurs in it, in a signature, a field, a bound,
+a trait that is implemented, or a re-export, must be in LIST: a breaking release of that crate is a breaking release of this one. LIST
+has one item per line, as a path; items that no longer occur must be removed.
 """
 
 import json
@@ -45,12 +45,12 @@ def main():
         for number in references(item["inner"]):
             path = crate["paths"].get(str(number))
             if path and path["crate_id"] != 0 and crates[path["crate_id"]] not in STANDARD:
-                # The path has the name of the crate that defines the item, which may be private to the one that is used.
+                # The path contains the name of the crate that defines the item, which may be private to the crate that is used.
                 named.setdefault("::".join(path["path"]), item["name"] or "an implementation")
     with open(listed) as file:
         allowed = {line.strip() for line in file if line.strip() and not line.startswith("#")}
     faults = [f"{path} is named by {item}" for path, item in sorted(named.items()) if path not in allowed]
-    faults += [f"{path} is listed and not named" for path in sorted(allowed - named.keys())]
+    faults += [f"{path} is listed but does not occur" for path in sorted(allowed - named.keys())]
     print(f"{len(named)} items of other crates in the public interface", *faults, sep="\n")
     return 1 if faults or not named else 0
 

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Checks that the documentation of every item that exists only with a feature says so.
+"""Checks that the documentation of every item that requires a feature says so.
 
 usage: .ci/labels.py WITHOUT WITH
 
-WITHOUT and WITH are the folders that rustdoc wrote for the crate without any feature and with all features. What exists
-only in the second is what features add: whole pages, and on the other pages methods, variants, fields and implementations.
+WITHOUT and WITH are the folders that rustdoc wrote for the crate without any feature and with all features. What exists only in
+the second is added by features: whole pages, and methods, variants, fields and implementations on the other pages.
 """
 
 import re
@@ -45,7 +45,7 @@ def items(page, is_own):
         if impl is not None and (impl or current):
             labelled = "crate feature" in label or found.get((impl, ""), False)
             found[impl, current] = found.get((impl, current), False) or labelled
-    # Of an implementation without a trait, rustdoc labels the methods, and not the whole.
+    # For an implementation without a trait, rustdoc labels the methods, not the whole.
     for impl, _ in [key for key in found if key[0] and not key[1]]:
         members = [labelled for (owner, item), labelled in found.items() if owner == impl and item]
         found[impl, ""] = found[impl, ""] or (bool(members) and all(members))
