@@ -225,8 +225,10 @@ fn a_pong_that_waits_for_a_slow_reader_does_not_end_the_connection() {
 /// The receiver sleeps while a sender writes to a peer that has ended its side.
 #[test]
 fn the_end_of_the_stream_does_not_make_the_receiver_spin() {
-    within_seconds(10, || {
-        let (server, _, reads, mut peer) = failing(&Config::new());
+    within_seconds(30, || {
+        // Enough time for a busy machine to take everything.
+        let config = Config::new().timers(Timers::new().close(Duration::from_secs(30)));
+        let (server, _, reads, mut peer) = failing(&config);
         let (mut send, mut recv) = server.split().unwrap();
         let receiving = thread::spawn(move || recv.recv().map(|message| message.is_none()));
         let sending = thread::spawn(move || send.send(vec![7; HUGE]));
