@@ -94,6 +94,24 @@ fn paths() -> Vec<(&'static str, Make)> {
         ("recv-masked-16B-one-per-read", || {
             receive(Stream::new(Server, Binary, 16).one_per_read())
         }),
+        ("recv-masked-16KiB-lent", || {
+            receive_as(Take::Lent, Stream::new(Server, Binary, 16 * KIB).one_per_read())
+        }),
+        ("recv-masked-16KiB-owned", || {
+            receive_as(Take::Owned, Stream::new(Server, Binary, 16 * KIB).one_per_read())
+        }),
+        ("recv-masked-16KiB-handed-over", || {
+            receive_as(Take::HandedOver, Stream::new(Server, Binary, 16 * KIB).one_per_read())
+        }),
+        ("send-server-16KiB-lent", || {
+            transmit(Server, Keys::System, Batch::new(16 * KIB, Give::Lent, 1))
+        }),
+        ("send-server-16KiB-owned", || {
+            transmit(Server, Keys::System, Batch::new(16 * KIB, Give::Bytes, 1))
+        }),
+        ("send-server-16KiB-taken", || {
+            transmit(Server, Keys::System, Batch::new(16 * KIB, Give::Taken, 1))
+        }),
         ("send-server-16B", || {
             transmit(Server, Keys::System, Batch::new(16, Give::Lent, 32))
         }),
@@ -224,10 +242,14 @@ fn hundreds(make: fn() -> Input) -> Path {
 }
 
 fn receive(stream: Stream) -> Path {
+    receive_as(Take::Lent, stream)
+}
+
+fn receive_as(take: Take, stream: Stream) -> Path {
     let mut connection = recv::Ours::new(&stream);
     Path {
         messages: stream.messages,
-        pass: Box::new(move || connection.pass(&stream, Take::Lent)),
+        pass: Box::new(move || connection.pass(&stream, take)),
     }
 }
 

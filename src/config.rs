@@ -1,6 +1,10 @@
 //! The limits and timers of a connection, with their defaults and their memory cost.
 
+mod worst_case;
+
 use core::{fmt, time::Duration};
+
+pub use self::worst_case::WorstCase;
 
 use crate::{
     deflate::params::DeflateConfig,
@@ -180,9 +184,9 @@ pub struct Limits {
     /// [`SendError::Full`](crate::SendError::Full). Default 1 MiB. The minimum is 1, which queues a message only if
     /// nothing else is queued; 0 is treated as 1. The maximum is 4 GiB.
     ///
-    /// A message may start below the mark and end above it, so at most this much, one message, 17 automatic Pongs and a
-    /// Close are queued. Their buffer can be larger: if the largest message has `L` bytes, it occupies up to four times
-    /// this much plus three times `L` while it grows.
+    /// A message may start below the mark and end above it, so at most this much, one message, 17 automatic Pongs (fewer
+    /// if the mark is below 2 KiB) and a Close are queued. Their buffer can be larger: up to 2⅔ times as much, and four
+    /// times as much while it grows.
     pub output_high_water: usize,
     /// The size of the receive buffer that a connection allocates if it was lent none, in bytes. Default 16 KiB
     /// ([`RecvBuffer::DEFAULT_CAPACITY`](crate::RecvBuffer::DEFAULT_CAPACITY)). Rounded up to a power of two, and to at
@@ -206,6 +210,25 @@ impl Limits {
             max_fragments: 128 << 10,
             output_high_water: 1 << 20,
             recv_buffer_size: 16 << 10,
+        }
+    }
+
+    /// Creates limits for a device with little memory, for messages of at most this many bytes.
+    ///
+    /// Heads may have 1 KiB and 32 fields, and messages 128 fragments; the receive buffer, and what may be queued, is as
+    /// long as a message. With 512 bytes, a server's connection holds at most 6.2 KiB, and one call at a time uses 10 KiB
+    /// more; [`Config::worst_case`] returns the exact numbers. Browsers that send cookies need longer heads.
+    #[must_use]
+    pub const fn small(message: usize) -> Self {
+        Self {
+            max_head_size: 1 << 10,
+            max_head_fields: 32,
+            max_error_body: 256,
+            max_frame_size: message as u64,
+            max_message_size: message as u64,
+            max_fragments: 128,
+            output_high_water: message,
+            recv_buffer_size: message,
         }
     }
 

@@ -213,7 +213,10 @@ impl<'a> Iterator for Extensions<'a> {
     type Item = Result<Extension<'a>, MalformedExtensions>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let mut params = Vec::new();
+        // Counted first, so that the list is allocated once, in its size.
+        let mut count = 0;
+        let _ = self.cursor.clone().extension(|_| count += 1);
+        let mut params = Vec::with_capacity(count);
         match self.cursor.extension(|param| params.push(param)) {
             Ok(name) => name.map(|name| {
                 Ok(Extension {

@@ -229,7 +229,7 @@ pub use crate::io::tls;
 #[cfg(feature = "tokio")]
 pub use crate::io::tokio;
 pub use crate::{
-    config::{Config, Delivery, Limits, PingPolicy, Timers},
+    config::{Config, Delivery, Limits, PingPolicy, Timers, WorstCase},
     connection::{
         CloseInfo, Connection, Driver, Event, Inbound, Outbound, Output, OwnedOutput, ProtocolError, ReadyState,
         RecvBuffer, SendError, Side, Step, Time, Timer, Wakes,

@@ -162,7 +162,7 @@ impl<'a> Message<'a> {
 ///
 /// A small message that is kept must not keep a large buffer alive.
 #[inline]
-fn fits_its_buffer(len: usize, capacity: usize) -> bool {
+pub(crate) fn fits_its_buffer(len: usize, capacity: usize) -> bool {
     len >= capacity / 2
 }
 

@@ -17,6 +17,8 @@ pub(crate) enum Take {
     Lent,
     /// Takes ownership of it, and drops it.
     Owned,
+    /// The same, and each read is handed over in a buffer of its own, as completion-based I/O fills it.
+    HandedOver,
 }
 
 /// A connection that is kept from pass to pass, so that its buffers are warm.
@@ -55,6 +57,25 @@ impl Ours {
             Take::Owned => self.receive(stream, |message| {
                 black_box(message.into_owned());
             }),
+            Take::HandedOver => self.receive_buffers(stream),
+        }
+    }
+
+    fn receive_buffers(&mut self, stream: &Stream) {
+        let mut source = stream.source();
+        loop {
+            let mut buffer = Vec::with_capacity(stream.read);
+            let n = source.read_behind(&mut buffer, stream.read);
+            if n == 0 {
+                break;
+            }
+            let (inbound, driver) = self.0.drive();
+            let _ = inbound.receive_buffer(buffer.into(), n);
+            while let Some(event) = inbound.next_event(driver.outbound()).expect("the stream is valid") {
+                if let Event::Message(message) = event {
+                    black_box(message.into_bytes());
+                }
+            }
         }
     }
 }
@@ -68,13 +89,13 @@ pub(crate) fn limit_pass(limit: &mut RecvLoop, stream: &Stream, take: Take) {
         (Take::Lent, true) => limit.receive(stream, |payload| {
             black_box(simdutf8::basic::from_utf8(payload.as_bytes()).expect("the text is valid"));
         }),
-        (Take::Owned, false) => limit.receive(stream, |payload| {
+        (Take::Owned | Take::HandedOver, false) => limit.receive(stream, |payload| {
             black_box(match payload {
                 Payload::InPlace(bytes) => Bytes::copy_from_slice(bytes),
                 Payload::Apart(bytes) => core::mem::take(bytes).into(),
             });
         }),
-        (Take::Owned, true) => limit.receive(stream, |payload| {
+        (Take::Owned | Take::HandedOver, true) => limit.receive(stream, |payload| {
             let text = simdutf8::basic::from_utf8(payload.as_bytes()).expect("the text is valid");
             black_box(String::from(text));
         }),

@@ -14,6 +14,8 @@ pub(crate) enum Give {
     Lent,
     /// A clone of shared bytes.
     Bytes,
+    /// The same, and the output is taken, as completion-based I/O does.
+    Taken,
     /// A vector by value, created beforehand.
     Vec,
     /// A reference to a message that was encoded beforehand.
@@ -51,7 +53,7 @@ impl Batch {
     pub(crate) fn vecs(&self) -> Vec<Vec<u8>> {
         match self.give {
             Give::Vec => vec![self.payload.to_vec(); self.messages],
-            Give::Lent | Give::Bytes | Give::Prepared => Vec::new(),
+            Give::Lent | Give::Bytes | Give::Taken | Give::Prepared => Vec::new(),
         }
     }
 }
@@ -91,11 +93,27 @@ impl Ours {
         match batch.give {
             Give::Lent => self.send(batch, |to| to.feed(black_box(&batch.payload[..])).is_ok()),
             Give::Bytes => self.send(batch, |to| to.feed(batch.payload.clone()).is_ok()),
+            Give::Taken => self.send_taken(batch),
             Give::Vec => {
                 let mut vecs = vecs.into_iter();
                 self.send(batch, |to| to.feed(vecs.next().unwrap_or_default()).is_ok());
             }
             Give::Prepared => self.send(batch, |to| to.feed(black_box(&batch.prepared)).is_ok()),
+        }
+    }
+
+    fn send_taken(&mut self, batch: &Batch) {
+        for _ in 0..batch.messages / batch.per_flush {
+            let driver = self.0.drive().1;
+            for _ in 0..batch.per_flush {
+                assert!(driver.outbound().feed(batch.payload.clone()).is_ok(), "below the mark");
+            }
+            let mut output = driver.take_output();
+            while output.has_remaining() {
+                let n = black_box(output.chunk()).len();
+                output.advance(n);
+            }
+            driver.return_output(output);
         }
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Stream {
     pub(crate) len: usize,
     pub(crate) messages: usize,
     /// The most bytes of one read.
-    read: usize,
+    pub(crate) read: usize,
 }
 
 impl Stream {

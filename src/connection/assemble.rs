@@ -41,6 +41,11 @@ pub(super) struct Assembly {
     pub(super) claimed: Rsv,
     /// The frame for an extension that is being assembled, if it is one.
     pub(super) frame: Option<ExtensionHeader>,
+    /// Whether the receive buffer was handed over with what it contains, so that a message may take it.
+    pub(super) handed_over: bool,
+    /// Whether the message is not here but in such a buffer, where the `filled` bytes that were consumed last are its
+    /// payload.
+    pub(super) in_buffer: bool,
 }
 
 /// The header of a frame for an extension.
@@ -67,7 +72,20 @@ impl Assembly {
             cut: CutCodePoint::EMPTY,
             claimed: Rsv::NONE,
             frame: None,
+            handed_over: false,
+            in_buffer: false,
         }
+    }
+
+    /// Notes that the next event is a message of this length in a receive buffer that was handed over.
+    pub(super) const fn set_in_buffer(&mut self, len: usize) {
+        self.in_buffer = true;
+        self.filled = len;
+    }
+
+    /// Returns the length of such a message, once.
+    pub(super) fn take_in_buffer(&mut self) -> Option<usize> {
+        mem::take(&mut self.in_buffer).then(|| mem::take(&mut self.filled))
     }
 
     /// Starts an empty message.
@@ -284,6 +302,7 @@ impl Assembly {
         *self = Self {
             longest: self.longest,
             claimed: self.claimed,
+            handed_over: self.handed_over,
             ..Self::new()
         };
     }

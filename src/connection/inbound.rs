@@ -2,6 +2,7 @@
 
 mod ahead;
 mod extension;
+mod handed_over;
 mod inflate;
 mod lend;
 mod payload;
@@ -24,6 +25,7 @@ use crate::{
         assemble::Assembly,
         error::ProtocolError,
         found::{Found, Parsed},
+        output::MAX_INLINE,
         recv_buffer::RecvBuffer,
     },
     deflate::Decompressor,
@@ -33,7 +35,7 @@ use crate::{
 };
 
 /// The most bytes left unread when all events were taken: any frame header, or any control frame except its last byte.
-const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
+pub(super) const MAX_UNREAD: usize = FrameHeader::MAX_LEN + FrameHeader::MAX_CONTROL_LEN;
 
 /// The receiving half of a [`Connection`](crate::Connection).
 ///
@@ -109,7 +111,7 @@ impl Inbound {
             direct: false,
             eof: false,
             assembled: false,
-            buffer_bits: bits(limits.recv_buffer_size),
+            buffer_bits: RecvBuffer::size_bits(limits.recv_buffer_size),
             max_fragments: limits.max_fragments,
             max_frame_size: limits.max_frame_size,
             max_message_size,
@@ -129,10 +131,18 @@ impl Inbound {
 
     /// Allows [`parse_short`](Self::parse_short) to return messages, if the configuration does.
     fn allow_short(&mut self) {
-        self.short_end = match self.delivery {
-            Delivery::Messages => 1 + self.max_frame_size.min(self.max_message_size).min(0xFFFF) as u32,
+        // A longer message in a buffer that was handed over is lent together with that.
+        let most = if self.assembly.handed_over {
+            MAX_INLINE as u64
+        } else {
+            0xFFFF
+        };
+        #[expect(clippy::cast_possible_truncation, reason = "at most 16 bits")]
+        let end = match self.delivery {
+            Delivery::Messages => 1 + self.max_frame_size.min(self.max_message_size).min(most) as u32,
             Delivery::Fragments => 0,
         };
+        self.short_end = end;
     }
 
     /// Returns the next event, or `None` if more bytes are needed.
@@ -201,6 +211,7 @@ impl Inbound {
     }
 
     fn parse_in_full(&mut self) -> Result<Option<Found>, ProtocolError> {
+        self.assembly.in_buffer = false;
         if core::mem::take(&mut self.assembled) {
             self.allow_short();
             return Ok(Some(Found::Assembled));
@@ -352,6 +363,7 @@ impl Inbound {
                 let payload = self.take_payload(header_len, len as usize, header.masking_key);
                 return Ok(Some(match header.opcode {
                     Opcode::Text => Found::Text(payload),
+                    _ if self.is_in_place(payload.len()) => Found::Assembled,
                     _ => Found::Binary(payload),
                 }));
             }
@@ -374,24 +386,6 @@ impl Inbound {
                 Err(failure)
             }
         }
-    }
-
-    /// Lends the connection a receive buffer, in place of its own.
-    ///
-    /// Returns the buffer that is not needed: the given one if the connection has one that is no smaller, otherwise the
-    /// connection's former one.
-    #[inline]
-    pub fn give_buffer(&mut self, buffer: RecvBuffer) -> RecvBuffer {
-        self.buffer.give(buffer)
-    }
-
-    /// Takes the receive buffer, to lend it to another connection.
-    ///
-    /// If it contains a few bytes of an unfinished frame, the connection keeps only those. Returns `None` if there is
-    /// no buffer, or if it contains events: take those first.
-    #[inline]
-    pub fn take_buffer(&mut self) -> Option<RecvBuffer> {
-        self.buffer.take(MAX_UNREAD)
     }
 
     /// Frees all empty buffers, so that an idle connection costs only its own size.
@@ -484,12 +478,4 @@ impl Inbound {
         }
         range
     }
-}
-
-/// Returns the base-two logarithm of the size of a receive buffer, rounded up.
-fn bits(size: usize) -> u8 {
-    let size = size.clamp(RecvBuffer::MIN_CAPACITY, 1 << 30).next_power_of_two();
-    #[expect(clippy::cast_possible_truncation, reason = "at most 30")]
-    let bits = size.trailing_zeros() as u8;
-    bits
 }

@@ -30,6 +30,9 @@ struct Batch {
 }
 
 impl MaskKeys {
+    /// The number of heap bytes once a key was needed.
+    pub(super) const ALLOCATED: usize = size_of::<Batch>();
+
     pub(super) fn new(entropy: Option<Arc<dyn Entropy>>) -> Self {
         Self { entropy, batch: None }
     }

@@ -13,6 +13,7 @@ mod output;
 mod probe;
 mod recv_buffer;
 mod time;
+mod worst_case;
 
 use core::time::Duration;
 
@@ -45,6 +46,7 @@ pub(crate) use self::{
     deadlines::Deadlines,
     found::{Fault, Found},
     time::Millis,
+    worst_case::{RESPONSE, worst_case},
 };
 
 /// Something received, borrowed until the next call on the connection.

@@ -33,8 +33,16 @@ use crate::{
     sync::Arc,
 };
 
-/// The most automatic Pongs queued; of further Pings only the latest is answered, as §5.5.3 allows.
-const MAX_PONGS: u8 = 16;
+/// Returns the most automatic Pongs queued: 16, or as many of the longest as fit below the mark, and at least one. Of
+/// further Pings only the latest is answered, as §5.5.3 allows.
+pub(super) const fn max_pongs(high_water: usize) -> u8 {
+    match high_water / (FrameHeader::MAX_CONTROL_LEN + 6) {
+        0 => 1,
+        #[expect(clippy::cast_possible_truncation, reason = "the arm bounds it")]
+        pongs @ 1..=15 => pongs as u8,
+        _ => 16,
+    }
+}
 
 /// The sending half of a [`Connection`](crate::Connection).
 ///
@@ -364,7 +372,7 @@ impl Outbound {
             self.pongs = 0;
         }
         // While a Pong is deferred, the others are not written, and their number stays the same.
-        if self.pongs < MAX_PONGS {
+        if self.pongs < max_pongs(self.high_water as usize) {
             self.pongs += 1;
             self.output.push_frame(&header, payload);
             self.pongs_end = self.output.end();

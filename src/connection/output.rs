@@ -1,5 +1,6 @@
 //! The bytes that are waiting to be written, in order.
 
+mod bounds;
 mod owned;
 mod queue;
 mod segments;

@@ -45,6 +45,29 @@ impl RecvBuffer {
     /// The size of the first read into a buffer that a connection has allocated.
     const FIRST: usize = 1 << 10;
 
+    /// Returns the size of the buffer that a connection allocates with this setting.
+    pub(crate) const fn rounded(size: usize) -> usize {
+        1 << Self::size_bits(size)
+    }
+
+    /// Returns the base-two logarithm of that size.
+    pub(super) const fn size_bits(size: usize) -> u8 {
+        const MOST: u32 = 30;
+        let bits = match size.checked_next_power_of_two() {
+            Some(size) => size.trailing_zeros(),
+            None => MOST,
+        };
+        let least = Self::MIN_CAPACITY.trailing_zeros();
+        #[expect(clippy::cast_possible_truncation, reason = "at most 30")]
+        if bits < least {
+            least as u8
+        } else if bits > MOST {
+            MOST as u8
+        } else {
+            bits as u8
+        }
+    }
+
     /// Creates a buffer of this many bytes (at least 256), which are zeroed once, here.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
@@ -66,7 +89,6 @@ impl RecvBuffer {
     }
 
     /// Returns the whole buffer, which may be taken if nothing is unread.
-    #[cfg(feature = "async")]
     pub(super) fn bytes_mut(&mut self) -> &mut Vec<u8> {
         debug_assert!(self.is_empty());
         (self.start, self.end) = (0, 0);
@@ -108,6 +130,11 @@ impl RecvBuffer {
         let start = self.start + header_len;
         self.start = start + len;
         start..self.start
+    }
+
+    /// Returns the range of the `n` bytes that were consumed last.
+    pub(super) const fn last_consumed(&self, n: usize) -> Range<usize> {
+        self.start - n..self.start
     }
 
     /// Makes the last `n` consumed bytes unread again.

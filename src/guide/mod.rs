@@ -10,6 +10,9 @@ pub mod sans_io_loop {}
 #[doc = include_str!("completion_io.md")]
 pub mod completion_io {}
 
+#[doc = include_str!("microcontrollers.md")]
+pub mod microcontrollers {}
+
 #[doc = include_str!("two_tasks.md")]
 pub mod two_tasks {}
 

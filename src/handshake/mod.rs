@@ -49,6 +49,7 @@ mod server;
 mod shown;
 mod target;
 mod uri;
+mod worst_case;
 
 #[cfg(feature = "http")]
 pub use self::connect::ConnectHandshake;

@@ -93,16 +93,16 @@ fn check_subprotocols(headers: &Headers) -> Result<(), HandshakeError> {
         count += 1;
     }
     // §4.1 item 10: none of them twice.
-    if count > 1 && is_repeated(headers.list(HandshakeField::Protocol)) {
+    if count > 1 && is_repeated(headers.list(HandshakeField::Protocol), count) {
         Err(HandshakeError::RepeatedSubprotocol)
     } else {
         Ok(())
     }
 }
 
-/// Returns whether two elements are equal. The work does not grow with the square of their number.
-fn is_repeated(elements: Elements<'_>) -> bool {
-    let mut heap = BinaryHeap::new();
+/// Returns whether two of `count` elements are equal. The work does not grow with the square of their number.
+fn is_repeated(elements: Elements<'_>, count: usize) -> bool {
+    let mut heap = BinaryHeap::with_capacity(count);
     for element in elements {
         heap.push(element);
     }

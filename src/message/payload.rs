@@ -17,17 +17,35 @@ pub struct Payload<'a>(Bin<'a>);
 enum Bin<'a> {
     Lent(&'a [u8]),
     /// Part of a buffer that contains nothing else still needed.
-    #[cfg_attr(not(feature = "async"), expect(dead_code, reason = "the async shells take it"))]
-    Received(&'a mut Vec<u8>, Range<usize>),
+    Received(&'a mut Vec<u8>, Range<usize>, Keeping),
     /// Assembled in a separate buffer, which may be taken.
     Assembled(&'a mut Vec<u8>),
     Owned(Bytes),
 }
 
+/// Whether the application may keep a receive buffer. It has the size of a word: a smaller one would shrink the tag of
+/// [`Bin`], and moving a message would take 30 instructions more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+enum Keeping {
+    #[cfg_attr(
+        not(feature = "async"),
+        expect(dead_code, reason = "the async shells lend such buffers")
+    )]
+    Forbidden,
+    Allowed,
+}
+
 impl<'a> Payload<'a> {
     #[cfg(feature = "async")]
     pub(crate) fn received(buffer: &'a mut Vec<u8>, payload: Range<usize>) -> Self {
-        Self(Bin::Received(buffer, payload))
+        Self(Bin::Received(buffer, payload, Keeping::Forbidden))
+    }
+
+    /// The payload is at least half of a buffer that was handed over to the connection.
+    pub(crate) fn handed_over(buffer: &'a mut Vec<u8>, payload: Range<usize>) -> Self {
+        debug_assert!(fits_its_buffer(payload.len(), buffer.capacity()));
+        Self(Bin::Received(buffer, payload, Keeping::Allowed))
     }
 
     pub(crate) fn assembled(buffer: &'a mut Vec<u8>) -> Self {
@@ -37,13 +55,14 @@ impl<'a> Payload<'a> {
     /// Converts the payload into shared bytes.
     ///
     /// A borrowed payload is copied. One that was assembled in a separate buffer (a large or fragmented message) is
-    /// taken without copying, unless the buffer is more than twice as large.
+    /// taken without copying, unless the buffer is more than twice as large. So is one of more than 4 KiB that is alone
+    /// in a buffer [handed over](crate::Inbound::receive_buffer) to the connection.
     #[inline]
     #[must_use]
     pub fn into_bytes(self) -> Bytes {
         match self.0 {
             Bin::Lent(bytes) => Bytes::copy_from_slice(bytes),
-            Bin::Received(buffer, payload) => Bytes::copy_from_slice(&buffer[payload]),
+            Bin::Received(buffer, payload, keeping) => kept(buffer, payload, keeping),
             Bin::Assembled(buffer) if fits_its_buffer(buffer.len(), buffer.capacity()) => mem::take(buffer).into(),
             Bin::Assembled(buffer) => Bytes::copy_from_slice(buffer),
             Bin::Owned(bytes) => bytes,
@@ -66,7 +85,7 @@ impl<'a> Payload<'a> {
     /// Takes the buffer that the payload was received into, and its range there, if the buffer may be taken.
     pub(super) fn take_received(&mut self) -> Option<(Vec<u8>, Range<usize>)> {
         match &mut self.0 {
-            Bin::Received(buffer, payload) => Some((mem::take(*buffer), mem::take(payload))),
+            Bin::Received(buffer, payload, _) => Some((mem::take(*buffer), mem::take(payload))),
             _ => None,
         }
     }
@@ -80,10 +99,20 @@ impl<'a> Payload<'a> {
     #[inline]
     pub(super) fn is_free_to_take(&self) -> bool {
         match &self.0 {
-            Bin::Lent(_) | Bin::Received(..) => false,
+            Bin::Lent(_) => false,
+            Bin::Received(.., keeping) => *keeping == Keeping::Allowed,
             Bin::Assembled(buffer) => fits_its_buffer(buffer.len(), buffer.capacity()),
             Bin::Owned(_) => true,
         }
+    }
+}
+
+/// Takes a payload out of its buffer: with the buffer, if that may be kept.
+#[inline(never)]
+fn kept(buffer: &mut Vec<u8>, payload: Range<usize>, keeping: Keeping) -> Bytes {
+    match keeping {
+        Keeping::Allowed => Bytes::from(mem::take(buffer)).slice(payload),
+        Keeping::Forbidden => Bytes::copy_from_slice(&buffer[payload]),
     }
 }
 
@@ -94,7 +123,7 @@ impl Deref for Payload<'_> {
     fn deref(&self) -> &[u8] {
         match &self.0 {
             Bin::Lent(bytes) => bytes,
-            Bin::Received(buffer, payload) => &buffer[payload.clone()],
+            Bin::Received(buffer, payload, _) => &buffer[payload.clone()],
             Bin::Assembled(buffer) => buffer,
             Bin::Owned(bytes) => bytes,
         }
@@ -111,7 +140,7 @@ impl Clone for Bin<'_> {
     fn clone(&self) -> Self {
         match self {
             Self::Lent(bytes) => Self::Lent(bytes),
-            Self::Received(buffer, payload) => Self::Owned(Bytes::copy_from_slice(&buffer[payload.clone()])),
+            Self::Received(buffer, payload, _) => Self::Owned(Bytes::copy_from_slice(&buffer[payload.clone()])),
             Self::Assembled(buffer) => Self::Owned(Bytes::copy_from_slice(buffer)),
             Self::Owned(bytes) => Self::Owned(bytes.clone()),
         }

@@ -1,12 +1,11 @@
 //! The bare core, which receives into its own buffer.
 
 use allocation_counter::measure;
-use websocket_proto::{Buf, Config, Connection, Delivery, Fragment, Limits, Negotiated, RecvBuffer, Role, SendError};
+use websocket_proto::{Buf, Config, Connection, Delivery, Fragment, Limits, Negotiated, Role, SendError};
 
 use crate::{
     assert_kept,
     attacks::{HIGH_WATER, MESSAGE, attacks, config},
-    promise,
     wire::{self, ROLES},
 };
 
@@ -26,13 +25,16 @@ fn read_all(negotiated: &Negotiated, config: &Config, mut bytes: &[u8]) -> u64 {
     peak.bytes_max
 }
 
-fn promised(config: &Config, largest: usize, deflate: Option<(u8, u8)>) -> promise::Connection<'_> {
-    promise::Connection {
-        config,
-        buffer: RecvBuffer::DEFAULT_CAPACITY,
-        largest,
-        deflate,
-    }
+/// The settings of the attacks without what sending and the opening handshake may cost.
+fn only_receiving(config: Config) -> Config {
+    let limits = config.limits.output_high_water(1).max_head_size(0);
+    config.limits(limits)
+}
+
+/// The settings of the attacks without what receiving and the opening handshake may cost.
+fn only_sending(config: Config) -> Config {
+    let limits = config.limits.max_message_size(0).recv_buffer_size(0).max_head_size(0);
+    config.limits(limits)
 }
 
 /// SEC-03, SEC-05, SEC-09, FR-24: whatever arrives, a connection that sends nothing holds at most what receiving may cost.
@@ -40,8 +42,8 @@ fn promised(config: &Config, largest: usize, deflate: Option<(u8, u8)>) -> promi
 fn receiving_keeps_the_promise() {
     for role in ROLES {
         for delivery in [Delivery::Messages, Delivery::Fragments] {
-            let config = config().delivery(delivery);
-            let promise = promised(&config, 0, None).receiving() + promise::FIXED;
+            let config = only_receiving(config().delivery(delivery));
+            let promise = config.worst_case(role, 0).total();
             for attack in attacks(role.peer()) {
                 let peak = read_all(&Negotiated::new(role), &config, &attack.bytes);
                 let is_worst = attack.is_worst && delivery == Delivery::Messages;
@@ -62,7 +64,7 @@ fn the_defaults_keep_the_promise() {
     let config = Config::new();
     let bytes = wire::binary(Role::Client, &vec![1; 16 << 20]);
     let peak = read_all(&Negotiated::new(Role::Server), &config, &bytes);
-    let promise = promised(&config, 0, None).receiving() + promise::FIXED;
+    let promise = only_receiving(config).worst_case(Role::Server, 0).total();
     assert_kept("16 MiB with the defaults", peak, promise, true);
 }
 
@@ -87,7 +89,10 @@ fn bombs_keep_the_promise() {
         for delivery in [Delivery::Messages, Delivery::Fragments] {
             for opcode in [wire::TEXT, wire::BINARY] {
                 for (len, cut) in [(MESSAGE, usize::MAX), (MESSAGE + 1, 100), (8 * MESSAGE, usize::MAX)] {
-                    let config = config().delivery(delivery).deflate(DeflateConfig::context_takeover());
+                    let deflate = DeflateConfig::context_takeover()
+                        .client_max_window_bits(window_bits)
+                        .server_max_window_bits(9);
+                    let config = only_receiving(config().delivery(delivery).deflate(deflate));
                     let bytes = crate::attacks::bomb(Role::Client, opcode, len, cut);
                     let negotiated = Negotiated::new(Role::Server).with_deflate(params);
                     // States in the thread's pool would not be counted.
@@ -96,7 +101,7 @@ fn bombs_keep_the_promise() {
                         move || read_all(&negotiated, &config, &bytes)
                     });
                     let peak = peak.join().unwrap();
-                    let promise = promised(&config, 0, Some((9, window_bits))).receiving() + promise::FIXED;
+                    let promise = config.worst_case(Role::Server, 0).total();
                     let name = format!("{delivery:?}, {opcode}, a bomb of {len} bytes, window bits {window_bits}");
                     assert_kept(&name, peak, promise, delivery == Delivery::Messages);
                 }
@@ -146,7 +151,7 @@ fn send_all(connection: &mut Connection, given: Given, len: usize, taken: usize,
 #[test]
 fn sending_keeps_the_promise() {
     for role in ROLES {
-        let (config, mut worst) = (config(), (0, 0));
+        let (config, mut worst) = (only_sending(config()), (0, 0));
         for given in [Given::Lent, Given::Owned, Given::Fragments] {
             for len in [1, 125, 4000, 5000, 100_000, MESSAGE] {
                 for taken in [0, 1, 300, HIGH_WATER / 3, HIGH_WATER - 1] {
@@ -156,7 +161,7 @@ fn sending_keeps_the_promise() {
                         send_all(&mut connection, given, len, taken, rounds);
                     });
                     // The message that is being sent belongs to the application, but counts, too.
-                    let promise = promised(&config, len, None).sending() + promise::FIXED + len;
+                    let promise = config.worst_case(role, len).total() + len;
                     let name = format!("{role:?}, {given:?} of {len} bytes, {taken} taken at a time");
                     assert_kept(&name, peak.bytes_max, promise, false);
                     if len <= 4000 {
@@ -185,10 +190,10 @@ fn compressing_keeps_the_promise() {
             .server_max_window_bits(window_bits)
             .threshold(0)
             .level(1);
-        let config = config().deflate(deflate);
+        let config = only_sending(config().deflate(deflate));
         let negotiated =
             Negotiated::new(Role::Server).with_deflate(DeflateParams::new().server_max_window_bits(window_bits));
-        let promise = promised(&config, len, Some((window_bits, 15))).sending() + promise::FIXED + len;
+        let promise = config.worst_case(Role::Server, len).total() + len;
         // States in the thread's pool would not be counted.
         let thread = std::thread::spawn(move || {
             measure(|| {
@@ -209,10 +214,9 @@ fn compressing_keeps_the_promise() {
 /// SEC-10: every limit can be set to zero.
 #[test]
 fn small_limits_are_small_promises() {
-    let limits = Limits::new().max_message_size(1000).output_high_water(1000);
-    let config = Config::new().limits(limits);
-    let promise = promised(&config, 1000, None).promise();
-    assert!(promise < 80 << 10, "{promise}");
+    let config = Config::new().limits(Limits::small(1000));
+    let promise = config.worst_case(Role::Server, 1000).total();
+    assert!(promise < 24 << 10, "{promise}");
     for attack in attacks(Role::Client) {
         let peak = read_all(&Negotiated::new(Role::Server), &config, &attack.bytes);
         assert_kept(&format!("small limits, {}", attack.name), peak, promise, false);

@@ -2,11 +2,14 @@
 
 use allocation_counter::measure;
 use websocket_proto::{
-    Config, Limits,
+    Config, Limits, Role,
     handshake::{Accept, ClientHandshake, ServerHandshake},
 };
 
-use crate::{assert_kept, promise};
+use crate::assert_kept;
+
+/// Reads of an opening handshake, which must be no longer than the receive buffer.
+const READ: usize = 2000;
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -47,6 +50,17 @@ fn tails(limits: &Limits) -> Vec<(&'static str, String)> {
             field("Sec-WebSocket-Protocol", &elements(room, ",")) + "\r\n",
         ),
         (
+            "the same subprotocols",
+            field("Sec-WebSocket-Protocol", &"a,".repeat(room / 2)) + "\r\n",
+        ),
+        (
+            "flags",
+            field(
+                "Sec-WebSocket-Extensions",
+                &format!("permessage-deflate{}", ";a".repeat(room / 2 - 10)),
+            ) + "\r\n",
+        ),
+        (
             "extensions",
             field("Sec-WebSocket-Extensions", &elements(room, ",")) + "\r\n",
         ),
@@ -68,31 +82,46 @@ fn tails(limits: &Limits) -> Vec<(&'static str, String)> {
     ]
 }
 
+/// A server with compression reads the parameters of what is offered.
+fn with_and_without_deflate(config: &Config) -> Vec<Config> {
+    #[cfg(feature = "deflate")]
+    return vec![
+        config.clone(),
+        config.clone().deflate(websocket_proto::DeflateConfig::new()),
+    ];
+    #[cfg(not(feature = "deflate"))]
+    return vec![config.clone()];
+}
+
 /// SEC-07, HS-S-52, HS-C-41: for every head, at both ends and however it is cut.
 #[test]
 fn handshakes_keep_the_promise() {
     for limits in [Limits::new(), Limits::new().max_head_size(2000).max_head_fields(20)] {
-        let config = Config::new().limits(limits);
-        let promise = promise::handshake(&limits);
+        let config = Config::new().limits(limits.recv_buffer_size(READ).max_message_size(0).output_high_water(1));
+        let promise = |config: &Config, role| config.worst_case(role, 0).total();
         for (name, tail) in tails(&limits) {
             for width in [1, 700, usize::MAX] {
                 let bytes = format!("{REQUEST}{tail}").into_bytes();
-                let peak = measure(|| {
-                    let mut handshake = ServerHandshake::new(&config);
-                    for piece in bytes.chunks(width.min(2000)) {
-                        match handshake.receive(piece) {
-                            Ok(None) => {}
-                            Ok(Some(request)) => drop(request.accept(Accept::new())),
-                            Err(error) => drop(error.response()),
+                for config in with_and_without_deflate(&config) {
+                    let peak = measure(|| {
+                        let mut handshake = ServerHandshake::new(&config);
+                        for piece in bytes.chunks(width.min(READ)) {
+                            match handshake.receive(piece) {
+                                Ok(None) => {}
+                                Ok(Some(request)) => drop(request.accept(Accept::new())),
+                                Err(error) => drop(error.response()),
+                            }
                         }
-                    }
-                });
-                assert_kept(&format!("a request with {name}"), peak.bytes_max, promise, false);
+                    });
+                    let promise = promise(&config, Role::Server);
+                    assert_kept(&format!("a request with {name}"), peak.bytes_max, promise, false);
+                }
+                let promise = promise(&config, Role::Client);
                 let bytes = format!("{RESPONSE}{tail}").into_bytes();
                 let peak = measure(|| {
                     let request = "ws://a/".parse().unwrap();
                     let mut handshake = ClientHandshake::new(request, *b"the sample nonce", &config).unwrap();
-                    for piece in bytes.chunks(width.min(2000)) {
+                    for piece in bytes.chunks(width.min(READ)) {
                         drop(handshake.receive(piece));
                     }
                 });
@@ -103,10 +132,11 @@ fn handshakes_keep_the_promise() {
         let peak = measure(|| {
             let request = "ws://a/".parse().unwrap();
             let mut handshake = ClientHandshake::new(request, *b"the sample nonce", &config).unwrap();
-            for piece in refusal.as_bytes().chunks(2000) {
+            for piece in refusal.as_bytes().chunks(READ) {
                 drop(handshake.receive(piece));
             }
         });
+        let promise = promise(&config, Role::Client);
         assert_kept("an endless refusal", peak.bytes_max, promise, false);
     }
 }

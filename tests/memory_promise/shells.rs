@@ -144,14 +144,9 @@ fn attack<S: Shell>(shell: &str) {
                 while websocket.feed(&payload) {}
                 websocket.recv_all();
             });
-            let promise = promise::Connection {
-                config: &config,
-                buffer: promise::SHELL_BUFFER,
-                largest,
-                deflate: None,
-            };
+            let promise = promise::in_a_shell(&config, role, largest);
             let name = format!("{shell}, {role:?}, {}", attack.name);
-            assert_kept(&name, peak.bytes_max, promise.promise(), false);
+            assert_kept(&name, peak.bytes_max, promise, false);
         }
     }
 }

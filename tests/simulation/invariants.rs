@@ -133,15 +133,9 @@ pub fn errors_have_a_cause(endpoint: &Endpoint, is_bad: bool, is_limited: bool) 
 
 /// Memory stays within what is promised for a connection. This is checked on one thread only: the buffers that the shells share
 /// are counted for the thread that allocated them.
-pub fn memory_is_bounded(endpoint: &Endpoint, config: &Config, largest: usize, compresses: bool) {
-    let connection = promise::Connection {
-        config,
-        buffer: promise::SHELL_BUFFER,
-        largest,
-        deflate: compresses.then_some((15, 15)),
-    };
+pub fn memory_is_bounded(endpoint: &Endpoint, config: &Config, largest: usize) {
     // State that the other end leaves in the thread is freed by this one.
-    let most = connection.promise() + promise::handshake(&config.limits) + promise::SHELL_BUFFER;
+    let most = promise::in_a_shell(config, endpoint.application.role, largest) + promise::SHELL_BUFFER;
     let peak = usize::try_from(endpoint.peak).unwrap_or_default();
     assert!(
         peak <= most,

@@ -215,7 +215,7 @@ impl Run {
             }
             if self.scenario.weighs {
                 let (config, largest) = (&self.scenario.configs[n], self.scenario.habits[n].longest);
-                invariants::memory_is_bounded(end, config, largest, self.scenario.compresses);
+                invariants::memory_is_bounded(end, config, largest);
             }
             if !is_bad && !any_failed {
                 assert_eq!(invariants::closes(&frames[n]), 1, "{:?}", end.kind);

@@ -27,7 +27,6 @@ pub struct Scenario {
     pub harsh: bool,
     /// Whether the limits of an end are below the sizes that the other one sends.
     pub limited: bool,
-    pub compresses: bool,
     /// Whether memory is checked.
     pub weighs: bool,
 }
@@ -114,7 +113,6 @@ impl Scenario {
             times: PUNCTUAL,
             harsh: false,
             limited,
-            compresses: deflate > 0,
             weighs: false,
         };
         if rng.below(2) == 0 {
@@ -248,7 +246,6 @@ impl Scenario {
             times: PUNCTUAL,
             harsh: false,
             limited: false,
-            compresses: seed % 5 > 0,
             weighs: false,
         }
     }

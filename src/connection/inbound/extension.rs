@@ -60,6 +60,9 @@ impl Inbound {
 
     /// Lends what was assembled.
     pub(super) fn lend_assembled(&mut self) -> Event<'_> {
+        if let Some(len) = self.assembly.take_in_buffer() {
+            return Event::Message(self.lend_handed_over(len));
+        }
         match self.assembly.frame.take() {
             None => Event::Message(self.assembly.lend()),
             Some(ExtensionHeader { rsv, kind, is_last }) => Event::Extension(ExtensionFrame {

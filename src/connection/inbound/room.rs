@@ -1,6 +1,6 @@
 //! Where received bytes go.
 
-use super::Inbound;
+use super::{Inbound, MAX_UNREAD};
 use crate::connection::recv_buffer::RecvBuffer;
 
 impl Inbound {
@@ -59,6 +59,10 @@ impl Inbound {
     /// Nothing is copied, except bytes of a long message that is arriving, and bytes that follow the first few of an
     /// unfinished header. Take the events after each call. The spare buffer may be empty and hold no memory.
     ///
+    /// A binary message of more than 4 KiB that is alone in the buffer and fills at least half of it can take the buffer
+    /// along: [`into_bytes`](crate::Message::into_bytes) then copies nothing, and neither does sending it while it is
+    /// lent.
+    ///
     /// ```
     /// use websocket_proto::{Config, Connection, Event, RecvBuffer, Role};
     ///
@@ -81,6 +85,9 @@ impl Inbound {
         let n = n.min(filled.capacity());
         let rest = self.receive_direct(filled.slice(0..n)).len();
         self.note_received(rest);
+        if self.buffer.is_empty() && !self.assembly.handed_over {
+            self.set_handed_over(true);
+        }
         self.buffer.take_over(filled, n - rest, n)
     }
 
@@ -98,6 +105,27 @@ impl Inbound {
             self.advance(n);
         }
         rest
+    }
+
+    /// Lends the connection a receive buffer, in place of its own.
+    ///
+    /// Returns the buffer that is not needed: the given one if the connection has one that is no smaller, otherwise the
+    /// connection's former one.
+    #[inline]
+    pub fn give_buffer(&mut self, buffer: RecvBuffer) -> RecvBuffer {
+        if self.assembly.handed_over {
+            self.set_handed_over(false);
+        }
+        self.buffer.give(buffer)
+    }
+
+    /// Takes the receive buffer, to lend it to another connection.
+    ///
+    /// If it contains a few bytes of an unfinished frame, the connection keeps only those. Returns `None` if there is
+    /// no buffer, or if it contains events: take those first.
+    #[inline]
+    pub fn take_buffer(&mut self) -> Option<RecvBuffer> {
+        self.buffer.take(MAX_UNREAD)
     }
 
     /// Notes that the transport delivers no more bytes. Events that have arrived are still returned first.

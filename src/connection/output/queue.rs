@@ -7,8 +7,11 @@ use bytes::{Buf, Bytes};
 
 use super::segments::{Backing, Segment, Segments};
 
-/// The number of written bytes at the front of the arena from which reclaiming pays while others are waiting.
-pub(super) const RECLAIM: usize = 16 << 10;
+/// The number of written bytes at the front of the arena from which they are reclaimed while others are waiting.
+///
+/// Moving the others costs at most three bytes for each that was written, so a small number only decides how often it
+/// happens. It counts in the memory of every connection, which is to be small where the limits are.
+pub(super) const RECLAIM: usize = 256;
 
 /// The bytes themselves. The owner counts them.
 #[derive(Default)]

@@ -57,7 +57,7 @@ pub(super) struct Segments {
     others: Option<Box<Others>>,
 }
 
-type Others = VecDeque<Segment>;
+pub(super) type Others = VecDeque<Segment>;
 
 impl Segments {
     #[inline]
