@@ -1,0 +1,10 @@
+//! A server of Socket.IO: Engine.IO v4 and Socket.IO v5 on `websocket-proto`. README.md describes how it is built.
+#![cfg(feature = "socket-io")]
+
+pub mod connection;
+pub mod engine;
+pub mod http;
+pub mod hub;
+mod query;
+pub mod socket;
+pub mod timers;

@@ -1,0 +1,187 @@
+//! What the server does with each event.
+
+use std::time::Duration;
+
+use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Io, Refused, SocketRef};
+
+use crate::chat::Chat;
+
+pub(crate) const NAMESPACES: [&str; 4] = ["/", "/custom", "/admin", "/chat"];
+
+/// The longest delay of `later`, in seconds.
+const MAX_DELAY: f64 = 600.0;
+
+/// The most events of one `burst`, and the most bytes of one `blob`.
+const MAX_BURST: u64 = 100_000;
+const MAX_BLOB: usize = 8 << 20;
+
+type Context<'i> = Io<'i, Conformance>;
+
+/// The application of the conformance server.
+pub(crate) struct Conformance {
+    ack_timeout: Duration,
+    /// Sockets that want to know who leaves.
+    monitors: Vec<SocketRef>,
+    chat: Chat,
+}
+
+impl Conformance {
+    pub(crate) fn new(ack_timeout: Duration) -> Self {
+        Self {
+            ack_timeout,
+            monitors: Vec::new(),
+            chat: Chat::default(),
+        }
+    }
+}
+
+impl App for Conformance {
+    fn admit(&mut self, _: &mut Context<'_>, request: &Connect<'_>) -> Result<(), Refused> {
+        #[derive(serde::Deserialize)]
+        struct Auth {
+            token: String,
+        }
+
+        match request.namespace {
+            "/admin" if request.auth::<Auth>().is_none_or(|auth| auth.token != "secret") => {
+                Err(Refused("not authorized".into()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn connected(&mut self, io: &mut Context<'_>, socket: SocketRef, request: &Connect<'_>) {
+        if matches!(request.namespace, "/" | "/custom") {
+            io.to(socket).emit("auth", ArgsBuf::raw(request.auth).as_args());
+        }
+    }
+
+    fn event(&mut self, io: &mut Context<'_>, socket: SocketRef, event: Event<'_>) {
+        match io.namespace(socket) {
+            Some("/") => self.main(io, socket, event),
+            Some("/custom") if event.name == "message" => io.to(socket).emit("message-back", event.args),
+            Some("/admin") => admin(io, event),
+            Some("/chat") => self.chat.event(io, socket, event),
+            _ => {}
+        }
+    }
+
+    fn disconnected(&mut self, io: &mut Context<'_>, gone: &Gone) {
+        match &*gone.namespace {
+            "/" => {
+                self.monitors.retain(|&monitor| monitor != gone.socket);
+                let left = ArgsBuf::new().push(gone.id.to_string()).push(gone.reason.as_str());
+                for &monitor in &self.monitors {
+                    io.to(monitor).emit("left", left.as_args());
+                }
+            }
+            "/chat" => self.chat.leave(io, gone.socket),
+            _ => {}
+        }
+    }
+}
+
+impl Conformance {
+    /// The events of `/`.
+    fn main(&mut self, io: &mut Context<'_>, socket: SocketRef, event: Event<'_>) {
+        let Event { name, args, ack } = event;
+        // What answers the event, if that is asked for.
+        let mut answer = None;
+        match name {
+            "message" => io.to(socket).emit("message-back", args),
+            "message-with-ack" => answer = Some(args.to_owned()),
+            "ask" => {
+                io.ask(
+                    socket,
+                    "question",
+                    args,
+                    self.ack_timeout,
+                    move |_, io, answer| match answer {
+                        Ok(args) => io.to(socket).emit("answer", args),
+                        Err(_) => io.to(socket).emit("answer-timeout", Args::NONE),
+                    },
+                );
+            }
+            "whoami" => answer = io.id(socket).map(|id| ArgsBuf::new().push(id.to_string())),
+            "join" => {
+                let joined = args.take::<String>().is_some_and(|(room, _)| io.join(socket, &room));
+                answer = joined.then(ok);
+            }
+            "leave" => {
+                if let Some((room, _)) = args.take::<String>() {
+                    io.leave(socket, &room);
+                    answer = Some(ok());
+                }
+            }
+            "to-room" => {
+                if let Some((room, _)) = args.take::<String>() {
+                    io.to_room("/", &room).except(socket).emit("room", args);
+                }
+            }
+            "in-room" => {
+                if let Some((room, _)) = args.take::<String>() {
+                    io.to_room("/", &room).emit("room", args);
+                }
+            }
+            "broadcast" => io.to_all("/").except(socket).emit("news", args),
+            "all" => io.to_all("/").emit("news", args),
+            "private" => private(io, socket, args),
+            "burst" => {
+                let (count, _) = args.take().unwrap_or((0, args));
+                for number in 0..MAX_BURST.min(count) {
+                    io.to(socket).emit("n", ArgsBuf::new().push(number).as_args());
+                }
+            }
+            "blob" => {
+                let (len, _) = args.take().unwrap_or((0, args));
+                let blob = ArgsBuf::new().push_bytes(vec![0; MAX_BLOB.min(len)]);
+                io.to(socket).emit("blob", blob.as_args());
+            }
+            "later" => {
+                if let Some((delay, rest)) = args.take::<f64>() {
+                    let delay = Duration::from_secs_f64((delay / 1000.0).clamp(0.0, MAX_DELAY));
+                    let rest = rest.to_owned();
+                    io.after(socket, delay, move |_, io| {
+                        io.to(socket).emit("later", rest.as_args());
+                    });
+                }
+            }
+            "kick" => {
+                let close = args.take().is_some_and(|(close, _)| close);
+                io.disconnect(socket, close);
+            }
+            "monitor" => {
+                if !self.monitors.contains(&socket) {
+                    self.monitors.push(socket);
+                }
+                answer = Some(ok());
+            }
+            _ => {}
+        }
+        if let (Some(ack), Some(answer)) = (ack, answer) {
+            io.answer(ack, answer.as_args());
+        }
+    }
+}
+
+/// The events of `/admin`.
+fn admin(io: &mut Context<'_>, event: Event<'_>) {
+    match (event.name, event.ack) {
+        ("count", Some(ack)) => io.answer(ack, ArgsBuf::new().push(io.count("/")).as_args()),
+        ("all", _) => io.to_all("/admin").emit("news", event.args),
+        _ => {}
+    }
+}
+
+fn private(io: &mut Context<'_>, socket: SocketRef, args: Args<'_>) {
+    let Some((id, rest)) = args.take::<String>() else {
+        return;
+    };
+    if let (Some(to), Some(from)) = (io.find("/", &id), io.id(socket)) {
+        io.to(to).emit("private", rest.after(from.to_string()).as_args());
+    }
+}
+
+pub(crate) fn ok() -> ArgsBuf {
+    ArgsBuf::new().push("ok")
+}
