@@ -1,34 +1,31 @@
-//! A server for test suites and clients of others, which behaves as `README.md` says. Settings are environment variables.
-
-#[path = "../../support/listen.rs"]
-mod listen;
-#[path = "../../support/program.rs"]
-#[allow(dead_code, reason = "this program has no command line")]
-mod program;
+//! A server for test suites and clients of others. Its settings are environment variables; `../README.md` lists them.
 
 #[path = "conformance/app.rs"]
 mod app;
-#[path = "conformance/chat.rs"]
-mod chat;
+#[path = "../../support/listen.rs"]
+mod listen;
+#[path = "rooms.rs"]
+mod rooms;
+#[path = "serving.rs"]
+mod serving;
 #[path = "conformance/settings.rs"]
 mod settings;
 
 use std::{error::Error, net::SocketAddr, process::ExitCode, sync::Arc, time::Duration};
 
 use app::Conformance;
-use hyper::{Request, Response, StatusCode, body::Incoming, header::CONTENT_TYPE};
-use listen::cannot_listen;
+use hyper::{
+    Request, Response,
+    body::Incoming,
+    header::{CONTENT_TYPE, HeaderValue},
+};
 use settings::Variables;
 use socket_io_server::{
     connection,
     engine::{Data, Engine, Key, Reason, Service, Unit},
-    http::{Body, Endpoint, serve},
+    http::{Body, Endpoint},
     hub::Hub,
     socket::Server,
-};
-use tokio::{
-    net::TcpListener,
-    signal::unix::{SignalKind, signal},
 };
 use websocket_proto::{PreparedMessage, tokio::Shutdown};
 
@@ -39,20 +36,23 @@ const GRACE: Duration = Duration::from_secs(6);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    program::exit(run().await)
+    match run().await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 async fn run() -> Result<(), Box<dyn Error>> {
     let variables = Variables::read()?;
-    let addr = SocketAddr::from(([127, 0, 0, 1], variables.port));
-    // On Unix, this sets `SO_REUSEADDR`: a server that was killed can be started again on its port.
-    let listener = TcpListener::bind(addr).await.map_err(cannot_listen(addr))?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-
     let settings = variables.engine();
-    let app = Conformance::new(variables.ack_timeout);
-    let server = Server::new(variables.socket(), &app::NAMESPACES, app);
+    let server = Server::new(
+        variables.socket(),
+        &app::NAMESPACES,
+        Conformance::new(variables.ack_timeout),
+    );
     let (hub, _clock) = Hub::new(settings, server);
     let (echo_hub, _echo_clock) = Hub::new(settings, Echo);
     let shutdown = Shutdown::new();
@@ -61,19 +61,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
         sockets: Endpoint::new(Arc::clone(&hub), config.clone(), shutdown.clone()),
         echo: Endpoint::new(Arc::clone(&echo_hub), config, shutdown.clone()),
     });
-    println!("listening on http://{}", listener.local_addr()?);
-    tokio::select! {
-        () = shutdown.serve(listener, |stream, _, guard| {
-            let routes = Arc::clone(&routes);
-            serve(stream, guard, move |request| {
-                let routes = Arc::clone(&routes);
-                async move { routes.answer(request).await }
-            })
-        }) => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
-    shutdown.request();
+    let addr = SocketAddr::from(([127, 0, 0, 1], variables.port));
+    serving::serve_until_signal(addr, &shutdown, move |request| {
+        let routes = Arc::clone(&routes);
+        async move { routes.answer(request).await }
+    })
+    .await?;
     hub.close_all();
     echo_hub.close_all();
     let outcome = shutdown.finish(GRACE).await;
@@ -95,15 +88,11 @@ impl Routes {
             "/engine.io/" => self.echo.answer(request).await,
             "/" => {
                 let mut page = Response::new(Body::from(PAGE));
-                let html = hyper::header::HeaderValue::from_static("text/html; charset=utf-8");
+                let html = HeaderValue::from_static("text/html; charset=utf-8");
                 page.headers_mut().insert(CONTENT_TYPE, html);
                 page
             }
-            _ => {
-                let mut response = Response::new(Body::from("not found\n"));
-                *response.status_mut() = StatusCode::NOT_FOUND;
-                response
-            }
+            _ => serving::not_found(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Io, Refused, SocketRef};
 
-use crate::chat::Chat;
+use crate::rooms::Rooms;
 
 pub(crate) const NAMESPACES: [&str; 4] = ["/", "/custom", "/admin", "/chat"];
 
@@ -22,7 +22,7 @@ pub(crate) struct Conformance {
     ack_timeout: Duration,
     /// Sockets that want to know who leaves.
     monitors: Vec<SocketRef>,
-    chat: Chat,
+    rooms: Rooms,
 }
 
 impl Conformance {
@@ -30,7 +30,7 @@ impl Conformance {
         Self {
             ack_timeout,
             monitors: Vec::new(),
-            chat: Chat::default(),
+            rooms: Rooms::new("/chat"),
         }
     }
 }
@@ -61,7 +61,7 @@ impl App for Conformance {
             Some("/") => self.main(io, socket, event),
             Some("/custom") if event.name == "message" => io.to(socket).emit("message-back", event.args),
             Some("/admin") => admin(io, event),
-            Some("/chat") => self.chat.event(io, socket, event),
+            Some("/chat") => self.rooms.event(io, socket, event),
             _ => {}
         }
     }
@@ -75,7 +75,7 @@ impl App for Conformance {
                     io.to(monitor).emit("left", left.as_args());
                 }
             }
-            "/chat" => self.chat.leave(io, gone.socket),
+            "/chat" => self.rooms.leave(io, gone.socket),
             _ => {}
         }
     }
@@ -182,6 +182,6 @@ fn private(io: &mut Context<'_>, socket: SocketRef, args: Args<'_>) {
     }
 }
 
-pub(crate) fn ok() -> ArgsBuf {
+fn ok() -> ArgsBuf {
     ArgsBuf::new().push("ok")
 }
