@@ -21,7 +21,7 @@ use super::{
     queue::{Queue, Unit},
 };
 use crate::{engine::Settings, timers::Time};
-use websocket_proto::PreparedMessage;
+use websocket_proto::{MessageKind, PreparedMessage};
 
 /// Why a session ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -172,23 +172,23 @@ impl Session {
             return Some(NOOP.to_owned());
         }
         let mut answer = String::new();
+        let had_packets = !self.queue.is_empty();
         self.queue
             .take_answer(|kind, message| payload::append(&mut answer, kind, message));
-        if self.queue.is_empty() {
-            let last = match self.phase {
-                Phase::Open => None,
-                Phase::Closing(_) => {
-                    self.end(Reason::ServerClose);
-                    Some(CLOSE)
-                }
-                // The client knows that it has closed the session.
-                Phase::Ended(Reason::TransportClose) => Some(NOOP),
-                Phase::Ended(_) => Some(CLOSE),
-            };
-            if let Some(packet) = last {
-                payload::append(&mut answer, websocket_proto::MessageKind::Text, packet.as_bytes());
+        let last = match self.phase {
+            Phase::Open => return Some(answer),
+            // The official client handles a close before the packets of the same answer, and would miss that it was
+            // disconnected: the close has an answer of its own.
+            Phase::Closing(_) if had_packets => return Some(answer),
+            Phase::Closing(_) => {
+                self.end(Reason::ServerClose);
+                CLOSE
             }
-        }
+            // The client knows that it has closed the session.
+            Phase::Ended(Reason::TransportClose) => NOOP,
+            Phase::Ended(_) => CLOSE,
+        };
+        payload::append(&mut answer, MessageKind::Text, last.as_bytes());
         Some(answer)
     }
 

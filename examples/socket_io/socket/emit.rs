@@ -4,7 +4,7 @@ use super::{
     Args, Io,
     encode::Encoder,
     recovery::Receivers,
-    state::{Namespace, SocketRef},
+    state::{Id, Namespace, SocketRef},
 };
 
 /// An event that is about to be emitted: to whom, and how.
@@ -27,6 +27,7 @@ pub(super) enum To<'e> {
     All,
     Room(&'e str),
     One(SocketRef),
+    Id(Id),
 }
 
 impl<'e, 'i, A> Emit<'e, 'i, A> {
@@ -86,6 +87,7 @@ impl<'e, 'i, A> Emit<'e, 'i, A> {
             let receivers = match self.to {
                 To::All => Receivers::All,
                 To::Room(room) => Receivers::Room(room.into()),
+                To::Id(id) => Receivers::One(id),
                 To::One(socket) => match sockets.get(socket) {
                     Some(found) => Receivers::One(found.id),
                     None => return,
@@ -108,6 +110,7 @@ impl<'e, 'i, A> Emit<'e, 'i, A> {
                 }
             }
             To::One(socket) => send(socket),
+            To::Id(id) => members.get(&id).copied().into_iter().for_each(send),
         }
     }
 }

@@ -40,6 +40,12 @@ impl<'i, A> Io<'i, A> {
         Emit::new(self, namespace, To::One(socket))
     }
 
+    /// Emits to the socket with an id. One that is away gets the event if it comes back and recovers its state.
+    pub fn to_id<'e>(&'e mut self, namespace: &str, id: Id) -> Emit<'e, 'i, A> {
+        let namespace = self.state.find_namespace(namespace);
+        Emit::new(self, namespace, To::Id(id))
+    }
+
     /// Emits to all sockets of a namespace.
     pub fn to_all<'e>(&'e mut self, namespace: &str) -> Emit<'e, 'i, A> {
         let namespace = self.state.find_namespace(namespace);

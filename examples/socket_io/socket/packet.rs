@@ -71,7 +71,7 @@ impl fmt::Display for PacketError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Type => "unknown packet type",
-            Self::Attachments => "expected a number of attachments from 0 to 10 and a hyphen",
+            Self::Attachments => "expected a number of attachments from 1 to 10 and a hyphen",
             Self::Id => "invalid acknowledgement id",
             Self::Data => "invalid data for this type of packet",
             Self::Placeholder => "a placeholder refers to no attachment",
@@ -104,7 +104,7 @@ impl<'a> Text<'a> {
             attachments = digits(number)
                 .filter(|(_, rest)| rest.is_empty())
                 .and_then(|(number, _)| usize::try_from(number?).ok())
-                .filter(|&number| number <= MAX_ATTACHMENTS)
+                .filter(|number| (1..=MAX_ATTACHMENTS).contains(number))
                 .ok_or(PacketError::Attachments)?;
             rest = after;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Io, Refused, SocketRef};
+use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Id, Io, Refused, SocketRef};
 
 use crate::rooms::Rooms;
 
@@ -177,8 +177,9 @@ fn private(io: &mut Context<'_>, socket: SocketRef, args: Args<'_>) {
     let Some((id, rest)) = args.take::<String>() else {
         return;
     };
-    if let (Some(to), Some(from)) = (io.find("/", &id), io.id(socket)) {
-        io.to(to).emit("private", rest.after(from.to_string()).as_args());
+    if let (Some(to), Some(from)) = (Id::parse(&id), io.id(socket)) {
+        io.to_id("/", to)
+            .emit("private", rest.after(from.to_string()).as_args());
     }
 }
 
