@@ -72,19 +72,21 @@ impl<S: Service> Carrier<S> {
         mut guard: ShutdownGuard,
     ) -> Result<(), Error> {
         let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
-        let mut code = CloseCode::NORMAL;
         let carried = tokio::select! {
             biased;
             carried = self.carry(&mut websocket) => carried,
             () = guard.requested() => {
                 // What is queued is still sent.
-                code = CloseCode::GOING_AWAY;
                 self.hub.with(|engine, _| engine.close(self.key));
                 self.carry(&mut websocket).await
             }
         };
         match carried {
             Ok(()) => {
+                let code = match guard.is_requested() {
+                    true => CloseCode::GOING_AWAY,
+                    false => CloseCode::NORMAL,
+                };
                 // The session is over before the closing handshake, which may take its time.
                 drop(self);
                 websocket.close(code).await

@@ -68,6 +68,7 @@ struct Entry {
     websocket: Option<(WebSocketId, Waker)>,
     is_asleep: bool,
     has_ended: bool,
+    is_reported: bool,
 }
 
 /// What the task of a WebSocket does after everything possible was taken.
@@ -179,6 +180,7 @@ impl Engine {
             websocket: None,
             is_asleep: false,
             has_ended: false,
+            is_reported: false,
         });
         // `max_sessions` sessions fit by far.
         let index = u32::try_from(index).unwrap_or(u32::MAX);
@@ -389,7 +391,12 @@ impl Engine {
 
     /// Returns a session that has ended, once.
     pub fn next_ended(&mut self) -> Option<(Key, Reason)> {
-        self.ended.pop_front()
+        let (key, reason) = self.ended.pop_front()?;
+        if let Some(entry) = self.entry(key) {
+            entry.is_reported = true;
+        }
+        self.settle(key);
+        Some((key, reason))
     }
 
     fn entry(&mut self, key: Key) -> Option<&mut Entry> {
@@ -416,7 +423,11 @@ impl Engine {
 
     /// Wakes the tasks that have something to do, sets the timer, and removes the session when it is over.
     fn settle(&mut self, key: Key) {
-        let Some(entry) = self.sessions.get_mut(key.index()) else {
+        let Some(entry) = self
+            .sessions
+            .get_mut(key.index())
+            .filter(|entry| entry.number == key.number)
+        else {
             return;
         };
         let session = &entry.session;
@@ -453,7 +464,8 @@ impl Engine {
             self.sids.remove(&entry.sid);
             self.ended.push_back((key, reason));
         }
-        if entry.session.is_over() {
+        // Its place is not taken by another session before the service knows.
+        if entry.is_reported && entry.session.is_over() {
             self.sessions.remove(key.index());
         }
     }

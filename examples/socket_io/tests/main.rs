@@ -1,0 +1,10 @@
+//! The Socket.IO server: parsers, the session machine, everything on a virtual clock, and real connections.
+
+mod features;
+mod leaks;
+mod parsers;
+mod pitfalls;
+mod requests;
+mod running;
+mod session;
+mod support;
