@@ -196,7 +196,13 @@ impl<S: Service> Endpoint<S> {
         let collected = if body.size_hint().lower() > max as u64 {
             Err(Refused::TooLarge)
         } else {
-            match timeout(POST_TIMEOUT, Limited::new(body, max).collect()).await {
+            let collecting = timeout(POST_TIMEOUT, Limited::new(body, max).collect());
+            let collected = tokio::select! {
+                collected = collecting => collected,
+                // The session has ended without it.
+                () = self.ended(key) => return Err(Refused::Session),
+            };
+            match collected {
                 Ok(Ok(body)) => Ok(body.to_bytes()),
                 Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refused::TooLarge),
                 Ok(Err(_)) | Err(_) => return Err(Refused::Request),
@@ -223,6 +229,15 @@ impl<S: Service> Endpoint<S> {
             // Not text/plain, which some browsers offer to download.
             Ok(with_type(StatusCode::OK, "text/html", "ok"))
         })
+    }
+
+    /// Returns when a session has ended that a post is being received for.
+    async fn ended(&self, key: Key) {
+        poll_fn(|cx| match self.hub.with(|engine, _| engine.poll_ended(key, cx)) {
+            true => Poll::Ready(()),
+            false => Poll::Pending,
+        })
+        .await;
     }
 
     /// Accepts a WebSocket: a new session, or one that takes over from polling.

@@ -8,3 +8,8 @@ pub mod hub;
 mod query;
 pub mod socket;
 pub mod timers;
+
+/// The program of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("README.md")]
+struct Readme;

@@ -64,6 +64,8 @@ struct Entry {
     timer: Option<TimerId>,
     /// The task that answers the poll.
     poll: Option<Waker>,
+    /// The task that receives a post.
+    post: Option<Waker>,
     /// The task of a WebSocket, while it sleeps.
     websocket: Option<(WebSocketId, Waker)>,
     is_asleep: bool,
@@ -177,6 +179,7 @@ impl Engine {
             session,
             timer: None,
             poll: None,
+            post: None,
             websocket: None,
             is_asleep: false,
             has_ended: false,
@@ -263,8 +266,21 @@ impl Engine {
         self.change(key, |session, settings, now| session.receive(packet, settings, now))?
     }
 
+    /// Returns whether a session has ended, or has the task of its post woken when it has.
+    pub fn poll_ended(&mut self, key: Key, cx: &Context<'_>) -> bool {
+        let Some(entry) = self.entry(key) else { return true };
+        let has_ended = entry.session.ended().is_some();
+        if !has_ended && !entry.post.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            entry.post = Some(cx.waker().clone());
+        }
+        has_ended
+    }
+
     /// A post is complete.
     pub fn posted(&mut self, key: Key) {
+        if let Some(entry) = self.entry(key) {
+            entry.post = None;
+        }
         self.change(key, |session, _, _| session.posted());
     }
 
@@ -461,6 +477,9 @@ impl Engine {
         let Some(reason) = session.ended() else { return };
         if !entry.has_ended {
             entry.has_ended = true;
+            if let Some(waker) = entry.post.take() {
+                waker.wake();
+            }
             self.sids.remove(&entry.sid);
             self.ended.push_back((key, reason));
         }

@@ -160,11 +160,12 @@ impl<A> Server<A> {
 }
 
 impl<A: App> Server<A> {
-    /// Calls the application, then tells it which sockets have left.
-    fn call<R>(&mut self, engine: &mut Engine, call: impl FnOnce(&mut A, &mut Io<'_, A>) -> R) -> R {
+    /// Calls the application from outside of its handlers, for example when a task is done that one of them has started.
+    pub fn call<R>(&mut self, engine: &mut Engine, call: impl FnOnce(&mut A, &mut Io<'_, A>) -> R) -> R {
         let Self { app, state } = self;
         let mut io = Io { engine, state };
         let result = call(app, &mut io);
+        // It is told which sockets have left meanwhile.
         while let Some(gone) = io.state.gone.pop_front() {
             app.disconnected(&mut io, &gone);
         }
