@@ -31,6 +31,7 @@ use websocket_proto::{
 use crate::{
     connection::{self, Carrier},
     engine::{Key, Refusal, Service, payload},
+    held::Held,
     hub::Hub,
     query::Query,
 };
@@ -55,7 +56,9 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).max_buf_size(MAX_HEAD);
-    let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+    let connection = builder
+        .serve_connection(TokioIo::new(Held::new(stream)), service)
+        .with_upgrades();
     tokio::pin!(connection);
     // How a connection ends is of no concern here: its sessions notice.
     let _ = tokio::select! {
@@ -258,11 +261,14 @@ impl<S: Service> Endpoint<S> {
         let (hub, config) = (Arc::clone(&self.hub), self.config.clone());
         self.shutdown.spawn(|guard| async move {
             let Ok(upgraded) = upgraded.await else { return };
-            let Ok(parts) = upgraded.downcast::<TokioIo<TcpStream>>() else {
+            let Ok(parts) = upgraded.downcast::<TokioIo<Held>>() else {
                 return;
             };
-            let negotiated = accepted.into_negotiated().with_leftover(parts.read_buf);
-            let stream = parts.io.into_inner();
+            let (stream, response) = parts.io.into_inner().into_parts();
+            let negotiated = accepted
+                .into_negotiated()
+                .with_leftover(parts.read_buf)
+                .with_unsent_response(response);
             let carrier = hub.with(|engine, service| match session {
                 Some(key) => engine.connect(key).map(|id| (key, id)),
                 None => {

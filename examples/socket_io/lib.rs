@@ -3,6 +3,7 @@
 
 pub mod connection;
 pub mod engine;
+mod held;
 pub mod http;
 pub mod hub;
 mod query;

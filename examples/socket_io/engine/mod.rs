@@ -4,6 +4,8 @@ mod heartbeat;
 pub mod packet;
 pub mod payload;
 mod queue;
+mod reason;
+mod service;
 pub mod session;
 mod sessions;
 
@@ -12,8 +14,10 @@ use std::time::Duration;
 pub use self::{
     packet::Data,
     queue::{MAX_PACKETS, Unit},
-    session::{Reason, Refusal, WebSocketId},
-    sessions::{Counts, Drain, Engine, Key, Service, random},
+    reason::{Reason, Refusal},
+    service::Service,
+    session::WebSocketId,
+    sessions::{Counts, Drain, Engine, Key, random},
 };
 
 /// The settings of Engine.IO. The defaults are those of the reference.

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use serde::de::DeserializeOwned;
+use websocket_proto::EntropyError;
 
 use super::{
     Args, Io, Options,
@@ -233,12 +234,10 @@ impl<A: App> Server<A> {
         let (id, secret, rooms, missed) = match restored {
             Some((secret, saved, missed)) => (saved.id, Some((secret, saved.since)), saved.rooms, missed),
             None => {
-                let recovery = self.state.namespaces[usize::from(namespace)].recovery.as_ref();
-                let since = recovery.map(Recovery::next);
-                let (Ok(id), Ok(secret)) = (random(), random()) else {
+                let Ok(ids) = self.new_ids(namespace) else {
                     return engine.send(key, encoder.connect_error("no randomness is available"), false);
                 };
-                (Id(id), since.map(|since| (Id(secret), since)), Vec::new(), Vec::new())
+                (ids.0, ids.1, Vec::new(), Vec::new())
             }
         };
         let socket = self.state.add_socket(namespace, key, id, secret);
@@ -258,6 +257,16 @@ impl<A: App> Server<A> {
             engine.send(key, unit, false);
         }
         self.call(engine, |app, io| app.connected(io, socket, &request));
+    }
+
+    /// Returns the id of a socket, and with recovery, the secret for it and from where on it misses events.
+    fn new_ids(&self, namespace: u16) -> Result<(Id, Option<(Id, u64)>), EntropyError> {
+        let recovery = &self.state.namespaces[usize::from(namespace)].recovery;
+        let secret = match recovery {
+            Some(recovery) => Some((Id(random()?), recovery.next())),
+            None => None,
+        };
+        Ok((Id(random()?), secret))
     }
 
     /// Returns the secret of a client that comes back, its state, and what it has missed.
