@@ -460,6 +460,7 @@ impl Session {
     }
 
     fn attach(&mut self) -> Option<WebSocketId> {
+        self.blocked = false;
         self.websockets = self.websockets.wrapping_add(1);
         self.attached = Some(WebSocketId(self.websockets));
         self.attached

@@ -29,6 +29,14 @@ fn pitfall_01_every_poll_while_probing_is_answered_with_a_noop() {
     assert_eq!(world.poll(client.key), Err(Refusal::NotPolling));
     world.send(client, "40");
     assert!(world.frames(client).iter().all(|frame| frame != "6"));
+
+    // A client that does not wait for the answer to its probe still gets it, before anything else.
+    let (client, _) = world.polling();
+    let client = world.connect(client.key);
+    world.send(client, "2probe");
+    world.send(client, "5");
+    world.send(client, "40/closed");
+    assert_eq!(world.frames(client), ["3probe", "44/closed,{\"message\":\"closed\"}"]);
 }
 
 /// Pitfall 2: a probe that does not go on times out, polling lives, and nothing is lost.

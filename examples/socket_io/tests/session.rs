@@ -75,6 +75,8 @@ struct World {
     is_polling: bool,
     is_probed: bool,
     is_upgraded: bool,
+    /// Whether the connection of the WebSocket was full.
+    is_blocked: bool,
     /// Numbers of messages that were sent to the client, and of those that it has received.
     sent: u32,
     seen: u32,
@@ -94,6 +96,7 @@ impl World {
             is_polling: !is_websocket,
             is_probed: false,
             is_upgraded: is_websocket,
+            is_blocked: false,
             sent: 0,
             seen: 0,
             reason: None,
@@ -195,11 +198,17 @@ impl World {
                 );
             }
             Step::Drain => {
-                self.drain(usize::MAX);
+                // Its task was woken if, and only if, there is something to do.
+                let is_woken = self.websocket.is_some_and(|websocket| self.session.has_next(websocket));
+                let frames = self.drain(usize::MAX);
+                let did_something = !frames.is_empty() || (is_woken && self.websocket.is_none());
+                assert!(self.is_blocked || is_woken == did_something, "{:?}", self.log);
+                self.is_blocked = false;
             }
             Step::Block => {
                 self.drain(1);
                 self.session.blocked();
+                self.is_blocked = true;
             }
             Step::WebSocketLost => {
                 if let Some(websocket) = self.websocket.take() {
