@@ -208,3 +208,28 @@ fn recovery_has_conditions() {
     world.advance(200 * SECOND);
     assert_eq!(world.server.counts().saved, 0);
 }
+
+/// While a client upgrades, the queue waits, and a ping in it: the client has all its time once it can have received it.
+#[test]
+fn a_probe_that_fails_does_not_cost_the_heartbeat() {
+    let mut settings = Settings::default();
+    settings.ping_interval = 5 * SECOND;
+    settings.ping_timeout = 2 * SECOND;
+    let mut world = World::with(settings, Options::default());
+    let (client, _) = world.polling();
+    world.advance(4 * SECOND);
+    let client = world.connect(client.key);
+    world.advance(SECOND);
+    world.send(client, "2probe");
+    world.advance(9 * SECOND);
+    assert_eq!(world.poll(client.key), Ok(Some("2".into())));
+    world.advance(SECOND);
+    world.post(client.key, "3").expect("posted");
+    world.advance(4 * SECOND);
+    assert_eq!(world.poll(client.key), Ok(None));
+    // And of course it may be too late.
+    world.advance(SECOND);
+    assert_eq!(world.answer(client.key).as_deref(), Some("2"));
+    world.advance(2 * SECOND);
+    assert_eq!(world.counts().0.open, 0);
+}
