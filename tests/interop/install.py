@@ -36,13 +36,13 @@ def fresh(folder, wanted, install_into):
         shutil.copy(wanted, stamp)
 
 
-def node(work):
-    """Install the packages from npm; return the command that runs a script with them."""
+def node(work, wanted=HERE / "package.json"):
+    """Install the packages from npm that a manifest names; return the command that runs a script with them."""
     def into(folder):
-        shutil.copy(HERE / "package.json", folder)
-        call("install ws", "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", cwd=folder)
+        shutil.copy(wanted, folder)
+        call("install from npm", "npm", "install", "--no-package-lock", "--no-audit", "--no-fund", cwd=folder)
 
-    fresh(work / "node", HERE / "package.json", into)
+    fresh(work / "node", wanted, into)
     os.environ["NODE_PATH"] = str(work / "node" / "node_modules")
     return ["node"]
 
@@ -51,14 +51,14 @@ def node_version(package):
     return json.loads((HERE / "package.json").read_text())["dependencies"][package]
 
 
-def python(work):
-    """Install the packages from PyPI; return the command that runs a script with them."""
+def python(work, wanted=HERE / "requirements.txt"):
+    """Install the packages from PyPI that a list names; return the command that runs a script with them."""
     def into(folder):
         venv.create(folder, with_pip=True)
         call("install from PyPI", folder / "bin" / "python", "-m", "pip", "install", "--quiet",
-             "--disable-pip-version-check", "-r", HERE / "requirements.txt")
+             "--disable-pip-version-check", "-r", wanted)
 
-    fresh(work / "python", HERE / "requirements.txt", into)
+    fresh(work / "python", wanted, into)
     return [str(work / "python" / "bin" / "python")]
 
 
