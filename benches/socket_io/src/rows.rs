@@ -64,13 +64,15 @@ fn text() -> String {
 fn echo(child: &Child, amount: Amount) -> io::Result<f64> {
     let mut clients = connect(child, ECHO_CLIENTS)?;
     let packet = format!("42[\"message\",\"{}\"]", text());
+    for client in &mut clients {
+        client.send(&packet)?;
+    }
+    // Each client has one message on the way all the time.
     let mut rounds = |count| {
         for _ in 0..count {
             for client in &mut clients {
-                client.send(&packet)?;
-            }
-            for client in &mut clients {
                 client.expect("42[\"message-back\",")?;
+                client.send(&packet)?;
             }
         }
         Ok::<_, io::Error>(())

@@ -69,11 +69,12 @@ def at_once(command):
     with servers.Server(command) as server:
         sessions = [socket_io(server) for _ in range(20)]
         server.stop()
-        # Its side of the connections is in TIME_WAIT now.
+        # It closed these connections first, so that its port is in TIME_WAIT now.
+        for session in sessions:
+            session.gone()
         with server.again() as second:
             socket_io(second)
             second.stop()
-    del sessions
 
 
 def bad_settings(command):
