@@ -161,13 +161,13 @@ class Scenarios:
                                          ("/unheard-of", None, "Invalid namespace")):
             peer = Peer(self.kind, self.transport)
             self.peers.append(peer)
-            told = []
+            errors = []
             if peer.asynchronous:
                 async def refused(data):
-                    told.append(data)
+                    errors.append(data)
             else:
                 def refused(data):
-                    told.append(data)
+                    errors.append(data)
             peer.client.on("connect_error", refused, namespace=namespace)
             try:
                 await peer.connect(self.url, (namespace,), auth=auth)
@@ -176,8 +176,8 @@ class Scenarios:
             else:
                 raise AssertionError(f"{namespace}: connected")
             await asyncio.sleep(0.1)
-            said = [data.get("message") if isinstance(data, dict) else data for data in told]
-            check(message in said, f"{namespace}: told {told}")
+            said = [data.get("message") if isinstance(data, dict) else data for data in errors]
+            check(message in said, f"{namespace}: the errors are {errors}")
         peer = Peer(self.kind, self.transport)
         self.peers.append(peer)
         await peer.connect(self.url, ("/admin",), auth={"token": "secret"})

@@ -231,7 +231,7 @@ def unfinished_binary(server):
 
 
 def kicked(server):
-    """Pitfall 7: `disconnect(true)` tells every namespace, then closes; the session id is not known afterwards."""
+    """Pitfall 7: `disconnect(true)` sends DISCONNECT to every namespace, then closes; the session id is unknown afterwards."""
     for transport in (Socket, Polling):
         session = socket_io(server, transport)
         joined(session, "/custom")
@@ -263,7 +263,7 @@ def kicked_softly(server):
 
 
 def reasons(server):
-    """Each reason for the end of a socket, as a monitor is told it."""
+    """Each reason for the end of a socket, as a monitor receives it."""
     watcher = monitor(server)
 
     def ended(what, session, *reasons):

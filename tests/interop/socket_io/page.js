@@ -29,7 +29,7 @@ class Visitor {
     visitor.page = await context.newPage();
     visitor.wrong = [];
     visitor.page.on('pageerror', (error) => visitor.wrong.push(error.message));
-    // A connection that fails is told on the console, too; the page shows it otherwise.
+    // The console also reports connections that fail, which is no fault of the page.
     visitor.page.on('console', (message) => {
       if (message.type() === 'error' && !/ERR_CONNECTION|WebSocket connection|Failed to load resource/.test(message.text())) {
         visitor.wrong.push(message.text());
@@ -193,7 +193,7 @@ const scenarios = {
       await visitor.shows('#reconnections', '1');
       await visitor.shows('#transport', 'websocket');
     }
-    // Whoever was first in the room again, it reaches the one who said it.
+    // Bob may come back later than this message. Ann receives it in any case.
     await ann.shows('#log', /Ann: said meanwhile/);
     await bob.says('there you are');
     await ann.shows('#log', /Bob: there you are$/);

@@ -13,7 +13,7 @@ PATIENCE = 40  # seconds for a client to play its scenario
 
 
 def orderly(command):
-    """SIGTERM ends the server within 8 s, whatever its clients do, and tells those that listen."""
+    """SIGTERM ends the server within 8 s, whatever its clients do, and closes the connections of those that listen."""
     with servers.Server(command) as server, ExitStack() as stack:
         stack.enter_context(raw.dial(server))  # says nothing
         stack.enter_context(raw.dial(server)).send(b"GET / HT")

@@ -258,7 +258,7 @@ def socket_io(server, transport=Socket):
 
 
 def monitor(server):
-    """A socket that is told which other ones end, and why."""
+    """A socket that receives which other ones end, and why."""
     watcher = socket_io(server)
     watcher.reasons = {}
     watcher.put('421["monitor"]')
@@ -267,7 +267,7 @@ def monitor(server):
 
 
 def left(watcher, socket_id):
-    """The reason for which a socket ended, as a monitor is told it."""
+    """The reason for which a socket ended, as a monitor receives it."""
     while socket_id not in watcher.reasons:
         packet = watcher.packet()
         if packet.startswith('42["left",'):
