@@ -27,6 +27,8 @@ class Peer:
         self.loop = asyncio.get_running_loop()
         options = {"reconnection": False, **options}
         self.client = (socketio.AsyncClient if self.asynchronous else socketio.Client)(**options)
+        if not self.asynchronous:
+            keep_in_order(self.client.eio)
 
     def listen(self, namespace="/"):
         def put(*event):
@@ -72,6 +74,22 @@ class Peer:
     async def expect(self, *wanted):
         got = await self.take()
         check(got == wanted, f"received {str(got)[:100]}, not {str(wanted)[:100]}")
+
+
+def keep_in_order(eio):
+    """Have each message handled before the next one is read.
+
+    The library starts a thread for each message, so that messages, and the attachments of one, may overtake each other.
+    """
+    start = eio.start_background_task
+
+    def start_in_order(target, *arguments, **options):
+        task = start(target, *arguments, **options)
+        if target == eio.handlers.get("message"):
+            task.join()
+        return task
+
+    eio.start_background_task = start_in_order
 
 
 def check(condition, complaint):
