@@ -4,6 +4,9 @@
 #[doc = include_str!("choosing_a_shell.md")]
 pub mod choosing_a_shell {}
 
+#[doc = include_str!("your_runtime.md")]
+pub mod your_runtime {}
+
 #[doc = include_str!("sans_io_loop.md")]
 pub mod sans_io_loop {}
 

@@ -85,6 +85,23 @@ def commands(names, bins):
     return {name: shlex.split(given[name]) if name in given else [str(examples / name)] for name in names}
 
 
+def able(servers, commands):
+    """Those of the servers that can run here. For each other one, a line says why not.
+
+    A server that the system cannot run at all ends before it listens: `echo_uring`, where there is no io_uring.
+    """
+    able = []
+    for name in servers:
+        with Process([*commands[name], "--addr", "127.0.0.1:0"]) as process:
+            line = process.line(START)
+            status = process.wait(5) if line is None else None
+            if status == 1 and any("io_uring" in line for line in process.stderr):
+                print(f"skip  {name}: {process.stderr[-1]}", flush=True)
+                continue
+        able.append(name)
+    return able
+
+
 class Process:
     """A child process that leads a process group, with its output collected line by line."""
 

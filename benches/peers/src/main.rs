@@ -1,6 +1,6 @@
 //! Measures `websocket-proto` and its peers. See `README.md`.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod child;
 mod codec;

@@ -111,9 +111,11 @@ pub const LINES: &[Lines] = &[
         ],
         subjects: &[
             "raw-epoll",
+            "raw-uring",
             "raw-tokio",
             "ours-tokio",
             "ours-mio",
+            "ours-uring",
             "tokio-tungstenite",
             "tokio-websockets",
             "wtx",

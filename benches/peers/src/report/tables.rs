@@ -101,6 +101,17 @@ pub const SECTIONS: &[Section] = &[
                         "≤ uWebSockets",
                     ],
                 ),
+                (
+                    "uring",
+                    &[
+                        "≤ 1.05 × raw-uring",
+                        "≤ 1.05 × raw-uring, < raw-epoll",
+                        "≤ 1.05 × raw-uring, < raw-epoll",
+                        "≤ 1.05 × raw-uring",
+                        "≤ 1.1 × ours-mio",
+                        "≤ 1.1 × ours-mio",
+                    ],
+                ),
             ]),
             Table::new("messages a second", echo::SECTION, "messages/s", ECHO).rate(),
             Table::new("latency, median, µs", echo::SECTION, "p50 µs", ECHO),

@@ -5,6 +5,7 @@ mod batched;
 mod fastwebsockets;
 mod ours;
 mod raw;
+mod raw_uring;
 mod sockudo;
 mod soketto;
 mod tokio_websockets;
@@ -23,12 +24,14 @@ const MAX_MESSAGE: usize = 64 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Server {
     RawEpoll,
+    RawUring,
     RawTokio,
     OursTokio,
     /// With windows of 32 KiB, which only affects compression.
     #[value(name = "ours-tokio-32k")]
     OursTokioWide,
     OursMio,
+    OursUring,
     /// Forwards the pieces of a message as they arrive.
     OursTokioStreamed,
     TokioTungstenite,
@@ -65,8 +68,10 @@ pub enum Kind {
 impl Server {
     pub fn kind(self) -> Kind {
         match self {
-            Self::RawEpoll | Self::RawTokio => Kind::Limit,
-            Self::OursTokio | Self::OursTokioWide | Self::OursTokioStreamed | Self::OursMio => Kind::Ours,
+            Self::RawEpoll | Self::RawUring | Self::RawTokio => Kind::Limit,
+            Self::OursTokio | Self::OursTokioWide | Self::OursTokioStreamed | Self::OursMio | Self::OursUring => {
+                Kind::Ours
+            }
             Self::TokioTungsteniteBatched
             | Self::TokioWebsocketsBatched
             | Self::SockudoWsBatched
@@ -88,6 +93,7 @@ impl Server {
             Self::OursTokio
                 | Self::OursTokioWide
                 | Self::OursMio
+                | Self::OursUring
                 | Self::Wtx
                 | Self::SockudoWs
                 | Self::Yawc
@@ -110,8 +116,13 @@ impl Server {
                 command
             }
             Self::UWebSockets => Command::new(own.with_file_name("uwebsockets")),
-            Self::OursMio => {
-                let mut command = Command::new(own.with_file_name("echo_mio"));
+            Self::OursMio | Self::OursUring => {
+                let example = if self == Self::OursMio {
+                    "echo_mio"
+                } else {
+                    "echo_uring"
+                };
+                let mut command = Command::new(own.with_file_name(example));
                 command.args(["--addr", "127.0.0.1:0"]);
                 command
             }
@@ -136,6 +147,9 @@ impl Server {
             {
                 Some("uWebSockets is not built; the script `run` does it, with a compiler for C++")
             }
+            Self::RawUring | Self::OursUring if raw_uring::is_missing() => {
+                Some("io_uring is not available, or older than Linux 6.1")
+            }
             Self::NodeWs if Command::new("node").arg("--version").output().is_err() => Some("node is not installed"),
             Self::NodeWs if is_missing(node_directory().join("node_modules/ws")) => {
                 Some("the package `ws` is not installed; the script `run` does it")
@@ -148,6 +162,9 @@ impl Server {
     pub fn serve(self, deflate: bool) -> io::Result<()> {
         if self == Self::RawEpoll {
             return raw::epoll();
+        }
+        if self == Self::RawUring {
+            return raw_uring::serve();
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async move {
@@ -170,9 +187,12 @@ impl Server {
                 Self::Yawc => accept_all(move |stream| yawc::echo(stream, deflate)).await,
                 Self::YawcBatched => accept_all(yawc::echo_batched).await,
                 Self::Soketto => accept_all(soketto::echo).await,
-                Self::RawEpoll | Self::OursMio | Self::UWebSockets | Self::NodeWs => {
-                    Err(io::Error::other("is a program of its own"))
-                }
+                Self::RawEpoll
+                | Self::RawUring
+                | Self::OursMio
+                | Self::OursUring
+                | Self::UWebSockets
+                | Self::NodeWs => Err(io::Error::other("is a program of its own")),
             }
         })
     }
