@@ -78,13 +78,14 @@ impl Transport for Io {
         if self.taken == self.received.len() {
             let reading = self.reading.get_or_insert_with(|| {
                 let (mut stream, mut own) = (self.stream.clone(), mem::take(&mut self.received));
+                self.taken = 0;
                 own.clear();
                 own.reserve(READ);
                 Box::pin(async move { stream.read(own).await })
             });
             let BufResult(read, own) = ready!(reading.as_mut().poll(cx));
             self.reading = None;
-            (self.received, self.taken) = (own, 0);
+            self.received = own;
             read?;
         }
         let rest = &self.received[self.taken..];
