@@ -9,7 +9,6 @@ use websocket_proto::{
 };
 
 use crate::{
-    buffers::SIZE,
     operations::Operations,
     ring::{GoesOn, Output, Received, Ring, Send, Sent},
     shared::Shared,
@@ -71,10 +70,10 @@ impl Peer {
         let is_wanted = self.operations.received(goes_on);
         match received {
             Ok(Some(Received { buffer, len, id })) => {
-                let spare = self.take_in(buffer, len, is_wanted);
+                self.take_in(buffer, len, is_wanted, shared);
                 let step = self.drive(ring, shared)?;
-                // The connection has no events left, and needs the buffer only if it could not answer them.
-                ring.give(id, spare.or_else(|| self.take_buffer()));
+                // The connection needs the buffer only if it could not answer all events in it.
+                ring.give(id, shared.take_received());
                 return Ok(step);
             }
             Ok(None) => self.read_ended(),
@@ -87,30 +86,23 @@ impl Peer {
         self.drive(ring, shared)
     }
 
-    /// Hands received bytes to the connection, with the buffer. Returns a buffer like it, if there is one.
-    fn take_in(&mut self, buffer: Vec<u8>, len: usize, wanted: Option<Step>) -> Option<Vec<u8>> {
-        match &mut self.phase {
+    /// Hands received bytes to the connection, with the buffer.
+    fn take_in(&mut self, buffer: Vec<u8>, len: usize, wanted: Option<Step>, shared: &mut Shared) {
+        let spare = match &mut self.phase {
             Phase::Opening(opening) => {
                 opening.read(&buffer[..len]);
-                Some(buffer)
+                buffer
             }
             Phase::Open(connection) => {
                 let (inbound, driver) = connection.drive();
                 driver.read(len);
-                if wanted == Some(Step::Discard) {
-                    return Some(buffer);
+                match wanted {
+                    Some(Step::Discard) => buffer,
+                    _ => inbound.receive_buffer(RecvBuffer::from(buffer), len).into(),
                 }
-                let spare = inbound.receive_buffer(RecvBuffer::from(buffer), len);
-                provided(spare)
             }
-        }
-    }
-
-    fn take_buffer(&mut self) -> Option<Vec<u8>> {
-        match &mut self.phase {
-            Phase::Opening(_) => None,
-            Phase::Open(connection) => connection.split_mut().0.take_buffer().and_then(provided),
-        }
+        };
+        shared.keep_received(spare);
     }
 
     fn read_ended(&mut self) {
@@ -270,9 +262,4 @@ fn drive_connection(
 /// Returns whether there is nothing to do once the output that was taken has left.
 fn is_done(outbound: &Outbound) -> bool {
     outbound.ready_state() == ReadyState::Open && !outbound.wants_write() && !outbound.is_full()
-}
-
-/// Returns the memory of a buffer, if it is of the size that the ring provides.
-fn provided(buffer: RecvBuffer) -> Option<Vec<u8>> {
-    (buffer.capacity() == SIZE).then(|| buffer.into())
 }
