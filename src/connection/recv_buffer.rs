@@ -282,14 +282,14 @@ impl RecvBuffer {
         former
     }
 
-    /// Replaces this buffer with one in which the bytes from `start` to `end` were received, if this one contains
-    /// nothing unread; otherwise copies them. Returns the buffer that is not needed.
-    pub(super) fn take_over(&mut self, mut filled: Self, start: usize, end: usize) -> Self {
+    /// Replaces this buffer with one whose first `n` bytes were received, if this one contains nothing unread; otherwise
+    /// copies them. Returns the buffer that is not needed.
+    pub(super) fn take_over(&mut self, mut filled: Self, n: usize) -> Self {
         if !self.is_empty() {
-            self.push(&filled.bytes[start..end]);
+            self.push(&filled.bytes[..n]);
             return filled;
         }
-        (filled.start, filled.end) = (start, end);
+        (filled.start, filled.end) = (0, n);
         let mut spare = core::mem::replace(self, filled);
         (spare.start, spare.end) = (0, 0);
         spare

@@ -83,12 +83,13 @@ impl Inbound {
     pub fn receive_buffer(&mut self, filled: RecvBuffer, n: usize) -> RecvBuffer {
         debug_assert!(n <= filled.capacity(), "more bytes than the buffer holds");
         let n = n.min(filled.capacity());
-        let rest = self.receive_direct(filled.slice(0..n)).len();
-        self.note_received(rest);
+        self.note_received(n);
         if self.buffer.is_empty() && !self.assembly.handed_over {
             self.set_handed_over(true);
         }
-        self.buffer.take_over(filled, n - rest, n)
+        // Bytes of a long message are copied and unmasked in one pass when they are parsed. Copying them into the room of
+        // that message here would zero the room first.
+        self.buffer.take_over(filled, n)
     }
 
     /// Receives the bytes that belong to a long message that is arriving, by copying them. Returns the rest.
