@@ -15,7 +15,8 @@
 //!   names one; the connection takes it (`receive_buffer`), lends the messages from it, and gives it back for the ring.
 //!   Output is taken (`take_output`), owned by the operation that sends it, and returned (`return_output`).
 //! - *Batches*: one call of the kernel starts all sends of a round, and brings all that has arrived. One operation
-//!   accepts all clients, and one receives everything of a client.
+//!   accepts all clients, and one receives everything of a client. A send after which there is nothing to do completes
+//!   without waking the server.
 //! - *Back-pressure*: while the output is full, no events are taken and no read is wanted, so the receiving operation is
 //!   stopped and the peer's sending stalls. At most what the provided buffers hold was received by then.
 //! - *Memory*: an idle connection holds no buffer.
@@ -26,8 +27,13 @@
 //! | `server.rs` | the loop: completions, deadlines, accepting and ending |
 //! | `peer.rs` | a connection: steps and reports |
 //! | `operations.rs` | what is pending for one stream |
-//! | `ring.rs`, `buffers.rs` | the kernel's interface, and all memory that it uses; `unsafe` is here only |
+//! | `ring.rs`, `buffers.rs` | the kernel's interface, and all memory that it uses |
+//! | `shared.rs`, `allocator.rs` | buffers that no connection holds, and what the C library does with freed memory |
+//!
+//! Only `ring.rs`, `buffers.rs` and `allocator.rs` have `unsafe` code.
 
+#[cfg(target_os = "linux")]
+mod allocator;
 #[cfg(target_os = "linux")]
 mod buffers;
 #[cfg(target_os = "linux")]
@@ -49,6 +55,7 @@ use support::program;
 
 #[cfg(target_os = "linux")]
 fn main() -> ExitCode {
+    allocator::keep_freed_memory();
     let server = server::Server::new(&program::options());
     program::exit(server.and_then(server::Server::run))
 }
