@@ -25,8 +25,11 @@ use io_uring::{Submitter, types::BufRingEntry};
 pub(crate) const SIZE: usize = LEN as usize;
 const LEN: u32 = (64 << 10) + 512;
 
-/// The number of buffers, a power of two. Between two calls of the kernel no more than these are filled.
-const COUNT: u16 = 64;
+/// The most buffers, a power of two. Between two calls of the kernel no more than these are filled.
+const MOST: u16 = 128;
+
+/// The buffers to begin with. The kernel uses one after the other, so few of them stay in the processor's cache.
+const FIRST: u16 = 8;
 
 /// The name of the ring of buffers, of which there is one.
 pub(crate) const GROUP: u16 = 0;
@@ -39,12 +42,14 @@ const PAGE: usize = 4096;
 /// A buffer that is provided is not touched until a completion names it. If this is dropped while operations are
 /// pending, their memory must be [leaked](Self::leak).
 pub(crate) struct Buffers {
-    /// The memory of the ring, which the kernel reads: `COUNT` entries.
+    /// The memory of the ring, which the kernel reads: `MOST` entries.
     entries: NonNull<BufRingEntry>,
     /// Where the next entry goes. It wraps, like the kernel's position.
     tail: u16,
     /// The buffers by their ids. One that was taken leaves an empty vector.
     provided: Vec<Vec<u8>>,
+    /// Whether the kernel has run out of them since they [grew](Self::grow).
+    has_run_out: bool,
 }
 
 impl Buffers {
@@ -59,15 +64,31 @@ impl Buffers {
         let mut buffers = Self {
             entries,
             tail: 0,
-            provided: vec![Vec::new(); usize::from(COUNT)],
+            provided: Vec::new(),
+            has_run_out: true,
         };
         // SAFETY: the memory has room for the entries, begins at a page, and lives as long as the ring that it is
         // registered with, whose owner drops this afterwards.
-        unsafe { submitter.register_buf_ring_with_flags(entries.as_ptr() as u64, COUNT, GROUP, 0)? };
-        for id in 0..COUNT {
-            buffers.give(id, None);
-        }
+        unsafe { submitter.register_buf_ring_with_flags(entries.as_ptr() as u64, MOST, GROUP, 0)? };
+        buffers.grow();
         Ok(buffers)
+    }
+
+    /// Notes that an operation has found no buffer.
+    pub(crate) fn run_out(&mut self) {
+        self.has_run_out = true;
+    }
+
+    /// Doubles the number of buffers, if it was too small.
+    pub(crate) fn grow(&mut self) {
+        if mem::take(&mut self.has_run_out) {
+            let count = self.provided.len();
+            let more = (2 * count).clamp(usize::from(FIRST), usize::from(MOST));
+            self.provided.resize(more, Vec::new());
+            for id in (0..MOST).skip(count).take(more - count) {
+                self.give(id, None);
+            }
+        }
     }
 
     /// Takes the buffer that a completion names.
@@ -79,7 +100,7 @@ impl Buffers {
     pub(crate) fn give(&mut self, id: u16, buffer: Option<Vec<u8>>) {
         let buffer = buffer.unwrap_or_else(|| vec![0; SIZE]);
         debug_assert_eq!(buffer.len(), SIZE);
-        let at = usize::from(self.tail % COUNT);
+        let at = usize::from(self.tail % MOST);
         // SAFETY: `at` is one of the entries, all of which are initialised memory, and the kernel does not read this
         // one before the tail says that it is there.
         let entry = unsafe { self.entries.add(at).as_mut() };
@@ -107,6 +128,6 @@ impl Drop for Buffers {
 }
 
 fn layout() -> Layout {
-    let entries = Layout::array::<BufRingEntry>(usize::from(COUNT)).and_then(|array| array.align_to(PAGE));
+    let entries = Layout::array::<BufRingEntry>(usize::from(MOST)).and_then(|array| array.align_to(PAGE));
     entries.expect("a few pages are a valid layout")
 }

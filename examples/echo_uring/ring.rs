@@ -263,6 +263,7 @@ impl Ring {
 
     /// Passes everything that was queued to the kernel, and waits for a completion, for at most that long.
     pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<()> {
+        self.buffers.grow();
         let submitter = self.uring.submitter();
         let patience = if mem::take(&mut self.is_hurried) {
             Some(Duration::ZERO)
@@ -326,6 +327,9 @@ impl Ring {
                     Completion::Accepted(stream, goes_on)
                 }
                 RECEIVE => {
+                    if entry.result() == -libc::ENOBUFS {
+                        self.buffers.run_out();
+                    }
                     let used = cqueue::buffer_select(entry.flags());
                     let received = result.map(|len| self.received(used, len));
                     Completion::Received(id(&entry), received, goes_on)
