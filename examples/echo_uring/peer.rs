@@ -215,6 +215,7 @@ fn drive_connection(
 ) -> io::Result<Step> {
     let (inbound, driver) = connection.drive();
     let mut has_pings = false;
+    let mut is_new = false;
     loop {
         while !driver.outbound().is_full() {
             match inbound.next_event(driver.outbound()) {
@@ -228,8 +229,9 @@ fn drive_connection(
             }
         }
         if operations.are_about_to_send() {
-            // What comes of it is known after the next call of the kernel, so no deadline is needed.
-            if has_pings || !is_done(driver.outbound_ref()) {
+            // What comes of it is known after the next call of the kernel, so no deadline is needed. If something else has
+            // happened since it was started, such as the end of the stream, there is something to do then.
+            if !is_new {
                 ring.hurry();
             }
             return Ok(Step::Wait(due));
@@ -238,6 +240,7 @@ fn drive_connection(
             Step::Write => {
                 let output = Output::Frames(driver.take_output());
                 let is_done = !has_pings && is_done(driver.outbound_ref());
+                is_new = true;
                 operations.send(output, if is_done { Send::Quiet } else { Send::Wait }, ring)?;
             }
             Step::Flush => driver.flushed(),

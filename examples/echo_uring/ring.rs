@@ -34,6 +34,9 @@ const COMPLETIONS: u32 = 4096;
 /// Frames that leave in one operation.
 const SLICES: usize = 16;
 
+/// How long the end of a quiet send may go unnoticed: the deadlines that begin after it are late by no more than this.
+const QUIET: Duration = Duration::from_millis(10);
+
 /// The kinds of operations, in the lowest bits of their user data. The rest is the id of a peer or a send.
 const KIND_BITS: u32 = 3;
 const ACCEPT: u64 = 0;
@@ -265,11 +268,13 @@ impl Ring {
     pub(crate) fn wait(&mut self, patience: Option<Duration>) -> io::Result<()> {
         self.buffers.grow();
         let submitter = self.uring.submitter();
-        let patience = if mem::take(&mut self.is_hurried) {
-            Some(Duration::ZERO)
-        } else {
-            patience
+        let most = match mem::take(&mut self.is_hurried) {
+            true => Some(Duration::ZERO),
+            false => (!self.quiet.is_empty()).then_some(QUIET),
         };
+        let patience = most.map_or(patience, |most| {
+            Some(patience.map_or(most, |patience| patience.min(most)))
+        });
         let waited = match patience {
             None => submitter.submit_and_wait(1),
             Some(patience) => {

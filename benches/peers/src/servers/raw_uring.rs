@@ -105,10 +105,10 @@ pub fn serve() -> io::Result<()> {
     let mut completed = Vec::new();
     loop {
         let called = server.ring.submit_and_wait(usize::from(!server.is_hurried()));
-        if let Err(error) = called {
-            if error.raw_os_error() != Some(4) {
-                return Err(error);
-            }
+        if let Err(error) = called
+            && error.kind() != io::ErrorKind::Interrupted
+        {
+            return Err(error);
         }
         completed.extend(server.ring.completion());
         server.quiet_ones_are_over(&completed)?;
