@@ -236,7 +236,7 @@ mod tests {
     /// A missing provider is an error that names it, and no panic, before anything is looked up.
     #[test]
     fn a_missing_provider_is_an_error() {
-        let connected = crate::connect("wss://name.invalid/");
+        let connected = crate::blocking::connect("wss://name.invalid/");
         assert_names_the_provider(&connected.expect_err("no cryptography"));
     }
 
