@@ -7,6 +7,7 @@ use std::{
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use tokio::net::TcpStream;
@@ -20,12 +21,17 @@ use crate::{
     hub::Hub,
 };
 
+/// How long a closing handshake may take.
+const CLOSE: Duration = Duration::from_secs(2);
+
 /// What a connection queues beyond the queue of its session, in bytes.
 const HIGH_WATER: usize = 64 << 10;
 
 /// Returns the settings of the WebSockets of a server.
 ///
-/// Keepalive is off, as it is by default: Engine.IO has its own heartbeat.
+/// Keepalive is off, as it is by default: Engine.IO has its own heartbeat. A connection that has failed reports its error
+/// when its Close was sent and the peer has ended, or after the time of the closing handshake; that is short, since the
+/// session lasts until then.
 #[must_use]
 pub fn config(settings: &Settings) -> Config {
     let max = settings.max_payload as u64;
@@ -33,7 +39,9 @@ pub fn config(settings: &Settings) -> Config {
         .max_message_size(max)
         .max_frame_size(max)
         .output_high_water(HIGH_WATER);
-    Config::new().limits(limits).timers(Timers::new().keepalive(None))
+    Config::new()
+        .limits(limits)
+        .timers(Timers::new().keepalive(None).close(CLOSE))
 }
 
 /// A WebSocket of a session.
