@@ -172,7 +172,7 @@ fn at_most_one_copy_is_made() {
     let mut receiver = Connection::new(Role::Server, &Config::new());
     buffer[n..n + 6].copy_from_slice(b"\x89\x80\0\0\0\0");
     one(
-        "with a Ping behind it",
+        "with a Ping after it",
         measure(|| drop(receive(&mut receiver, buffer, n + 6))),
     );
 

@@ -196,7 +196,7 @@ def closed_by_client_while_upgrading(server):
 
 
 def many(server):
-    """Upgrades one after the other leave nothing behind that counts."""
+    """Nothing that counts remains of upgrades that follow one another."""
     for _ in range(100):
         _, socket = upgraded(server)
         socket.finish()
