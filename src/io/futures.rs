@@ -30,6 +30,11 @@
 //! ```
 //!
 //! [`WebSocket::accept_with`](asynchronous::WebSocket::accept_with) checks the origin of browsers. A client begins with [`connect`].
+//!
+//! After the closing handshake, `poll_close` of the stream should shut down its write side, so that the peer learns of the
+//! end. The streams of `async-net` (`smol::net`) do so. `async_io::Async` only flushes: its peer learns of the end when
+//! the connection is dropped, as it is here, and [`close`](asynchronous::WebSocket::close) waits for the peer until
+//! [`Timers::close`](crate::Timers::close).
 
 mod connect;
 mod stream;

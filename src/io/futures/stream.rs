@@ -6,13 +6,13 @@ use alloc::boxed::Box;
 use core::task::Waker;
 use core::{
     pin::Pin,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 #[cfg(unix)]
 use std::os::unix::net::UnixStream;
 use std::{
     io::{self, IoSlice},
-    net::TcpStream,
+    net::{Shutdown, TcpStream},
 };
 
 use async_io::Async;
@@ -90,7 +90,7 @@ impl Drop for MaybeTls {
 /// Calls a method of the inner stream.
 macro_rules! delegate {
     ($self:ident.$method:ident($($argument:expr),*)) => {
-        match &mut $self.get_mut().0 {
+        match &mut $self.as_mut().get_mut().0 {
             Inner::Tcp(stream) => Pin::new(stream).$method($($argument),*),
             #[cfg(unix)]
             Inner::Unix(stream) => Pin::new(stream).$method($($argument),*),
@@ -101,29 +101,68 @@ macro_rules! delegate {
 }
 
 impl AsyncRead for MaybeTls {
-    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         delegate!(self.poll_read(cx, buffer))
     }
 }
 
 impl AsyncWrite for MaybeTls {
-    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         delegate!(self.poll_write(cx, bytes))
     }
 
     fn poll_write_vectored(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         delegate!(self.poll_write_vectored(cx, slices))
     }
 
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         delegate!(self.poll_flush(cx))
     }
 
-    fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        delegate!(self.poll_close(cx))
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(delegate!(self.poll_close(cx)))?;
+        // `Async` itself only flushes, so the peer would not learn of the end.
+        match &self.0 {
+            Inner::Tcp(stream) => Poll::Ready(stream.get_ref().shutdown(Shutdown::Write)),
+            #[cfg(unix)]
+            Inner::Unix(stream) => Poll::Ready(stream.get_ref().shutdown(Shutdown::Write)),
+            #[cfg(feature = "futures-rustls")]
+            Inner::Tls(..) => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::task::Waker;
+    use std::{io::Read, net::TcpListener};
+
+    use super::*;
+
+    fn closed(mut stream: MaybeTls, mut peer: impl Read) {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(matches!(Pin::new(&mut stream).poll_close(&mut cx), Poll::Ready(Ok(()))));
+        // The stream is still there, so this would wait for ever.
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        drop(stream);
+    }
+
+    #[test]
+    fn closing_tells_the_peer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        peer.set_read_timeout(Some(core::time::Duration::from_secs(5))).unwrap();
+        closed(MaybeTls::of_tcp(Async::new(near).unwrap()), peer);
+        #[cfg(unix)]
+        {
+            let (near, peer) = UnixStream::pair().unwrap();
+            peer.set_read_timeout(Some(core::time::Duration::from_secs(5))).unwrap();
+            closed(MaybeTls::of_unix(Async::new(near).unwrap()), peer);
+        }
     }
 }
