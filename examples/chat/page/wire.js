@@ -23,7 +23,7 @@ export class Wire {
   }
 
   connect() {
-    this.handlers.state(this.attempts ? `${this.why} Reconnecting…` : 'Connecting…');
+    this.handlers.state(this.attempts ? `Reconnecting… ${this.why}` : 'Connecting…');
     const scheme = location.protocol === 'https:' ? 'wss' : 'ws';
     const socket = new WebSocket(`${scheme}://${location.host}/rooms/${this.room}`);
     this.socket = socket;
@@ -97,7 +97,7 @@ export class Wire {
     this.timer = setTimeout(() => this.connect(), bound / 2 + Math.random() * bound / 2);
     // The first reason is the one to show: after a restart, attempts fail for a while without one.
     if (reason || this.attempts === 1) this.why = reason || (navigator.onLine ? 'The connection was lost.' : 'This device is offline.');
-    this.handlers.state(`${this.why} Reconnecting…`);
+    this.handlers.state(`Reconnecting… ${this.why}`);
   }
 
   stop() {
