@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use tokio::{
@@ -248,7 +248,7 @@ async fn a_line_that_is_sent_again_is_said_once() {
 
 #[tokio::test]
 async fn a_restart_keeps_lines_and_ends_with_1001() {
-    let place = PathBuf::from(std::env::temp_dir()).join(format!("chat-restart-{}", std::process::id()));
+    let place = std::env::temp_dir().join(format!("chat-restart-{}", std::process::id()));
     let _ = std::fs::remove_file(&place);
     let server = Running::start(100, Some(Store::open(&place).unwrap())).await;
     let mut ann = server.enters("Ann").await;

@@ -17,20 +17,29 @@ export function element(name, attributes = {}, ...content) {
 
 export class Log {
   constructor(root, below, onRead) {
-    Object.assign(this, { root, below, onRead, own: new Set(), last: null, number: 0, marked: false, waiting: [], scheduled: false, end: true });
+    Object.assign(this, { root, below, onRead, own: new Set(), last: null, number: 0, marked: false, waiting: [], scheduled: false, end: true, top: 0 });
     root.addEventListener('scroll', () => {
-      this.end = root.scrollHeight - root.scrollTop - root.clientHeight < NEAR;
-      if (this.end) this.atEnd();
+      // Lines may have arrived since the page itself scrolled to the end: only going up leaves it.
+      const isUp = root.scrollTop < this.top;
+      this.top = root.scrollTop;
+      const isNear = root.scrollHeight - root.scrollTop - root.clientHeight < NEAR;
+      this.end = isNear || (this.end && !isUp);
+      if (isNear) this.atEnd();
     });
-    new ResizeObserver(() => { if (this.end) root.scrollTop = root.scrollHeight; }).observe(root);
+    new ResizeObserver(() => { if (this.end) this.stick(); }).observe(root);
     below.addEventListener('click', () => { this.toEnd(); root.focus(); });
     document.addEventListener('visibilitychange', () => { if (!document.hidden && this.end) this.atEnd(); });
   }
 
   clear() {
     this.root.replaceChildren();
-    Object.assign(this, { last: null, number: 0, marked: false, waiting: [], end: true });
+    Object.assign(this, { last: null, number: 0, marked: false, waiting: [], end: true, top: 0 });
     this.below.hidden = true;
+  }
+
+  stick() {
+    this.root.scrollTop = this.root.scrollHeight;
+    this.top = this.root.scrollTop;
   }
 
   atEnd() {
@@ -42,7 +51,7 @@ export class Log {
   toEnd() {
     this.end = true;
     this.schedule();
-    this.root.scrollTop = this.root.scrollHeight;
+    this.stick();
     this.atEnd();
   }
 
@@ -56,7 +65,7 @@ export class Log {
       const most = this.end ? MOST : 3 * MOST;
       while (this.root.childElementCount > most) this.root.firstElementChild.remove();
       if (!this.end) return;
-      this.root.scrollTop = this.root.scrollHeight;
+      this.stick();
       this.atEnd();
     }, 16);
   }
