@@ -106,10 +106,9 @@ impl Server {
         self.shutdown.clone().spawn(|guard| async move {
             let negotiated = accepted.into_negotiated();
             // A lost connection is nothing unusual: the room is told, and the member comes back.
-            if let Err(error) = session::visit(&hall, &room, upgraded, &negotiated, &config, guard).await
-                && !matches!(error, websocket_proto::Error::Io(_))
-            {
-                eprintln!("{error}");
+            match session::visit(&hall, &room, upgraded, &negotiated, &config, guard).await {
+                Ok(()) | Err(websocket_proto::Error::Io(_)) => {}
+                Err(error) => eprintln!("{error}"),
             }
         });
         response

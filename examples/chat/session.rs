@@ -130,8 +130,10 @@ impl Session {
                     if self.refused > MAX_REFUSED {
                         return Ok(TOO_MANY);
                     }
-                    if let Some(reply) = reply && let Some(end) = self.tell(websocket, reply).await? {
-                        return Ok(end);
+                    if let Some(reply) = reply {
+                        if let Some(end) = self.tell(websocket, reply).await? {
+                            return Ok(end);
+                        }
                     }
                 }
                 next = self.member.subscription.recv() => match next {
