@@ -314,7 +314,14 @@ async function run() {
     contexts = [];
     crowds = [];
   }
+  const { pid } = browser.process();
   await browser.close();
+  // Its processes are a group of their own, and some may outlive it.
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // None has.
+  }
   process.exit(0);
 }
 

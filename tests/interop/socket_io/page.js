@@ -214,7 +214,14 @@ async function run() {
     for (const context of contexts) await context.close();
     contexts = [];
   }
+  const { pid } = browser.process();
   await browser.close();
+  // Its processes are a group of their own, and some may outlive it.
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // None has.
+  }
   process.exit(0);
 }
 
