@@ -156,6 +156,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let near = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (peer, _) = listener.accept().unwrap();
+        peer.set_nodelay(true).unwrap();
         peer.set_read_timeout(Some(core::time::Duration::from_secs(5))).unwrap();
         closed(MaybeTls::of_tcp(Async::new(near).unwrap()), peer);
         #[cfg(unix)]
