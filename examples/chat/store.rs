@@ -3,6 +3,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     io,
     path::Path,
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
@@ -95,7 +96,7 @@ fn cannot<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> io::Error {
     move |error| io::Error::other(format!("cannot use {} for the history: {error}", path.display()))
 }
 
-fn read(database: &Database) -> Result<Kept, redb::Error> {
+fn read(database: &Database) -> Result<Kept, Box<dyn Error>> {
     let mut kept = Kept::new();
     let transaction = database.begin_write()?;
     {
@@ -132,7 +133,7 @@ fn write(database: &Database, waiting: &Receiver<Change>) {
     }
 }
 
-fn apply(database: &Database, changes: &[Change]) -> Result<(), redb::Error> {
+fn apply(database: &Database, changes: &[Change]) -> Result<(), Box<dyn Error>> {
     let transaction = database.begin_write()?;
     {
         let mut table = transaction.open_table(LINES)?;
