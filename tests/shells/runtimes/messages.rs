@@ -33,7 +33,7 @@ pub(crate) async fn every_size<S: Shell>() {
     }
 }
 
-/// More than any buffer holds comes at once, in small messages, and with a Close behind it.
+/// More than any buffer can hold arrives at once, in small messages, followed by a Close.
 pub(crate) async fn a_burst<S: Shell>() {
     const MESSAGES: usize = 50_000;
     let (mut websocket, mut peer) = server::<S>(&Config::new());

@@ -64,7 +64,7 @@ pub(crate) async fn rejected<S: Shell>() {
     assert_eq!(refused.body(), b"who are you?");
 }
 
-/// A request that is none is answered, and reported.
+/// A request that asks for no upgrade is answered, and reported.
 pub(crate) async fn no_request<S: Shell>() {
     let (near, mut far) = sockets();
     let peer = thread::spawn(move || {
@@ -101,7 +101,7 @@ pub(crate) async fn single_bytes<S: Shell>() {
     assert_eq!(frames(&answer[end..]).len(), 1);
 }
 
-/// HS-Q: a client that says nothing is told so, and is gone in time.
+/// A client that says nothing is told so, and given up in time.
 pub(crate) async fn a_silent_client<S: Shell>() {
     let (near, far) = sockets();
     let peer = thread::spawn(move || read_all(&far));
