@@ -76,6 +76,11 @@ impl Driver {
             }
             if self.outbound.ready_state() == ReadyState::Closed {
                 self.outbound.closing.log_end(true);
+                let has_failed = self.outbound.closing.failure().is_some();
+                if let Some(inbound) = inbound.filter(|_| has_failed && !may_leave_events) {
+                    // CL-21: the failure may have come in this very step. A read under way changes nothing any more.
+                    inbound.end();
+                }
                 return self.last_step();
             }
             if let Some(step) = self.write_step() {

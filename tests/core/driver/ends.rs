@@ -115,6 +115,32 @@ fn after_the_end_nothing_that_arrives_counts() {
     }
 }
 
+/// CL-21: the same for an end that is judged and reported in one step, since the write side is not ready to be shut down.
+#[test]
+fn after_an_end_in_one_step_nothing_that_arrives_counts() {
+    let stalled = Timers::new().write(millis(300));
+    for (role, timers) in ROLES
+        .into_iter()
+        .flat_map(|role| [(role, keepalive(200, 300)), (role, stalled)])
+    {
+        let mut world = World::new(role, timers);
+        world.room = Some(0);
+        world.connection.feed("x").unwrap();
+        assert!(world.until(60_000).is_some());
+        assert_eq!(world.steps[world.steps.len() - 2..], [Step::Read, Step::Ended]);
+        let lost = world.outcome();
+        assert!(matches!(lost, Err(ProtocolError::TimedOut(_))), "{lost:?}");
+        for late in [wire::text(role.peer(), "late"), wire::close(role.peer(), 1000, "late")] {
+            let (inbound, driver) = world.connection.drive();
+            inbound.receive(&late);
+            driver.read(late.len());
+            assert_eq!(inbound.next_event(driver.outbound()).map(drop), lost, "{late:?}");
+            assert_eq!(world.outcome(), lost);
+        }
+        assert_eq!(world.got, [""; 0]);
+    }
+}
+
 /// DRV-20: after a failed write, only the peer's Close is still awaited.
 #[test]
 fn after_a_failed_write_the_close_of_the_peer_is_the_end() {
