@@ -8,9 +8,7 @@ use websocket_proto::{
     CloseCode, Config, Error, Limits, Message, Negotiated, ProtocolError, Role, Timer, Timers, tokio::WebSocket,
 };
 
-fn narrow() -> Config {
-    Config::new().limits(Limits::new().output_high_water(10))
-}
+use crate::support::narrow;
 
 /// Either half goes on alone; the stream is dropped with the second.
 #[tokio::test]

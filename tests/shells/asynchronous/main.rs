@@ -23,3 +23,4 @@ mod split;
 mod storm;
 mod stress;
 mod upgrade;
+mod waiting;
