@@ -40,6 +40,7 @@ impl Pace {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "proptest")]
     use proptest::prelude::*;
 
     use super::*;
@@ -65,6 +66,7 @@ mod tests {
         assert!(pace.take(start + Duration::from_millis(500)).is_err());
     }
 
+    #[cfg(feature = "proptest")]
     proptest! {
         #[test]
         fn never_more_than_the_burst_and_the_rate(steps in prop::collection::vec(0_u64..700, 1..200)) {

@@ -115,6 +115,7 @@ impl Reply<'_> {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "proptest")]
     use proptest::prelude::*;
 
     use super::*;
@@ -148,6 +149,7 @@ mod tests {
         }
     }
 
+    #[cfg(feature = "proptest")]
     proptest! {
         #[test]
         fn no_message_panics(text in any::<String>()) {

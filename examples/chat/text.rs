@@ -203,6 +203,7 @@ fn is_blank(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #[cfg(feature = "proptest")]
     use proptest::prelude::*;
 
     use super::*;
@@ -308,6 +309,7 @@ mod tests {
         assert_eq!(line(&"x".repeat(MAX_LINE + 1)), Err(Unfit::LongLine));
     }
 
+    #[cfg(feature = "proptest")]
     proptest! {
         #[test]
         fn a_name_is_visible_and_stays_as_it_is(text in any::<String>()) {

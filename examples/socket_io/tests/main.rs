@@ -2,6 +2,7 @@
 
 mod features;
 mod leaks;
+#[cfg(feature = "proptest")]
 mod parsers;
 mod pitfalls;
 mod requests;

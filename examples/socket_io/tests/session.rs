@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "proptest")]
 use proptest::prelude::*;
 use socket_io_server::{
     engine::{
@@ -374,6 +375,7 @@ fn all_interleavings_around_an_upgrade() {
     }
 }
 
+#[cfg(feature = "proptest")]
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(4096))]
 
