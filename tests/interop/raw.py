@@ -271,6 +271,44 @@ def rests_while_closing(server):
         check(used < 0.3, f"{used} s of CPU in a second of waiting")
 
 
+def ends_with_the_stream(server):
+    """A stream that ends before, while, or after its last message is answered: the answer arrives, and the end with it."""
+    for pause in (0, 0.001, 0.02):
+        with opened(server) as wire:
+            wire.send(frame(TEXT, b"last"))
+            time.sleep(pause)
+            wire.socket.shutdown(socket.SHUT_WR)
+            began = time.monotonic()
+            wire.expect(TEXT, b"last", False, "echo of the last message")
+            wire.end()
+            elapsed = time.monotonic() - began
+            check(elapsed < 1, f"it ended {elapsed:.1f} s after the stream")
+
+
+def is_held(server, wire):
+    """Whether the server still holds its socket of this connection. Looking sends nothing."""
+    ends = [f"{port:04X}" for port in (wire.socket.getpeername()[1], wire.socket.getsockname()[1])]
+    for line in Path(f"/proc/{server.child.pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        if [field.split(":")[1] for field in fields[1:3]] == ends:
+            return fields[9] != "0"  # the inode
+    return False
+
+
+def ends_failed_connections_in_time(server):
+    """A failed connection is dropped after 5 s, even if its peer stays, and nothing else happens to the server meanwhile."""
+    with opened(server) as wire:
+        wire.send(frame(3))
+        wire.closed(1002, masked=False)
+        began = time.monotonic()
+        elapsed = 0
+        while is_held(server, wire):
+            elapsed = time.monotonic() - began
+            check(elapsed < 5.5, "its socket is still open after 5.5 s")
+            time.sleep(0.05)
+        check(elapsed > 4.5, f"it was dropped after {elapsed:.1f} s")
+
+
 def leaves_silent_clients(server):
     """Clients that send nothing get 408 after 10 s, and are disconnected 2 s later, even if they stay (DRV-18)."""
     with contextlib.ExitStack() as stack:
@@ -312,7 +350,10 @@ SERVER_CHECKS = {
     "messages before a close": messages_before_close,
     "cut connections": cut_connections,
     "rests while closing": rests_while_closing,
+    "ends with the stream": ends_with_the_stream,
 }
+# For a server that gets no notice of some of its writes: the deadlines after them must hold, too.
+UNNOTICED_CHECKS = {"ends failed connections in time": ends_failed_connections_in_time}
 # Only if this library reads the requests, and not another HTTP library.
 REQUEST_CHECKS = {"leaves silent clients": leaves_silent_clients}
 LIMITED_SERVER_CHECKS = {"announced size beyond the limit": announced_too_large}
