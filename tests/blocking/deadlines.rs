@@ -250,6 +250,56 @@ fn a_peer_that_does_not_answer_a_keepalive_ping_is_dead() {
     });
 }
 
+/// DRV-04: a peer that answers at once and is silent otherwise is pinged at every interval, however long it may take to answer.
+#[test]
+fn pings_come_at_every_interval_of_silence() {
+    within_seconds(10, || {
+        for halves in [false, true] {
+            let timers = Timers::new().keepalive(millis(50)).pong(Duration::from_secs(5));
+            let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(timers));
+            let answering = thread::spawn(move || {
+                let mut pings = 0;
+                while let Some((Opcode::Ping, payload)) = peer.recv() {
+                    pings += 1;
+                    peer.send(Opcode::Pong, &payload);
+                }
+                pings
+            });
+            let received = if halves {
+                let (_send, mut recv) = server.split().unwrap();
+                recv.recv_timeout(millis(600)).map(drop)
+            } else {
+                let received = server.recv_timeout(millis(600)).map(drop);
+                drop(server);
+                received
+            };
+            assert!(received.is_err_and(|error| error.is_would_block()));
+            let pings = answering.join().unwrap();
+            assert!((4..=12).contains(&pings), "{pings} Pings in 600 ms, halves: {halves}");
+        }
+    });
+}
+
+/// DRV-16: a peer that begins a message and falls silent.
+#[test]
+fn an_unfinished_message_is_given_up() {
+    within_seconds(10, || {
+        for halves in [false, true] {
+            let (mut server, mut peer) = with_raw_peer(Role::Server, &timed(Timers::new().message(SHORT).close(SHORT)));
+            let begun = peer.frame(false, Opcode::Text, b"once upon");
+            peer.stream.write_all(&begun).unwrap();
+            let began = Instant::now();
+            let received = if halves {
+                server.split().unwrap().1.recv().map(drop)
+            } else {
+                server.recv().map(drop)
+            };
+            assert_timed_out(&received, Timer::Message);
+            assert_took_about(began, 2 * SHORT);
+        }
+    });
+}
+
 /// SEC-11: a write that is stalled by a peer that never reads.
 #[test]
 fn a_peer_that_never_reads_is_given_up() {

@@ -1,7 +1,7 @@
 //! The timers, by the clock of each runtime.
 
 use std::{
-    io::Write,
+    io::{Read, Write},
     thread,
     time::{Duration, Instant},
 };
@@ -11,7 +11,7 @@ use websocket_proto::{CloseCode, Config, Error, ProtocolError, Role, Timer, Time
 use crate::{
     shell::Shell,
     support::{echo, ended, millis, open, read_all, server, sleep, sockets, within},
-    wire::{FIN, PING, TEXT, frames, masked},
+    wire::{FIN, PING, PONG, TEXT, frames, masked},
 };
 
 const SHORT: Duration = millis(80);
@@ -57,6 +57,27 @@ pub(crate) async fn a_live_peer<S: Shell>() {
     assert!(websocket.latency().is_some());
     websocket.close(CloseCode::NORMAL).await.unwrap();
     ended::<S, _>(peer).await.unwrap();
+}
+
+/// DRV-04: a peer that answers at once and is silent otherwise is pinged at every interval, however long it may take to answer.
+pub(crate) async fn a_ping_at_every_interval<S: Shell>() {
+    let (mut websocket, peer) = server::<S>(&with(Timers::new().keepalive(millis(50)).pong(SHORT * 50)));
+    let mut answers = peer.try_clone().unwrap();
+    let peer = thread::spawn(move || {
+        let mut peer = &peer;
+        let (mut pings, mut ping) = (0, [0; 2]);
+        while peer.read_exact(&mut ping).is_ok() && ping[0] == FIN | PING {
+            let mut payload = vec![0; usize::from(ping[1])];
+            peer.read_exact(&mut payload).unwrap();
+            answers.write_all(&masked(FIN | PONG, &payload)).unwrap();
+            pings += 1;
+        }
+        pings
+    });
+    assert!(within::<S, _>(millis(600), websocket.recv()).await.is_none());
+    drop(websocket);
+    let pings = ended::<S, _>(peer).await;
+    assert!((4..=12).contains(&pings), "{pings} Pings in 600 ms");
 }
 
 /// A peer that says nothing is given up, if that is wanted.

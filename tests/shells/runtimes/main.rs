@@ -42,8 +42,8 @@ macro_rules! suite {
             suite!(in S: closing
                 by_both by_dropping by_the_peer by_this_side for_a_violation in_two_steps in_vain without_a_close);
             suite!(in S: deadlines
-                a_dead_peer a_late_poll a_live_peer a_stalled_write an_idle_peer an_unfinished_message of_the_application
-                the_longest);
+                a_dead_peer a_late_poll a_live_peer a_ping_at_every_interval a_stalled_write an_idle_peer
+                an_unfinished_message of_the_application the_longest);
             #[cfg(feature = "deflate")]
             suite!(in S: deflate negotiated);
             suite!(in S: faults a_close_while_sending a_reset last_words);
