@@ -5,19 +5,21 @@
 
 use std::{
     future::poll_fn,
+    pin::pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
 use tokio::net::TcpStream;
 use websocket_proto::{
-    CloseCode, Config, Error, Limits, Message, Negotiated, ProtocolError, Timers,
+    CloseCode, Config, Error, Limits, Message, Negotiated, Outbound, Outgoing, PreparedMessage, ProtocolError,
+    SendError, Timers,
     tokio::{ShutdownGuard, WebSocket},
 };
 
 use crate::{
-    engine::{Data, Drain, Key, Reason, Service, Settings, WebSocketId, packet::Packet},
+    engine::{Data, Drain, Engine, Key, Reason, Service, Settings, WebSocketId, packet::Packet},
     hub::Hub,
 };
 
@@ -61,15 +63,6 @@ impl<S: Service> Drop for Carrier<S> {
     }
 }
 
-enum Turn {
-    /// A message was handled.
-    Received,
-    /// There is something to send, or the session has ended.
-    Woken,
-    /// The WebSocket was closed.
-    Closed,
-}
-
 impl<S: Service> Carrier<S> {
     /// Carries the session until it or the WebSocket ends.
     pub(crate) async fn run(
@@ -109,49 +102,38 @@ impl<S: Service> Carrier<S> {
 
     /// Returns when the WebSocket is to be closed, or was.
     async fn carry(&self, websocket: &mut WebSocket<TcpStream>) -> Result<(), Error> {
+        poll_fn(|cx| self.poll_carry(websocket, cx)).await
+    }
+
+    /// Sends what is queued and receives messages, until there is nothing to do but wait. The futures of the WebSocket are
+    /// cancel safe: nothing is lost with one that waits.
+    ///
+    /// A wake-up takes the lock once, and so does a message: it is handled, and what answers it is fed, in one go.
+    fn poll_carry(&self, websocket: &mut WebSocket<TcpStream>, cx: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        let mut drain = self.poll_feed(websocket, cx);
         loop {
-            let mut closing = false;
-            let drain = self.hub.with(|engine, _| {
-                engine.drain(self.key, self.id, |message| {
-                    let fed = websocket.try_feed(message);
-                    closing = matches!(fed, Err(websocket_proto::SendError::Closing(_)));
-                    fed.is_ok()
-                })
-            });
-            match drain {
-                Drain::Close => return Ok(()),
-                // The peer has closed: what it has sent before is still received.
-                Drain::Blocked if !closing => tokio::select! {
-                    biased;
-                    ready = websocket.ready() => {
-                        ready?;
-                        continue;
-                    }
-                    () = self.woken() => continue,
+            drain = match drain {
+                Drain::Close => return Poll::Ready(Ok(())),
+                Drain::Blocked => {
+                    ready!(pin!(websocket.ready()).poll(cx))?;
+                    self.poll_feed(websocket, cx)
+                }
+                Drain::Wait => match ready!(pin!(websocket.recv_split()).poll(cx))? {
+                    Some((message, outbound)) => self.receive(message, outbound, cx),
+                    None => return Poll::Ready(Ok(())),
                 },
-                _ => {}
-            }
-            match self.turn(websocket).await? {
-                Turn::Received | Turn::Woken => {}
-                Turn::Closed => return Ok(()),
-            }
+            };
         }
     }
 
-    /// Receives a message, or waits until there is something to send.
-    async fn turn(&self, websocket: &mut WebSocket<TcpStream>) -> Result<Turn, Error> {
-        tokio::select! {
-            biased;
-            received = websocket.recv_ref() => {
-                let Some(message) = received? else { return Ok(Turn::Closed) };
-                self.receive(message);
-                Ok(Turn::Received)
-            }
-            () = self.woken() => Ok(Turn::Woken),
-        }
+    /// Feeds everything queued to the connection.
+    fn poll_feed(&self, websocket: &mut WebSocket<TcpStream>, cx: &Context<'_>) -> Drain {
+        self.hub
+            .with(|engine, _| self.drain(engine, cx, |message| websocket.try_feed(message)))
     }
 
-    fn receive(&self, message: Message<'_>) {
+    /// Handles a message, and feeds everything queued by then.
+    fn receive(&self, message: Message<'_>, outbound: &mut Outbound, cx: &Context<'_>) -> Drain {
         let text;
         let packet = match message {
             Message::Text(received) => {
@@ -165,17 +147,25 @@ impl<S: Service> Carrier<S> {
             if let Some(data) = engine.frame(self.key, self.id, packet) {
                 service.received(engine, self.key, data);
             }
-        });
+            self.drain(engine, cx, |message| outbound.feed(message))
+        })
     }
 
-    async fn woken(&self) {
-        poll_fn(|cx: &mut Context<'_>| {
-            if self.hub.with(|engine, _| engine.poll_websocket(self.key, self.id, cx)) {
-                return Poll::Ready(());
-            }
-            Poll::Pending
-        })
-        .await;
+    fn drain<F>(&self, engine: &mut Engine, cx: &Context<'_>, mut feed: F) -> Drain
+    where
+        F: FnMut(&PreparedMessage) -> Result<(), SendError<Outgoing<'_>>>,
+    {
+        let mut is_closing = false;
+        let drain = engine.drain(self.key, self.id, cx, |message| {
+            let fed = feed(message);
+            is_closing = matches!(fed, Err(SendError::Closing(_)));
+            fed.is_ok()
+        });
+        match drain {
+            // The peer has closed: what it has sent before is still received.
+            Drain::Blocked if is_closing => Drain::Wait,
+            drain => drain,
+        }
     }
 }
 

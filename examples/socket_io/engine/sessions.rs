@@ -45,7 +45,7 @@ struct Entry {
     poll: Option<Waker>,
     /// The task that receives a post.
     post: Option<Waker>,
-    /// The task of a WebSocket, while it sleeps.
+    /// The task of a WebSocket, woken while it is asleep.
     websocket: Option<(WebSocketId, Waker)>,
     is_asleep: bool,
     has_ended: bool,
@@ -55,7 +55,7 @@ struct Entry {
 /// What the task of a WebSocket does after everything possible was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Drain {
-    /// Nothing is queued: it waits for a message or to be woken.
+    /// Nothing is queued: it waits for a message, or to be woken.
     Wait,
     /// The WebSocket took no more.
     Blocked,
@@ -286,8 +286,15 @@ impl Engine {
         })?
     }
 
-    /// Passes everything queued to a WebSocket until `send` returns false.
-    pub fn drain(&mut self, key: Key, websocket: WebSocketId, mut send: impl FnMut(&PreparedMessage) -> bool) -> Drain {
+    /// Passes everything queued to a WebSocket until `send` returns false. Unless that is the end, the task is woken when
+    /// there is more to do.
+    pub fn drain(
+        &mut self,
+        key: Key,
+        websocket: WebSocketId,
+        cx: &Context<'_>,
+        mut send: impl FnMut(&PreparedMessage) -> bool,
+    ) -> Drain {
         let Some(entry) = self.entry(key) else {
             return Drain::Close;
         };
@@ -299,31 +306,19 @@ impl Engine {
                     entry.session.blocked();
                     break Drain::Blocked;
                 }
-                Next::Wait => return Drain::Wait,
-                Next::Close => break Drain::Close,
+                Next::Wait => break Drain::Wait,
+                Next::Close => {
+                    self.settle(key);
+                    return Drain::Close;
+                }
             }
         };
-        self.settle(key);
-        drain
-    }
-
-    /// Returns whether a WebSocket has something to do, or has its task woken when it has.
-    pub fn poll_websocket(&mut self, key: Key, websocket: WebSocketId, cx: &Context<'_>) -> bool {
-        let Some(entry) = self.entry(key) else {
-            return true;
-        };
-        if entry.session.has_next(websocket) {
-            return true;
-        }
         entry.is_asleep = true;
-        if !entry
-            .websocket
-            .as_ref()
-            .is_some_and(|(_, waker)| waker.will_wake(cx.waker()))
-        {
-            entry.websocket = Some((websocket, cx.waker().clone()));
+        match &mut entry.websocket {
+            Some((asleep, waker)) if *asleep == websocket && waker.will_wake(cx.waker()) => {}
+            slot => *slot = Some((websocket, cx.waker().clone())),
         }
-        false
+        drain
     }
 
     /// The task of a WebSocket is awake, and asks by itself for what is queued meanwhile.

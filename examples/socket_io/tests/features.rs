@@ -1,6 +1,9 @@
 //! Namespaces, rooms, acknowledgements with time-outs, flags and connection state recovery, without I/O.
 
-use std::time::Duration;
+use std::{
+    task::{Context, Waker},
+    time::Duration,
+};
 
 use crate::support::{Client, World, id_of};
 use socket_io_server::{engine::Settings, socket::Options};
@@ -129,7 +132,8 @@ fn volatile_events_are_for_clients_that_are_ready() {
     // A WebSocket that takes nothing.
     let blocked = sender.websocket.expect("a WebSocket");
     world.send(sender, "42[\"echo\",3]");
-    world.engine.drain(sender.key, blocked, |_| false);
+    let cx = Context::from_waker(Waker::noop());
+    world.engine.drain(sender.key, blocked, &cx, |_| false);
     world.send(sender, "42[\"volatile\",4]");
     assert_eq!(world.frames(sender), ["42[\"echo\",3]"]);
 }

@@ -189,7 +189,8 @@ impl World {
     pub(crate) fn drain(&mut self, client: Client) -> (Vec<String>, Drain) {
         let mut frames = Vec::new();
         let websocket = client.websocket.expect("a WebSocket");
-        let drain = self.engine.drain(client.key, websocket, |message| {
+        let cx = Context::from_waker(Waker::noop());
+        let drain = self.engine.drain(client.key, websocket, &cx, |message| {
             frames.push(match message.kind() {
                 websocket_proto::MessageKind::Text => String::from_utf8_lossy(message.as_bytes()).into_owned(),
                 websocket_proto::MessageKind::Binary => format!("b{:?}", message.as_bytes()),
