@@ -15,6 +15,7 @@ use tokio::{
     time::{sleep, timeout},
 };
 use websocket_proto::{
+    Config,
     handshake::ClientRequest,
     tokio::{Shutdown, WebSocket},
 };
@@ -30,14 +31,19 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) async fn new(settings: Settings) -> Self {
+        Self::with(settings, Options::default(), |config| config).await
+    }
+
+    /// A server whose connections have other settings.
+    pub(crate) async fn with(settings: Settings, options: Options, change: impl FnOnce(Config) -> Config) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let server = Server::new(Options::default(), &NAMESPACES, TestApp::default());
+        let server = Server::new(options, &NAMESPACES, TestApp::default());
         let (hub, clock) = Hub::new(settings, server);
         let shutdown = Shutdown::new();
         let endpoint = Arc::new(Endpoint::new(
             Arc::clone(&hub),
-            connection::config(&settings),
+            change(connection::config(&settings)),
             shutdown.clone(),
         ));
         let tasks = shutdown.clone();

@@ -19,6 +19,9 @@ pub(crate) struct TestApp {
     pub(crate) heard: Vec<String>,
 }
 
+/// How many events of 1 MiB `blobs` emits.
+pub(crate) const BLOBS: usize = 32;
+
 pub(crate) const NAMESPACES: [&str; 3] = ["/", "/other", "/closed"];
 
 impl App for TestApp {
@@ -45,6 +48,14 @@ impl App for TestApp {
             }
             ("room", _) => io.to_room("/", &text).emit("room", event.args),
             ("kick", _) => io.disconnect(socket, text == "close"),
+            ("compressed", _) => io.to(socket).emit(event.name, event.args),
+            ("uncompressed", _) => io.to(socket).compress(false).emit(event.name, event.args),
+            ("blobs", _) => {
+                for _ in 0..BLOBS {
+                    io.to(socket)
+                        .emit("blob", ArgsBuf::new().push("x".repeat(1 << 20)).as_args());
+                }
+            }
             ("volatile", _) => io.to_all("/").volatile().emit("volatile", event.args),
             ("ask", _) => {
                 let patience = Duration::from_secs(1);
