@@ -386,6 +386,12 @@ impl Session {
         }
     }
 
+    /// Returns the number of requests that are not done: a poll, a post.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        usize::from(self.polling) + usize::from(self.posting)
+    }
+
     /// Returns why the session ended, if it has.
     #[must_use]
     pub fn ended(&self) -> Option<Reason> {

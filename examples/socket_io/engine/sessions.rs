@@ -70,6 +70,8 @@ pub struct Counts {
     pub open: usize,
     /// Sessions, including those that a poll or a WebSocket has not let go of.
     pub sessions: usize,
+    /// Polls that wait for an answer, and posts that are being received.
+    pub requests: usize,
     /// Deadlines of sessions.
     pub timers: usize,
 }
@@ -131,6 +133,7 @@ impl Engine {
         Counts {
             open: self.sids.len(),
             sessions: self.sessions.len(),
+            requests: self.sessions.iter().map(|(_, entry)| entry.session.requests()).sum(),
             timers: self.timers.len(),
         }
     }

@@ -48,14 +48,11 @@ async fn main() -> ExitCode {
 async fn run() -> Result<(), Box<dyn Error>> {
     let variables = Variables::read()?;
     let settings = variables.engine();
-    let server = Server::new(
-        variables.socket(),
-        &app::NAMESPACES,
-        Conformance::new(variables.ack_timeout),
-    );
+    let shutdown = Shutdown::new();
+    let app = Conformance::new(variables.ack_timeout, shutdown.clone());
+    let server = Server::new(variables.socket(), &app::NAMESPACES, app);
     let (hub, _clock) = Hub::new(settings, server);
     let (echo_hub, _echo_clock) = Hub::new(settings, Echo);
-    let shutdown = Shutdown::new();
     let config = connection::config(&settings);
     let routes = Arc::new(Routes {
         sockets: Endpoint::new(Arc::clone(&hub), config.clone(), shutdown.clone()),

@@ -6,10 +6,10 @@ use super::{
     Ack, Args,
     emit::{Emit, To},
     encode::Encoder,
-    state::{Due, Id, LeaveReason, OnAnswer, SocketRef, State},
+    state::{Due, Id, LeaveReason, OnAnswer, ServerCounts, SocketRef, State},
 };
 use crate::{
-    engine::{Engine, Key},
+    engine::{Counts, Engine, Key},
     timers::TimerId,
 };
 
@@ -126,6 +126,12 @@ impl<'i, A> Io<'i, A> {
         namespace.map_or(0, |namespace| {
             self.state.namespaces[usize::from(namespace)].sockets.len()
         })
+    }
+
+    /// Returns what exists in the server, for its operators.
+    #[must_use]
+    pub fn counts(&self) -> (Counts, ServerCounts) {
+        (self.engine.counts(), self.state.counts())
     }
 
     /// Returns the socket with an id.

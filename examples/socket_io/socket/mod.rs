@@ -19,8 +19,8 @@ pub use self::{
     emit::Emit,
     io::{Io, NoAnswer},
     packet::{Body, Decoded, Decoder, MAX_ATTACHMENTS, Packet, PacketError},
-    server::{Ack, App, Connect, Event, Gone, Refused, Server, ServerCounts},
-    state::{Id, LeaveReason, SocketRef},
+    server::{Ack, App, Connect, Event, Gone, Refused, Server},
+    state::{Id, LeaveReason, ServerCounts, SocketRef},
 };
 
 /// The settings of Socket.IO. The defaults are those of the reference, unless they say otherwise.

@@ -9,8 +9,8 @@ use super::{
     Args, Io, Options,
     encode::Encoder,
     packet::{Body, Decoded, Decoder, Packet},
-    recovery::{Recovery, Saved},
-    state::{Client, Due, Id, LeaveReason, SocketRef, State},
+    recovery::Saved,
+    state::{Client, Due, Id, LeaveReason, ServerCounts, SocketRef, State},
 };
 use crate::{
     engine::{Data, Engine, Key, Reason, Service, Unit, random},
@@ -103,21 +103,6 @@ pub struct Server<A> {
     state: State<A>,
 }
 
-/// What exists at a moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ServerCounts {
-    /// Sessions.
-    pub clients: usize,
-    /// Sockets: sessions in namespaces.
-    pub sockets: usize,
-    /// Rooms with somebody in them.
-    pub rooms: usize,
-    /// Pending timers: of acknowledgements, of the application, of clients that join.
-    pub timers: usize,
-    /// Sockets whose state can be recovered.
-    pub saved: usize,
-}
-
 impl<A> fmt::Debug for Server<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
@@ -145,18 +130,7 @@ impl<A> Server<A> {
     /// Returns what exists.
     #[must_use]
     pub fn counts(&self) -> ServerCounts {
-        let namespaces = &self.state.namespaces;
-        ServerCounts {
-            clients: self.state.clients.iter().flatten().count(),
-            sockets: self.state.sockets.len(),
-            rooms: namespaces.iter().map(|namespace| namespace.rooms.len()).sum(),
-            timers: self.state.timers.len(),
-            saved: namespaces
-                .iter()
-                .flat_map(|namespace| &namespace.recovery)
-                .map(Recovery::len)
-                .sum(),
-        }
+        self.state.counts()
     }
 }
 

@@ -180,6 +180,21 @@ pub(super) enum Due<A> {
     Forget(u16, Id),
 }
 
+/// What exists at a moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ServerCounts {
+    /// Sessions.
+    pub clients: usize,
+    /// Sockets: sessions in namespaces.
+    pub sockets: usize,
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+    /// Pending timers: of acknowledgements, of the application, of clients that join.
+    pub timers: usize,
+    /// Sockets whose state can be recovered.
+    pub saved: usize,
+}
+
 /// Everything but the application.
 pub(super) struct State<A> {
     pub(super) options: Options,
@@ -207,6 +222,18 @@ impl<A> State<A> {
             sockets: Sockets::default(),
             timers: Timers::default(),
             gone: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn counts(&self) -> ServerCounts {
+        let namespaces = &self.namespaces;
+        let recoveries = namespaces.iter().flat_map(|namespace| &namespace.recovery);
+        ServerCounts {
+            clients: self.clients.iter().flatten().count(),
+            sockets: self.sockets.len(),
+            rooms: namespaces.iter().map(|namespace| namespace.rooms.len()).sum(),
+            timers: self.timers.len(),
+            saved: recoveries.map(Recovery::len).sum(),
         }
     }
 

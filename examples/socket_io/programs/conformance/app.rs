@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Id, Io, Refused, SocketRef};
 
+use serde_json::json;
+use websocket_proto::tokio::Shutdown;
+
 use crate::rooms::Rooms;
 
 pub(crate) const NAMESPACES: [&str; 4] = ["/", "/custom", "/admin", "/chat"];
@@ -23,14 +26,17 @@ pub(crate) struct Conformance {
     /// Sockets that want to know who leaves.
     monitors: Vec<SocketRef>,
     rooms: Rooms,
+    /// Knows the tasks of all connections.
+    shutdown: Shutdown,
 }
 
 impl Conformance {
-    pub(crate) fn new(ack_timeout: Duration) -> Self {
+    pub(crate) fn new(ack_timeout: Duration, shutdown: Shutdown) -> Self {
         Self {
             ack_timeout,
             monitors: Vec::new(),
             rooms: Rooms::new("/chat"),
+            shutdown,
         }
     }
 }
@@ -60,7 +66,7 @@ impl App for Conformance {
         match io.namespace(socket) {
             Some("/") => self.main(io, socket, event),
             Some("/custom") if event.name == "message" => io.to(socket).emit("message-back", event.args),
-            Some("/admin") => admin(io, event),
+            Some("/admin") => self.admin(io, event),
             Some("/chat") => self.rooms.event(io, socket, event),
             _ => {}
         }
@@ -162,14 +168,28 @@ impl Conformance {
             io.answer(ack, answer.as_args());
         }
     }
-}
 
-/// The events of `/admin`.
-fn admin(io: &mut Context<'_>, event: Event<'_>) {
-    match (event.name, event.ack) {
-        ("count", Some(ack)) => io.answer(ack, ArgsBuf::new().push(io.count("/")).as_args()),
-        ("all", _) => io.to_all("/admin").emit("news", event.args),
-        _ => {}
+    /// The events of `/admin`.
+    fn admin(&self, io: &mut Context<'_>, event: Event<'_>) {
+        match (event.name, event.ack) {
+            ("count", Some(ack)) => io.answer(ack, ArgsBuf::new().push(io.count("/")).as_args()),
+            ("counts", Some(ack)) => io.answer(ack, self.counts(io).as_args()),
+            ("all", _) => io.to_all("/admin").emit("news", event.args),
+            _ => {}
+        }
+    }
+
+    /// What exists, so that a test can see that sessions which break leave nothing.
+    fn counts(&self, io: &Context<'_>) -> ArgsBuf {
+        let (engine, server) = io.counts();
+        ArgsBuf::new().push(json!({
+            "sessions": engine.sessions,
+            "requests": engine.requests,
+            "sockets": server.sockets,
+            "rooms": server.rooms,
+            "timers": engine.timers + server.timers,
+            "tasks": self.shutdown.tasks(),
+        }))
     }
 }
 
