@@ -70,19 +70,14 @@ impl<S: Service> Carrier<S> {
         stream: TcpStream,
         negotiated: &Negotiated,
         config: &Config,
-        mut guard: ShutdownGuard,
+        guard: ShutdownGuard,
     ) -> Result<(), Error> {
         let mut websocket = WebSocket::from_negotiated(stream, negotiated, config);
-        let carried = tokio::select! {
-            biased;
-            carried = self.carry(&mut websocket) => carried,
-            () = guard.requested() => {
-                // What is queued is still sent.
-                self.hub.with(|engine, _| engine.close(self.key));
-                self.carry(&mut websocket).await
-            }
-        };
-        match carried {
+        if guard.is_requested() {
+            // It was opened after all sessions were closed.
+            self.hub.with(|engine, _| engine.close(self.key));
+        }
+        match self.carry(&mut websocket).await {
             Ok(()) => {
                 let code = match guard.is_requested() {
                     true => CloseCode::GOING_AWAY,

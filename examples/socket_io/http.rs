@@ -116,7 +116,8 @@ impl From<Refusal> for Refused {
 }
 
 impl<S: Service> Endpoint<S> {
-    /// Creates an endpoint, whose WebSockets end with `shutdown`.
+    /// Creates an endpoint, whose WebSockets `shutdown` waits for. They end when [`Hub::close_all`] closes their sessions,
+    /// which must follow [`Shutdown::request`].
     #[must_use]
     pub fn new(hub: Arc<Hub<S>>, config: Config, shutdown: Shutdown) -> Self {
         Self { hub, config, shutdown }

@@ -98,7 +98,7 @@ impl<S: Service> Hub<S> {
         result
     }
 
-    /// Closes all sessions in an orderly way.
+    /// Closes all sessions in an orderly way: what is queued is still sent.
     pub fn close_all(&self) {
         self.with(|engine, _| engine.close_all());
     }
