@@ -1,7 +1,6 @@
 //! The HTTP side: requests of Engine.IO as polls, posts and WebSockets of its sessions.
 
 use std::{
-    convert::Infallible,
     future::poll_fn,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -17,13 +16,11 @@ use hyper::{
         ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue,
         UPGRADE,
     },
-    server::conn::http1,
-    service::service_fn,
 };
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use tokio::{net::TcpStream, time::timeout};
 use websocket_proto::{
-    Config,
+    Config, Negotiated,
     handshake::{Accept, UpgradeRequest},
     tokio::{Shutdown, ShutdownGuard},
 };
@@ -31,9 +28,10 @@ use websocket_proto::{
 use crate::{
     connection::{self, Carrier},
     engine::{Key, Refusal, Service, payload},
-    held::Held,
     hub::Hub,
     query::Query,
+    replayed::Replayed,
+    serve::{TakeWebSockets, Taken},
 };
 
 /// The body of every response.
@@ -41,34 +39,6 @@ pub type Body = Full<Bytes>;
 
 /// How long the body of a post may take to arrive.
 const POST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The most that is buffered for the head of a request.
-const MAX_HEAD: usize = 64 << 10;
-
-/// Serves the requests of a connection until the client closes it, or until shutdown and the end of its last request.
-pub async fn serve<F>(stream: TcpStream, mut guard: ShutdownGuard, answer: impl Fn(Request<Incoming>) -> F)
-where
-    F: Future<Output = Response<Body>>,
-{
-    let service = service_fn(|request| {
-        let response = answer(request);
-        async { Ok::<_, Infallible>(response.await) }
-    });
-    let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).max_buf_size(MAX_HEAD);
-    let connection = builder
-        .serve_connection(TokioIo::new(Held::new(stream)), service)
-        .with_upgrades();
-    tokio::pin!(connection);
-    // How a connection ends is of no concern here: its sessions notice.
-    let _ = tokio::select! {
-        served = &mut connection => served,
-        () = guard.requested() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-}
 
 /// The endpoint of a server below a path.
 #[derive(Debug)]
@@ -139,18 +109,8 @@ impl<S: Service> Endpoint<S> {
     }
 
     async fn answer_query(&self, request: Request<Incoming>) -> Result<Response<Body>, Refused> {
-        let query = Query::parse(request.uri().query().unwrap_or_default());
-        let is_websocket = match query.transport {
-            Some("polling") => false,
-            Some("websocket") => true,
-            _ => return Err(Refused::Transport),
-        };
-        let session = match query.sid {
-            Some(sid) => Some(self.hub.with(|engine, _| engine.find(sid)).ok_or(Refused::Session)?),
-            None if request.method() != Method::GET => return Err(Refused::Method),
-            None if query.version != Some("4") => return Err(Refused::Version),
-            None => None,
-        };
+        let is_get = request.method() == Method::GET;
+        let (is_websocket, session) = self.check_query(request.uri().query(), is_get)?;
         if is_websocket != request.headers().contains_key(UPGRADE) {
             return Err(Refused::Request);
         }
@@ -161,6 +121,24 @@ impl<S: Service> Endpoint<S> {
             (false, Some(key), &Method::POST) => self.post(key, request).await,
             _ => Err(Refused::Request),
         }
+    }
+
+    /// Returns whether a request is for a WebSocket, and its session, if it has one.
+    fn check_query(&self, query: Option<&str>, is_get: bool) -> Result<(bool, Option<Key>), Refused> {
+        let query = Query::parse(query.unwrap_or_default());
+        let is_websocket = match query.transport {
+            Some("polling") => false,
+            Some("websocket") => true,
+            _ => return Err(Refused::Transport),
+        };
+        let session = match query.sid {
+            Some(sid) => Some(self.hub.with(|engine, _| engine.find(sid)).ok_or(Refused::Session)?),
+            None if !is_get => return Err(Refused::Method),
+            None if query.version != Some("4") => return Err(Refused::Version),
+            None if is_websocket && self.hub.with(|engine, _| engine.is_full()) => return Err(Refused::TooMany),
+            None => None,
+        };
+        Ok((is_websocket, session))
     }
 
     /// Opens a session over polling.
@@ -244,11 +222,8 @@ impl<S: Service> Endpoint<S> {
         .await;
     }
 
-    /// Accepts a WebSocket: a new session, or one that takes over from polling.
+    /// Accepts a WebSocket that has been a request to the HTTP server.
     fn upgrade(&self, mut request: Request<Incoming>, session: Option<Key>) -> Result<Response<Body>, Refused> {
-        if session.is_none() && self.hub.with(|engine, _| engine.is_full()) {
-            return Err(Refused::TooMany);
-        }
         let accepted = match UpgradeRequest::from_http(&request) {
             Ok(upgrade_request) => upgrade_request.config(&self.config).accept(Accept::new()),
             Err(error) => return Ok(error.response_http(request.version())),
@@ -262,30 +237,56 @@ impl<S: Service> Endpoint<S> {
         let (hub, config) = (Arc::clone(&self.hub), self.config.clone());
         self.shutdown.spawn(|guard| async move {
             let Ok(upgraded) = upgraded.await else { return };
-            let Ok(parts) = upgraded.downcast::<TokioIo<Held>>() else {
+            let Ok(parts) = upgraded.downcast::<TokioIo<Replayed>>() else {
                 return;
             };
-            let (stream, response) = parts.io.into_inner().into_parts();
-            let negotiated = accepted
-                .into_negotiated()
-                .with_leftover(parts.read_buf)
-                .with_unsent_response(response);
-            let carrier = hub.with(|engine, service| match session {
-                Some(key) => engine.connect(key).map(|id| (key, id)),
-                None => {
-                    let (key, id) = engine.open(true).ok()?;
-                    service.opened(engine, key);
-                    Some((key, id?))
-                }
-            });
-            // Whatever goes wrong ends the session with its reason; nobody else is to be told.
-            let _ = match carrier {
-                Some((key, id)) => Carrier { hub, key, id }.run(stream, &negotiated, &config, guard).await,
-                None => connection::refuse(stream, &negotiated, &config).await,
-            };
+            let (stream, rest) = parts.io.into_inner().into_parts();
+            let leftover = [&parts.read_buf[..], &rest].concat();
+            let negotiated = accepted.into_negotiated().with_leftover(leftover);
+            carry(hub, session, stream, &negotiated, &config, guard).await;
         });
         Ok(response)
     }
+}
+
+impl<S: Service> TakeWebSockets for Endpoint<S> {
+    fn take(&self, request: UpgradeRequest) -> Option<Taken> {
+        let (true, session) = self.check_query(request.query(), true).ok()? else {
+            return None;
+        };
+        let accept = Accept::new().header(ACCESS_CONTROL_ALLOW_ORIGIN.as_str(), "*");
+        let (response, negotiated) = request.config(&self.config).accept(accept).ok()?.into_parts();
+        let negotiated = negotiated.with_unsent_response(response);
+        let (hub, config) = (Arc::clone(&self.hub), self.config.clone());
+        Some(Box::new(move |stream, guard| {
+            Box::pin(async move { carry(hub, session, stream, &negotiated, &config, guard).await })
+        }))
+    }
+}
+
+/// Carries a session over a WebSocket: a new one, or one that began with polling.
+async fn carry<S: Service>(
+    hub: Arc<Hub<S>>,
+    session: Option<Key>,
+    stream: TcpStream,
+    negotiated: &Negotiated,
+    config: &Config,
+    guard: ShutdownGuard,
+) {
+    let carrier = hub.with(|engine, service| match session {
+        Some(key) => engine.connect(key).map(|id| (key, id)),
+        None if engine.is_full() => None,
+        None => {
+            let (key, id) = engine.open(true).ok()?;
+            service.opened(engine, key);
+            Some((key, id?))
+        }
+    });
+    // Whatever goes wrong ends the session with its reason; nobody else is to be told.
+    let _ = match carrier {
+        Some((key, id)) => Carrier { hub, key, id }.run(stream, negotiated, config, guard).await,
+        None => connection::refuse(stream, negotiated, config).await,
+    };
 }
 
 /// A request whose session is told if it is dropped before it is done.

@@ -3,10 +3,11 @@
 
 pub mod connection;
 pub mod engine;
-mod held;
 pub mod http;
 pub mod hub;
 mod query;
+mod replayed;
+pub mod serve;
 pub mod socket;
 pub mod timers;
 

@@ -25,6 +25,7 @@ use socket_io_server::{
     engine::{Data, Engine, Key, Reason, Service, Unit},
     http::{Body, Endpoint},
     hub::Hub,
+    serve::{Routes, TakeWebSockets},
     socket::Server,
 };
 use websocket_proto::{PreparedMessage, tokio::Shutdown};
@@ -54,16 +55,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     let (hub, _clock) = Hub::new(settings, server);
     let (echo_hub, _echo_clock) = Hub::new(settings, Echo);
     let config = connection::config(&settings);
-    let routes = Arc::new(Routes {
+    let routes = Paths {
         sockets: Endpoint::new(Arc::clone(&hub), config.clone(), shutdown.clone()),
         echo: Endpoint::new(Arc::clone(&echo_hub), config, shutdown.clone()),
-    });
+    };
     let addr = SocketAddr::from(([127, 0, 0, 1], variables.port));
-    serving::serve_until_signal(addr, &shutdown, move |request| {
-        let routes = Arc::clone(&routes);
-        async move { routes.answer(request).await }
-    })
-    .await?;
+    serving::serve_until_signal(addr, &shutdown, routes).await?;
     hub.close_all();
     echo_hub.close_all();
     let outcome = shutdown.finish(GRACE).await;
@@ -73,12 +70,12 @@ async fn run() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-struct Routes {
+struct Paths {
     sockets: Endpoint<Server<Conformance>>,
     echo: Endpoint<Echo>,
 }
 
-impl Routes {
+impl Routes for Paths {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         match request.uri().path() {
             "/socket.io/" => self.sockets.answer(request).await,
@@ -90,6 +87,14 @@ impl Routes {
                 page
             }
             _ => serving::not_found(),
+        }
+    }
+
+    fn websockets(&self, path: &str) -> Option<&dyn TakeWebSockets> {
+        match path {
+            "/socket.io/" => Some(&self.sockets),
+            "/engine.io/" => Some(&self.echo),
+            _ => None,
         }
     }
 }

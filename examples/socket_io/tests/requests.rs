@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use socket_io_server::engine::Settings;
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
+    task::yield_now,
     time::{sleep, timeout},
 };
 use websocket_proto::CloseCode;
@@ -155,6 +156,52 @@ async fn a_websocket_takes_over_from_polling() {
     assert_eq!(echo.as_text(), Some("42[\"echo\",1]"));
     assert_eq!(status(&server.response("GET", &polling, "", "").await), "400");
     websocket.close(CloseCode::NORMAL).await.expect("closed");
+    server.empty().await;
+}
+
+/// A handshake may come in pieces, with the first frames, and after other requests on its connection.
+#[tokio::test]
+async fn a_handshake_is_taken_however_it_comes() {
+    let server = Running::new(Settings::default()).await;
+    let handshake = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nupgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    // The frame is "40", with a masking key of zeros.
+    let bytes = [handshake.as_bytes(), b"\x81\x82\0\0\0\x0040"].concat();
+    let before = "GET /socket.io/ HTTP/1.1\r\nHost: x\r\n\r\n";
+    let ways: [(&str, Vec<&[u8]>); 4] = [
+        ("at once", vec![&bytes]),
+        ("byte by byte", bytes.chunks(1).collect()),
+        ("after a request", vec![before.as_bytes(), &bytes]),
+        (
+            "after a request, byte by byte",
+            before.as_bytes().chunks(1).chain(bytes.chunks(1)).collect(),
+        ),
+    ];
+    for (way, pieces) in ways {
+        let mut stream = server.connect().await;
+        for piece in pieces {
+            stream.write_all(piece).await.expect("sent");
+            yield_now().await;
+        }
+        let mut received = Vec::new();
+        let mut read = async || {
+            while !received.windows(6).any(|end| end == b"\"auth\"") {
+                assert_ne!(stream.read_buf(&mut received).await.expect("read"), 0, "{way}");
+            }
+        };
+        timeout(Duration::from_secs(20), read()).await.expect(way);
+        let received = String::from_utf8_lossy(&received);
+        assert_eq!(
+            received.contains("400 Bad Request"),
+            way.starts_with("after"),
+            "{way}: {received}"
+        );
+        assert!(received.contains("HTTP/1.1 101 "), "{way}: {received}");
+        assert!(
+            received.to_lowercase().contains("access-control-allow-origin: *"),
+            "{way}: {received}"
+        );
+    }
     server.empty().await;
 }
 

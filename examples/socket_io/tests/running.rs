@@ -2,11 +2,13 @@
 
 use std::{sync::Arc, time::Duration};
 
+use hyper::{Request, Response, body::Incoming};
 use socket_io_server::{
     connection,
     engine::{Counts, Settings},
-    http::{Endpoint, serve},
+    http::{Body, Endpoint},
     hub::{Clock, Hub},
+    serve::{Routes, TakeWebSockets, serve},
     socket::{Options, Server, ServerCounts},
 };
 use tokio::{
@@ -21,6 +23,19 @@ use websocket_proto::{
 };
 
 use crate::support::{NAMESPACES, TestApp};
+
+/// Every path is that of the endpoint.
+struct OnePath(Arc<Endpoint<Server<TestApp>>>);
+
+impl Routes for OnePath {
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        self.0.answer(request).await
+    }
+
+    fn websockets(&self, _: &str) -> Option<&dyn TakeWebSockets> {
+        Some(&*self.0)
+    }
+}
 
 pub(crate) struct Running {
     pub(crate) port: u16,
@@ -50,11 +65,8 @@ impl Running {
         tokio::spawn(async move {
             tasks
                 .serve(listener, |stream, _, guard| {
-                    let endpoint = Arc::clone(&endpoint);
-                    serve(stream, guard, move |request| {
-                        let endpoint = Arc::clone(&endpoint);
-                        async move { endpoint.answer(request).await }
-                    })
+                    let paths = OnePath(Arc::clone(&endpoint));
+                    async move { serve(stream, guard, &paths).await }
                 })
                 .await;
         });
