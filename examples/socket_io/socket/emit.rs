@@ -72,7 +72,8 @@ impl<'e, 'i, A> Emit<'e, 'i, A> {
         let sockets = &state.sockets;
         let Some(Namespace {
             name: namespace,
-            sockets: members,
+            sockets: by_id,
+            members,
             rooms,
             recovery,
         }) = state.namespaces.get_mut(usize::from(namespace))
@@ -103,14 +104,14 @@ impl<'e, 'i, A> Emit<'e, 'i, A> {
             }
         };
         match self.to {
-            To::All => members.values().copied().for_each(send),
+            To::All => members.iter().copied().for_each(send),
             To::Room(room) => {
                 if let Some(members) = rooms.get(room) {
                     members.iter().copied().for_each(send);
                 }
             }
             To::One(socket) => send(socket),
-            To::Id(id) => members.get(&id).copied().into_iter().for_each(send),
+            To::Id(id) => by_id.get(&id).copied().into_iter().for_each(send),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a server knows: clients, their sockets, namespaces and rooms.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     fmt,
 };
 
@@ -50,8 +50,8 @@ impl fmt::Debug for Id {
     }
 }
 
-/// Identifies a socket, a client in one namespace, within the server. It is not reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// Identifies a socket, a client in one namespace, within the server. It is not reused. The order is that of memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SocketRef {
     index: u32,
     number: u32,
@@ -159,7 +159,10 @@ impl Sockets {
 pub(super) struct Namespace {
     pub(super) name: Box<str>,
     pub(super) sockets: HashMap<Id, SocketRef>,
-    pub(super) rooms: HashMap<Box<str>, HashSet<SocketRef>>,
+    /// All sockets, and those in each room. A broadcast goes through them in the order of memory: what belongs to one after
+    /// the other is close together, in this process and in the kernel.
+    pub(super) members: BTreeSet<SocketRef>,
+    pub(super) rooms: HashMap<Box<str>, BTreeSet<SocketRef>>,
     pub(super) recovery: Option<Recovery>,
 }
 
@@ -212,6 +215,7 @@ impl<A> State<A> {
         let namespaces = namespaces.iter().map(|&name| Namespace {
             name: name.into(),
             sockets: HashMap::new(),
+            members: BTreeSet::new(),
             rooms: HashMap::new(),
             recovery: options.recovery.map(Recovery::new),
         });
@@ -278,7 +282,9 @@ impl<A> State<A> {
             pending: Vec::new(),
             recovery,
         });
-        self.namespaces[usize::from(namespace)].sockets.insert(id, socket);
+        let namespace = &mut self.namespaces[usize::from(namespace)];
+        namespace.sockets.insert(id, socket);
+        namespace.members.insert(socket);
         socket
     }
 
@@ -301,7 +307,7 @@ impl<A> State<A> {
                 members.insert(socket);
             }
             None => {
-                rooms.insert(room.into(), HashSet::from([socket]));
+                rooms.insert(room.into(), BTreeSet::from([socket]));
             }
         }
         true
@@ -339,6 +345,7 @@ impl<A> State<A> {
         }
         let namespace = &mut self.namespaces[usize::from(found.namespace)];
         namespace.sockets.remove(&found.id);
+        namespace.members.remove(&socket);
         if let (true, Some(recovery), Some((secret, since))) =
             (reason.is_recoverable(), &mut namespace.recovery, found.recovery)
         {
