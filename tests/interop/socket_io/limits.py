@@ -1,10 +1,10 @@
-"""Limits: of bodies, messages and queues; and that broken sessions leave nothing behind."""
+"""Limits: of bodies, messages and queues."""
 
 import time
 
 import raw
 from servers import Complaint, check
-from session import ENGINE, PATH, Polling, Socket, ask, left, monitor, nobody_is_left, socket_io
+from session import ENGINE, Polling, Socket, ask, left, monitor, socket_io
 
 MOST = 1_000_000  # bytes: SIO_MAX_PAYLOAD
 MIB = 1 << 20
@@ -95,51 +95,7 @@ def never_reads(server):
     left(watcher, socket.id)
 
 
-def broken_sessions(server):
-    """Sessions that break in ten ways leave no socket and no descriptor behind."""
-    for _ in range(20):
-        break_all(server)
-    time.sleep(2.5)  # timeouts of connecting, probing and pinging
-    before = server.descriptors(), server.memory()
-    for _ in range(80):
-        break_all(server)
-    deadline = time.monotonic() + 6
-    while server.descriptors() > before[0] + 3 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    check(server.descriptors() <= before[0] + 3, f"{server.descriptors()} descriptors, {before[0]} before")
-    nobody_is_left(server)
-    grown = server.memory() - before[1]
-    check(grown < 40 * MIB, f"{grown // MIB} MiB more after 800 broken sessions")
-
-
-def break_all(server):
-    """One session for each way to break."""
-    Polling(server)  # never comes back
-    Polling(server).begin_poll().drop()
-    polling = socket_io(server, Polling)
-    polling.try_post("x")
-    probing = Polling(server)
-    probe = Socket(server, PATH, probing.sid)
-    probe.put("2probe")
-    probe.socket.close()
-    Socket(server, PATH, Polling(server).sid).socket.close()
-    Socket(server).socket.close()
-    socket = socket_io(server)
-    socket.put('453-["message"]', b"x")
-    socket.socket.close()
-    socket = socket_io(server)
-    socket.put('42["ask"]')
-    socket.socket.close()
-    half = Polling(server)
-    with raw.dial(server) as wire:
-        wire.send(f"POST {half.target} HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n4".encode())
-    with raw.dial(server) as wire:
-        wire.send(f"GET {PATH}?EIO=4&transport=websocket HTTP/1.1\r\nUpgr".encode())
-
-
 CHECKS = {"bodies": bodies, "messages": messages}
-# Those that look at the memory of the server, or count sockets.
+# Those that look at the memory of the server.
 ALONE_CHECKS = {"a client that never polls (pitfall 3)": never_polls,
                 "a client that never reads (pitfall 3)": never_reads}
-ALONE_FAST_CHECKS = {"800 broken sessions leave nothing behind": broken_sessions}
-

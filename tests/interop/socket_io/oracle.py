@@ -9,6 +9,7 @@ DIFFERS = {
     "packets, alone: deep nesting*": "Nesting of 100,000 levels overflows its stack, which ends the process.",
     "packets, alone: wrong arguments": "`reference.js` does not check arguments.",
     "packets: reasons": "The reason for a malformed packet of Socket.IO is `forced close`, not `parse error`.",
+    "leaks: *": "Of two POST requests at once, the second gets no answer: its connection ends.",
     "memory: *": "Its queues are not bounded.",
     "restarts: port in use": "`reference.js` leaves it to Node to say so.",
     "restarts: bad settings": "`reference.js` leaves it to Node to say so.",

@@ -90,6 +90,10 @@ const admin = io.of('/admin');
 admin.use((socket, next) => next(socket.handshake.auth.token === 'secret' ? undefined : new Error('not authorized')));
 admin.on('connection', (socket) => {
   socket.on('count', (ack) => ack(io.of('/').sockets.size));
+  socket.on('counts', (ack) => {
+    const sockets = [...io._nsps.values()].reduce((sum, namespace) => sum + namespace.sockets.size, 0);
+    ack({ sessions: io.engine.clientsCount, sockets });
+  });
   socket.on('all', (...args) => admin.emit('news', ...args));
 });
 

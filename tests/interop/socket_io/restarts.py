@@ -86,6 +86,27 @@ def bad_settings(command):
             check(len(process.stderr) == 1 and name in process.stderr[0], f"{name}={value}: {process.stderr}")
 
 
+def all_settings(command):
+    """What is set is what clients are told, and what holds; without settings, the defaults are those of the reference."""
+    for settings, wanted in (({}, (25000, 20000, 1000000)),
+                             ({"PING_INTERVAL": 400, "PING_TIMEOUT": 300, "MAX_PAYLOAD": 5000}, (400, 300, 5000))):
+        with servers.Server(command, settings) as server:
+            for session in (Polling(server), Socket(server), Polling(server, ENGINE), Socket(server, ENGINE)):
+                told = tuple(session.open[name] for name in ("pingInterval", "pingTimeout", "maxPayload"))
+                check(told == wanted, f"{settings}: clients are told {told}")
+            most = wanted[2]
+            session, socket = Polling(server, ENGINE), Socket(server, ENGINE)
+            session.post("4" + "x" * (most - 1))
+            session.expect("4" + "x" * (most - 1))
+            check(session.try_post("4" + "x" * most).status == 413, f"{settings}: {most + 1} bytes are taken over polling")
+            socket.put("4" + "x" * (most - 1))
+            socket.expect("4" + "x" * (most - 1))
+            socket.put("4" + "x" * most)
+            code, _ = socket.gone()
+            check(code in (1009, None), f"{settings}: closed with {code}, not 1009")
+            server.stop()
+
+
 def comes_back(client):
     """Pitfall 12: a client library sees the server killed and started again, with what it sent meanwhile in order."""
     def play(command):
@@ -103,4 +124,5 @@ def comes_back(client):
 
 
 CHECKS = {"orderly shutdown with all kinds of clients": orderly, "shutdown when idle": idle, "port in use": port_in_use,
-          "started again on the same port (pitfall 12)": at_once, "bad settings": bad_settings}
+          "started again on the same port (pitfall 12)": at_once, "settings": all_settings,
+          "bad settings": bad_settings}
