@@ -1,5 +1,6 @@
 //! Engine.IO, version 4: sessions over HTTP long-polling or a WebSocket, without I/O.
 
+mod entry;
 mod heartbeat;
 pub mod packet;
 pub mod payload;
@@ -8,16 +9,18 @@ mod reason;
 mod service;
 pub mod session;
 mod sessions;
+mod transport;
 
 use std::time::Duration;
 
 pub use self::{
+    entry::Key,
     packet::Data,
     queue::{MAX_PACKETS, Unit},
     reason::{Reason, Refusal},
     service::Service,
     session::WebSocketId,
-    sessions::{Counts, Drain, Engine, Key, random},
+    sessions::{Counts, Drain, Engine, random},
 };
 
 /// The settings of Engine.IO. The defaults are those of the reference.

@@ -20,6 +20,7 @@ use super::{
     payload,
     queue::{Queue, Unit},
     reason::{Reason, Refusal},
+    transport::{Stage, Transport},
 };
 use crate::{engine::Settings, timers::Time};
 use websocket_proto::{MessageKind, PreparedMessage};
@@ -45,26 +46,6 @@ enum Phase {
     /// The server has closed the session; what is queued is sent until then.
     Closing(Time),
     Ended(Reason),
-}
-
-#[derive(Debug)]
-enum Transport {
-    Polling,
-    /// A WebSocket is connected that may take over.
-    Probing {
-        until: Time,
-        stage: Stage,
-    },
-    WebSocket,
-}
-
-#[derive(Debug)]
-enum Stage {
-    /// Nothing was received over the WebSocket.
-    Silent,
-    /// The probe is to be answered.
-    Asked(PreparedMessage),
-    Answered,
 }
 
 /// A session of Engine.IO.
@@ -136,7 +117,7 @@ impl Session {
             return None;
         }
         self.polling = false;
-        if self.is_upgrading() || matches!(self.transport, Transport::WebSocket) {
+        if self.transport.is_upgrading() || matches!(self.transport, Transport::WebSocket) {
             return Some(NOOP.to_owned());
         }
         let mut answer = String::new();
@@ -166,7 +147,7 @@ impl Session {
         self.polling
             && (!self.queue.is_empty()
                 || self.phase != Phase::Open
-                || self.is_upgrading()
+                || self.transport.is_upgrading()
                 || matches!(self.transport, Transport::WebSocket))
     }
 
@@ -424,7 +405,7 @@ impl Session {
         }
         match self.transport {
             // The queue waits, and so do the heartbeats in it.
-            Transport::Probing { until, .. } if self.is_upgrading() => Some(until),
+            Transport::Probing { until, .. } if self.transport.is_upgrading() => Some(until),
             Transport::Probing { until, .. } => Some(until.min(self.heartbeat.due())),
             _ => Some(self.heartbeat.due()),
         }
@@ -442,7 +423,7 @@ impl Session {
         if matches!(self.transport, Transport::Probing { until, .. } if until <= now) {
             self.probe_failed(settings, now);
         }
-        if self.phase == Phase::Open && !self.is_upgrading() && self.heartbeat.due() <= now {
+        if self.phase == Phase::Open && !self.transport.is_upgrading() && self.heartbeat.due() <= now {
             if self.heartbeat.handle_timeout(settings, now) {
                 self.push(Unit::text(PING));
             } else {
@@ -451,14 +432,9 @@ impl Session {
         }
     }
 
-    /// Returns whether a probe was received, so that nothing is sent until the upgrade.
-    fn is_upgrading(&self) -> bool {
-        matches!(&self.transport, Transport::Probing { stage, .. } if !matches!(stage, Stage::Silent))
-    }
-
     /// Polling goes on.
     fn probe_failed(&mut self, settings: &Settings, now: Time) {
-        if self.is_upgrading() {
+        if self.transport.is_upgrading() {
             self.heartbeat.resume(settings, now);
         }
         self.attached = None;

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    task::{Context, Waker},
+    task::Context,
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -11,46 +11,13 @@ use websocket_proto::{Entropy, EntropyError, OsEntropy, PreparedMessage};
 
 use super::{
     Settings,
+    entry::{Entry, Key, Sid},
     packet::{Data, Packet, PacketError},
     queue::Unit,
     reason::{Reason, Refusal},
     session::{Next, Session, WebSocketId},
 };
-use crate::timers::{Time, TimerId, Timers};
-
-/// Identifies a session within the server. Keys are not reused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Key {
-    index: u32,
-    number: u32,
-}
-
-impl Key {
-    /// Returns the place of the session among those that exist, for tables beside this one. It is reused.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        self.index as usize
-    }
-}
-
-/// A session's secret: who knows it may poll.
-type Sid = [u8; 15];
-
-struct Entry {
-    number: u32,
-    sid: Sid,
-    session: Session,
-    timer: Option<TimerId>,
-    /// The task that answers the poll.
-    poll: Option<Waker>,
-    /// The task that receives a post.
-    post: Option<Waker>,
-    /// The task of a WebSocket, woken while it is asleep.
-    websocket: Option<(WebSocketId, Waker)>,
-    is_asleep: bool,
-    has_ended: bool,
-    is_reported: bool,
-}
+use crate::timers::{Time, Timers};
 
 /// What the task of a WebSocket does after everything possible was taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,21 +122,8 @@ impl Engine {
         let (session, websocket) = Session::new(Unit::text(handshake), is_websocket, &self.settings, self.now);
         self.number = self.number.wrapping_add(1);
         let number = self.number;
-        let index = self.sessions.insert(Entry {
-            number,
-            sid,
-            session,
-            timer: None,
-            poll: None,
-            post: None,
-            websocket: None,
-            is_asleep: false,
-            has_ended: false,
-            is_reported: false,
-        });
-        // `max_sessions` sessions fit by far.
-        let index = u32::try_from(index).unwrap_or(u32::MAX);
-        let key = Key { index, number };
+        let index = self.sessions.insert(Entry::new(number, sid, session));
+        let key = Key::new(index, number);
         self.sids.insert(sid, key);
         self.settle(key);
         Ok((key, websocket))
@@ -316,11 +270,7 @@ impl Engine {
                 }
             }
         };
-        entry.is_asleep = true;
-        match &mut entry.websocket {
-            Some((asleep, waker)) if *asleep == websocket && waker.will_wake(cx.waker()) => {}
-            slot => *slot = Some((websocket, cx.waker().clone())),
-        }
+        entry.sleep(websocket, cx);
         drain
     }
 
@@ -423,35 +373,9 @@ impl Engine {
         else {
             return;
         };
-        let session = &entry.session;
-        if session.has_answer() {
-            if let Some(waker) = entry.poll.take() {
-                waker.wake();
-            }
-        }
-        if entry.is_asleep {
-            if let Some((websocket, waker)) = &entry.websocket {
-                if session.has_next(*websocket) {
-                    entry.is_asleep = false;
-                    waker.wake_by_ref();
-                }
-            }
-        }
-        match session.deadline() {
-            // A timer that fires early is set anew then: a message costs no change of timers.
-            Some(due) if entry.timer.is_none_or(|timer| timer.at() > due) => {
-                if let Some(timer) = entry.timer.replace(self.timers.insert(due, key)) {
-                    self.timers.remove(timer);
-                }
-            }
-            Some(_) => {}
-            None => {
-                if let Some(timer) = entry.timer.take() {
-                    self.timers.remove(timer);
-                }
-            }
-        }
-        let Some(reason) = session.ended() else { return };
+        entry.wake();
+        entry.set_timer(key, &mut self.timers);
+        let Some(reason) = entry.session.ended() else { return };
         if !entry.has_ended {
             entry.has_ended = true;
             if let Some(waker) = entry.post.take() {

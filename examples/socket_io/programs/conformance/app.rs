@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Id, Io, Refused, SocketRef};
+use socket_io_server::socket::{App, Args, ArgsBuf, Connect, Event, Gone, Id, Io, NoAnswer, Refused, SocketRef};
 
 use serde_json::json;
 use websocket_proto::tokio::Shutdown;
@@ -91,67 +91,34 @@ impl Conformance {
     /// The events of `/`.
     fn main(&mut self, io: &mut Context<'_>, socket: SocketRef, event: Event<'_>) {
         let Event { name, args, ack } = event;
-        // What answers the event, if that is asked for.
-        let mut answer = None;
+        let answer = match name {
+            "join" | "leave" | "to-room" | "in-room" | "broadcast" | "all" | "private" => {
+                to_others(io, socket, name, args)
+            }
+            "burst" | "blob" | "later" => {
+                to_itself(io, socket, name, args);
+                None
+            }
+            _ => self.about_itself(io, socket, name, args),
+        };
+        if let (Some(ack), Some(answer)) = (ack, answer) {
+            io.answer(ack, answer.as_args());
+        }
+    }
+
+    /// Events that are answered, and what ends the socket. Returns the answer, for a client that asks for it.
+    fn about_itself(&mut self, io: &mut Context<'_>, socket: SocketRef, name: &str, args: Args<'_>) -> Option<ArgsBuf> {
         match name {
             "message" => io.to(socket).emit("message-back", args),
-            "message-with-ack" => answer = Some(args.to_owned()),
+            "message-with-ack" => return Some(args.to_owned()),
             "ask" => {
-                io.ask(
-                    socket,
-                    "question",
-                    args,
-                    self.ack_timeout,
-                    move |_, io, answer| match answer {
-                        Ok(args) => io.to(socket).emit("answer", args),
-                        Err(_) => io.to(socket).emit("answer-timeout", Args::NONE),
-                    },
-                );
+                let patience = self.ack_timeout;
+                io.ask(socket, "question", args, patience, move |_, io, answer| match answer {
+                    Ok(args) => io.to(socket).emit("answer", args),
+                    Err(NoAnswer) => io.to(socket).emit("answer-timeout", Args::NONE),
+                });
             }
-            "whoami" => answer = io.id(socket).map(|id| ArgsBuf::new().push(id.to_string())),
-            "join" => {
-                let joined = args.take::<String>().is_some_and(|(room, _)| io.join(socket, &room));
-                answer = joined.then(ok);
-            }
-            "leave" => {
-                if let Some((room, _)) = args.take::<String>() {
-                    io.leave(socket, &room);
-                    answer = Some(ok());
-                }
-            }
-            "to-room" => {
-                if let Some((room, _)) = args.take::<String>() {
-                    io.to_room("/", &room).except(socket).emit("room", args);
-                }
-            }
-            "in-room" => {
-                if let Some((room, _)) = args.take::<String>() {
-                    io.to_room("/", &room).emit("room", args);
-                }
-            }
-            "broadcast" => io.to_all("/").except(socket).emit("news", args),
-            "all" => io.to_all("/").emit("news", args),
-            "private" => private(io, socket, args),
-            "burst" => {
-                let (count, _) = args.take().unwrap_or((0, args));
-                for number in 0..MAX_BURST.min(count) {
-                    io.to(socket).emit("n", ArgsBuf::new().push(number).as_args());
-                }
-            }
-            "blob" => {
-                let (len, _) = args.take().unwrap_or((0, args));
-                let blob = ArgsBuf::new().push_bytes(vec![0; MAX_BLOB.min(len)]);
-                io.to(socket).emit("blob", blob.as_args());
-            }
-            "later" => {
-                if let Some((delay, rest)) = args.take::<f64>() {
-                    let delay = Duration::from_secs_f64((delay / 1000.0).clamp(0.0, MAX_DELAY));
-                    let rest = rest.to_owned();
-                    io.after(socket, delay, move |_, io| {
-                        io.to(socket).emit("later", rest.as_args());
-                    });
-                }
-            }
+            "whoami" => return io.id(socket).map(|id| ArgsBuf::new().push(id.to_string())),
             "kick" => {
                 let close = args.take().is_some_and(|(close, _)| close);
                 io.disconnect(socket, close);
@@ -160,13 +127,11 @@ impl Conformance {
                 if !self.monitors.contains(&socket) {
                     self.monitors.push(socket);
                 }
-                answer = Some(ok());
+                return Some(ok());
             }
             _ => {}
         }
-        if let (Some(ack), Some(answer)) = (ack, answer) {
-            io.answer(ack, answer.as_args());
-        }
+        None
     }
 
     /// The events of `/admin`.
@@ -190,6 +155,55 @@ impl Conformance {
             "timers": engine.timers + server.timers,
             "tasks": self.shutdown.tasks(),
         }))
+    }
+}
+
+/// Events that go to others, and rooms. Returns the answer, for a client that asks for it.
+fn to_others(io: &mut Context<'_>, socket: SocketRef, name: &str, args: Args<'_>) -> Option<ArgsBuf> {
+    match name {
+        "broadcast" => io.to_all("/").except(socket).emit("news", args),
+        "all" => io.to_all("/").emit("news", args),
+        "private" => private(io, socket, args),
+        _ => {
+            let (room, _) = args.take::<String>()?;
+            match name {
+                "join" => return io.join(socket, &room).then(ok),
+                "leave" => {
+                    io.leave(socket, &room);
+                    return Some(ok());
+                }
+                "to-room" => io.to_room("/", &room).except(socket).emit("room", args),
+                _ => io.to_room("/", &room).emit("room", args),
+            }
+        }
+    }
+    None
+}
+
+/// Events that the socket gets: many, a long one, a late one.
+fn to_itself(io: &mut Context<'_>, socket: SocketRef, name: &str, args: Args<'_>) {
+    match name {
+        "burst" => {
+            let (count, _) = args.take().unwrap_or((0, args));
+            for number in 0..MAX_BURST.min(count) {
+                io.to(socket).emit("n", ArgsBuf::new().push(number).as_args());
+            }
+        }
+        "blob" => {
+            let (len, _) = args.take().unwrap_or((0, args));
+            let blob = ArgsBuf::new().push_bytes(vec![0; MAX_BLOB.min(len)]);
+            io.to(socket).emit("blob", blob.as_args());
+        }
+        _ => {
+            let Some((delay, rest)) = args.take::<f64>() else {
+                return;
+            };
+            let delay = Duration::from_secs_f64((delay / 1000.0).clamp(0.0, MAX_DELAY));
+            let rest = rest.to_owned();
+            io.after(socket, delay, move |_, io| {
+                io.to(socket).emit("later", rest.as_args());
+            });
+        }
     }
 }
 
