@@ -3,11 +3,17 @@
 use std::time::Duration;
 
 use socket_io_server::engine::{Drain, Reason, Settings};
-use tokio::{io::AsyncWriteExt, time::sleep};
+use tokio::{io::AsyncWriteExt, net::TcpStream, time::sleep};
 
-use crate::{running::Running, support::World};
+use crate::{
+    running::{Running, response},
+    support::World,
+};
 
 const BROKEN: usize = 10_000;
+
+/// The ways in which a connection breaks.
+const KINDS: usize = 10;
 
 /// 10,000 sessions that end in every way, with everything that a session can own.
 #[test]
@@ -66,7 +72,7 @@ fn broken_sessions_leave_nothing() {
     assert_eq!(world.server.app().gone.len(), 2 * BROKEN);
 }
 
-/// 10,000 sessions over connections that are dropped in the middle of something.
+/// 10,000 sessions over connections that are dropped or reset in the middle of something, or that bring what is refused.
 #[tokio::test(flavor = "current_thread")]
 async fn broken_connections_leave_nothing() {
     let mut settings = Settings::default();
@@ -76,7 +82,7 @@ async fn broken_connections_leave_nothing() {
     let server = Running::new(settings).await;
     // Some at a time, so that the kernel has room for their connections.
     for _ in 0..BROKEN / 100 {
-        let breaking = (0..100).map(|kind| break_one(&server, kind % 5));
+        let breaking = (0..100).map(|kind| break_one(&server, kind % KINDS));
         let mut tasks: Vec<_> = breaking.map(Box::pin).collect();
         for task in &mut tasks {
             task.await;
@@ -84,8 +90,13 @@ async fn broken_connections_leave_nothing() {
     }
     server.empty().await;
     let gone = server.hub.with(|_, server| server.app().gone.len());
-    assert_eq!(gone, BROKEN / 5, "those that had joined a namespace");
+    assert_eq!(gone, BROKEN / KINDS, "those that had joined a namespace");
     assert!(server.shutdown.finish(Duration::from_secs(1)).await.is_graceful());
+}
+
+/// Ends a connection with a RST.
+fn reset(stream: TcpStream) {
+    stream.set_zero_linger().expect("set");
 }
 
 async fn break_one(server: &Running, kind: usize) {
@@ -113,6 +124,39 @@ async fn break_one(server: &Running, kind: usize) {
             let query = server.open().await.replace("polling", "websocket");
             let mut probe = server.websocket(&query).await;
             probe.send("2probe").await.expect("sent");
+        }
+        // A poll that is reset.
+        4 => {
+            let query = server.open().await;
+            reset(server.request("GET", &query, "", "").await);
+        }
+        // A post that is too long, and one that is no packet.
+        5 => {
+            let query = server.open().await;
+            let mut post = server.connect().await;
+            let head = format!(
+                "POST /socket.io/?{query} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000001\r\n\r\n"
+            );
+            post.write_all(head.as_bytes()).await.expect("sent");
+            assert!(response(post).await.starts_with("HTTP/1.1 413 "));
+        }
+        6 => {
+            let query = server.open().await;
+            let refused = server.response("POST", &query, "", "x").await;
+            assert!(refused.starts_with("HTTP/1.1 400 "));
+        }
+        // A handshake that is cut off.
+        7 => {
+            let mut stream = server.connect().await;
+            let head = b"GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nHost: x\r\nUpgr";
+            stream.write_all(head).await.expect("sent");
+        }
+        // A WebSocket that is reset in the middle of a frame.
+        8 => {
+            let websocket = server.websocket("EIO=4&transport=websocket").await;
+            let mut stream = websocket.into_parts().0.into_stream();
+            stream.write_all(b"\x81\xff\0").await.expect("sent");
+            reset(stream);
         }
         // A WebSocket that is dropped, in the middle of a packet with attachments.
         _ => {
