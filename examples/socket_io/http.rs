@@ -45,6 +45,8 @@ const POST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Endpoint<S> {
     hub: Arc<Hub<S>>,
     config: Config,
+    /// How a handshake is accepted.
+    accept: Accept,
     shutdown: Shutdown,
 }
 
@@ -90,7 +92,13 @@ impl<S: Service> Endpoint<S> {
     /// which must follow [`Shutdown::request`].
     #[must_use]
     pub fn new(hub: Arc<Hub<S>>, config: Config, shutdown: Shutdown) -> Self {
-        Self { hub, config, shutdown }
+        let accept = Accept::new().header(ACCESS_CONTROL_ALLOW_ORIGIN.as_str(), "*");
+        Self {
+            hub,
+            config,
+            accept,
+            shutdown,
+        }
     }
 
     /// Answers a request.
@@ -254,8 +262,8 @@ impl<S: Service> TakeWebSockets for Endpoint<S> {
         let (true, session) = self.check_query(request.query(), true).ok()? else {
             return None;
         };
-        let accept = Accept::new().header(ACCESS_CONTROL_ALLOW_ORIGIN.as_str(), "*");
-        let (response, negotiated) = request.config(&self.config).accept(accept).ok()?.into_parts();
+        let accepted = request.config(&self.config).accept(self.accept.clone()).ok()?;
+        let (response, negotiated) = accepted.into_parts();
         let negotiated = negotiated.with_unsent_response(response);
         let (hub, config) = (Arc::clone(&self.hub), self.config.clone());
         Some(Box::new(move |stream, guard| {

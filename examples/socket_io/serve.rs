@@ -85,7 +85,8 @@ async fn read_head(stream: &mut TcpStream) -> Option<Vec<u8>> {
             return (!read.is_empty()).then_some(read);
         }
         let is_handshake = b"GET ".iter().zip(&read).all(|(expected, byte)| expected == byte);
-        let is_complete = read[searched..].windows(4).any(|end| end == b"\r\n\r\n");
+        // Mostly it ends with what was read.
+        let is_complete = read.ends_with(b"\r\n\r\n") || read[searched..].windows(4).any(|end| end == b"\r\n\r\n");
         if !is_handshake || is_complete || read.len() >= MAX_HEAD {
             return Some(read);
         }

@@ -46,6 +46,8 @@ pub struct Counts {
 /// The sessions of a server.
 pub struct Engine {
     settings: Settings,
+    /// What every client is told of the settings: the end of its handshake.
+    told: String,
     sessions: Slab<Entry>,
     sids: HashMap<Sid, Key>,
     timers: Timers<Key>,
@@ -66,8 +68,15 @@ impl Engine {
     /// Creates a server without sessions.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
+        let told = format!(
+            ",\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{}}}",
+            settings.ping_interval.as_millis(),
+            settings.ping_timeout.as_millis(),
+            settings.max_payload,
+        );
         Self {
             settings,
+            told,
             sessions: Slab::new(),
             sids: HashMap::new(),
             timers: Timers::default(),
@@ -130,19 +139,14 @@ impl Engine {
     }
 
     fn handshake(&self, sid: Sid, is_websocket: bool) -> String {
-        let sid = BASE64_URL_SAFE_NO_PAD.encode(sid);
-        let upgrades = if is_websocket { "" } else { "\"websocket\"" };
-        let Settings {
-            ping_interval,
-            ping_timeout,
-            max_payload,
-            ..
-        } = self.settings;
-        format!(
-            "0{{\"sid\":\"{sid}\",\"upgrades\":[{upgrades}],\"pingInterval\":{},\"pingTimeout\":{},\"maxPayload\":{max_payload}}}",
-            ping_interval.as_millis(),
-            ping_timeout.as_millis(),
-        )
+        let upgrades = if is_websocket { "[]" } else { "[\"websocket\"]" };
+        let mut handshake = String::with_capacity(64 + upgrades.len() + self.told.len());
+        handshake.push_str("0{\"sid\":\"");
+        BASE64_URL_SAFE_NO_PAD.encode_string(sid, &mut handshake);
+        handshake.push_str("\",\"upgrades\":");
+        handshake.push_str(upgrades);
+        handshake.push_str(&self.told);
+        handshake
     }
 
     /// Returns the session that has an id, until it has ended.

@@ -4,7 +4,7 @@ use std::{fmt::Write, sync::Arc};
 
 use websocket_proto::{DeflateConfig, PreparedMessage};
 
-use super::args::Args;
+use super::{args::Args, state::Id};
 use crate::engine::Unit;
 
 /// Encodes packets for a namespace.
@@ -42,12 +42,15 @@ impl Encoder<'_> {
     }
 
     /// The client has joined the namespace. With `recovery`, it may recover its state with this secret.
-    pub(super) fn connect(self, id: &str, recovery: Option<&str>) -> Unit {
+    pub(super) fn connect(self, id: Id, recovery: Option<Id>) -> Unit {
         let mut text = self.head('0', '0', Args::NONE, None, 64);
-        let _ = match recovery {
-            None => write!(text, "{{\"sid\":\"{id}\"}}"),
-            Some(secret) => write!(text, "{{\"sid\":\"{id}\",\"pid\":\"{secret}\"}}"),
-        };
+        text.push_str("{\"sid\":\"");
+        id.push_to(&mut text);
+        if let Some(secret) = recovery {
+            text.push_str("\",\"pid\":\"");
+            secret.push_to(&mut text);
+        }
+        text.push_str("\"}");
         Unit::text(text)
     }
 

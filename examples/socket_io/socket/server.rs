@@ -225,8 +225,8 @@ impl<A: App> Server<A> {
         if let Some(timer) = timer {
             self.state.timers.remove(timer);
         }
-        let secret = secret.map(|(secret, _)| secret.to_string());
-        engine.send(key, encoder.connect(&id.to_string(), secret.as_deref()), false);
+        let secret = secret.map(|(secret, _)| secret);
+        engine.send(key, encoder.connect(id, secret), false);
         for unit in missed {
             engine.send(key, unit, false);
         }

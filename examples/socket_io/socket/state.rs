@@ -32,6 +32,11 @@ impl Id {
         let len = BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()?;
         (len == bytes.len()).then_some(Self(bytes))
     }
+
+    /// Appends the id to a text, as it is displayed.
+    pub(super) fn push_to(self, text: &mut String) {
+        BASE64_URL_SAFE_NO_PAD.encode_string(self.0, text);
+    }
 }
 
 impl fmt::Display for Id {
