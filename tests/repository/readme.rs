@@ -249,36 +249,3 @@ fn hidden_crates_are_noticed() {
         assert!(!hides_tokio(source), "{source}");
     }
 }
-
-/// Small messages wait for acknowledgements of earlier ones unless `TCP_NODELAY` is set (RFC 896), so whoever copies a sample
-/// must get it.
-#[test]
-fn samples_set_nodelay() {
-    let mut paths = Vec::new();
-    for folder in ["examples", "src/guide"] {
-        files(&Path::new(ROOT).join(folder), &["rs", "md"], &mut paths);
-    }
-    paths.extend(["README.md", "src/lib.rs"].map(|page| Path::new(ROOT).join(page)));
-    let mut accepting = 0;
-    for path in paths {
-        let text = fs::read_to_string(&path).expect("a sample");
-        let accepts = |text: &str| {
-            text.contains("TcpListener") && [".accept()", ".incoming()"].iter().any(|call| text.contains(call))
-        };
-        let is_page = path.extension().is_some_and(|extension| extension == "md");
-        let samples = if is_page {
-            blocks(&text).into_iter().map(|(_, sample)| sample).collect()
-        } else {
-            vec![text]
-        };
-        for sample in samples.iter().filter(|sample| accepts(sample)) {
-            accepting += 1;
-            assert!(
-                sample.contains("nodelay"),
-                "{} accepts connections without it",
-                path.display()
-            );
-        }
-    }
-    assert!(accepting > 8, "{accepting} samples accept connections");
-}
