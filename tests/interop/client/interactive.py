@@ -82,6 +82,7 @@ def commands(tools):
 def paste(tools):
     with peers.Served(peers.expects("one\n/close\nthree", "typed", "ahead")) as server, Terminal([*tools.client, server.url]) as terminal:
         terminal.expect(CONNECTED)
+        terminal.settled()
         terminal.type(f"{PASTE}one\r\n/close\r\nthree\r\n{PASTE_END}")
         # Without a pause, as from a terminal that does not mark what is pasted.
         terminal.enter("\rtyped\rahead")
