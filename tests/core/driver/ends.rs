@@ -91,6 +91,18 @@ fn after_a_failed_write_reading_is_bounded() {
     assert_eq!((closure.code.value(), closure.sent, closure.clean), (1006, None, false));
 }
 
+/// Completes reads after the end: they bring no event, and the outcome stays.
+fn assert_late_data_is_ignored(world: &mut World, role: Role, outcome: Result<(), ProtocolError>) {
+    for late in [wire::text(role.peer(), "late"), wire::close(role.peer(), 1000, "late")] {
+        let (inbound, driver) = world.connection.drive();
+        inbound.receive(&late);
+        driver.read(late.len());
+        assert_eq!(inbound.next_event(driver.outbound()).map(drop), outcome, "{late:?}");
+        assert_eq!(world.outcome(), outcome);
+    }
+    assert_eq!(world.got, [""; 0]);
+}
+
 /// CL-21, DRV-17: after the end was reported, data from a late read changes nothing. A loop whose operations complete later may
 /// have one in flight.
 #[test]
@@ -104,14 +116,7 @@ fn after_the_end_nothing_that_arrives_counts() {
         assert_eq!(world.until(60_000), Some(5000));
         let timed_out = Err(ProtocolError::TimedOut(Timer::Close));
         assert_eq!(world.outcome(), timed_out);
-        for late in [wire::text(role.peer(), "late"), wire::close(role.peer(), 1000, "late")] {
-            let (inbound, driver) = world.connection.drive();
-            inbound.receive(&late);
-            driver.read(late.len());
-            assert_eq!(inbound.next_event(driver.outbound()).map(drop), timed_out, "{late:?}");
-            assert_eq!(world.outcome(), timed_out);
-        }
-        assert_eq!(world.got, [""; 0]);
+        assert_late_data_is_ignored(&mut world, role, timed_out);
     }
 }
 
@@ -130,14 +135,7 @@ fn after_an_end_in_one_step_nothing_that_arrives_counts() {
         assert_eq!(world.steps[world.steps.len() - 2..], [Step::Read, Step::Ended]);
         let lost = world.outcome();
         assert!(matches!(lost, Err(ProtocolError::TimedOut(_))), "{lost:?}");
-        for late in [wire::text(role.peer(), "late"), wire::close(role.peer(), 1000, "late")] {
-            let (inbound, driver) = world.connection.drive();
-            inbound.receive(&late);
-            driver.read(late.len());
-            assert_eq!(inbound.next_event(driver.outbound()).map(drop), lost, "{late:?}");
-            assert_eq!(world.outcome(), lost);
-        }
-        assert_eq!(world.got, [""; 0]);
+        assert_late_data_is_ignored(&mut world, role, lost);
     }
 }
 
